@@ -1,0 +1,38 @@
+//! What can be run on what: nodes, commands, the selection of nodes, and the plan of a run.
+//!
+//! Pure: it is given texts and listings and gives back values and faults. Reading files and
+//! watching them is the affair of `definitions`.
+
+mod command;
+mod environment;
+mod names;
+mod node;
+mod plan;
+mod selection;
+
+use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
+
+pub use command::{Command, DEFAULT_RANK, Listing, read_command};
+pub use environment::{Identity, environment};
+pub use names::{bad_script_variable, is_command_name};
+pub use node::{Node, Nodes, NodesFile, read_nodes};
+pub use plan::{Plan, PlanError, PlannedJob, Request};
+pub use selection::SelectionError;
+
+/// The most nodes that one selection may have, unless the settings say otherwise.
+pub const DEFAULT_NODE_LIMIT: usize = 10_000;
+
+/// A snapshot of everything that can be run. It never changes; a reload makes a new one.
+#[derive(Debug, Default)]
+pub struct Catalogue {
+    /// The nodes and groups.
+    pub nodes: Nodes,
+    /// The commands that can be run, by name.
+    pub commands: BTreeMap<String, Arc<Command>>,
+    /// The commands that cannot, by name, each with the reason.
+    pub broken: BTreeMap<String, String>,
+    /// The command directory, which scripts see as `SCRIPT_ROOT`.
+    pub script_root: PathBuf,
+    /// The most nodes that one selection may have.
+    pub node_limit: usize,
+}

@@ -1,0 +1,365 @@
+//! Nodes as the admin's file defines them: reading, and the index over them.
+
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap},
+    path::Path,
+    sync::Arc,
+};
+
+use super::{
+    names::{bad_script_variable, is_label, is_node_name},
+    selection,
+};
+use crate::yaml::{self, Fault, Step, Yaml};
+
+/// A node: a name, its ranks, and the metadata that its scripts get.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Node {
+    /// The name, unique in the file.
+    pub name: String,
+    /// The ranks, the preferred one first.
+    pub ranks: Vec<String>,
+    /// What scripts get as variables, in the file's order. Never shown by itself: see
+    /// [`Nodes::visible_metadata`].
+    pub metadata: Vec<(String, String)>,
+}
+
+/// The nodes in the file's order, with the groups.
+#[derive(Debug, Default)]
+pub struct Nodes {
+    list: Vec<Arc<Node>>,
+    index: HashMap<String, usize>,
+    groups: BTreeMap<String, Vec<usize>>,
+    visible: BTreeSet<String>,
+}
+
+/// What a nodes file says, before it is joined with what was known.
+#[derive(Debug, Default)]
+pub struct NodesFile {
+    /// Names in the file's order; `None` for a node whose definition is broken.
+    entries: Vec<(String, Option<Node>)>,
+    /// Each group with its node set.
+    groups: Vec<(String, String)>,
+}
+
+impl Nodes {
+    /// Joins what a file says with the nodes known before: a node whose definition is broken
+    /// keeps the one it had. `visible` are the metadata keys that callers may see.
+    ///
+    /// The faults are of groups that name what is not there; such a group is left out.
+    pub fn build(
+        file: NodesFile,
+        before: Option<&Nodes>,
+        visible: BTreeSet<String>,
+        limit: usize,
+    ) -> (Nodes, Vec<(String, String)>) {
+        let mut nodes = Nodes { visible, ..Nodes::default() };
+        for (name, node) in file.entries {
+            let kept = || before.and_then(|before| before.get(&name)).cloned();
+            if let Some(node) = node.map(Arc::new).or_else(kept) {
+                nodes.index.insert(name, nodes.list.len());
+                nodes.list.push(node);
+            }
+        }
+        let mut faults = Vec::new();
+        let mut waiting = file.groups;
+        // A group may name groups that stand below it: go round until nothing more resolves.
+        loop {
+            let mut left = Vec::new();
+            let count = waiting.len();
+            faults.clear();
+            for (name, set) in waiting {
+                match selection::select(&nodes, &set, limit) {
+                    Ok(members) => {
+                        nodes.groups.insert(name, members);
+                    }
+                    Err(error) => {
+                        faults.push((name.clone(), error.to_string()));
+                        left.push((name, set));
+                    }
+                }
+            }
+            if left.is_empty() || left.len() == count {
+                return (nodes, faults);
+            }
+            waiting = left;
+        }
+    }
+
+    /// All nodes, in the file's order.
+    pub fn list(&self) -> &[Arc<Node>] {
+        &self.list
+    }
+
+    /// The node of that name.
+    pub fn get(&self, name: &str) -> Option<&Arc<Node>> {
+        self.index.get(name).and_then(|&at| self.list.get(at))
+    }
+
+    /// Where the node of that name stands in [`Nodes::list`].
+    pub(super) fn position(&self, name: &str) -> Option<usize> {
+        self.index.get(name).copied()
+    }
+
+    /// The members of a group, as positions in [`Nodes::list`].
+    pub(super) fn group(&self, name: &str) -> Option<&[usize]> {
+        self.groups.get(name).map(Vec::as_slice)
+    }
+
+    /// The names of the groups, sorted.
+    pub(super) fn group_names(&self) -> impl Iterator<Item = &String> {
+        self.groups.keys()
+    }
+
+    /// The groups that a node is in, sorted.
+    pub fn groups_of(&self, node: &Node) -> Vec<String> {
+        let Some(at) = self.position(&node.name) else { return Vec::new() };
+        let member = self.groups.iter().filter(|(_, members)| members.contains(&at));
+        member.map(|(name, _)| name.clone()).collect()
+    }
+
+    /// True for a metadata key that callers may see and select by.
+    pub(super) fn is_visible(&self, key: &str) -> bool {
+        self.visible.contains(key)
+    }
+
+    /// Those metadata of a node that callers may see.
+    pub fn visible_metadata<'a>(
+        &'a self,
+        node: &'a Node,
+    ) -> impl Iterator<Item = (&'a String, &'a String)> {
+        node.metadata.iter().filter(|(key, _)| self.is_visible(key)).map(|(key, value)| (key, value))
+    }
+
+    /// Selects nodes; see [`selection`].
+    pub fn select(&self, set: &str, limit: usize) -> Result<Vec<Arc<Node>>, super::SelectionError> {
+        let places = selection::select(self, set, limit)?;
+        Ok(places.into_iter().filter_map(|at| self.list.get(at).cloned()).collect())
+    }
+}
+
+/// Reads a nodes file's text: what it defines, and everything that is wrong with it.
+///
+/// A broken node or key is left out and named; only text that is no YAML map breaks it all.
+pub fn read_nodes(path: &Path, text: &str) -> Result<(NodesFile, Vec<Fault>), Fault> {
+    let tree = yaml::parse(text).map_err(|(line, reason)| Fault::error(path, line, reason))?;
+    let entries = match tree {
+        Yaml::Map(entries) => entries,
+        Yaml::Null => {
+            let fault = Fault::error(path, 1, "no nodes are defined: write `node01: {}` for a start");
+            return Err(fault);
+        }
+        other => {
+            let reason = format!("expected a map from node name to metadata, found {}", other.kind());
+            return Err(Fault::error(path, 1, reason));
+        }
+    };
+    let mut reader = Reader { path, text, faults: Vec::new() };
+    let mut file = NodesFile::default();
+    let mut seen: HashMap<String, usize> = HashMap::new();
+    for (name, value) in entries {
+        let nth = seen.entry(name.clone()).and_modify(|count| *count += 1).or_insert(0);
+        let nth = *nth;
+        match name.as_str() {
+            "__meta__" => {}
+            "__groups__" => file.groups = reader.groups(value),
+            _ if nth > 0 => {
+                let reason = format!("{name} is defined twice; it is left out until one is taken away");
+                reader.fault(&[Step::Nth(&name, nth)], reason);
+                if let Some(entry) = file.entries.iter_mut().find(|(known, _)| *known == name) {
+                    entry.1 = None;
+                }
+            }
+            _ => {
+                let node = reader.node(&name, value);
+                file.entries.push((name, node));
+            }
+        }
+    }
+    Ok((file, reader.faults))
+}
+
+/// Reads entries and gathers what is wrong with them.
+struct Reader<'a> {
+    path: &'a Path,
+    text: &'a str,
+    faults: Vec<Fault>,
+}
+
+impl Reader<'_> {
+    fn fault(&mut self, place: &[Step<'_>], reason: String) {
+        self.faults.push(Fault::error(self.path, yaml::line_of(self.text, place), reason));
+    }
+
+    fn warning(&mut self, place: &[Step<'_>], reason: String) {
+        self.faults.push(Fault::warning(self.path, yaml::line_of(self.text, place), reason));
+    }
+
+    fn groups(&mut self, value: Yaml) -> Vec<(String, String)> {
+        let Yaml::Map(entries) = value else {
+            let reason = format!("expected a map from group to node set, found {}", value.kind());
+            self.fault(&[Step::Key("__groups__")], reason);
+            return Vec::new();
+        };
+        let mut groups: Vec<(String, String)> = Vec::new();
+        for (name, set) in entries {
+            let place = [Step::Key("__groups__"), Step::Key(&name)];
+            if !is_label(&name) {
+                self.fault(&place, format!("{name:?} cannot be the name of a group"));
+            } else if groups.iter().any(|(known, _)| *known == name) {
+                self.fault(&place, format!("group {name} is defined twice; the first stands"));
+            } else {
+                let set = match set {
+                    Yaml::Scalar(set) => set,
+                    Yaml::List(sets) => sets.iter().map(Yaml::to_text).collect::<Vec<_>>().join(","),
+                    other => {
+                        self.fault(&place, format!("expected a node set, found {}", other.kind()));
+                        continue;
+                    }
+                };
+                groups.push((name, set));
+            }
+        }
+        groups
+    }
+
+    fn node(&mut self, name: &str, value: Yaml) -> Option<Node> {
+        let place = [Step::Key(name)];
+        if !is_node_name(name) {
+            let reason = format!(
+                "{name:?} cannot be the name of a node: letters, digits, and _ . - after the first, at most 64"
+            );
+            self.fault(&place, reason);
+            return None;
+        }
+        let entries = match value {
+            Yaml::Map(entries) => entries,
+            Yaml::Null => Vec::new(),
+            other => {
+                let reason = format!("expected the metadata of {name} as a map, found {}", other.kind());
+                self.fault(&place, reason);
+                return None;
+            }
+        };
+        let mut node = Node { name: name.to_owned(), ranks: Vec::new(), metadata: Vec::new() };
+        for (key, value) in entries {
+            match key.as_str() {
+                "ranks" => node.ranks = self.ranks(name, value),
+                "__secret__" => self.secrets(&mut node, value),
+                _ => {
+                    let place = [Step::Key(name), Step::Key(&key)];
+                    if is_secret_key(&key) {
+                        let reason = format!("{name}: {key} is kept secret by its name; write it under __secret__");
+                        self.warning(&place, reason);
+                    }
+                    self.metadata(&mut node, &place, &key, &value);
+                }
+            }
+        }
+        Some(node)
+    }
+
+    fn ranks(&mut self, name: &str, value: Yaml) -> Vec<String> {
+        let items = match value {
+            Yaml::Null => Vec::new(),
+            Yaml::List(items) => items,
+            other => vec![other],
+        };
+        let mut ranks = Vec::new();
+        for item in items {
+            match item {
+                Yaml::Scalar(rank) if is_label(&rank) => ranks.push(rank),
+                other => {
+                    let place = [Step::Key(name), Step::Key("ranks")];
+                    self.fault(&place, format!("{name}: {:?} cannot be a rank", other.to_text()));
+                }
+            }
+        }
+        ranks
+    }
+
+    fn secrets(&mut self, node: &mut Node, value: Yaml) {
+        let name = node.name.clone();
+        let Yaml::Map(entries) = value else {
+            let place = [Step::Key(&name), Step::Key("__secret__")];
+            self.fault(&place, format!("{name}: expected __secret__ as a map, found {}", value.kind()));
+            return;
+        };
+        for (key, value) in entries {
+            let place = [Step::Key(&name), Step::Key("__secret__"), Step::Key(&key)];
+            self.metadata(node, &place, &key, &value);
+        }
+    }
+
+    fn metadata(&mut self, node: &mut Node, place: &[Step<'_>], key: &str, value: &Yaml) {
+        let text = value.to_text();
+        if let Some(reason) = bad_script_variable(key, &text) {
+            self.fault(place, format!("{}: {reason}", node.name));
+        } else if node.metadata.iter().any(|(known, _)| known == key) {
+            self.fault(place, format!("{}: {key} is given twice; the first stands", node.name));
+        } else {
+            node.metadata.push((key.to_owned(), text));
+        }
+    }
+}
+
+/// True for keys that are kept secret wherever they stand (spec section 7).
+fn is_secret_key(key: &str) -> bool {
+    let key = key.to_ascii_lowercase();
+    ["password", "secret", "token"].iter().any(|ending| key.ends_with(ending))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str) -> (Nodes, Vec<String>) {
+        let (file, faults) = read_nodes(Path::new("nodes.yaml"), text).unwrap();
+        let (nodes, groups) = Nodes::build(file, None, BTreeSet::new(), 100);
+        assert_eq!(groups, []);
+        (nodes, faults.iter().map(Fault::to_string).collect())
+    }
+
+    #[test]
+    fn the_seeds_example() {
+        let text = "node01:\n  ranks: [metal]\n  ip: 192.168.1.1\ncnode01:\n  ranks: aws\n  ec2_id: i-1234567890\n  aws_region: eu-west-2\n";
+        let (nodes, faults) = read(text);
+        assert_eq!(faults, [""; 0]);
+        assert_eq!(nodes.list()[0].ranks, ["metal"]);
+        let cnode = nodes.get("cnode01").unwrap();
+        assert_eq!(cnode.ranks, ["aws"]);
+        assert_eq!(cnode.metadata[1], ("aws_region".into(), "eu-west-2".into()));
+    }
+
+    #[test]
+    fn faults_name_the_line_and_leave_the_rest_alone() {
+        let text = "good: {a: 1}\nbad name: {}\nn1:\n  PATH: /evil\n  ok: 1\ntwice: {}\ntwice: {}\nlist: [1]\n";
+        let (nodes, faults) = read(text);
+        let names: Vec<_> = nodes.list().iter().map(|node| node.name.as_str()).collect();
+        assert_eq!(names, ["good", "n1"]);
+        assert_eq!(nodes.get("n1").unwrap().metadata, [("ok".into(), "1".into())]);
+        let starts = ["nodes.yaml:2: ", "nodes.yaml:4: n1: PATH", "nodes.yaml:7: twice", "nodes.yaml:8: "];
+        assert_eq!(faults.len(), starts.len(), "{faults:?}");
+        for (fault, start) in faults.iter().zip(starts) {
+            assert!(fault.starts_with(start), "{fault}");
+        }
+    }
+
+    #[test]
+    fn a_broken_node_keeps_what_it_was() {
+        let (before, _) = read("n1: {a: 1}\nn2: {a: 2}\n");
+        let (file, faults) = read_nodes(Path::new("f"), "n1: [broken]\nn2: {a: 3}\n").unwrap();
+        assert_eq!(faults.len(), 1);
+        let (now, _) = Nodes::build(file, Some(&before), BTreeSet::new(), 100);
+        assert_eq!(now.get("n1"), before.get("n1"));
+        assert_eq!(now.get("n2").unwrap().metadata[0].1, "3");
+    }
+
+    #[test]
+    fn groups_may_name_groups_in_any_order() {
+        let text = "__groups__: {all: '@a,@b', a: 'n[1-2]', b: n3}\nn1: {}\nn2: {}\nn3: {}\n";
+        let (nodes, _) = read(text);
+        assert_eq!(nodes.group("all"), Some(&[0, 1, 2][..]));
+        assert_eq!(nodes.groups_of(nodes.get("n3").unwrap()), ["all", "b"]);
+    }
+}

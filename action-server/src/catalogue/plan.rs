@@ -1,0 +1,265 @@
+//! From a request to a plan: which scripts would run, where, and within which limits.
+//!
+//! Pure and total: the same catalogue and request give the same plan or the same error. Only
+//! a [`Plan`] can be started, and nothing else can make one.
+
+use std::{path::{Path, PathBuf}, sync::Arc, time::Duration};
+
+use thiserror::Error;
+
+use super::{Catalogue, Command, Node, SelectionError};
+
+const ARGUMENT_COUNT: usize = 64;
+const ARGUMENT_BYTES: usize = 64 * 1024;
+const ARGUMENTS_BYTES: usize = 256 * 1024;
+
+/// What a caller asks for.
+#[derive(Debug, Clone, Default)]
+pub struct Request {
+    /// The command's name.
+    pub command: String,
+    /// A node set; empty for a command that takes no nodes.
+    pub nodes: String,
+    /// The script's arguments.
+    pub arguments: Vec<String>,
+    /// The most jobs at once; `None` for the command's own limit, which bounds it.
+    pub fanout: Option<u32>,
+    /// The longest that one job may take; `None` for the command's own, which bounds it.
+    pub timeout: Option<Duration>,
+}
+
+/// What a run will do.
+#[derive(Debug)]
+pub struct Plan {
+    /// The command.
+    pub command: Arc<Command>,
+    /// The script's arguments.
+    pub arguments: Vec<String>,
+    /// One job per node, in the order of the nodes file; one without a node for a command
+    /// that takes none.
+    pub jobs: Vec<PlannedJob>,
+    /// The nodes as a folded set; empty for a command that takes none.
+    pub nodes: String,
+    /// The most jobs at once.
+    pub fanout: u32,
+    /// The longest that one job may take.
+    pub timeout: Duration,
+    /// The question to ask before the run.
+    pub confirmation: Option<String>,
+    /// The command directory.
+    pub script_root: PathBuf,
+}
+
+/// One job of a plan.
+#[derive(Debug, Clone)]
+pub struct PlannedJob {
+    /// The node, if the command takes one.
+    pub node: Option<Arc<Node>>,
+    /// The rank whose script runs.
+    pub rank: String,
+    /// The script.
+    pub script: PathBuf,
+}
+
+impl PlannedJob {
+    /// The node's name; empty for a job without a node.
+    pub fn node_name(&self) -> &str {
+        self.node.as_ref().map_or("", |node| &node.name)
+    }
+}
+
+impl Plan {
+    /// A script's path as people know it: relative to the command directory.
+    pub fn script_name(&self, script: &Path) -> String {
+        script.strip_prefix(&self.script_root).unwrap_or(script).display().to_string()
+    }
+}
+
+/// Why a request cannot be planned.
+#[derive(Debug, Error, PartialEq, Eq)]
+pub enum PlanError {
+    /// No command has that name.
+    #[error("no such command: {0}")]
+    UnknownCommand(String),
+    /// The command is there but its definition is broken.
+    #[error("the command {command} cannot be run: {reason}")]
+    BrokenCommand {
+        /// The command.
+        command: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The nodes are not there.
+    #[error(transparent)]
+    Selection(#[from] SelectionError),
+    /// Nodes for a command that takes none.
+    #[error("the command {0} takes no nodes")]
+    TakesNoNodes(String),
+    /// A limit that is none.
+    #[error("{0}")]
+    Limit(String),
+    /// Arguments that cannot be passed on.
+    #[error("{0}")]
+    Arguments(String),
+}
+
+impl Catalogue {
+    /// Plans a run.
+    ///
+    /// # Errors
+    /// See [`PlanError`]: nothing is planned unless all of it can be.
+    pub fn plan(&self, request: &Request) -> Result<Plan, PlanError> {
+        let command = self.command(&request.command)?;
+        check_arguments(&request.arguments)?;
+        let jobs = self.jobs(&command, &request.nodes)?;
+        let names: Vec<&str> = jobs.iter().map(PlannedJob::node_name).collect();
+        let nodes = if command.has_context { action_proto::fold(names) } else { String::new() };
+        let confirmation =
+            command.confirmation.as_ref().map(|text| text.replace("%{nodes}", &nodes));
+        Ok(Plan {
+            fanout: lowered(request.fanout, command.fanout, "fanout", |&count| count == 0)?,
+            timeout: lowered(request.timeout, command.timeout, "timeout", Duration::is_zero)?,
+            arguments: request.arguments.clone(),
+            script_root: self.script_root.clone(),
+            confirmation,
+            nodes,
+            jobs,
+            command,
+        })
+    }
+
+    fn command(&self, name: &str) -> Result<Arc<Command>, PlanError> {
+        if let Some(command) = self.commands.get(name) {
+            return Ok(Arc::clone(command));
+        }
+        let shown: String = name.chars().take(80).flat_map(char::escape_debug).collect();
+        Err(match self.broken.get(name) {
+            Some(reason) => PlanError::BrokenCommand { command: shown, reason: reason.clone() },
+            None => PlanError::UnknownCommand(shown),
+        })
+    }
+
+    fn jobs(&self, command: &Arc<Command>, nodes: &str) -> Result<Vec<PlannedJob>, PlanError> {
+        let broken = |reason| PlanError::BrokenCommand { command: command.name.clone(), reason };
+        let job = |node: Option<Arc<Node>>| {
+            let ranks = node.as_ref().map_or(&[][..], |node| &node.ranks);
+            let (rank, script) = command.script_for(ranks).map_err(broken)?;
+            Ok(PlannedJob { rank: rank.to_owned(), script: script.to_owned(), node })
+        };
+        if !command.has_context {
+            if !nodes.trim().is_empty() {
+                return Err(PlanError::TakesNoNodes(command.name.clone()));
+            }
+            return Ok(vec![job(None)?]);
+        }
+        let nodes = self.nodes.select(nodes, self.node_limit)?;
+        nodes.into_iter().map(|node| job(Some(node))).collect()
+    }
+}
+
+/// The caller's limit where it is set and lower than the command's.
+fn lowered<T: Ord + Copy + std::fmt::Debug>(
+    asked: Option<T>,
+    own: T,
+    what: &str,
+    is_zero: impl Fn(&T) -> bool,
+) -> Result<T, PlanError> {
+    match asked {
+        Some(asked) if is_zero(&asked) => Err(PlanError::Limit(format!("a {what} of 0 lets nothing run"))),
+        Some(asked) => Ok(asked.min(own)),
+        None => Ok(own),
+    }
+}
+
+fn check_arguments(arguments: &[String]) -> Result<(), PlanError> {
+    let refuse = |reason: String| Err(PlanError::Arguments(reason));
+    if arguments.len() > ARGUMENT_COUNT {
+        return refuse(format!("{} arguments are more than {ARGUMENT_COUNT}", arguments.len()));
+    }
+    for (at, argument) in arguments.iter().enumerate() {
+        let number = at + 1;
+        if argument.contains('\0') {
+            return refuse(format!("argument {number} has a NUL, which no program can be given"));
+        }
+        if argument.len() > ARGUMENT_BYTES {
+            return refuse(format!("argument {number} has {} bytes, more than {ARGUMENT_BYTES}", argument.len()));
+        }
+    }
+    let total: usize = arguments.iter().map(String::len).sum();
+    if total > ARGUMENTS_BYTES {
+        return refuse(format!("the arguments have {total} bytes, more than {ARGUMENTS_BYTES}"));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{collections::{BTreeMap, BTreeSet}, path::Path};
+
+    use super::*;
+    use crate::catalogue::{Listing, Nodes, read_command, read_nodes};
+
+    fn catalogue() -> Catalogue {
+        let command = |name: &str, text: &str, ranks: &[&str]| {
+            let directory = Path::new("/libexec").join(name);
+            let scripts = ranks.iter().map(|rank| ((*rank).to_owned(), directory.join(format!("{rank}.sh"))));
+            let unusable = BTreeMap::from([("bad".to_owned(), (directory.join("bad.sh"), "not executable".to_owned()))]);
+            let listing = Listing { scripts: scripts.collect(), unusable, directory };
+            (name.to_owned(), Arc::new(read_command(name, text, listing).0.unwrap()))
+        };
+        let nodes = "n1: {ranks: [aws]}\nn2: {}\nn3: {ranks: [bad, aws]}\n";
+        let (file, _) = read_nodes(Path::new("f"), nodes).unwrap();
+        Catalogue {
+            nodes: Nodes::build(file, None, BTreeSet::new(), 10).0,
+            commands: BTreeMap::from([
+                command("off", "help: {summary: s}\nconfirmation: 'Off %{nodes}?'\ntimeout: 10s\nfanout: 8", &["default", "aws"]),
+                command("once", "help: {summary: s, has_context: false}", &["default"]),
+            ]),
+            broken: BTreeMap::from([("broken".to_owned(), "no summary".to_owned())]),
+            script_root: "/libexec".into(),
+            node_limit: 10,
+        }
+    }
+
+    fn request(command: &str, nodes: &str) -> Request {
+        Request { command: command.into(), nodes: nodes.into(), ..Request::default() }
+    }
+
+    #[test]
+    fn a_plan_says_what_runs_where() {
+        let plan = catalogue().plan(&request("off", "n2,n1")).unwrap();
+        let jobs: Vec<_> = plan.jobs.iter().map(|job| (job.node_name(), plan.script_name(&job.script))).collect();
+        assert_eq!(jobs, [("n1", "off/aws.sh".to_owned()), ("n2", "off/default.sh".to_owned())]);
+        assert_eq!(plan.confirmation.as_deref(), Some("Off n[1-2]?"));
+        let once = catalogue().plan(&request("once", "")).unwrap();
+        assert_eq!((once.jobs.len(), once.jobs[0].node_name()), (1, ""));
+    }
+
+    #[test]
+    fn callers_lower_limits_and_never_raise_them() {
+        let mut request = request("off", "n1");
+        request.fanout = Some(100);
+        request.timeout = Some(Duration::from_secs(3));
+        let plan = catalogue().plan(&request).unwrap();
+        assert_eq!((plan.fanout, plan.timeout), (8, Duration::from_secs(3)));
+        request.timeout = Some(Duration::ZERO);
+        assert!(matches!(catalogue().plan(&request), Err(PlanError::Limit(_))));
+    }
+
+    #[test]
+    fn what_cannot_be_planned_is_refused_whole() {
+        let error = |request: Request| catalogue().plan(&request).unwrap_err().to_string();
+        assert_eq!(error(request("../../bin/sh", "n1")), "no such command: ../../bin/sh");
+        assert_eq!(error(request("broken", "n1")), "the command broken cannot be run: no summary");
+        assert_eq!(error(request("off", "")), "the node set is empty; name a node, or @* for all");
+        assert_eq!(error(request("off", "n1,n9")), "no such node: n9");
+        assert_eq!(error(request("once", "n1")), "the command once takes no nodes");
+        let unusable = "the command off cannot be run: the script of rank bad is not usable: not executable";
+        assert_eq!(error(request("off", "n1,n3")), unusable);
+        let with = |arguments: Vec<String>| Request { arguments, ..request("off", "n1") };
+        assert!(error(with(vec!["a\0b".into()])).contains("NUL"));
+        assert!(error(with(vec![String::new(); 65])).contains("65 arguments"));
+        assert!(error(with(vec!["x".repeat(ARGUMENT_BYTES + 1)])).contains("argument 1 has"));
+        assert!(error(with(vec!["x".repeat(ARGUMENT_BYTES); 5])).contains("arguments have"));
+    }
+}

@@ -1,0 +1,377 @@
+//! Node sets: from a text to the nodes it selects, in the file's order.
+//!
+//! The grammar is ClusterShell's (nodeset(1)): `n[01-10,15]`, steps `[0-8/2]`, several
+//! dimensions, `,` or a space for union, `!` difference, `&` intersection, `^` symmetric
+//! difference, all from left to right; `@group`, `@*` for all, and besides it globs `cnode*`
+//! and attributes `rank=aws`. The brackets are expanded by the `nodeset` crate.
+
+use std::collections::BTreeSet;
+
+use nodeset::{IdRangeList, NodeSet, Parser};
+use thiserror::Error;
+
+use super::node::Nodes;
+
+/// The longest node set text, in bytes.
+const TEXT_LIMIT: usize = 16 * 1024;
+
+/// Why a text selects no nodes.
+#[derive(Debug, Error, PartialEq, Eq)]
+pub enum SelectionError {
+    /// Nothing was asked for: never taken for "all".
+    #[error("the node set is empty; name a node, or @* for all")]
+    Empty,
+    /// Everything cancelled out, as in `n1!n1`.
+    #[error("the node set {0:?} selects no node")]
+    SelectsNothing(String),
+    /// A name, group, glob or attribute that is not there.
+    #[error("no such {kind}: {names}")]
+    Unknown {
+        /// What was named: "node", "group" ..
+        kind: &'static str,
+        /// The names, folded where they are many.
+        names: String,
+    },
+    /// The text breaks the grammar.
+    #[error("cannot read the node set {text:?}: {reason}")]
+    Malformed {
+        /// The part that cannot be read.
+        text: String,
+        /// Why.
+        reason: &'static str,
+    },
+    /// More than the server allows at once.
+    #[error("the node set names {count} nodes, more than the limit of {limit} (limits.nodes)")]
+    TooMany {
+        /// How many, or `usize::MAX` where they cannot be counted.
+        count: usize,
+        /// The limit.
+        limit: usize,
+    },
+    /// A text beyond all reason.
+    #[error("the node set has {0} bytes, more than {TEXT_LIMIT}")]
+    TooLong(usize),
+    /// An attribute that callers may not select by.
+    #[error("cannot select by {0}: the server's visible_metadata does not list it")]
+    NotVisible(String),
+}
+
+/// The positions in `nodes` that `text` selects, ascending.
+///
+/// # Errors
+/// A name that matches nothing, an empty set, more than `limit` nodes, or a malformed text.
+/// Sizes are counted before anything is expanded.
+pub(super) fn select(nodes: &Nodes, text: &str, limit: usize) -> Result<Vec<usize>, SelectionError> {
+    if text.len() > TEXT_LIMIT {
+        return Err(SelectionError::TooLong(text.len()));
+    }
+    let terms = split(text)?;
+    if terms.is_empty() {
+        return Err(SelectionError::Empty);
+    }
+    let mut selected = BTreeSet::new();
+    let mut unknown = Vec::new();
+    for (operator, term) in terms {
+        let members = match resolve(nodes, term, limit) {
+            Ok(members) => members,
+            // Gather the unknown nodes of all terms, so that one message names them.
+            Err(SelectionError::Unknown { kind: "node", names }) => {
+                unknown.push(names);
+                continue;
+            }
+            Err(error) => return Err(error),
+        };
+        selected = match operator {
+            '!' => &selected - &members,
+            '&' => &selected & &members,
+            '^' => &selected ^ &members,
+            _ => &selected | &members,
+        };
+    }
+    if !unknown.is_empty() {
+        return Err(SelectionError::Unknown { kind: "node", names: unknown.join(",") });
+    }
+    if selected.is_empty() {
+        return Err(SelectionError::SelectsNothing(text.to_owned()));
+    }
+    if selected.len() > limit {
+        return Err(SelectionError::TooMany { count: selected.len(), limit });
+    }
+    Ok(selected.into_iter().collect())
+}
+
+/// Cuts a text into terms, each with the operator before it (`,` for the first).
+fn split(text: &str) -> Result<Vec<(char, &str)>, SelectionError> {
+    let malformed = |reason| SelectionError::Malformed { text: text.to_owned(), reason };
+    let mut terms = Vec::new();
+    let mut operator = None;
+    let mut start = None;
+    let mut depth = 0_u32;
+    for (at, c) in text.char_indices().chain([(text.len(), ' ')]) {
+        match c {
+            '[' => depth += 1,
+            ']' if depth == 0 => return Err(malformed("] without [")),
+            ']' => depth -= 1,
+            _ => {}
+        }
+        let ends_term = depth == 0 && (c.is_whitespace() || matches!(c, ',' | '!' | '&' | '^'));
+        if !ends_term {
+            start.get_or_insert(at);
+            continue;
+        }
+        if let Some(start) = start.take() {
+            // A space alone is a union.
+            terms.push((operator.take().unwrap_or(','), &text[start..at]));
+        }
+        if !c.is_whitespace() {
+            if operator.is_some() || terms.is_empty() {
+                return Err(malformed("an operator needs a node set on each side"));
+            }
+            operator = Some(c);
+        }
+    }
+    if depth > 0 {
+        return Err(malformed("[ without ]"));
+    }
+    if operator.is_some() {
+        return Err(malformed("an operator needs a node set on each side"));
+    }
+    Ok(terms)
+}
+
+fn resolve(nodes: &Nodes, term: &str, limit: usize) -> Result<BTreeSet<usize>, SelectionError> {
+    if term == "@*" {
+        return Ok((0..nodes.list().len()).collect());
+    }
+    if let Some(group) = term.strip_prefix('@') {
+        return resolve_group(nodes, group, limit);
+    }
+    if let Some((key, value)) = term.split_once('=') {
+        return resolve_attribute(nodes, key, value);
+    }
+    if term.contains(['*', '?']) {
+        let glob = glob(term)?;
+        let names = nodes.list().iter().enumerate().filter(|(_, node)| glob.is_match(&node.name));
+        return found(names.map(|(at, _)| at).collect(), "node", term);
+    }
+    let mut members = BTreeSet::new();
+    let mut unknown = Vec::new();
+    for name in expand(term, limit)? {
+        match nodes.position(&name) {
+            Some(at) => _ = members.insert(at),
+            None => unknown.push(name),
+        }
+    }
+    if unknown.is_empty() {
+        return Ok(members);
+    }
+    let names = action_proto::fold(unknown.iter().map(String::as_str));
+    Err(SelectionError::Unknown { kind: "node", names: shortened(names) })
+}
+
+fn resolve_group(nodes: &Nodes, group: &str, limit: usize) -> Result<BTreeSet<usize>, SelectionError> {
+    let mut members = BTreeSet::new();
+    if group.contains(['*', '?']) {
+        let glob = glob(group)?;
+        let names: Vec<_> = nodes.group_names().filter(|name| glob.is_match(name)).collect();
+        for name in &names {
+            members.extend(nodes.group(name).unwrap_or_default());
+        }
+        return found(members, "group", &format!("@{group}"));
+    }
+    for name in expand(group, limit)? {
+        match nodes.group(&name) {
+            Some(places) => members.extend(places),
+            None => {
+                return Err(SelectionError::Unknown { kind: "group", names: shortened(format!("@{name}")) });
+            }
+        }
+    }
+    Ok(members)
+}
+
+fn resolve_attribute(nodes: &Nodes, key: &str, value: &str) -> Result<BTreeSet<usize>, SelectionError> {
+    let glob = glob(value)?;
+    if key != "rank" && !nodes.is_visible(key) {
+        return Err(SelectionError::NotVisible(shortened(key.to_owned())));
+    }
+    let matches = |node: &super::Node| match key {
+        "rank" => node.ranks.iter().any(|rank| glob.is_match(rank)),
+        _ => node.metadata.iter().any(|(known, text)| known == key && glob.is_match(text)),
+    };
+    let places = nodes.list().iter().enumerate().filter(|(_, node)| matches(node));
+    found(places.map(|(at, _)| at).collect(), "node with", &format!("{key}={value}"))
+}
+
+fn found(
+    members: BTreeSet<usize>,
+    kind: &'static str,
+    names: &str,
+) -> Result<BTreeSet<usize>, SelectionError> {
+    if members.is_empty() {
+        return Err(SelectionError::Unknown { kind, names: shortened(names.to_owned()) });
+    }
+    Ok(members)
+}
+
+fn glob(text: &str) -> Result<globset::GlobMatcher, SelectionError> {
+    let reason = "the pattern is not one (* and ? are known)";
+    let malformed = |_| SelectionError::Malformed { text: text.to_owned(), reason };
+    globset::GlobBuilder::new(text).build().map(|glob| glob.compile_matcher()).map_err(malformed)
+}
+
+/// The names that a term without operators stands for.
+fn expand(term: &str, limit: usize) -> Result<Vec<String>, SelectionError> {
+    if !term.contains('[') {
+        // A plain name is taken as it is, also where it looks like a range, as 10-3 does.
+        return Ok(vec![term.to_owned()]);
+    }
+    let malformed = |reason| SelectionError::Malformed { text: term.to_owned(), reason };
+    let count = count(term).ok_or_else(|| malformed("a range is a number, or two with - between, the smaller first"))?;
+    if count > limit {
+        return Err(SelectionError::TooMany { count, limit });
+    }
+    let set: NodeSet<IdRangeList> =
+        Parser::default().parse(term).map_err(|_| malformed("not a node set"))?;
+    Ok(set.iter().collect())
+}
+
+/// How many names a term stands for, without expanding it; `None` when a range is none.
+fn count(term: &str) -> Option<usize> {
+    let mut total = 1_usize;
+    let mut rest = term;
+    while let Some((_, after)) = rest.split_once('[') {
+        let (ranges, after) = after.split_once(']')?;
+        rest = after;
+        let mut size = 0_usize;
+        for range in ranges.split(',') {
+            size = size.saturating_add(range_len(range.trim())?);
+        }
+        total = total.saturating_mul(size);
+    }
+    Some(total)
+}
+
+fn range_len(range: &str) -> Option<usize> {
+    let (ends, step) = range.split_once('/').unwrap_or((range, "1"));
+    let (first, last) = ends.split_once('-').unwrap_or((ends, ends));
+    let number = |text: &str| {
+        let digits = !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+        // Anything longer is past counting, and leading zeroes are no number of nodes.
+        digits.then(|| text.parse::<u64>().unwrap_or(u64::MAX))
+    };
+    let (first, last, step) = (number(first)?, number(last)?, number(step)?);
+    if last < first || step == 0 {
+        return None;
+    }
+    usize::try_from((last - first) / step).ok()?.checked_add(1).or(Some(usize::MAX))
+}
+
+fn shortened(mut text: String) -> String {
+    if text.len() > 200 {
+        let cut = (0..=200).rev().find(|&at| text.is_char_boundary(at)).unwrap_or(0);
+        text.truncate(cut);
+        text.push_str("..");
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{collections::BTreeSet, path::Path};
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn nodes() -> Nodes {
+        let mut text = String::from("__groups__: {gpu: 'g[1-2]', mix: '@gpu,n01'}\n");
+        for at in 1..=10 {
+            text += &format!("n{at:02}: {{ranks: [{}], site: s{}}}\n", if at < 5 { "aws" } else { "metal" }, at % 2);
+        }
+        text += "g1: {}\ng2: {}\n1-3: {}\n";
+        let (file, faults) = super::super::read_nodes(Path::new("f"), &text).unwrap();
+        assert_eq!(faults, []);
+        Nodes::build(file, None, BTreeSet::from(["site".to_owned()]), 100).0
+    }
+
+    fn names(set: &str) -> Result<String, String> {
+        let nodes = nodes();
+        let places = select(&nodes, set, 1000).map_err(|error| error.to_string())?;
+        let names: Vec<_> = places.iter().map(|&at| nodes.list()[at].name.as_str()).collect();
+        Ok(action_proto::fold(names))
+    }
+
+    #[test]
+    fn the_grammar() {
+        for (set, expected) in [
+            ("n01", "n01"),
+            ("n02,n01", "n[01-02]"),
+            ("n01 n03", "n[01,03]"),
+            ("n[01-03,10]", "n[01-03,10]"),
+            ("n[02-10/4]", "n[02,06,10]"),
+            ("n[01-05]!n[02-03]", "n[01,04-05]"),
+            ("n[01-05]&n[04-09]", "n[04-05]"),
+            ("n[01-02]^n[02-03]", "n[01,03]"),
+            ("n[01-02] , n03 ! n01", "n[02-03]"),
+            ("@gpu", "g[1-2]"),
+            ("@mix!g1", "g2,n01"),
+            ("@g*", "g[1-2]"),
+            ("n0?", "n[01-09]"),
+            ("*1", "g1,n01"),
+            ("rank=aws", "n[01-04]"),
+            ("rank=aws&n[03-07]", "n[03-04]"),
+            ("site=s1", "n[01,03,05,07,09]"),
+            ("1-3", "1-3"),
+        ] {
+            assert_eq!(names(set).as_deref(), Ok(expected), "{set}");
+        }
+        assert_eq!(select(&nodes(), "@*", 100).unwrap().len(), 13);
+    }
+
+    #[test]
+    fn what_is_not_there_is_named() {
+        for (set, expected) in [
+            ("", "the node set is empty; name a node, or @* for all"),
+            (" ", "the node set is empty; name a node, or @* for all"),
+            ("n99", "no such node: n99"),
+            ("n[01-12],x", "no such node: n[11-12],x"),
+            ("@nogroup", "no such group: @nogroup"),
+            ("z*", "no such node: z*"),
+            ("rank=azure", "no such node with: rank=azure"),
+            ("ip=1", "cannot select by ip: the server's visible_metadata does not list it"),
+            ("n01!n01", "the node set \"n01!n01\" selects no node"),
+        ] {
+            assert_eq!(names(set), Err(expected.to_owned()), "{set}");
+        }
+    }
+
+    #[test]
+    fn bombs_and_broken_texts_are_refused_before_they_cost() {
+        for set in [
+            "n[1-9999999999]", "n[1-100000]r[1-100000]", "n[1-99999999999999999999999]",
+            "n[1", "n]1[", "n[]", "n[5-1]", "n[1-2/0]", "n[a]", ",n01", "n01,", "n01,,n02", "!n01",
+            "n[[1]]", "n[1-2", "n[1-2]]", &"n,".repeat(10_000), &format!("n[{}1-2]", "0".repeat(15_000)),
+        ] {
+            assert!(names(set).is_err(), "{set}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_panics_and_nothing_unknown_is_selected(set in "[n0-9\\[\\],!&^@*?=/ a-]{0,24}") {
+            let nodes = nodes();
+            if let Ok(places) = select(&nodes, &set, 1000) {
+                prop_assert!(!places.is_empty());
+                prop_assert!(places.iter().all(|&at| at < nodes.list().len()));
+            }
+        }
+
+        #[test]
+        fn the_count_is_the_number_of_names(a in 0u32..50, len in 0u32..50, step in 1u32..5, b in 0u32..9) {
+            let term = format!("n[{a}-{}/{step},{}]x[0-{b}]", a + len, a + len + 7);
+            let names = expand(&term, 100_000).unwrap();
+            prop_assert_eq!(count(&term), Some(names.len()));
+        }
+    }
+}

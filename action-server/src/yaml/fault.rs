@@ -1,0 +1,49 @@
+//! A fault in a file: where it is and what is wrong, as one line for people.
+
+use std::{fmt, path::PathBuf};
+
+/// Whether a fault leaves something out or is only worth a look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Severity {
+    /// Worth a look; everything works.
+    Warning,
+    /// The thing it names is left out.
+    Error,
+}
+
+/// A fault in a file. Displays as `file:line: reason`, a warning as `file:line: warning: reason`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fault {
+    /// The file or directory.
+    pub file: PathBuf,
+    /// The line, from 1; 0 when the fault is of the file as a whole (shown as 1).
+    pub line: usize,
+    /// What is wrong, and the remedy where there is one.
+    pub reason: String,
+    /// How grave it is.
+    pub severity: Severity,
+}
+
+impl Fault {
+    /// A fault that leaves out what it names.
+    pub fn error(file: impl Into<PathBuf>, line: usize, reason: impl Into<String>) -> Fault {
+        Fault { file: file.into(), line, reason: reason.into(), severity: Severity::Error }
+    }
+
+    /// A fault that is only worth a look.
+    pub fn warning(file: impl Into<PathBuf>, line: usize, reason: impl Into<String>) -> Fault {
+        Fault { severity: Severity::Warning, ..Fault::error(file, line, reason) }
+    }
+
+    /// True for a fault that leaves something out.
+    pub fn is_error(&self) -> bool {
+        self.severity == Severity::Error
+    }
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let kind = if self.is_error() { "" } else { "warning: " };
+        write!(f, "{}:{}: {kind}{}", self.file.display(), self.line.max(1), self.reason)
+    }
+}
