@@ -13,6 +13,7 @@ mod selection;
 use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
 
 pub use command::{Command, DEFAULT_RANK, Listing, read_command};
+pub(crate) use command::rank_of;
 pub use environment::{Identity, environment};
 pub use names::{bad_script_variable, is_command_name};
 pub use node::{Node, Nodes, NodesFile, read_nodes};
@@ -26,7 +27,7 @@ pub const DEFAULT_NODE_LIMIT: usize = 10_000;
 #[derive(Debug, Default)]
 pub struct Catalogue {
     /// The nodes and groups.
-    pub nodes: Nodes,
+    pub nodes: Arc<Nodes>,
     /// The commands that can be run, by name.
     pub commands: BTreeMap<String, Arc<Command>>,
     /// The commands that cannot, by name, each with the reason.

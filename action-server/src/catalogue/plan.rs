@@ -210,7 +210,7 @@ mod tests {
         let nodes = "n1: {ranks: [aws]}\nn2: {}\nn3: {ranks: [bad, aws]}\n";
         let (file, _) = read_nodes(Path::new("f"), nodes).unwrap();
         Catalogue {
-            nodes: Nodes::build(file, None, BTreeSet::new(), 10).0,
+            nodes: Arc::new(Nodes::build(file, None, BTreeSet::new(), 10).0),
             commands: BTreeMap::from([
                 command("off", "help: {summary: s}\nconfirmation: 'Off %{nodes}?'\ntimeout: 10s\nfanout: 8", &["default", "aws"]),
                 command("once", "help: {summary: s, has_context: false}", &["default"]),

@@ -1,0 +1,115 @@
+//! The server's settings: from YAML and the environment to values that were checked.
+//!
+//! A setting that is unknown, malformed or not built yet is an error with its place: a server
+//! that runs scripts as root must not guess what its admin meant.
+
+mod raw;
+mod values;
+
+use std::{
+    collections::BTreeMap,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use thiserror::Error;
+
+pub use values::{LogFormat, Secret};
+
+/// Where the settings are looked for when neither `--config` nor `$ACTION_SERVER_CONFIG` says.
+pub const DEFAULT_PATH: &str = "/etc/action/server.yaml";
+
+/// The settings of a server, complete and checked.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Where the server takes calls.
+    pub listen: SocketAddr,
+    /// Plain text on an address that is not loopback is wanted.
+    pub insecure_listen: bool,
+    /// The secret that tokens are signed with.
+    pub jwt_secret: Secret,
+    /// The nodes file.
+    pub nodes_config_path: PathBuf,
+    /// The directory of the commands.
+    pub command_directory_path: PathBuf,
+    /// Where scripts run.
+    pub working_directory_path: PathBuf,
+    /// Variables for all scripts.
+    pub script_environment: BTreeMap<String, String>,
+    /// Where the server keeps its records.
+    pub state_directory: PathBuf,
+    /// A level, or directives of `tracing_subscriber::EnvFilter`.
+    pub log_level: String,
+    /// How the log is written.
+    pub log_format: LogFormat,
+    /// The most jobs at once on the whole server.
+    pub job_threads: usize,
+    /// Metadata keys that callers may see.
+    pub visible_metadata: Vec<String>,
+    /// How long a stopping server waits for its runs.
+    pub drain_timeout: Duration,
+    /// How long a script has after the first signal to end.
+    pub kill_grace: Duration,
+    /// Bounds on what callers and scripts may use.
+    pub limits: Limits,
+}
+
+/// Bounds on what callers and scripts may use.
+#[derive(Debug, Clone)]
+pub struct Limits {
+    /// The most nodes in one selection.
+    pub nodes: usize,
+    /// The most output of one job that is kept, in bytes.
+    pub output_per_job: u64,
+    /// The most runs that live at once.
+    pub live_runs: usize,
+}
+
+/// Why there are no settings.
+#[derive(Debug, Error)]
+pub enum ConfigError {
+    /// The file cannot be read.
+    #[error("cannot read the settings {path}: {source}")]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The file or a variable says something that cannot be.
+    #[error("{0}")]
+    Invalid(String),
+}
+
+impl ConfigError {
+    /// What to do about it, where that is known.
+    pub fn hint(&self) -> Option<&'static str> {
+        match self {
+            ConfigError::Unreadable { .. } => {
+                Some("`action-server init DIR` writes settings to start from; --config or ACTION_SERVER_CONFIG names them")
+            }
+            ConfigError::Invalid(_) => None,
+        }
+    }
+}
+
+impl Settings {
+    /// Reads the settings: the file, overridden by `ACTION_SERVER_<KEY>` from `environment`.
+    ///
+    /// # Errors
+    /// The first thing that is wrong, with file and line or the variable's name.
+    pub fn load(
+        path: &Path,
+        environment: impl IntoIterator<Item = (String, String)>,
+    ) -> Result<Settings, ConfigError> {
+        let text = std::fs::read_to_string(path)
+            .map_err(|source| ConfigError::Unreadable { path: path.to_owned(), source })?;
+        let mut raw = raw::parse(path, &text)?;
+        raw.override_with(environment)?;
+        // Relative paths are relative to the file, wherever the server is started.
+        let base = std::path::absolute(path)
+            .map_err(|source| ConfigError::Unreadable { path: path.to_owned(), source })?;
+        raw.check(path, base.parent().unwrap_or(Path::new("/")))
+    }
+}

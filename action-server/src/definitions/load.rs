@@ -1,0 +1,198 @@
+//! Reads the nodes file and the command directory into a catalogue.
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    io::Read,
+    os::unix::fs::OpenOptionsExt,
+    path::Path,
+    sync::Arc,
+};
+
+use rustix::fs::OFlags;
+
+use super::{Sources, script::check_script};
+use crate::{
+    catalogue::{Catalogue, Command, Listing, Nodes, is_command_name, rank_of, read_command, read_nodes},
+    yaml::Fault,
+};
+
+/// The largest nodes file and metadata file that are read, in bytes.
+const NODES_LIMIT: u64 = 64 << 20;
+const METADATA_LIMIT: u64 = 1 << 20;
+
+/// Reads everything. What is broken keeps what it was in `before`, where there is one.
+///
+/// # Errors
+/// The first time: the nodes file or the command directory as a whole cannot be read.
+pub fn load(sources: &Sources, before: Option<&Catalogue>) -> Result<(Catalogue, Vec<Fault>), Fault> {
+    let mut faults = Vec::new();
+    // On a reload, a file or directory that is gone as a whole keeps what it was too.
+    let nodes = match (load_nodes(sources, before, &mut faults), before) {
+        (Ok(nodes), _) => Arc::new(nodes),
+        (Err(fault), Some(before)) => {
+            faults.push(fault);
+            Arc::clone(&before.nodes)
+        }
+        (Err(fault), None) => return Err(fault),
+    };
+    let commands = match (Commands::load(&sources.commands, before, &mut faults), before) {
+        (Ok(commands), _) => commands,
+        (Err(fault), Some(before)) => {
+            faults.push(fault);
+            Commands { good: before.commands.clone(), broken: before.broken.clone() }
+        }
+        (Err(fault), None) => return Err(fault),
+    };
+    let catalogue = Catalogue {
+        nodes,
+        commands: commands.good,
+        broken: commands.broken,
+        script_root: sources.commands.clone(),
+        node_limit: sources.node_limit,
+    };
+    Ok((catalogue, faults))
+}
+
+fn load_nodes(
+    sources: &Sources,
+    before: Option<&Catalogue>,
+    faults: &mut Vec<Fault>,
+) -> Result<Nodes, Fault> {
+    let path = &sources.nodes;
+    let text = read(path, NODES_LIMIT)?;
+    let (file, found) = read_nodes(path, &text)?;
+    faults.extend(found);
+    let visible = sources.visible_metadata.clone();
+    let (nodes, groups) = Nodes::build(file, before.map(|before| &*before.nodes), visible, sources.node_limit);
+    for (group, reason) in groups {
+        let line = crate::yaml::line_of(
+            &text,
+            &[crate::yaml::Step::Key("__groups__"), crate::yaml::Step::Key(&group)],
+        );
+        faults.push(Fault::error(path, line, format!("group {group} is left out: {reason}")));
+    }
+    Ok(nodes)
+}
+
+#[derive(Default)]
+struct Commands {
+    good: BTreeMap<String, Arc<Command>>,
+    broken: BTreeMap<String, String>,
+}
+
+impl Commands {
+    fn load(root: &Path, before: Option<&Catalogue>, faults: &mut Vec<Fault>) -> Result<Commands, Fault> {
+        let unreadable = |error| Fault::error(root, 1, format!("cannot read the command directory: {error}"));
+        let mut commands = Commands::default();
+        let mut names = Vec::new();
+        for entry in fs::read_dir(root).map_err(unreadable)? {
+            let entry = entry.map_err(unreadable)?;
+            let path = entry.path();
+            // Folders without metadata.yaml, such as helpers, are the scripts' own business.
+            if !path.join("metadata.yaml").exists() {
+                continue;
+            }
+            match entry.file_name().into_string() {
+                Ok(name) if is_command_name(&name) => names.push(name),
+                _ => {
+                    let reason = "cannot be a command's name: lower-case letters, digits and - only";
+                    faults.push(Fault::error(path, 1, reason));
+                }
+            }
+        }
+        names.sort();
+        for name in names {
+            commands.load_one(root, name, before, faults);
+        }
+        Ok(commands)
+    }
+
+    fn load_one(
+        &mut self,
+        root: &Path,
+        name: String,
+        before: Option<&Catalogue>,
+        faults: &mut Vec<Fault>,
+    ) {
+        let directory = root.join(&name);
+        let read = read(&directory.join("metadata.yaml"), METADATA_LIMIT)
+            .and_then(|text| Ok((text, list(&directory)?)));
+        let (command, found) = match read {
+            Ok((text, listing)) => read_command(&name, &text, listing),
+            Err(fault) => (None, vec![fault]),
+        };
+        let reason = found.iter().find(|fault| fault.is_error()).map(|fault| fault.reason.clone());
+        faults.extend(found);
+        let known = before.and_then(|before| before.commands.get(&name));
+        match (command, known) {
+            // The same value again keeps its place in memory.
+            (Some(command), Some(known)) if **known == command => {
+                self.good.insert(name, Arc::clone(known));
+            }
+            (Some(command), _) => _ = self.good.insert(name, Arc::new(command)),
+            (None, Some(known)) => _ = self.good.insert(name, Arc::clone(known)),
+            (None, None) => _ = self.broken.insert(name, reason.unwrap_or_default()),
+        }
+    }
+}
+
+/// Lists the scripts of a command's directory.
+fn list(directory: &Path) -> Result<Listing, Fault> {
+    let unreadable = |error| Fault::error(directory, 1, format!("cannot read the directory: {error}"));
+    let mut listing = Listing {
+        directory: directory.to_owned(),
+        scripts: BTreeMap::new(),
+        unusable: BTreeMap::new(),
+    };
+    for entry in fs::read_dir(directory).map_err(unreadable)? {
+        let entry = entry.map_err(unreadable)?;
+        let name = entry.file_name();
+        let Some((rank, extension)) = name.to_str().and_then(rank_of) else { continue };
+        let path = entry.path();
+        if path.is_dir() {
+            continue;
+        }
+        match check_script(&path) {
+            Ok(()) => {
+                let first = listing.scripts.insert(rank.to_owned(), path.clone());
+                if let Some(first) = first.filter(|first| *first != path) {
+                    let reason = format!("{} is there too; one script a rank", first.display());
+                    listing.unusable.insert(rank.to_owned(), (path, reason));
+                    listing.scripts.remove(rank);
+                }
+            }
+            // Only a .sh is surely meant as a script: other files may be the scripts' data.
+            Err(error) if extension == "sh" => {
+                listing.unusable.insert(rank.to_owned(), (path, error.to_string()));
+            }
+            Err(_) => {}
+        }
+    }
+    Ok(listing)
+}
+
+/// Reads a definition's text. Never blocks on what is no file, never reads beyond `limit`.
+fn read(path: &Path, limit: u64) -> Result<String, Fault> {
+    let fault = |reason: String| Fault::error(path, 1, reason);
+    let nonblocking = i32::try_from(OFlags::NONBLOCK.bits()).unwrap_or(0);
+    let file = fs::File::options()
+        .read(true)
+        .custom_flags(nonblocking)
+        .open(path)
+        .map_err(|error| fault(format!("cannot read it: {error}")))?;
+    let metadata = file.metadata().map_err(|error| fault(format!("cannot read it: {error}")))?;
+    if !metadata.is_file() {
+        return Err(fault("it is not a regular file".into()));
+    }
+    if metadata.len() > limit {
+        return Err(fault(format!("it has {} bytes, more than {limit}", metadata.len())));
+    }
+    let mut bytes = Vec::new();
+    file.take(limit).read_to_end(&mut bytes).map_err(|error| fault(format!("cannot read it: {error}")))?;
+    let text = String::from_utf8(bytes).map_err(|error| {
+        let line = 1 + error.as_bytes()[..error.utf8_error().valid_up_to()].iter().filter(|&&b| b == b'\n').count();
+        Fault::error(path, line, "it is not UTF-8 text")
+    })?;
+    Ok(text.strip_prefix('\u{feff}').map(str::to_owned).unwrap_or(text))
+}

@@ -1,0 +1,81 @@
+//! The definitions on disk: reading them into a catalogue, and keeping it current.
+//!
+//! Owns the files: what is read, in which order, and what is kept when an edit breaks
+//! something. What the texts mean is the catalogue's affair.
+
+mod load;
+mod script;
+mod watch;
+
+use std::{collections::BTreeSet, path::PathBuf, sync::Arc};
+
+use arc_swap::ArcSwap;
+
+pub use load::load;
+pub use script::{ScriptError, check_script};
+
+use crate::{catalogue::Catalogue, config::Settings, yaml::Fault};
+
+/// Where the definitions are and how they are read.
+#[derive(Debug, Clone)]
+pub struct Sources {
+    /// The nodes file.
+    pub nodes: PathBuf,
+    /// The command directory.
+    pub commands: PathBuf,
+    /// Metadata keys that callers may see.
+    pub visible_metadata: BTreeSet<String>,
+    /// The most nodes in one selection.
+    pub node_limit: usize,
+}
+
+impl Sources {
+    /// The sources that the settings name.
+    pub fn new(settings: &Settings) -> Sources {
+        Sources {
+            nodes: settings.nodes_config_path.clone(),
+            commands: settings.command_directory_path.clone(),
+            visible_metadata: settings.visible_metadata.iter().cloned().collect(),
+            node_limit: settings.limits.nodes,
+        }
+    }
+}
+
+/// The current catalogue. Each request takes a snapshot and keeps it to its end.
+#[derive(Debug, Clone)]
+pub struct Definitions {
+    current: Arc<ArcSwap<Catalogue>>,
+}
+
+impl Definitions {
+    /// Loads the definitions for the first time.
+    ///
+    /// # Errors
+    /// The nodes file or the command directory as a whole cannot be read.
+    pub fn open(sources: &Sources) -> Result<(Definitions, Vec<Fault>), Fault> {
+        let (catalogue, faults) = load(sources, None)?;
+        let current = Arc::new(ArcSwap::from_pointee(catalogue));
+        Ok((Definitions { current }, faults))
+    }
+
+    /// The catalogue as it is now.
+    pub fn snapshot(&self) -> Arc<Catalogue> {
+        self.current.load_full()
+    }
+
+    /// Keeps the catalogue current from now on, until the returned watch is dropped.
+    pub fn watch(&self, sources: Sources) -> watch::Watch {
+        watch::Watch::start(self.clone(), sources)
+    }
+
+    /// Reads everything again. What is broken now stays as it was.
+    fn reload(&self, sources: &Sources) -> Vec<Fault> {
+        match load(sources, Some(&self.snapshot())) {
+            Ok((catalogue, faults)) => {
+                self.current.store(Arc::new(catalogue));
+                faults
+            }
+            Err(fault) => vec![fault],
+        }
+    }
+}

@@ -1,0 +1,111 @@
+//! Whether a file can be run as a script, decided by looking at it.
+
+use std::{
+    fs::File,
+    io::{self, Read},
+    os::unix::fs::{MetadataExt, OpenOptionsExt},
+    path::{Path, PathBuf},
+};
+
+use rustix::fs::OFlags;
+use thiserror::Error;
+
+/// Why a file cannot be run as a script.
+#[derive(Debug, Error)]
+pub enum ScriptError {
+    /// It is not there, or a link that leads nowhere.
+    #[error("it is not there (or a link that leads nowhere)")]
+    Missing,
+    /// It cannot be read.
+    #[error("it cannot be read: {0}")]
+    Unreadable(io::Error),
+    /// A directory, FIFO, device or socket.
+    #[error("it is not a regular file")]
+    NotRegular,
+    /// The executable bit is missing.
+    #[error("it is not executable; run: chmod +x {}", .0.display())]
+    NotExecutable(PathBuf),
+    /// The first line does not name an interpreter.
+    #[error("it does not start with #! and an interpreter, such as #!/bin/bash")]
+    NoInterpreter,
+    /// The interpreter is not there.
+    #[error("its interpreter {0:?} is not there{1}")]
+    InterpreterMissing(String, &'static str),
+}
+
+/// Checks that a script could be started now.
+///
+/// Opens without blocking, so that a FIFO in the directory holds nobody up.
+///
+/// # Errors
+/// The first reason against it.
+pub fn check_script(path: &Path) -> Result<(), ScriptError> {
+    let nonblocking = i32::try_from(OFlags::NONBLOCK.bits()).unwrap_or(0);
+    let mut file = File::options().read(true).custom_flags(nonblocking).open(path).map_err(
+        |error| match error.kind() {
+            io::ErrorKind::NotFound => ScriptError::Missing,
+            _ => ScriptError::Unreadable(error),
+        },
+    )?;
+    // Of the file that was opened, not of a name that may lead elsewhere by now.
+    let metadata = file.metadata().map_err(ScriptError::Unreadable)?;
+    if !metadata.is_file() {
+        return Err(ScriptError::NotRegular);
+    }
+    if metadata.mode() & 0o111 == 0 {
+        return Err(ScriptError::NotExecutable(path.to_owned()));
+    }
+    // The kernel reads no more of the first line than 256 bytes: see execve(2).
+    let mut start = Vec::with_capacity(256);
+    file.by_ref().take(256).read_to_end(&mut start).map_err(ScriptError::Unreadable)?;
+    let line = start.split(|&byte| byte == b'\n').next().unwrap_or_default();
+    let interpreter = line
+        .strip_prefix(b"#!")
+        .and_then(|rest| {
+            rest.split(|byte| *byte == b' ' || *byte == b'\t').find(|word| !word.is_empty())
+        })
+        .ok_or(ScriptError::NoInterpreter)?;
+    let interpreter = String::from_utf8_lossy(interpreter).into_owned();
+    if !Path::new(&interpreter).exists() {
+        let hint = match interpreter.ends_with('\r') {
+            true => "; the script has Windows line ends, run: sed -i 's/\\r$//' on it",
+            false => "",
+        };
+        return Err(ScriptError::InterpreterMissing(interpreter, hint));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{fs, os::unix::fs::PermissionsExt};
+
+    use super::*;
+
+    #[test]
+    fn what_can_be_run_and_what_not() {
+        let directory = tempfile::tempdir().unwrap();
+        let check = |name: &str, text: &str, mode: u32| {
+            let path = directory.path().join(name);
+            fs::write(&path, text).unwrap();
+            fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
+            check_script(&path).map_err(|error| error.to_string())
+        };
+        assert_eq!(check("good", "#!/bin/sh\necho", 0o755), Ok(()));
+        assert_eq!(check("spaced", "#! /bin/sh -e\n", 0o700), Ok(()));
+        assert!(check("mode", "#!/bin/sh\n", 0o644).unwrap_err().contains("chmod +x"));
+        assert!(check("text", "echo hello\n", 0o755).unwrap_err().contains("does not start with #!"));
+        assert!(check("empty", "", 0o755).unwrap_err().contains("does not start with #!"));
+        assert!(check("crlf", "#!/bin/sh\r\n", 0o755).unwrap_err().contains("Windows line ends"));
+        assert!(check("gone", "#!/no/such\n", 0o755).unwrap_err().contains("/no/such"));
+
+        let link = directory.path().join("link");
+        std::os::unix::fs::symlink("nowhere", &link).unwrap();
+        assert!(matches!(check_script(&link), Err(ScriptError::Missing)));
+        assert!(matches!(check_script(directory.path()), Err(ScriptError::NotRegular)));
+        let fifo = directory.path().join("fifo");
+        let made = std::process::Command::new("mkfifo").arg(&fifo).status().unwrap();
+        assert!(made.success());
+        assert!(matches!(check_script(&fifo), Err(ScriptError::NotRegular)));
+    }
+}

@@ -1,0 +1,115 @@
+//! Notices edits of the definitions and reloads.
+//!
+//! The kernel's notices (inotify(7)) only say when to look. What is loaded follows from the
+//! files alone, and a look every [`RESCAN`] catches what no notice told: a network file
+//! system, an overflow, a directory that was replaced.
+
+use std::{
+    path::Path,
+    time::Duration,
+};
+
+use notify::{RecommendedWatcher, RecursiveMode, Watcher};
+use tokio::{sync::mpsc, task::JoinHandle, time};
+
+use super::{Definitions, Sources};
+use crate::yaml::Fault;
+
+/// How long to wait for an edit to be complete: an editor or a package writes several files.
+const SETTLE: Duration = Duration::from_millis(100);
+const RESCAN: Duration = Duration::from_secs(30);
+
+/// Keeps the definitions current until it is dropped.
+pub struct Watch {
+    task: JoinHandle<()>,
+}
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+impl Watch {
+    pub(super) fn start(definitions: Definitions, sources: Sources) -> Watch {
+        Watch { task: tokio::spawn(run(definitions, sources)) }
+    }
+}
+
+async fn run(definitions: Definitions, sources: Sources) {
+    // One place is enough: a notice only says "look", and one waiting says it as well as ten.
+    let (notices, mut noticed) = mpsc::channel(1);
+    let mut reported = Vec::new();
+    // An edit between the first load and the first notice must not be missed.
+    let mut first = true;
+    let mut notifier = None;
+    loop {
+        if first {
+            notifier = observe(&sources, notices.clone());
+            first = false;
+        } else {
+            // Without a notifier only the rescan is left.
+            tokio::select! {
+                Some(()) = noticed.recv() => settle(&mut noticed).await,
+                () = time::sleep(RESCAN) => {}
+            }
+            // What was replaced by rename is another directory now: observe it anew.
+            drop(notifier.take());
+            notifier = observe(&sources, notices.clone());
+        }
+        let (definitions, sources) = (definitions.clone(), sources.clone());
+        let loaded = tokio::task::spawn_blocking(move || definitions.reload(&sources)).await;
+        if let Ok(faults) = loaded {
+            report(&faults, &mut reported);
+        }
+    }
+}
+
+async fn settle(noticed: &mut mpsc::Receiver<()>) {
+    // A steady stream of edits must not put the reload off for ever.
+    let limit = time::Instant::now() + 10 * SETTLE;
+    while time::Instant::now() < limit && time::timeout(SETTLE, noticed.recv()).await.is_ok() {}
+}
+
+fn observe(sources: &Sources, notices: mpsc::Sender<()>) -> Option<RecommendedWatcher> {
+    let tell = move |event: notify::Result<notify::Event>| {
+        // Reading is no edit, and our own reading would wake us for ever.
+        if !event.is_ok_and(|event| event.kind.is_access()) {
+            _ = notices.try_send(());
+        }
+    };
+    let mut watcher = notify::recommended_watcher(tell)
+        .inspect_err(|error| tracing::warn!(%error, "no notices of edits; looking every 30 s instead"))
+        .ok()?;
+    let mut watch = |path: Option<&Path>, mode| {
+        if let Some(path) = path {
+            // What is not there now is looked for at the next scan.
+            _ = watcher.watch(path, mode);
+        }
+    };
+    // The parents too: editors and packages replace by rename, and links are swapped.
+    watch(sources.nodes.parent(), RecursiveMode::NonRecursive);
+    watch(sources.commands.parent(), RecursiveMode::NonRecursive);
+    watch(Some(&sources.nodes), RecursiveMode::NonRecursive);
+    watch(Some(&sources.commands), RecursiveMode::Recursive);
+    Some(watcher)
+}
+
+/// Logs the faults that are new and tells of those that are gone.
+fn report(faults: &[Fault], reported: &mut Vec<Fault>) {
+    for fault in faults.iter().filter(|fault| !reported.contains(fault)) {
+        log_fault(fault);
+    }
+    for fault in reported.iter().filter(|fault| !faults.contains(fault)) {
+        tracing::info!("mended: {fault}");
+    }
+    *reported = faults.to_vec();
+}
+
+/// Logs one fault as `file:line: reason`.
+pub(crate) fn log_fault(fault: &Fault) {
+    match fault.is_error() {
+        true => tracing::error!("{fault}"),
+        false => tracing::warn!("{fault}"),
+    }
+}
