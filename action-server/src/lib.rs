@@ -3,3 +3,7 @@ pub mod yaml;
 pub mod catalogue;
 pub mod config;
 pub mod definitions;
+pub mod auth;
+pub mod process;
+pub mod record;
+pub mod run;

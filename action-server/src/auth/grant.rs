@@ -1,0 +1,38 @@
+//! What a token narrows its bearer to: commands by pattern, and nodes by a node set.
+
+/// A token's limits. A limit that is not set allows everything.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Grant {
+    /// Patterns of the commands allowed, as `power-*`.
+    pub commands: Option<Vec<String>>,
+    /// The node set allowed, in the grammar of selections.
+    pub nodes: Option<String>,
+}
+
+impl Grant {
+    /// True when the token allows the command. A pattern that is none allows nothing.
+    pub fn allows_command(&self, command: &str) -> bool {
+        let Some(patterns) = &self.commands else { return true };
+        patterns.iter().any(|pattern| {
+            globset::Glob::new(pattern).is_ok_and(|glob| glob.compile_matcher().is_match(command))
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn commands_by_pattern() {
+        assert!(Grant::default().allows_command("anything"));
+        let grant = |patterns: &[&str]| Grant {
+            commands: Some(patterns.iter().map(ToString::to_string).collect()),
+            nodes: None,
+        };
+        assert!(grant(&["usage", "power-*"]).allows_command("power-on"));
+        assert!(!grant(&["power-*"]).allows_command("estate-show"));
+        assert!(!grant(&[]).allows_command("usage"));
+        assert!(!grant(&["[", "{"]).allows_command("["));
+    }
+}

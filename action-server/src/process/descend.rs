@@ -1,0 +1,195 @@
+//! Finds and ends what a script left running.
+//!
+//! The server is a child subreaper, so whatever outlives its parent becomes the server's child,
+//! also after setsid(2) and a double fork. Of these strays, those are a job's which are in its
+//! process group or carry its marker in their environment.
+
+use std::{
+    collections::HashSet,
+    fs, io,
+    sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock},
+    time::Duration,
+};
+
+use rustix::process::{Pid, Signal, WaitOptions, kill_process, waitpid};
+use tokio::time::{Instant, sleep};
+
+use super::Group;
+
+/// How long to wait for killed processes to be gone. Only one that the kernel holds (state D)
+/// takes longer.
+const REAP_LIMIT: Duration = Duration::from_secs(2);
+const REAP_PAUSE: Duration = Duration::from_millis(2);
+
+/// What tells a job's processes from those of others: variables that all of them inherit.
+#[derive(Debug, Clone)]
+pub struct Marker(Vec<String>);
+
+impl Marker {
+    /// The marker of one job of a run.
+    pub fn job(run_id: &str, node: &str) -> Marker {
+        Marker(vec![format!("run_id={run_id}"), format!("name={node}")])
+    }
+
+    /// The marker of all jobs of a run.
+    pub fn run(run_id: &str) -> Marker {
+        Marker(vec![format!("run_id={run_id}")])
+    }
+
+    fn is_on(&self, environment: &[u8]) -> bool {
+        let has = |wanted: &String| environment.split(|&b| b == 0).any(|entry| entry == wanted.as_bytes());
+        self.0.iter().all(has)
+    }
+}
+
+/// The server's children: the leaders of its jobs, which it knows, and the strays.
+#[derive(Debug, Clone, Default)]
+pub struct Descendants {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug, Default)]
+struct Shared {
+    /// Held shared while a script is started and noted, and alone while children are listed: a
+    /// child that is listed and not noted is a stray then, and never a script just started.
+    starting: RwLock<()>,
+    leaders: Mutex<HashSet<i32>>,
+}
+
+impl Descendants {
+    /// Starts a script by `start` and takes note of its group.
+    pub(super) fn start<T>(&self, start: impl FnOnce() -> io::Result<(Group, T)>) -> io::Result<(Group, T)> {
+        let _starting = self.shared.starting.read().unwrap_or_else(PoisonError::into_inner);
+        let (group, value) = start()?;
+        self.leaders().insert(group.id());
+        Ok((group, value))
+    }
+
+    /// Takes note that a script was waited for.
+    pub fn remove_leader(&self, group: Group) {
+        self.leaders().remove(&group.id());
+    }
+
+    fn leaders(&self) -> MutexGuard<'_, HashSet<i32>> {
+        self.shared.leaders.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Kills and reaps every stray of a job, and what those started, until none is left.
+    /// Returns how many were alive.
+    pub async fn end_strays(&self, group: Option<Group>, marker: &Marker) -> u32 {
+        let mut killed = HashSet::new();
+        let started = Instant::now();
+        loop {
+            let strays = self.strays(group, marker, &killed);
+            for &pid in &strays {
+                // A stray's children become ours when it ends: the next round finds them.
+                _ = kill_process(pid, Signal::KILL);
+                killed.insert(pid.as_raw_pid());
+            }
+            let waiting = killed.iter().filter(|&&pid| !reap(pid)).count();
+            if (strays.is_empty() && waiting == 0) || started.elapsed() > REAP_LIMIT {
+                return u32::try_from(killed.len()).unwrap_or(u32::MAX);
+            }
+            sleep(REAP_PAUSE).await;
+        }
+    }
+
+    /// The living strays of a job. Dead ones, whosever they were, are reaped: nobody else will.
+    fn strays(&self, group: Option<Group>, marker: &Marker, known: &HashSet<i32>) -> Vec<Pid> {
+        let mut strays = Vec::new();
+        for child in self.unknown_children() {
+            if known.contains(&child) {
+                continue;
+            }
+            let Some(status) = Status::of(child) else { continue };
+            if status.is_zombie {
+                reap(child);
+                continue;
+            }
+            let in_group = group.is_some_and(|group| status.group == group.id());
+            let marked = || fs::read(format!("/proc/{child}/environ")).is_ok_and(|text| marker.is_on(&text));
+            if in_group || marked() {
+                strays.extend(Pid::from_raw(child));
+            }
+        }
+        strays
+    }
+
+    /// The server's children that are no scripts.
+    fn unknown_children(&self) -> Vec<i32> {
+        let _alone = self.shared.starting.write().unwrap_or_else(PoisonError::into_inner);
+        let leaders = self.leaders();
+        children().into_iter().filter(|child| !leaders.contains(child)).collect()
+    }
+}
+
+/// Takes the status of a child that has ended. True when it is gone.
+fn reap(pid: i32) -> bool {
+    let Some(pid) = Pid::from_raw(pid) else { return true };
+    !matches!(waitpid(Some(pid), WaitOptions::NOHANG), Ok(None))
+}
+
+/// Our direct children: proc(5), `/proc/PID/task/TID/children`.
+fn children() -> Vec<i32> {
+    let Ok(threads) = fs::read_dir("/proc/self/task") else { return Vec::new() };
+    let mut children = Vec::new();
+    for thread in threads.flatten() {
+        match fs::read_to_string(thread.path().join("children")) {
+            Ok(list) => children.extend(list.split_whitespace().filter_map(|pid| pid.parse::<i32>().ok())),
+            // A thread that has just ended, or a kernel without the file.
+            Err(_) if thread.path().exists() => return children_by_scan(),
+            Err(_) => {}
+        }
+    }
+    children
+}
+
+/// The same where the kernel lacks CONFIG_PROC_CHILDREN: slower, over all processes.
+fn children_by_scan() -> Vec<i32> {
+    let own = rustix::process::getpid().as_raw_pid();
+    let Ok(entries) = fs::read_dir("/proc") else { return Vec::new() };
+    let pids = entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok());
+    pids.filter(|&pid| Status::of(pid).is_some_and(|status| status.parent == own)).collect()
+}
+
+/// What `/proc/PID/stat` says of a process.
+struct Status {
+    is_zombie: bool,
+    parent: i32,
+    group: i32,
+}
+
+impl Status {
+    fn of(pid: i32) -> Option<Status> {
+        let text = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+        // The name in parentheses may itself hold anything: the last ) ends it.
+        let mut fields = text.rsplit_once(") ")?.1.split(' ');
+        let state = fields.next()?;
+        let parent = fields.next()?.parse().ok()?;
+        let group = fields.next()?.parse().ok()?;
+        Some(Status { is_zombie: state == "Z" || state == "X", parent, group })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn markers_match_whole_variables() {
+        let marker = Marker::job("abc", "n1");
+        assert!(marker.is_on(b"PATH=/bin\0run_id=abc\0name=n1\0"));
+        assert!(!marker.is_on(b"run_id=abcd\0name=n1\0"));
+        assert!(!marker.is_on(b"run_id=abc\0name=n10\0"));
+        assert!(!marker.is_on(b"xrun_id=abc\0name=n1\0"));
+        assert!(Marker::run("abc").is_on(b"run_id=abc\0name=n7\0"));
+    }
+
+    #[test]
+    fn the_status_of_a_process() {
+        let own = rustix::process::getpid().as_raw_pid();
+        let status = Status::of(own).unwrap();
+        assert!(!status.is_zombie && status.parent > 0 && status.group > 0);
+        assert!(children_by_scan().iter().all(|&pid| pid != own));
+    }
+}

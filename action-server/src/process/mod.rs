@@ -1,0 +1,15 @@
+//! Processes: starting a script in a group of its own, signalling it, reading its output, and
+//! finding what it left behind. The only room that knows unix, and the only one with `unsafe`.
+
+mod descend;
+mod group;
+mod output;
+mod spawn;
+mod startup;
+
+pub use group::{Group, Signal};
+pub use output::Output;
+pub use spawn::{Process, Script, SpawnError, spawn};
+pub use startup::{base_environment, prepare_server};
+
+pub use descend::{Descendants, Marker};

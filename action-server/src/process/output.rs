@@ -1,0 +1,82 @@
+//! One output of a script, read in chunks as they come and never cut into lines.
+
+use std::io;
+
+use bytes::{Bytes, BytesMut};
+use tokio::io::{AsyncRead, AsyncReadExt};
+
+/// A chunk's least and greatest room. A quiet script costs little memory; one that fills its
+/// chunk gets as much as a pipe holds (pipe(7): 64 KiB).
+const LEAST: usize = 4 * 1024;
+const GREATEST: usize = 64 * 1024;
+
+/// The reading end of a script's output.
+pub struct Output {
+    pipe: Option<Box<dyn AsyncRead + Send + Unpin>>,
+    room: usize,
+    buffer: BytesMut,
+}
+
+impl std::fmt::Debug for Output {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Output").field("open", &self.is_open()).finish_non_exhaustive()
+    }
+}
+
+impl Output {
+    pub(super) fn new(pipe: impl AsyncRead + Send + Unpin + 'static) -> Output {
+        Output { pipe: Some(Box::new(pipe)), room: LEAST, buffer: BytesMut::new() }
+    }
+
+    /// False after its end.
+    pub fn is_open(&self) -> bool {
+        self.pipe.is_some()
+    }
+
+    /// Stops reading, whoever may still write.
+    pub fn close(&mut self) {
+        self.pipe = None;
+    }
+
+    /// The next chunk, or `None` at the end, after which it is never ready again.
+    ///
+    /// Cancel safe: a chunk that was read is returned by this call or the next.
+    ///
+    /// # Errors
+    /// The read's; the output counts as ended then.
+    pub async fn next(&mut self) -> io::Result<Option<Bytes>> {
+        let Some(pipe) = &mut self.pipe else { return std::future::pending().await };
+        self.buffer.reserve(self.room);
+        match pipe.read_buf(&mut self.buffer).await {
+            Ok(0) => {
+                self.pipe = None;
+                Ok(None)
+            }
+            Ok(read) => {
+                self.room = if read >= self.room { (self.room * 4).min(GREATEST) } else { self.room };
+                Ok(Some(self.buffer.split().freeze()))
+            }
+            Err(error) => {
+                self.pipe = None;
+                Err(error)
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn chunks_join_to_what_was_written() {
+        let bytes: Vec<u8> = (0..1_000_000_u32).map(|at| (at % 251) as u8).collect();
+        let mut output = Output::new(std::io::Cursor::new(bytes.clone()));
+        let mut read = Vec::new();
+        while let Some(chunk) = output.next().await.unwrap() {
+            assert!(!chunk.is_empty());
+            read.extend_from_slice(&chunk);
+        }
+        assert!(read == bytes && !output.is_open());
+    }
+}

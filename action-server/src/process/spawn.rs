@@ -1,0 +1,107 @@
+//! Starts a script: its own process group, nothing inherited, both outputs piped.
+//!
+//! There is no `pre_exec`, so that the standard library starts it by posix_spawn(3): no copy of
+//! the server's memory map, and no code of ours between fork and exec.
+
+use std::{io, path::{Path, PathBuf}, process::Stdio, time::Duration};
+
+use thiserror::Error;
+use tokio::{process::{Child, Command}, time::{Instant, sleep}};
+
+use super::{Descendants, Group, Output};
+
+/// How long a script that is being written is waited for.
+const BUSY_LIMIT: Duration = Duration::from_millis(250);
+const BUSY_PAUSE: Duration = Duration::from_millis(10);
+
+/// What is to be started.
+#[derive(Debug)]
+pub struct Script<'a> {
+    /// The script, as an absolute path: nothing is searched.
+    pub path: &'a Path,
+    /// Its arguments.
+    pub arguments: &'a [String],
+    /// Its whole environment.
+    pub environment: Vec<(&'a str, std::borrow::Cow<'a, str>)>,
+    /// Where it starts.
+    pub directory: &'a Path,
+}
+
+/// A script that runs.
+#[derive(Debug)]
+pub struct Process {
+    /// To wait for its end.
+    pub child: Child,
+    /// To signal it and what it started.
+    pub group: Group,
+    /// Its standard output.
+    pub stdout: Output,
+    /// Its standard error.
+    pub stderr: Output,
+}
+
+/// Why a script could not be started.
+#[derive(Debug, Error)]
+pub enum SpawnError {
+    /// The working directory is not there or not open to the server.
+    #[error("the working directory {path} cannot be used: {source}")]
+    Directory {
+        /// The directory.
+        path: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
+    /// The kernel refused.
+    #[error("{0}")]
+    Refused(#[from] io::Error),
+}
+
+/// Starts a script. A script that is just being written is waited for, a little.
+///
+/// # Errors
+/// The kernel's reason, or that the working directory is not there.
+pub async fn spawn(script: &Script<'_>, descendants: &Descendants) -> Result<Process, SpawnError> {
+    let started = Instant::now();
+    loop {
+        match try_spawn(script, descendants) {
+            Err(error) if is_busy(&error) && started.elapsed() < BUSY_LIMIT => sleep(BUSY_PAUSE).await,
+            Err(error) => return Err(explain(script, error)),
+            Ok(process) => return Ok(process),
+        }
+    }
+}
+
+fn try_spawn(script: &Script<'_>, descendants: &Descendants) -> io::Result<Process> {
+    let mut command = Command::new(script.path);
+    command
+        .args(script.arguments)
+        .env_clear()
+        .envs(script.environment.iter().map(|(key, value)| (key, value.as_ref())))
+        .current_dir(script.directory)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .process_group(0);
+    let missing = || io::Error::other("the new process has no pipes or no id");
+    let (group, mut child) = descendants.start(|| {
+        let child = command.spawn()?;
+        let group = child.id().and_then(Group::of_leader).ok_or_else(missing)?;
+        Ok((group, child))
+    })?;
+    let stdout = child.stdout.take().ok_or_else(missing)?;
+    let stderr = child.stderr.take().ok_or_else(missing)?;
+    Ok(Process { child, group, stdout: Output::new(stdout), stderr: Output::new(stderr) })
+}
+
+/// ETXTBSY, execve(2): somebody holds the script open for writing.
+fn is_busy(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::ExecutableFileBusy
+}
+
+fn explain(script: &Script<'_>, error: io::Error) -> SpawnError {
+    // The kernel gives the same errors for the directory as for the script.
+    match std::fs::read_dir(script.directory) {
+        Err(source) => SpawnError::Directory { path: script.directory.to_owned(), source },
+        Ok(_) => SpawnError::Refused(error),
+    }
+}

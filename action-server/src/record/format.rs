@@ -1,0 +1,155 @@
+//! The bytes of a record: a header, then frames.
+//!
+//! ```text
+//! header   8 bytes "ACTIONR\n", then the format version as u32, then 4 zero bytes
+//! frame    length as u32, CRC-32 of the payload as u32, payload: one `RunEvent` in protobuf
+//! ```
+//! Numbers are little-endian. A frame that is cut, or whose checksum is wrong, ends the record:
+//! what is before it is valid, what is after it is not looked at.
+
+use action_proto::v1::RunEvent;
+use prost::Message;
+use thiserror::Error;
+
+/// The version that is written, and the newest that is read.
+pub(super) const VERSION: u32 = 1;
+const MAGIC: &[u8; 8] = b"ACTIONR\n";
+
+/// The header's length in bytes.
+pub const HEADER_LEN: usize = 16;
+/// The length of what is before each payload.
+pub(super) const FRAME_LEN: usize = 8;
+/// No event is longer: output comes in chunks of 64 KiB, and the largest plan has 10,000 names.
+const PAYLOAD_LIMIT: usize = 16 << 20;
+
+/// What is wrong with a record's bytes.
+#[derive(Debug, Error, PartialEq, Eq)]
+pub enum Damage {
+    /// The file does not begin as a record does.
+    #[error("this is not a record of a run")]
+    NotARecord,
+    /// A newer server wrote it.
+    #[error("the record has format version {0}, newer than {VERSION}: read it with a newer server")]
+    Newer(u32),
+    /// A frame is cut, or its bytes are not those that were written.
+    #[error("the record is damaged: a frame's {0} is wrong")]
+    Frame(&'static str),
+}
+
+/// The header of a new record.
+pub(super) fn header() -> [u8; HEADER_LEN] {
+    let mut bytes = [0; HEADER_LEN];
+    bytes[..8].copy_from_slice(MAGIC);
+    bytes[8..12].copy_from_slice(&VERSION.to_le_bytes());
+    bytes
+}
+
+/// Checks a record's header.
+pub(super) fn check_header(bytes: &[u8]) -> Result<(), Damage> {
+    let Some(header) = bytes.first_chunk::<HEADER_LEN>().filter(|header| header.starts_with(MAGIC)) else {
+        return Err(Damage::NotARecord);
+    };
+    let version = u32::from_le_bytes([header[8], header[9], header[10], header[11]]);
+    if version > VERSION { Err(Damage::Newer(version)) } else { Ok(()) }
+}
+
+/// Appends an event's frame.
+pub(super) fn encode(event: &RunEvent, out: &mut Vec<u8>) {
+    let start = out.len();
+    out.extend_from_slice(&[0; FRAME_LEN]);
+    // A Vec grows as needed, so that encoding cannot run out of room.
+    _ = event.encode(out);
+    let payload = &out[start + FRAME_LEN..];
+    let length = u32::try_from(payload.len()).unwrap_or(u32::MAX).to_le_bytes();
+    let checksum = crc32fast::hash(payload).to_le_bytes();
+    out[start..start + 4].copy_from_slice(&length);
+    out[start + 4..start + 8].copy_from_slice(&checksum);
+}
+
+/// What stands at the beginning of some bytes of a record.
+#[derive(Debug, PartialEq)]
+pub(super) enum Frame {
+    /// An event, and how many bytes its frame has.
+    Event(Box<RunEvent>, usize),
+    /// A frame begins that has this many bytes in all, or at least.
+    Incomplete(usize),
+}
+
+/// Reads one frame.
+pub(super) fn decode(bytes: &[u8]) -> Result<Frame, Damage> {
+    let Some(head) = bytes.first_chunk::<FRAME_LEN>() else {
+        return Ok(Frame::Incomplete(FRAME_LEN));
+    };
+    let length = u32::from_le_bytes([head[0], head[1], head[2], head[3]]) as usize;
+    if length == 0 || length > PAYLOAD_LIMIT {
+        return Err(Damage::Frame("length"));
+    }
+    let Some(payload) = bytes.get(FRAME_LEN..FRAME_LEN + length) else {
+        return Ok(Frame::Incomplete(FRAME_LEN + length));
+    };
+    if crc32fast::hash(payload).to_le_bytes() != head[4..8] {
+        return Err(Damage::Frame("checksum"));
+    }
+    let event = RunEvent::decode(payload).map_err(|_| Damage::Frame("content"))?;
+    Ok(Frame::Event(Box::new(event), FRAME_LEN + length))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn frames(count: u64) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        for sequence in 1..=count {
+            encode(&RunEvent { run_id: "r".into(), sequence, ..RunEvent::default() }, &mut bytes);
+        }
+        bytes
+    }
+
+    fn sequences(mut bytes: &[u8]) -> Vec<u64> {
+        let mut read = Vec::new();
+        while let Ok(Frame::Event(event, length)) = decode(bytes) {
+            read.push(event.sequence);
+            bytes = &bytes[length..];
+        }
+        read
+    }
+
+    #[test]
+    fn headers() {
+        assert_eq!(check_header(&header()), Ok(()));
+        assert_eq!(check_header(b"short"), Err(Damage::NotARecord));
+        assert_eq!(check_header(&[0; 16]), Err(Damage::NotARecord));
+        let mut newer = header();
+        newer[8] = 9;
+        assert_eq!(check_header(&newer), Err(Damage::Newer(9)));
+    }
+
+    proptest! {
+        #[test]
+        fn a_cut_record_is_a_valid_prefix(cut in 0usize..200) {
+            let bytes = frames(8);
+            let bytes = &bytes[..bytes.len().saturating_sub(cut)];
+            let read = sequences(bytes);
+            prop_assert!(read.iter().copied().eq(1..=read.len() as u64));
+        }
+
+        #[test]
+        fn a_flipped_bit_ends_the_record_there(at in 0usize..10_000, bit in 0u8..8) {
+            let mut bytes = frames(8);
+            let at = at % bytes.len();
+            bytes[at] ^= 1 << bit;
+            let read = sequences(&bytes);
+            prop_assert!(read.iter().copied().eq(1..=read.len() as u64));
+            prop_assert!(read.len() < 8);
+        }
+
+        #[test]
+        fn no_bytes_panic(bytes in proptest::collection::vec(any::<u8>(), 0..64)) {
+            _ = decode(&bytes);
+            _ = check_header(&bytes);
+        }
+    }
+}

@@ -1,0 +1,83 @@
+//! A reader of a run's record, at its own speed.
+
+use std::{fs::File, io, os::unix::fs::FileExt};
+
+use action_proto::v1::RunEvent;
+use tokio::sync::watch;
+
+use super::{HEADER_LEN, Watermark, format::{self, Frame}};
+
+/// How much is read at once, in bytes.
+const READ: usize = 128 * 1024;
+
+/// Reads a record from some event on, and waits for more while the run goes on.
+#[derive(Debug)]
+pub struct Reader {
+    file: File,
+    watermark: watch::Receiver<Watermark>,
+    /// Where the next unread byte of the file is.
+    offset: u64,
+    /// Events up to this one are left out.
+    after: u64,
+    buffer: Vec<u8>,
+}
+
+impl Reader {
+    /// A reader of the events after `after`.
+    pub(super) fn new(file: File, watermark: watch::Receiver<Watermark>, after: u64) -> Reader {
+        Reader { file, watermark, offset: HEADER_LEN as u64, after, buffer: Vec::new() }
+    }
+
+    /// The next events, in order: all that are there, up to a bound. Waits while there are none
+    /// and the run goes on; none at all is the end of the record.
+    ///
+    /// Cancel safe.
+    ///
+    /// # Errors
+    /// The record cannot be read, or is damaged where it should be whole.
+    pub async fn next(&mut self) -> io::Result<Vec<RunEvent>> {
+        loop {
+            let mark = *self.watermark.borrow_and_update();
+            if self.offset < mark.end {
+                let events = self.read(mark.end)?;
+                if !events.is_empty() {
+                    return Ok(events);
+                }
+            } else if mark.ended || self.watermark.changed().await.is_err() {
+                return Ok(Vec::new());
+            }
+        }
+    }
+
+    /// Reads the frames that begin at the offset, up to `end`.
+    fn read(&mut self, end: u64) -> io::Result<Vec<RunEvent>> {
+        let mut wanted = READ;
+        loop {
+            let left = usize::try_from(end - self.offset).unwrap_or(usize::MAX);
+            self.buffer.resize(wanted.min(left), 0);
+            self.file.read_exact_at(&mut self.buffer, self.offset)?;
+            let mut rest = &self.buffer[..];
+            let mut events = Vec::new();
+            loop {
+                match format::decode(rest).map_err(io::Error::other)? {
+                    Frame::Event(event, length) => {
+                        rest = &rest[length..];
+                        self.offset += length as u64;
+                        if event.sequence > self.after {
+                            events.push(*event);
+                        }
+                    }
+                    // One frame that is longer than what was read: read all of it.
+                    Frame::Incomplete(length) if rest.len() == self.buffer.len() => {
+                        if length > left {
+                            return Err(io::Error::other(format::Damage::Frame("length")));
+                        }
+                        wanted = length;
+                        break;
+                    }
+                    Frame::Incomplete(_) => return Ok(events),
+                }
+            }
+        }
+    }
+}

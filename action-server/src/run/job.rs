@@ -1,0 +1,287 @@
+//! One job: starts its script, passes on what it writes, and sees it and all it started to
+//! their end. Tells its owner everything as events; hears from it only when to stop.
+
+use std::{os::unix::process::ExitStatusExt, process::ExitStatus, sync::Arc, time::Duration};
+
+use action_proto::v1::{NodeFinished, NodeOutput, NodeStarted, Outcome, OutputStream, run_event::Event};
+use bytes::Bytes;
+use tokio::{
+    sync::{OwnedSemaphorePermit, mpsc, watch},
+    time::{Instant, sleep_until},
+};
+
+use super::{Stop, owner::Shared};
+use crate::{
+    catalogue::{PlannedJob, environment},
+    definitions::check_script,
+    process::{Marker, Process, Script, Signal, spawn},
+};
+
+/// How long outputs are waited for after the script's own end: a process that it left may hold
+/// them open.
+const DRAIN: Duration = Duration::from_millis(500);
+
+/// Runs one job to its end.
+pub(super) async fn run(
+    shared: Arc<Shared>,
+    at: usize,
+    permit: OwnedSemaphorePermit,
+    stop: watch::Receiver<Option<Stop>>,
+    events: mpsc::Sender<Event>,
+) {
+    let Some(planned) = shared.plan.jobs.get(at) else { return };
+    let finished = match start(&shared, planned).await {
+        Err(message) => NodeFinished {
+            node: planned.node_name().to_owned(),
+            outcome: Outcome::NotStarted.into(),
+            message,
+            ..NodeFinished::default()
+        },
+        Ok(process) => {
+            let started = NodeStarted {
+                node: planned.node_name().to_owned(),
+                rank: planned.rank.clone(),
+                script: shared.plan.script_name(&planned.script),
+            };
+            let job = Job::new(&shared, planned, process, stop, &events);
+            // The owner is there as long as its jobs are: it ends after the last of them.
+            _ = events.send(Event::NodeStarted(started)).await;
+            job.see_to_its_end(permit).await
+        }
+    };
+    _ = events.send(Event::NodeFinished(finished)).await;
+}
+
+async fn start(shared: &Shared, planned: &PlannedJob) -> Result<Process, String> {
+    let script = Script {
+        path: &planned.script,
+        arguments: &shared.plan.arguments,
+        environment: environment(
+            &shared.limits.base_environment,
+            &shared.plan,
+            planned,
+            shared.run_id.as_str(),
+            &shared.identity,
+        ),
+        directory: &shared.limits.working_directory,
+    };
+    spawn(&script, &shared.descendants).await.map_err(|error| {
+        // The kernel says the same of a missing script and of a missing interpreter.
+        let reason = check_script(&planned.script).err().map(|reason| reason.to_string());
+        let script = shared.plan.script_name(&planned.script);
+        format!("cannot start {script}: {}", reason.unwrap_or_else(|| error.to_string()))
+    })
+}
+
+/// Why a job is being ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Ending {
+    TimedOut,
+    Cancelled,
+}
+
+struct Job<'a> {
+    shared: &'a Shared,
+    planned: &'a PlannedJob,
+    process: Process,
+    stop: watch::Receiver<Option<Stop>>,
+    events: &'a mpsc::Sender<Event>,
+    started: Instant,
+    /// When the script has had its time, the grace after the first signal included.
+    deadline: Instant,
+    ending: Option<Ending>,
+    killed: bool,
+    kept: u64,
+    dropped: u64,
+}
+
+impl<'a> Job<'a> {
+    fn new(
+        shared: &'a Shared,
+        planned: &'a PlannedJob,
+        process: Process,
+        stop: watch::Receiver<Option<Stop>>,
+        events: &'a mpsc::Sender<Event>,
+    ) -> Job<'a> {
+        let started = Instant::now();
+        Job {
+            deadline: started + shared.plan.timeout,
+            started,
+            ending: None,
+            killed: false,
+            kept: 0,
+            dropped: 0,
+            shared,
+            planned,
+            process,
+            stop,
+            events,
+        }
+    }
+
+    async fn see_to_its_end(mut self, permit: OwnedSemaphorePermit) -> NodeFinished {
+        let status = self.until_exit().await;
+        let duration = self.started.elapsed();
+        self.shared.descendants.remove_leader(self.process.group);
+        // The script is gone: another may take its place while this one is cleaned up after.
+        drop(permit);
+        let drained = self.drain(Instant::now() + DRAIN).await;
+        let leftovers = self.end_leftovers(drained).await;
+        self.finished(status, duration, leftovers)
+    }
+
+    /// Passes output on until the script itself has ended, ending it when it must.
+    async fn until_exit(&mut self) -> std::io::Result<ExitStatus> {
+        loop {
+            tokio::select! {
+                // In this order: output first, so that it is not lost behind the exit; a stop
+                // before more output, so that a script that never pauses can be stopped.
+                biased;
+                () = sleep_until(self.deadline) => self.out_of_time(),
+                Ok(()) = self.stop.changed() => self.hear_stop(),
+                chunk = self.process.stdout.next() => self.pass(OutputStream::Stdout, chunk).await,
+                chunk = self.process.stderr.next() => self.pass(OutputStream::Stderr, chunk).await,
+                status = self.process.child.wait() => return status,
+            }
+        }
+    }
+
+    /// Passes on what is still in the pipes. True when both came to their end in time.
+    async fn drain(&mut self, limit: Instant) -> bool {
+        while self.process.stdout.is_open() || self.process.stderr.is_open() {
+            tokio::select! {
+                biased;
+                chunk = self.process.stdout.next() => self.pass(OutputStream::Stdout, chunk).await,
+                chunk = self.process.stderr.next() => self.pass(OutputStream::Stderr, chunk).await,
+                () = sleep_until(limit) => return false,
+            }
+            if Instant::now() > limit {
+                // A process that was left behind writes without a pause.
+                return false;
+            }
+        }
+        true
+    }
+
+    /// Ends what the script left running, unless its admin wants that. Returns how many.
+    async fn end_leftovers(&mut self, drained: bool) -> u32 {
+        if self.shared.plan.command.leave_running && self.ending.is_none() {
+            return 0;
+        }
+        let marker = Marker::job(self.shared.run_id.as_str(), self.planned.node_name());
+        let ended = self.shared.descendants.end_strays(Some(self.process.group), &marker).await;
+        if !drained {
+            // Nobody of this job holds the pipes now; what is in them is still the job's.
+            self.drain(Instant::now() + DRAIN).await;
+        }
+        ended
+    }
+
+    async fn pass(&mut self, stream: OutputStream, chunk: std::io::Result<Option<Bytes>>) {
+        let data = match chunk {
+            Ok(Some(data)) => data,
+            Ok(None) => return,
+            Err(error) => {
+                tracing::warn!(run_id = %self.shared.run_id, node = self.planned.node_name(), %error, "cannot read a script's output");
+                return;
+            }
+        };
+        let room = self.shared.output_limit().map_or(u64::MAX, |limit| limit.saturating_sub(self.kept));
+        let keep = usize::try_from(room).unwrap_or(usize::MAX).min(data.len());
+        self.kept += keep as u64;
+        self.dropped += (data.len() - keep) as u64;
+        if keep > 0 {
+            let output = NodeOutput {
+                node: self.planned.node_name().to_owned(),
+                stream: stream.into(),
+                data: data.slice(..keep),
+            };
+            _ = self.events.send(Event::NodeOutput(output)).await;
+        }
+    }
+
+    fn out_of_time(&mut self) {
+        match self.ending {
+            None => self.ask(Ending::TimedOut),
+            Some(_) => self.kill(),
+        }
+    }
+
+    fn hear_stop(&mut self) {
+        let stop = *self.stop.borrow_and_update();
+        match stop {
+            None => {}
+            Some(Stop::Cancel) if self.ending.is_some() => {}
+            Some(Stop::Cancel) => self.ask(Ending::Cancelled),
+            Some(Stop::Force) => {
+                self.ending.get_or_insert(Ending::Cancelled);
+                self.kill();
+            }
+        }
+    }
+
+    /// The first step: the script may still put things in order.
+    fn ask(&mut self, why: Ending) {
+        self.ending = Some(why);
+        self.process.group.signal(Signal::Term);
+        // One that is stopped could not take the first signal.
+        self.process.group.signal(Signal::Continue);
+        self.deadline = Instant::now() + self.shared.limits.kill_grace;
+    }
+
+    /// The last step.
+    fn kill(&mut self) {
+        self.killed = true;
+        self.process.group.signal(Signal::Kill);
+        // Nothing more can be done but wait. The kernel ends it as soon as it can.
+        self.deadline = Instant::now() + Duration::from_secs(3600);
+    }
+
+    fn finished(
+        &self,
+        status: std::io::Result<ExitStatus>,
+        duration: Duration,
+        leftover_processes: u32,
+    ) -> NodeFinished {
+        let status = status.inspect_err(|error| {
+            tracing::error!(run_id = %self.shared.run_id, node = self.planned.node_name(), %error, "cannot wait for a script");
+        });
+        let exit_code = status.as_ref().ok().and_then(ExitStatus::code);
+        let signal = status.as_ref().ok().and_then(ExitStatus::signal);
+        let state = exit_code.and_then(|code| self.shared.plan.command.exit_codes.get(&code)).cloned();
+        let (outcome, message) = self.judge(exit_code, signal, state.is_some());
+        NodeFinished {
+            node: self.planned.node_name().to_owned(),
+            outcome: outcome.into(),
+            exit_code,
+            signal,
+            state: state.unwrap_or_default(),
+            message,
+            duration: prost_types::Duration::try_from(duration).ok(),
+            output_dropped_bytes: self.dropped,
+            leftover_processes,
+        }
+    }
+
+    fn judge(&self, code: Option<i32>, signal: Option<i32>, is_answer: bool) -> (Outcome, String) {
+        let how = match self.killed {
+            true => "; it did not end when asked, and was killed",
+            false => "",
+        };
+        match (self.ending, code, signal) {
+            (Some(Ending::TimedOut), ..) => {
+                let limit = humantime::format_duration(self.shared.plan.timeout);
+                (Outcome::TimedOut, format!("not done after {limit}{how}"))
+            }
+            (Some(Ending::Cancelled), ..) => (Outcome::Cancelled, format!("cancelled{how}")),
+            (None, Some(0), _) => (Outcome::Ok, String::new()),
+            (None, Some(_), _) if is_answer => (Outcome::Ok, String::new()),
+            (None, Some(code), _) => (Outcome::Failed, format!("exit {code}")),
+            (None, None, Some(9)) => {
+                (Outcome::Failed, "killed by signal 9 (possibly out of memory)".into())
+            }
+            (None, None, Some(signal)) => (Outcome::Failed, format!("killed by signal {signal}")),
+            (None, None, None) => (Outcome::Lost, "its end could not be learnt".into()),
+        }
+    }
+}

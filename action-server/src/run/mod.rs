@@ -1,0 +1,13 @@
+//! Runs: from a plan to events in the record.
+//!
+//! The registry makes a run's record and its owner. The owner, one task a run, hands out
+//! permits to start, gathers what its jobs tell, and writes it down. A job, one task a node,
+//! starts the script and sees it to its end. Events go up, a stop goes down; nothing is shared.
+
+mod job;
+mod owner;
+mod progress;
+mod registry;
+
+pub use progress::Stop;
+pub use registry::{Limits, Registry, StartError, Starter};

@@ -1,0 +1,130 @@
+//! Where a run stands, and what follows from each thing that happens. Pure: no process, no
+//! clock, no disk.
+
+use std::collections::BTreeMap;
+
+use action_proto::v1::{NodeFinished, Outcome, OutcomeCount, run_event::Event};
+
+/// A request to end jobs, the graver the greater.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Stop {
+    /// Ask the scripts to end, and make them after a grace.
+    Cancel,
+    /// Make them end now.
+    Force,
+}
+
+/// Where a run stands.
+#[derive(Debug)]
+pub struct Progress {
+    jobs: usize,
+    fanout: usize,
+    next: usize,
+    ended: usize,
+    stop: Option<Stop>,
+    counts: BTreeMap<Outcome, u32>,
+}
+
+impl Progress {
+    /// A run of so many jobs, at most `fanout` of them at once.
+    pub fn new(jobs: usize, fanout: usize) -> Progress {
+        Progress { jobs, fanout, next: 0, ended: 0, stop: None, counts: BTreeMap::new() }
+    }
+
+    /// How many jobs have been started and not ended.
+    pub fn running(&self) -> usize {
+        self.next - self.ended
+    }
+
+    /// True when another job may be started, as far as this run is concerned.
+    pub fn wants_job(&self) -> bool {
+        self.stop.is_none() && self.next < self.jobs && self.running() < self.fanout
+    }
+
+    /// The job to start now.
+    pub fn start_job(&mut self) -> usize {
+        let job = self.next;
+        self.next += 1;
+        job
+    }
+
+    /// Takes note of an event that a job told.
+    pub fn observe(&mut self, event: &Event) {
+        if let Event::NodeFinished(finished) = event {
+            self.ended += 1;
+            *self.counts.entry(finished.outcome()).or_default() += 1;
+        }
+    }
+
+    /// Stops the run. Returns the jobs that will never be started, and whether the stop is graver
+    /// than what was known, so that the running ones must hear of it.
+    pub fn stop(&mut self, stop: Stop) -> (std::ops::Range<usize>, bool) {
+        let news = self.stop < Some(stop);
+        self.stop = self.stop.max(Some(stop));
+        let never = self.next..self.jobs;
+        self.next = self.jobs;
+        (never, news)
+    }
+
+    /// True when every job has ended.
+    pub fn is_done(&self) -> bool {
+        self.ended == self.jobs
+    }
+
+    /// How many jobs had which outcome so far, OK first.
+    pub fn counts(&self) -> Vec<OutcomeCount> {
+        let entry = |(outcome, count): (&Outcome, &u32)| OutcomeCount { outcome: (*outcome).into(), count: *count };
+        self.counts.iter().map(entry).collect()
+    }
+}
+
+/// What is said of a job that a stop kept from being started.
+pub fn never_started(node: &str) -> Event {
+    Event::NodeFinished(NodeFinished {
+        node: node.to_owned(),
+        outcome: Outcome::Cancelled.into(),
+        message: "cancelled before it was started".into(),
+        ..NodeFinished::default()
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn finished(outcome: Outcome) -> Event {
+        Event::NodeFinished(NodeFinished { outcome: outcome.into(), ..NodeFinished::default() })
+    }
+
+    #[test]
+    fn at_most_fanout_at_once_until_all_have_ended() {
+        let mut progress = Progress::new(3, 2);
+        assert_eq!((progress.start_job(), progress.start_job()), (0, 1));
+        assert!(!progress.wants_job());
+        progress.observe(&finished(Outcome::Ok));
+        assert!(progress.wants_job());
+        assert_eq!(progress.start_job(), 2);
+        progress.observe(&finished(Outcome::Failed));
+        assert!(!progress.is_done() && !progress.wants_job());
+        progress.observe(&finished(Outcome::Ok));
+        assert!(progress.is_done());
+        let counts: Vec<_> = progress.counts().iter().map(|c| (c.outcome(), c.count)).collect();
+        assert_eq!(counts, [(Outcome::Ok, 2), (Outcome::Failed, 1)]);
+    }
+
+    #[test]
+    fn a_stop_starts_nothing_more_and_is_told_once() {
+        let mut progress = Progress::new(5, 2);
+        progress.start_job();
+        assert_eq!(progress.stop(Stop::Cancel), (1..5, true));
+        assert!(!progress.wants_job());
+        assert_eq!(progress.stop(Stop::Cancel), (5..5, false));
+        assert_eq!(progress.stop(Stop::Force), (5..5, true));
+        assert_eq!(progress.stop(Stop::Cancel), (5..5, false));
+        for _ in 0..4 {
+            progress.observe(&never_started("n"));
+        }
+        progress.observe(&finished(Outcome::Cancelled));
+        assert!(progress.is_done());
+    }
+}
