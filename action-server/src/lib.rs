@@ -1,9 +1,19 @@
-//! The server.
-pub mod yaml;
+//! The Action server: runs an admin's scripts on cluster nodes for callers with a token, and
+//! streams each node's output. `docs/architecture.md` shows the rooms and the way of a request.
+
+#![deny(unsafe_code)]
+
+pub mod app;
+pub mod auth;
 pub mod catalogue;
+mod cli;
 pub mod config;
 pub mod definitions;
-pub mod auth;
+mod init;
 pub mod process;
 pub mod record;
+mod rpc;
 pub mod run;
+pub mod yaml;
+
+pub use cli::main;

@@ -1,1 +1,7 @@
-fn main() {}
+//! The program `action-server`.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    action_server::main()
+}

@@ -13,6 +13,8 @@ use arc_swap::ArcSwap;
 
 pub use load::load;
 pub use script::{ScriptError, check_script};
+pub use watch::Watch;
+pub(crate) use watch::log_fault;
 
 use crate::{catalogue::Catalogue, config::Settings, yaml::Fault};
 
@@ -64,8 +66,8 @@ impl Definitions {
     }
 
     /// Keeps the catalogue current from now on, until the returned watch is dropped.
-    pub fn watch(&self, sources: Sources) -> watch::Watch {
-        watch::Watch::start(self.clone(), sources)
+    pub fn watch(&self, sources: Sources) -> Watch {
+        Watch::start(self.clone(), sources)
     }
 
     /// Reads everything again. What is broken now stays as it was.

@@ -22,6 +22,7 @@ const RESCAN: Duration = Duration::from_secs(30);
 /// Keeps the definitions current until it is dropped.
 pub struct Watch {
     task: JoinHandle<()>,
+    notices: mpsc::Sender<()>,
 }
 
 impl Drop for Watch {
@@ -32,13 +33,24 @@ impl Drop for Watch {
 
 impl Watch {
     pub(super) fn start(definitions: Definitions, sources: Sources) -> Watch {
-        Watch { task: tokio::spawn(run(definitions, sources)) }
+        // One place is enough: a notice only says "look", and one waiting says it as well as ten.
+        let (notices, noticed) = mpsc::channel(1);
+        let task = tokio::spawn(run(definitions, sources, notices.clone(), noticed));
+        Watch { task, notices }
+    }
+
+    /// Looks now, whether or not an edit was noticed.
+    pub fn look(&self) {
+        _ = self.notices.try_send(());
     }
 }
 
-async fn run(definitions: Definitions, sources: Sources) {
-    // One place is enough: a notice only says "look", and one waiting says it as well as ten.
-    let (notices, mut noticed) = mpsc::channel(1);
+async fn run(
+    definitions: Definitions,
+    sources: Sources,
+    notices: mpsc::Sender<()>,
+    mut noticed: mpsc::Receiver<()>,
+) {
     let mut reported = Vec::new();
     // An edit between the first load and the first notice must not be missed.
     let mut first = true;

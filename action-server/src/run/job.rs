@@ -134,9 +134,7 @@ impl<'a> Job<'a> {
     async fn until_exit(&mut self) -> std::io::Result<ExitStatus> {
         loop {
             tokio::select! {
-                // In this order: output first, so that it is not lost behind the exit; a stop
-                // before more output, so that a script that never pauses can be stopped.
-                biased;
+                // In no order: a script that never pauses on one output must not hide the rest.
                 () = sleep_until(self.deadline) => self.out_of_time(),
                 Ok(()) = self.stop.changed() => self.hear_stop(),
                 chunk = self.process.stdout.next() => self.pass(OutputStream::Stdout, chunk).await,
@@ -150,7 +148,6 @@ impl<'a> Job<'a> {
     async fn drain(&mut self, limit: Instant) -> bool {
         while self.process.stdout.is_open() || self.process.stderr.is_open() {
             tokio::select! {
-                biased;
                 chunk = self.process.stdout.next() => self.pass(OutputStream::Stdout, chunk).await,
                 chunk = self.process.stderr.next() => self.pass(OutputStream::Stderr, chunk).await,
                 () = sleep_until(limit) => return false,

@@ -1,0 +1,169 @@
+//! The composition: builds every room, joins them, and serves until it is told to stop.
+
+use std::{io, sync::Arc, time::Duration};
+
+use futures_util::stream;
+use thiserror::Error;
+use tokio::{net::{TcpListener, TcpStream}, sync::oneshot, time::{sleep, timeout}};
+use tokio_stream::Stream;
+use tonic::{service::Routes, transport::Server};
+
+use crate::{
+    auth::Authority,
+    config::Settings,
+    definitions::{Definitions, Sources, Watch, log_fault},
+    process::base_environment,
+    record::{Store, StoreError},
+    rpc::{Guard, Service},
+    run::{Limits, Registry},
+    yaml::Fault,
+};
+
+/// How long connections have to end after the last run has.
+const CLOSE_LIMIT: Duration = Duration::from_secs(2);
+/// How long to wait after the kernel refused a connection: it lacks descriptors or memory.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// Why the server does not serve.
+#[derive(Debug, Error)]
+pub enum ServeError {
+    /// The nodes or commands cannot be read at all.
+    #[error("{0}")]
+    Definitions(Fault),
+    /// The state directory cannot be used.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The reflection's description is broken.
+    #[error("cannot describe the API: {0}")]
+    Reflection(#[from] tonic_reflection::server::Error),
+    /// The network failed.
+    #[error("the server failed: {0}")]
+    Transport(#[from] tonic::transport::Error),
+    /// The listener failed.
+    #[error("cannot listen: {0}")]
+    Listen(#[from] io::Error),
+}
+
+/// What the world tells a server that serves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Notice {
+    /// Look at the definitions now.
+    Reload,
+    /// End the runs and stop.
+    Stop,
+}
+
+/// Serves on `listener` until `notice` says to stop (or ends), then drains: no new runs, the
+/// living ones are waited for, then cancelled.
+///
+/// # Errors
+/// See [`ServeError`]; nothing was served then, but for [`ServeError::Transport`].
+pub async fn serve(
+    settings: Settings,
+    listener: TcpListener,
+    mut notice: tokio::sync::mpsc::Receiver<Notice>,
+) -> Result<(), ServeError> {
+    let sources = Sources::new(&settings);
+    let (definitions, faults) = Definitions::open(&sources).map_err(ServeError::Definitions)?;
+    faults.iter().for_each(log_fault);
+    let runs = Registry::new(Store::open(&settings.state_directory)?, limits(&settings));
+    let authority = Arc::new(Authority::new(&settings.jwt_secret));
+    let routes = routes(definitions.clone(), runs.clone()).await?;
+    let watch = definitions.watch(sources);
+
+    let address = listener.local_addr()?;
+    let (close, closing) = oneshot::channel::<()>();
+    let server = router(Guard::new(authority), routes, listener, closing);
+    let mut server = tokio::spawn(server);
+    tracing::info!("listening on {address}");
+
+    let drained = async {
+        until_stopped(&mut notice, &watch).await;
+        tracing::info!("stopping");
+        runs.drain(settings.drain_timeout).await;
+    };
+    tokio::select! {
+        ended = &mut server => return ended.map_err(io::Error::other)?.map_err(ServeError::from),
+        () = drained => {}
+    }
+    drop(close);
+    // Connections that do not close by themselves end with the process.
+    match timeout(CLOSE_LIMIT, server).await {
+        Ok(ended) => ended.map_err(io::Error::other)?.map_err(ServeError::from),
+        Err(_) => Ok(()),
+    }
+}
+
+async fn until_stopped(notice: &mut tokio::sync::mpsc::Receiver<Notice>, watch: &Watch) {
+    while let Some(Notice::Reload) = notice.recv().await {
+        tracing::info!("looking at the definitions");
+        watch.look();
+    }
+}
+
+async fn router(
+    guard: Guard,
+    routes: Routes,
+    listener: TcpListener,
+    closing: oneshot::Receiver<()>,
+) -> Result<(), tonic::transport::Error> {
+    Server::builder()
+        .layer(guard)
+        .max_concurrent_streams(100)
+        .http2_max_header_list_size(16 * 1024)
+        .http2_max_pending_accept_reset_streams(Some(20))
+        .http2_max_local_error_reset_streams(Some(1024))
+        .http2_keepalive_interval(Some(Duration::from_secs(30)))
+        .http2_keepalive_timeout(Some(Duration::from_secs(20)))
+        .add_routes(routes)
+        .serve_with_incoming_shutdown(connections(listener), async {
+            // The sender says nothing: that it is gone is the word.
+            _ = closing.await;
+        })
+        .await
+}
+
+async fn routes(definitions: Definitions, runs: Registry) -> Result<Routes, ServeError> {
+    let (health, health_service) = tonic_health::server::health_reporter();
+    health.set_service_status("action.v1.ActionService", tonic_health::ServingStatus::Serving).await;
+    // Older tools know reflection by its alpha name.
+    let describe = || {
+        tonic_reflection::server::Builder::configure()
+            .register_encoded_file_descriptor_set(action_proto::v1::FILE_DESCRIPTOR_SET)
+            .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+    };
+    Ok(Routes::new(Service::serving(definitions, runs))
+        .add_service(health_service)
+        .add_service(describe().build_v1()?)
+        .add_service(describe().build_v1alpha()?))
+}
+
+fn limits(settings: &Settings) -> Limits {
+    Limits {
+        job_threads: settings.job_threads,
+        live_runs: settings.limits.live_runs,
+        output_per_job: settings.limits.output_per_job,
+        kill_grace: settings.kill_grace,
+        working_directory: settings.working_directory_path.clone(),
+        base_environment: base_environment(&settings.script_environment),
+    }
+}
+
+/// The connections as they come. A refusal by the kernel is waited out, not spun on.
+fn connections(listener: TcpListener) -> impl Stream<Item = io::Result<TcpStream>> {
+    stream::unfold(listener, |listener| async {
+        loop {
+            match listener.accept().await {
+                Ok((connection, _)) => {
+                    // Chunks of output go out as they come, however small.
+                    _ = connection.set_nodelay(true);
+                    return Some((Ok(connection), listener));
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "cannot take a connection");
+                    sleep(ACCEPT_PAUSE).await;
+                }
+            }
+        }
+    })
+}

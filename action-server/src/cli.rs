@@ -1,0 +1,272 @@
+//! The command line of `action-server`: parses, does what it says, and turns what went wrong
+//! into a message and an exit code.
+
+use std::{
+    env, io,
+    io::{IsTerminal, Write},
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
+
+use clap::{Parser, Subcommand, error::ErrorKind};
+use tokio::{
+    net::TcpListener,
+    signal::unix::{SignalKind, signal},
+    sync::mpsc,
+};
+
+use crate::{
+    app::{self, Notice, ServeError},
+    auth::{Authority, Grant, NewToken},
+    config::{ConfigError, DEFAULT_PATH, LogFormat, Settings},
+    definitions::{self, Sources},
+    init,
+    process::prepare_server,
+};
+
+/// sysexits.h: the command line is wrong.
+const USAGE: u8 = 64;
+/// sysexits.h: the configuration is wrong.
+const CONFIG: u8 = 78;
+
+/// Run an admin's scripts on cluster nodes for callers with a token, and stream their output
+#[derive(Debug, Parser)]
+#[command(name = "action-server", version, max_term_width = 100)]
+struct Cli {
+    /// The settings file [default: /etc/action/server.yaml]
+    #[arg(long, global = true, value_name = "FILE", env = "ACTION_SERVER_CONFIG")]
+    config: Option<PathBuf>,
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// Take calls and run commands until a signal says to stop
+    Serve {
+        /// Listen on this address instead of the one in the settings; port 0 picks a free one
+        #[arg(long, value_name = "ADDRESS")]
+        listen: Option<String>,
+    },
+    /// Print a token for a caller
+    GenerateToken(TokenArgs),
+    /// Say what is wrong with the settings, nodes and commands
+    Check,
+    /// Write settings, demo nodes, commands, a secret and a client's configuration
+    Init {
+        /// Where to write; made if it is not there. Nothing that is there is overwritten
+        directory: PathBuf,
+        /// The address to listen on
+        #[arg(long, value_name = "ADDRESS", default_value = init::DEFAULT_LISTEN)]
+        listen: String,
+    },
+}
+
+#[derive(Debug, clap::Args)]
+struct TokenArgs {
+    /// For how many days the token is good
+    #[arg(long, default_value_t = 30, value_parser = clap::value_parser!(u32).range(1..=3650))]
+    days: u32,
+    /// Who the token is for [default: the user who runs this]
+    #[arg(long, value_name = "NAME")]
+    subject: Option<String>,
+    /// The bearer's user id, which scripts see as request_uid
+    #[arg(long, value_name = "N")]
+    uid: Option<u64>,
+    /// A role of the bearer; may be repeated
+    #[arg(long = "role", value_name = "ROLE")]
+    roles: Vec<String>,
+    /// Allow only commands that match this pattern, such as 'power-*'; may be repeated
+    #[arg(long = "command", value_name = "PATTERN")]
+    commands: Vec<String>,
+    /// Allow only these nodes, as a node set
+    #[arg(long, value_name = "NODES")]
+    nodes: Option<String>,
+}
+
+/// What went wrong, with the exit code that says so.
+struct Failure {
+    code: u8,
+    message: String,
+    hint: Option<String>,
+}
+
+impl Failure {
+    fn new(code: u8, message: impl ToString) -> Failure {
+        Failure { code, message: message.to_string(), hint: None }
+    }
+}
+
+impl From<ConfigError> for Failure {
+    fn from(error: ConfigError) -> Failure {
+        Failure { hint: error.hint().map(str::to_owned), ..Failure::new(CONFIG, error) }
+    }
+}
+
+impl From<io::Error> for Failure {
+    fn from(error: io::Error) -> Failure {
+        Failure::new(1, error)
+    }
+}
+
+/// Runs the program with the process's own arguments and environment.
+pub fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Where even the message cannot be written, the code still tells.
+            _ = error.print();
+            let asked = matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion);
+            return ExitCode::from(if asked { 0 } else { USAGE });
+        }
+    };
+    let config = cli.config.unwrap_or_else(|| DEFAULT_PATH.into());
+    let done = match cli.verb {
+        Verb::Serve { listen } => serve(&config, listen),
+        Verb::GenerateToken(args) => generate_token(&config, args),
+        Verb::Check => check(&config),
+        Verb::Init { directory, listen } => {
+            init::init(&directory, &listen).map_err(|error| Failure::new(1, error)).and_then(|text| say(&text))
+        }
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            let mut text = format!("error: {}\n", failure.message);
+            if let Some(hint) = failure.hint {
+                text += &format!("hint: {hint}\n");
+            }
+            _ = io::stderr().write_all(text.as_bytes());
+            ExitCode::from(failure.code)
+        }
+    }
+}
+
+fn say(text: &str) -> Result<(), Failure> {
+    match io::stdout().write_all(text.as_bytes()) {
+        // A reader that has had enough is no failure.
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error.into()),
+        _ => Ok(()),
+    }
+}
+
+fn note(text: &str) {
+    // Talk beside the data: losing it loses nothing.
+    _ = io::stderr().write_all(text.as_bytes());
+}
+
+fn serve(config: &Path, listen: Option<String>) -> Result<(), Failure> {
+    let listen = listen.map(|address| ("ACTION_SERVER_LISTEN".to_owned(), address));
+    let settings = Settings::load(config, environment().chain(listen))?;
+    start_log(&settings)?;
+    prepare_server()?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let served = runtime.block_on(async {
+        let notices = listen_to_signals()?;
+        let listener = TcpListener::bind(settings.listen).await.map_err(|error| {
+            Failure::new(1, format!("cannot listen on {}: {error}", settings.listen))
+        })?;
+        app::serve(settings, listener, notices).await.map_err(|error| match error {
+            ServeError::Definitions(_) => Failure::new(CONFIG, error),
+            _ => Failure::new(1, error),
+        })
+    });
+    // Blocking reads of a dead disk must not keep a server that was told to stop.
+    runtime.shutdown_background();
+    served
+}
+
+fn environment() -> impl Iterator<Item = (String, String)> {
+    // What is not UTF-8 is none of our settings.
+    env::vars_os().filter_map(|(key, value)| Some((key.into_string().ok()?, value.into_string().ok()?)))
+}
+
+fn start_log(settings: &Settings) -> Result<(), Failure> {
+    let filter = tracing_subscriber::EnvFilter::try_new(&settings.log_level)
+        .map_err(|error| Failure::new(CONFIG, format!("log_level: {error}")))?;
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).with_target(false);
+    match settings.log_format {
+        LogFormat::Text => log.with_ansi(io::stderr().is_terminal()).init(),
+        LogFormat::Json => log.json().flatten_event(true).init(),
+    }
+    Ok(())
+}
+
+fn listen_to_signals() -> io::Result<mpsc::Receiver<Notice>> {
+    let (sender, notices) = mpsc::channel(4);
+    for (kind, notice) in [
+        (SignalKind::terminate(), Notice::Stop),
+        (SignalKind::interrupt(), Notice::Stop),
+        (SignalKind::hangup(), Notice::Reload),
+    ] {
+        let mut signals = signal(kind)?;
+        let sender = sender.clone();
+        tokio::spawn(async move {
+            while signals.recv().await.is_some() {
+                // A full queue holds as good a notice.
+                _ = sender.try_send(notice);
+            }
+        });
+    }
+    Ok(notices)
+}
+
+fn generate_token(config: &Path, args: TokenArgs) -> Result<(), Failure> {
+    let settings = Settings::load(config, environment())?;
+    let commands = (!args.commands.is_empty()).then_some(args.commands);
+    for pattern in commands.iter().flatten() {
+        globset::Glob::new(pattern).map_err(|error| Failure::new(USAGE, format!("--command: {error}")))?;
+    }
+    if let Some(nodes) = &args.nodes {
+        let (catalogue, _) = definitions::load(&Sources::new(&settings), None)
+            .map_err(|fault| Failure::new(CONFIG, fault))?;
+        catalogue
+            .nodes
+            .select(nodes, catalogue.node_limit)
+            .map_err(|error| Failure::new(USAGE, format!("--nodes: {error}")))?;
+    }
+    let new = NewToken {
+        subject: args.subject.unwrap_or_else(init::own_name),
+        days: args.days,
+        uid: args.uid,
+        roles: args.roles,
+        grant: Grant { commands, nodes: args.nodes },
+    };
+    let days = new.days;
+    let (token, claims) =
+        Authority::new(&settings.jwt_secret).mint(new).map_err(|error| Failure::new(USAGE, error))?;
+    let all = |limit: Option<String>| limit.unwrap_or_else(|| "all".to_owned());
+    let ends = std::time::UNIX_EPOCH + std::time::Duration::from_secs(claims.exp);
+    note(&format!(
+        "subject:  {}\nexpires:  {} (in {days} days)\njti:      {}\ncommands: {}\nnodes:    {}\n",
+        claims.sub,
+        humantime::format_rfc3339_seconds(ends),
+        claims.jti,
+        all(claims.commands.map(|commands| commands.join(", "))),
+        all(claims.nodes),
+    ));
+    say(&format!("{token}\n"))
+}
+
+fn check(config: &Path) -> Result<(), Failure> {
+    let settings = Settings::load(config, environment())?;
+    let (catalogue, faults) =
+        definitions::load(&Sources::new(&settings), None).map_err(|fault| Failure::new(CONFIG, fault))?;
+    for fault in &faults {
+        say(&format!("{fault}\n"))?;
+    }
+    let errors = faults.iter().filter(|fault| fault.is_error()).count();
+    let summary = format!(
+        "{} nodes and {} commands can be used; {errors} errors, {} warnings",
+        catalogue.nodes.list().len(),
+        catalogue.commands.len(),
+        faults.len() - errors,
+    );
+    match errors {
+        0 => {
+            note(&format!("{summary}\n"));
+            Ok(())
+        }
+        _ => Err(Failure::new(CONFIG, summary)),
+    }
+}

@@ -1,0 +1,205 @@
+//! `action-server init`: a directory with everything that a server and its first client need.
+
+use std::{
+    fs::{self, DirBuilder, File},
+    io::{self, Write},
+    net::SocketAddr,
+    os::unix::fs::{DirBuilderExt, OpenOptionsExt},
+    path::{Path, PathBuf},
+};
+
+use include_dir::{Dir, DirEntry, include_dir};
+use rand::Rng as _;
+use thiserror::Error;
+
+use crate::{
+    auth::{Authority, NewToken},
+    config::{ConfigError, Settings},
+};
+
+/// Where a server listens unless it is told otherwise.
+pub(crate) const DEFAULT_LISTEN: &str = "127.0.0.1:6304";
+
+/// The shipped commands, as they are in the source tree.
+static COMMANDS: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/../libexec");
+
+/// Why nothing, or not all, was written.
+#[derive(Debug, Error)]
+pub(crate) enum InitError {
+    /// A file or directory cannot be written.
+    #[error("cannot write {path}: {source}")]
+    Write {
+        /// Which.
+        path: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
+    /// The address is none.
+    #[error("--listen: {0:?} is not an address with a port, such as 127.0.0.1:6304")]
+    Listen(String),
+    /// What is there already cannot be used.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The token could not be made.
+    #[error("cannot make a token: {0}")]
+    Token(#[from] crate::auth::TokenError),
+}
+
+/// Writes what is not there yet, and returns what to tell the admin.
+pub(crate) fn init(directory: &Path, listen: &str) -> Result<String, InitError> {
+    let address: SocketAddr = listen.parse().map_err(|_| InitError::Listen(listen.to_owned()))?;
+    let directory = std::path::absolute(directory).map_err(failed(directory))?;
+    make_directory(&directory, 0o755)?;
+    let mut written = Writer { directory: &directory, told: String::new() };
+
+    let mut secret = [0_u8; 32];
+    rand::rng().fill_bytes(&mut secret);
+    let secret: String = secret.iter().map(|byte| format!("{byte:02x}")).collect();
+    written.file("jwt_secret", 0o600, format!("{secret}\n").as_bytes())?;
+    written.file("server.yaml", 0o644, server_yaml(listen, &directory).as_bytes())?;
+    written.file("nodes.yaml", 0o644, NODES.as_bytes())?;
+    written.commands(&COMMANDS)?;
+
+    let settings = directory.join("server.yaml");
+    let authority = Authority::new(&Settings::load(&settings, [])?.jwt_secret);
+    let (token, _) = authority.mint(NewToken { subject: own_name(), days: 30, ..NewToken::default() })?;
+    written.file("client.yaml", 0o600, client_yaml(address, &token).as_bytes())?;
+
+    let (shown, told) = (directory.display(), written.told);
+    Ok(format!(
+        "{told}\nNext:\n  action-server serve --config {shown}/server.yaml\n\
+         and in another terminal:\n  export ACTION_CLIENT_CONFIG={shown}/client.yaml\n  \
+         action-client help\n  action-client run power-status -g cnode[01-04]\n"
+    ))
+}
+
+/// The name of the user who runs this, as far as it can be a token's subject.
+pub(crate) fn own_name() -> String {
+    std::env::var("USER").ok().filter(|name| !name.is_empty()).unwrap_or_else(|| "admin".to_owned())
+}
+
+fn server_yaml(listen: &str, directory: &Path) -> String {
+    format!(
+        "\
+# The settings of action-server. Relative paths start at this file's directory.
+# All settings: docs/configuration.md. After an edit: action-server check --config THIS_FILE
+
+listen: \"{listen}\"
+jwt_secret_path: jwt_secret
+nodes_config_path: nodes.yaml
+command_directory_path: libexec
+state_directory: state
+
+# Variables that every script gets.
+script_environment:
+  # Where the demo platform keeps the state of its simulated nodes.
+  DEMO_STATE_DIRECTORY: \"{}\"
+",
+        directory.join("demo-state").display()
+    )
+}
+
+const NODES: &str = "\
+# The nodes: a name, `ranks` (which script of a command runs), and any metadata, which
+# scripts get as variables of the same name. Edits are picked up while the server runs.
+
+# Anchors keep what several nodes share in one place; __meta__ itself is no node.
+__meta__:
+  demo: &demo
+    ranks: [demo]
+    demo_delay: 1
+
+__groups__:
+  compute: cnode[01-04]
+
+login1:
+  <<: *demo
+cnode01:
+  <<: *demo
+cnode02:
+  <<: *demo
+  demo_type: compute-small
+cnode03:
+  <<: *demo
+  demo_power: 'OFF'
+cnode04:
+  <<: *demo
+  demo_delay: 3
+
+# A node without ranks gets the default script of each command.
+switch1: {}
+";
+
+fn client_yaml(address: SocketAddr, token: &str) -> String {
+    format!(
+        "\
+# The configuration of action-client: keep it to yourself, the token opens the server.
+base_url: http://{address}
+jwt_token: {token}
+"
+    )
+}
+
+fn failed(path: &Path) -> impl FnOnce(io::Error) -> InitError {
+    let path = path.to_owned();
+    move |source| InitError::Write { path, source }
+}
+
+fn make_directory(path: &Path, mode: u32) -> Result<(), InitError> {
+    DirBuilder::new().recursive(true).mode(mode).create(path).map_err(failed(path))
+}
+
+struct Writer<'a> {
+    directory: &'a Path,
+    told: String,
+}
+
+impl Writer<'_> {
+    /// Writes a file that is not there, and keeps one that is.
+    fn file(&mut self, name: &str, mode: u32, bytes: &[u8]) -> Result<(), InitError> {
+        let path = self.directory.join(name);
+        let what = match create(&path, mode, bytes) {
+            Ok(()) => "wrote",
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => "kept ",
+            Err(error) => return Err(failed(&path)(error)),
+        };
+        self.told += &format!("{what} {}\n", path.display());
+        Ok(())
+    }
+
+    fn commands(&mut self, commands: &Dir<'_>) -> Result<(), InitError> {
+        let root = self.directory.join("libexec");
+        let there = root.exists();
+        if !there {
+            make_directory(&root, 0o755)?;
+            copy(commands, &root)?;
+        }
+        let what = if there { "kept " } else { "wrote" };
+        self.told += &format!("{what} {}\n", root.display());
+        Ok(())
+    }
+}
+
+fn copy(from: &Dir<'_>, root: &Path) -> Result<(), InitError> {
+    for entry in from.entries() {
+        let path = root.join(entry.path());
+        match entry {
+            DirEntry::Dir(directory) => {
+                make_directory(&path, 0o755)?;
+                copy(directory, root)?;
+            }
+            DirEntry::File(file) => {
+                // The built-in copy has no modes: what names an interpreter is a script.
+                let mode = if file.contents().starts_with(b"#!") { 0o755 } else { 0o644 };
+                create(&path, mode, file.contents()).map_err(failed(&path))?;
+            }
+        }
+    }
+    Ok(())
+}
+
+fn create(path: &Path, mode: u32, bytes: &[u8]) -> io::Result<()> {
+    let mut file = File::options().write(true).create_new(true).mode(mode).open(path)?;
+    file.write_all(bytes)?;
+    fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(mode))
+}

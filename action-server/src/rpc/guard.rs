@@ -1,0 +1,138 @@
+//! The door: every call passes here, whatever it calls, and none without a valid token.
+//!
+//! A layer over the whole router and not an interceptor of one service, so that a service that
+//! is added later cannot be forgotten. The token's scheme is RFC 6750's, in one `authorization`.
+
+use std::{
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+};
+
+use http::{HeaderMap, Request, Response, header::AUTHORIZATION};
+use tonic::{Status, body::Body};
+use tower::{Layer, Service};
+
+use crate::auth::{Authority, Caller};
+
+/// The one method that is open to everybody: load balancers ask it.
+const OPEN: &str = "/grpc.health.v1.Health/Check";
+
+/// The longest token that is looked at, in bytes.
+const TOKEN_LIMIT: usize = 8 * 1024;
+
+/// Lets calls with a valid token pass, with their [`Caller`] in the request's extensions.
+#[derive(Clone)]
+pub struct Guard {
+    authority: Arc<Authority>,
+}
+
+impl Guard {
+    /// A guard who knows valid tokens by `authority`.
+    pub fn new(authority: Arc<Authority>) -> Guard {
+        Guard { authority }
+    }
+
+    fn judge(&self, headers: &HeaderMap) -> Result<Caller, String> {
+        let token = bearer(headers)?;
+        self.authority.verify(token).map_err(|error| error.to_string())
+    }
+}
+
+/// The token of the one authorization header. The errors are for the log.
+fn bearer(headers: &HeaderMap) -> Result<&str, String> {
+    let mut values = headers.get_all(AUTHORIZATION).iter();
+    let value = values.next().ok_or("no authorization")?;
+    if values.next().is_some() {
+        return Err("more than one authorization".into());
+    }
+    if value.len() > TOKEN_LIMIT {
+        return Err("the authorization is too long".into());
+    }
+    let text = value.to_str().map_err(|_| "the authorization is not ASCII")?;
+    match text.split_once(' ') {
+        // The scheme's case does not matter: RFC 9110, section 11.1.
+        Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") && is_token(token) => Ok(token),
+        _ => Err("the authorization is not `Bearer TOKEN`".into()),
+    }
+}
+
+fn is_token(token: &str) -> bool {
+    !token.is_empty() && token.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b))
+}
+
+impl<S> Layer<S> for Guard {
+    type Service = Guarded<S>;
+
+    fn layer(&self, inner: S) -> Guarded<S> {
+        Guarded { guard: self.clone(), inner }
+    }
+}
+
+/// A service behind the [`Guard`].
+#[derive(Clone)]
+pub struct Guarded<S> {
+    guard: Guard,
+    inner: S,
+}
+
+impl<S> Service<Request<Body>> for Guarded<S>
+where
+    S: Service<Request<Body>, Response = Response<Body>>,
+    S::Future: Send + 'static,
+{
+    type Response = Response<Body>;
+    type Error = S::Error;
+    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Self::Error>> + Send>>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.inner.poll_ready(context)
+    }
+
+    fn call(&mut self, mut request: Request<Body>) -> Self::Future {
+        if request.uri().path() != OPEN {
+            match self.guard.judge(request.headers()) {
+                Ok(caller) => {
+                    request.extensions_mut().insert(caller);
+                }
+                Err(reason) => {
+                    tracing::warn!(method = request.uri().path(), reason, "refused a call without a valid token");
+                    // One text for every reason: a caller without a token learns nothing.
+                    let answer = Status::unauthenticated("a valid token is needed").into_http();
+                    return Box::pin(async { Ok(answer) });
+                }
+            }
+        }
+        Box::pin(self.inner.call(request))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(values: &[&[u8]]) -> Result<String, String> {
+        let mut headers = HeaderMap::new();
+        for value in values {
+            headers.append(AUTHORIZATION, http::HeaderValue::from_bytes(value).unwrap());
+        }
+        bearer(&headers).map(str::to_owned)
+    }
+
+    #[test]
+    fn one_bearer_token_and_nothing_else() {
+        for good in ["Bearer a.b.c", "bearer a.b.c", "BEARER a.b.c"] {
+            assert_eq!(read(&[good.as_bytes()]).as_deref(), Ok("a.b.c"), "{good}");
+        }
+        for bad in [
+            "", "Bearer", "Bearer ", "Basic a.b.c", "Bearer\ta.b.c", "Bearer  a.b.c", "Bearer a.b.c ",
+            "Bearer a.b.c, Bearer d", "a.b.c", "Bearer a.b+c", "Bearer a.b.c=",
+        ] {
+            assert!(read(&[bad.as_bytes()]).is_err(), "{bad}");
+        }
+        assert!(read(&[]).is_err());
+        assert!(read(&[b"Bearer a", b"Bearer a"]).is_err());
+        assert!(read(&["Bearer \u{e9}".as_bytes()]).is_err());
+        assert!(read(&[format!("Bearer {}", "a".repeat(TOKEN_LIMIT)).as_bytes()]).is_err());
+    }
+}

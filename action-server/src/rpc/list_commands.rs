@@ -1,0 +1,39 @@
+//! ListCommands: the commands that the caller may run, as their admin describes them.
+
+use action_proto::v1::{Command, ExitState, ListCommandsRequest, ListCommandsResponse};
+use tonic::{Request, Response, Status};
+
+use super::{Service, access, page::page};
+use crate::catalogue::{self, DEFAULT_RANK};
+
+pub(super) fn list_commands(
+    service: &Service,
+    request: &Request<ListCommandsRequest>,
+) -> Result<Response<ListCommandsResponse>, Status> {
+    let catalogue = service.definitions.snapshot();
+    let caller = access::caller(request)?;
+    let allowed = catalogue.commands.values().filter(|command| caller.grant.allows_command(&command.name));
+    let commands: Vec<_> = allowed.collect();
+    let request = request.get_ref();
+    let (commands, next_page_token) =
+        page(commands, |command| &command.name, request.page_size, &request.page_token)?;
+    let commands = commands.into_iter().map(|command| describe(command)).collect();
+    Ok(Response::new(ListCommandsResponse { commands, next_page_token }))
+}
+
+fn describe(command: &catalogue::Command) -> Command {
+    let answer = |(code, state): (&i32, &String)| ExitState { code: *code, state: state.clone() };
+    let ranks = command.scripts.keys().filter(|rank| *rank != DEFAULT_RANK);
+    Command {
+        name: command.name.clone(),
+        summary: command.summary.clone(),
+        description: command.description.clone(),
+        syntax: command.syntax.clone(),
+        has_context: command.has_context,
+        confirmation: command.confirmation.clone().unwrap_or_default(),
+        timeout: prost_types::Duration::try_from(command.timeout).ok(),
+        fanout: command.fanout,
+        ranks: ranks.cloned().collect(),
+        exit_codes: command.exit_codes.iter().map(answer).collect(),
+    }
+}

@@ -1,0 +1,38 @@
+//! ListNodes: the nodes that the caller may use, and of their metadata what is public.
+
+use action_proto::v1::{ListNodesRequest, ListNodesResponse, Node};
+use tonic::{Request, Response, Status};
+
+use super::{Service, access, page::page, status};
+
+pub(super) fn list_nodes(
+    service: &Service,
+    request: &Request<ListNodesRequest>,
+) -> Result<Response<ListNodesResponse>, Status> {
+    let catalogue = service.definitions.snapshot();
+    let allowed = access::allowed_nodes(access::caller(request)?, &catalogue);
+    let request = request.get_ref();
+    let mut nodes = match request.nodes.is_empty() {
+        true => catalogue.nodes.list().to_vec(),
+        false => {
+            let selected = catalogue.nodes.select(&request.nodes, catalogue.node_limit);
+            selected.map_err(|error| status::from_selection(&error))?
+        }
+    };
+    nodes.retain(|node| allowed.as_ref().is_none_or(|allowed| allowed.contains(&node.name)));
+    let (nodes, next_page_token) = page(nodes, |node| &node.name, request.page_size, &request.page_token)?;
+    let nodes = nodes
+        .iter()
+        .map(|node| Node {
+            name: node.name.clone(),
+            ranks: node.ranks.clone(),
+            groups: catalogue.nodes.groups_of(node),
+            metadata: catalogue
+                .nodes
+                .visible_metadata(node)
+                .map(|(key, value)| (key.clone(), value.clone()))
+                .collect(),
+        })
+        .collect();
+    Ok(Response::new(ListNodesResponse { nodes, next_page_token }))
+}

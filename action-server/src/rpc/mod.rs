@@ -1,0 +1,102 @@
+//! The API over gRPC: the only room, with `app`, that knows tonic.
+//!
+//! A method decodes its request, asks the room that knows, and answers or streams what the
+//! record says. It owns nothing: a caller that goes away takes nothing with it.
+
+mod access;
+mod events;
+mod guard;
+mod list_commands;
+mod list_nodes;
+mod page;
+mod plan_run;
+mod run_command;
+mod status;
+
+use action_proto::v1::{
+    CancelRunRequest, CancelRunResponse, GetRunRequest, GetRunResponse, ListCommandsRequest,
+    ListCommandsResponse, ListNodesRequest, ListNodesResponse, ListRunsRequest, ListRunsResponse,
+    PlanRunRequest, PlanRunResponse, RunCommandRequest, WatchRunRequest, WatchRunResponse,
+    action_service_server::{ActionService, ActionServiceServer},
+};
+use tonic::{Request, Response, Status};
+
+use crate::{definitions::Definitions, run::Registry};
+
+pub use guard::Guard;
+
+/// The longest request, in bytes: the arguments of a run are at most 256 KiB.
+const REQUEST_LIMIT: usize = 512 * 1024;
+
+/// The service `action.v1.ActionService`.
+pub struct Service {
+    definitions: Definitions,
+    runs: Registry,
+}
+
+impl Service {
+    /// The service, ready to be routed to.
+    pub fn serving(definitions: Definitions, runs: Registry) -> ActionServiceServer<Service> {
+        ActionServiceServer::new(Service { definitions, runs })
+            .max_decoding_message_size(REQUEST_LIMIT)
+    }
+}
+
+#[tonic::async_trait]
+impl ActionService for Service {
+    type RunCommandStream = run_command::Events;
+    type WatchRunStream = tokio_stream::Empty<Result<WatchRunResponse, Status>>;
+
+    async fn list_nodes(
+        &self,
+        request: Request<ListNodesRequest>,
+    ) -> Result<Response<ListNodesResponse>, Status> {
+        list_nodes::list_nodes(self, &request)
+    }
+
+    async fn list_commands(
+        &self,
+        request: Request<ListCommandsRequest>,
+    ) -> Result<Response<ListCommandsResponse>, Status> {
+        list_commands::list_commands(self, &request)
+    }
+
+    async fn plan_run(
+        &self,
+        request: Request<PlanRunRequest>,
+    ) -> Result<Response<PlanRunResponse>, Status> {
+        plan_run::plan_run(self, request)
+    }
+
+    async fn run_command(
+        &self,
+        request: Request<RunCommandRequest>,
+    ) -> Result<Response<Self::RunCommandStream>, Status> {
+        run_command::run_command(self, request).await
+    }
+
+    async fn watch_run(
+        &self,
+        _: Request<WatchRunRequest>,
+    ) -> Result<Response<Self::WatchRunStream>, Status> {
+        Err(status::not_built("WatchRun"))
+    }
+
+    async fn list_runs(
+        &self,
+        _: Request<ListRunsRequest>,
+    ) -> Result<Response<ListRunsResponse>, Status> {
+        Err(status::not_built("ListRuns"))
+    }
+
+    async fn get_run(&self, _: Request<GetRunRequest>) -> Result<Response<GetRunResponse>, Status> {
+        Err(status::not_built("GetRun"))
+    }
+
+    async fn cancel_run(
+        &self,
+        _: Request<CancelRunRequest>,
+    ) -> Result<Response<CancelRunResponse>, Status> {
+        Err(status::not_built("CancelRun"))
+    }
+}

@@ -1,0 +1,103 @@
+//! RunCommand: plan, start, and stream the record from its beginning.
+
+use std::{collections::BTreeSet, pin::Pin, time::Duration};
+
+use action_proto::v1::{DetachPolicy, RunCommandRequest, RunCommandResponse};
+use tokio_stream::{Stream, StreamExt as _};
+use tonic::{Request, Response, Status, metadata::MetadataValue};
+
+use super::{Service, access, events, plan_run::plan, status};
+use crate::{
+    catalogue::{self, Identity, Plan},
+    definitions::check_script,
+    run::Starter,
+};
+
+/// The answer's stream.
+pub(super) type Events = Pin<Box<dyn Stream<Item = Result<RunCommandResponse, Status>> + Send>>;
+
+/// The longest user name or id that a client may give for itself, in bytes.
+const CLAIM_LIMIT: usize = 256;
+
+pub(super) async fn run_command(
+    service: &Service,
+    request: Request<RunCommandRequest>,
+) -> Result<Response<Events>, Status> {
+    let caller = access::caller(&request)?.clone();
+    let request = request.into_inner();
+    check_claims(&request)?;
+    let wanted = catalogue::Request {
+        command: request.command,
+        nodes: request.nodes,
+        arguments: request.arguments,
+        fanout: Some(request.fanout).filter(|&fanout| fanout > 0),
+        timeout: lowered(request.timeout)?,
+    };
+    let plan = plan(&service.definitions.snapshot(), &caller, &wanted)?;
+    check_agreed(&plan, request.confirmed, request.expected_nodes)?;
+    check_scripts(&plan)?;
+
+    let starter = Starter {
+        identity: Identity { username: caller.subject, uid: caller.uid },
+        claimed_username: request.request_username,
+        claimed_uid: request.request_uid,
+    };
+    let cancel_when_gone = request.detach_policy == DetachPolicy::Cancel as i32;
+    let run_id = service.runs.start(plan, starter).await.map_err(|error| status::from_start(&error))?;
+
+    let events = events::stream(&service.runs, &run_id, 0)?;
+    let events = events::while_watched(events, cancel_when_gone.then(|| (service.runs.clone(), run_id.clone())));
+    let events = events.map(|event| event.map(|event| RunCommandResponse { event: Some(event) }));
+    let mut response = Response::new(Box::pin(events) as Events);
+    if let Ok(value) = MetadataValue::try_from(run_id.as_str()) {
+        response.metadata_mut().insert("action-run-id", value);
+    }
+    Ok(response)
+}
+
+/// A caller's limit for each job.
+pub(super) fn lowered(limit: Option<prost_types::Duration>) -> Result<Option<Duration>, Status> {
+    let Some(limit) = limit else { return Ok(None) };
+    match Duration::try_from(limit) {
+        Ok(limit) => Ok(Some(limit)),
+        Err(_) => Err(Status::invalid_argument("the timeout is negative or no time")),
+    }
+}
+
+/// Whatever the caller saw before must be what will run, and be wanted.
+fn check_agreed(plan: &Plan, confirmed: bool, expected: Option<u32>) -> Result<(), Status> {
+    let count = plan.jobs.iter().filter(|job| job.node.is_some()).count();
+    if let Some(expected) = expected.filter(|&expected| expected as usize != count) {
+        let text = format!("{expected} nodes were expected and {count} are selected; nothing was run");
+        return Err(Status::failed_precondition(text));
+    }
+    match &plan.confirmation {
+        Some(question) if !confirmed => Err(Status::failed_precondition(format!(
+            "the command asks for a confirmation: {question}"
+        ))),
+        _ => Ok(()),
+    }
+}
+
+/// A script that is gone or cannot run refuses the run whole, before any other is started.
+fn check_scripts(plan: &Plan) -> Result<(), Status> {
+    let scripts: BTreeSet<_> = plan.jobs.iter().map(|job| &job.script).collect();
+    for script in scripts {
+        if let Err(reason) = check_script(script) {
+            let name = plan.script_name(script);
+            tracing::warn!(script = name, %reason, "a run was refused");
+            // The reason may hold a path; what is told to callers holds the script's name only.
+            let text = format!("the script {name} cannot be run; ask the admin to run: action-server check");
+            return Err(Status::failed_precondition(text));
+        }
+    }
+    Ok(())
+}
+
+fn check_claims(request: &RunCommandRequest) -> Result<(), Status> {
+    let long = |text: &str| text.len() > CLAIM_LIMIT || text.contains('\0');
+    match long(&request.request_username) || long(&request.request_uid) {
+        true => Err(Status::invalid_argument("request_username or request_uid is too long")),
+        false => Ok(()),
+    }
+}
