@@ -4,7 +4,11 @@ use std::{io, sync::Arc, time::Duration};
 
 use futures_util::stream;
 use thiserror::Error;
-use tokio::{net::{TcpListener, TcpStream}, sync::oneshot, time::{sleep, timeout}};
+use tokio::{
+    net::{TcpListener, TcpStream},
+    sync::oneshot,
+    time::{sleep, timeout},
+};
 use tokio_stream::Stream;
 use tonic::{service::Routes, transport::Server};
 
@@ -125,7 +129,12 @@ async fn router(
 
 async fn routes(definitions: Definitions, runs: Registry) -> Result<Routes, ServeError> {
     let (health, health_service) = tonic_health::server::health_reporter();
-    health.set_service_status("action.v1.ActionService", tonic_health::ServingStatus::Serving).await;
+    health
+        .set_service_status(
+            "action.v1.ActionService",
+            tonic_health::ServingStatus::Serving,
+        )
+        .await;
     // Older tools know reflection by its alpha name.
     let describe = || {
         tonic_reflection::server::Builder::configure()

@@ -92,20 +92,27 @@ struct Failure {
 }
 
 impl Failure {
-    fn new(code: u8, message: impl ToString) -> Failure {
-        Failure { code, message: message.to_string(), hint: None }
+    fn new(code: u8, message: impl Into<String>) -> Failure {
+        Failure {
+            code,
+            message: message.into(),
+            hint: None,
+        }
     }
 }
 
 impl From<ConfigError> for Failure {
     fn from(error: ConfigError) -> Failure {
-        Failure { hint: error.hint().map(str::to_owned), ..Failure::new(CONFIG, error) }
+        Failure {
+            hint: error.hint().map(str::to_owned),
+            ..Failure::new(CONFIG, error.to_string())
+        }
     }
 }
 
 impl From<io::Error> for Failure {
     fn from(error: io::Error) -> Failure {
-        Failure::new(1, error)
+        Failure::new(1, error.to_string())
     }
 }
 
@@ -116,7 +123,10 @@ pub fn main() -> ExitCode {
         Err(error) => {
             // Where even the message cannot be written, the code still tells.
             _ = error.print();
-            let asked = matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion);
+            let asked = matches!(
+                error.kind(),
+                ErrorKind::DisplayHelp | ErrorKind::DisplayVersion
+            );
             return ExitCode::from(if asked { 0 } else { USAGE });
         }
     };
@@ -125,9 +135,9 @@ pub fn main() -> ExitCode {
         Verb::Serve { listen } => serve(&config, listen),
         Verb::GenerateToken(args) => generate_token(&config, args),
         Verb::Check => check(&config),
-        Verb::Init { directory, listen } => {
-            init::init(&directory, &listen).map_err(|error| Failure::new(1, error)).and_then(|text| say(&text))
-        }
+        Verb::Init { directory, listen } => init::init(&directory, &listen)
+            .map_err(|error| Failure::new(1, error.to_string()))
+            .and_then(|text| say(&text)),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -160,16 +170,20 @@ fn serve(config: &Path, listen: Option<String>) -> Result<(), Failure> {
     let settings = Settings::load(config, environment().chain(listen))?;
     start_log(&settings)?;
     prepare_server()?;
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()?;
     let served = runtime.block_on(async {
         let notices = listen_to_signals()?;
         let listener = TcpListener::bind(settings.listen).await.map_err(|error| {
             Failure::new(1, format!("cannot listen on {}: {error}", settings.listen))
         })?;
-        app::serve(settings, listener, notices).await.map_err(|error| match error {
-            ServeError::Definitions(_) => Failure::new(CONFIG, error),
-            _ => Failure::new(1, error),
-        })
+        app::serve(settings, listener, notices)
+            .await
+            .map_err(|error| match error {
+                ServeError::Definitions(_) => Failure::new(CONFIG, error.to_string()),
+                _ => Failure::new(1, error.to_string()),
+            })
     });
     // Blocking reads of a dead disk must not keep a server that was told to stop.
     runtime.shutdown_background();
@@ -178,13 +192,17 @@ fn serve(config: &Path, listen: Option<String>) -> Result<(), Failure> {
 
 fn environment() -> impl Iterator<Item = (String, String)> {
     // What is not UTF-8 is none of our settings.
-    env::vars_os().filter_map(|(key, value)| Some((key.into_string().ok()?, value.into_string().ok()?)))
+    env::vars_os()
+        .filter_map(|(key, value)| Some((key.into_string().ok()?, value.into_string().ok()?)))
 }
 
 fn start_log(settings: &Settings) -> Result<(), Failure> {
     let filter = tracing_subscriber::EnvFilter::try_new(&settings.log_level)
         .map_err(|error| Failure::new(CONFIG, format!("log_level: {error}")))?;
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).with_target(false);
+    let log = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(io::stderr)
+        .with_target(false);
     match settings.log_format {
         LogFormat::Text => log.with_ansi(io::stderr().is_terminal()).init(),
         LogFormat::Json => log.json().flatten_event(true).init(),
@@ -215,11 +233,12 @@ fn generate_token(config: &Path, args: TokenArgs) -> Result<(), Failure> {
     let settings = Settings::load(config, environment())?;
     let commands = (!args.commands.is_empty()).then_some(args.commands);
     for pattern in commands.iter().flatten() {
-        globset::Glob::new(pattern).map_err(|error| Failure::new(USAGE, format!("--command: {error}")))?;
+        globset::Glob::new(pattern)
+            .map_err(|error| Failure::new(USAGE, format!("--command: {error}")))?;
     }
     if let Some(nodes) = &args.nodes {
         let (catalogue, _) = definitions::load(&Sources::new(&settings), None)
-            .map_err(|fault| Failure::new(CONFIG, fault))?;
+            .map_err(|fault| Failure::new(CONFIG, fault.to_string()))?;
         catalogue
             .nodes
             .select(nodes, catalogue.node_limit)
@@ -230,11 +249,15 @@ fn generate_token(config: &Path, args: TokenArgs) -> Result<(), Failure> {
         days: args.days,
         uid: args.uid,
         roles: args.roles,
-        grant: Grant { commands, nodes: args.nodes },
+        grant: Grant {
+            commands,
+            nodes: args.nodes,
+        },
     };
     let days = new.days;
-    let (token, claims) =
-        Authority::new(&settings.jwt_secret).mint(new).map_err(|error| Failure::new(USAGE, error))?;
+    let (token, claims) = Authority::new(&settings.jwt_secret)
+        .mint(new)
+        .map_err(|error| Failure::new(USAGE, error.to_string()))?;
     let all = |limit: Option<String>| limit.unwrap_or_else(|| "all".to_owned());
     let ends = std::time::UNIX_EPOCH + std::time::Duration::from_secs(claims.exp);
     note(&format!(
@@ -250,8 +273,8 @@ fn generate_token(config: &Path, args: TokenArgs) -> Result<(), Failure> {
 
 fn check(config: &Path) -> Result<(), Failure> {
     let settings = Settings::load(config, environment())?;
-    let (catalogue, faults) =
-        definitions::load(&Sources::new(&settings), None).map_err(|fault| Failure::new(CONFIG, fault))?;
+    let (catalogue, faults) = definitions::load(&Sources::new(&settings), None)
+        .map_err(|fault| Failure::new(CONFIG, fault.to_string()))?;
     for fault in &faults {
         say(&format!("{fault}\n"))?;
     }

@@ -47,23 +47,40 @@ pub(crate) enum InitError {
 
 /// Writes what is not there yet, and returns what to tell the admin.
 pub(crate) fn init(directory: &Path, listen: &str) -> Result<String, InitError> {
-    let address: SocketAddr = listen.parse().map_err(|_| InitError::Listen(listen.to_owned()))?;
+    let address: SocketAddr = listen
+        .parse()
+        .map_err(|_| InitError::Listen(listen.to_owned()))?;
     let directory = std::path::absolute(directory).map_err(failed(directory))?;
     make_directory(&directory, 0o755)?;
-    let mut written = Writer { directory: &directory, told: String::new() };
+    let mut written = Writer {
+        directory: &directory,
+        told: String::new(),
+    };
 
     let mut secret = [0_u8; 32];
     rand::rng().fill_bytes(&mut secret);
     let secret: String = secret.iter().map(|byte| format!("{byte:02x}")).collect();
     written.file("jwt_secret", 0o600, format!("{secret}\n").as_bytes())?;
-    written.file("server.yaml", 0o644, server_yaml(listen, &directory).as_bytes())?;
+    written.file(
+        "server.yaml",
+        0o644,
+        server_yaml(listen, &directory).as_bytes(),
+    )?;
     written.file("nodes.yaml", 0o644, NODES.as_bytes())?;
     written.commands(&COMMANDS)?;
 
     let settings = directory.join("server.yaml");
     let authority = Authority::new(&Settings::load(&settings, [])?.jwt_secret);
-    let (token, _) = authority.mint(NewToken { subject: own_name(), days: 30, ..NewToken::default() })?;
-    written.file("client.yaml", 0o600, client_yaml(address, &token).as_bytes())?;
+    let (token, _) = authority.mint(NewToken {
+        subject: own_name(),
+        days: 30,
+        ..NewToken::default()
+    })?;
+    written.file(
+        "client.yaml",
+        0o600,
+        client_yaml(address, &token).as_bytes(),
+    )?;
 
     let (shown, told) = (directory.display(), written.told);
     Ok(format!(
@@ -75,7 +92,10 @@ pub(crate) fn init(directory: &Path, listen: &str) -> Result<String, InitError> 
 
 /// The name of the user who runs this, as far as it can be a token's subject.
 pub(crate) fn own_name() -> String {
-    std::env::var("USER").ok().filter(|name| !name.is_empty()).unwrap_or_else(|| "admin".to_owned())
+    std::env::var("USER")
+        .ok()
+        .filter(|name| !name.is_empty())
+        .unwrap_or_else(|| "admin".to_owned())
 }
 
 fn server_yaml(listen: &str, directory: &Path) -> String {
@@ -146,7 +166,11 @@ fn failed(path: &Path) -> impl FnOnce(io::Error) -> InitError {
 }
 
 fn make_directory(path: &Path, mode: u32) -> Result<(), InitError> {
-    DirBuilder::new().recursive(true).mode(mode).create(path).map_err(failed(path))
+    DirBuilder::new()
+        .recursive(true)
+        .mode(mode)
+        .create(path)
+        .map_err(failed(path))
 }
 
 struct Writer<'a> {
@@ -190,7 +214,11 @@ fn copy(from: &Dir<'_>, root: &Path) -> Result<(), InitError> {
             }
             DirEntry::File(file) => {
                 // The built-in copy has no modes: what names an interpreter is a script.
-                let mode = if file.contents().starts_with(b"#!") { 0o755 } else { 0o644 };
+                let mode = if file.contents().starts_with(b"#!") {
+                    0o755
+                } else {
+                    0o644
+                };
                 create(&path, mode, file.contents()).map_err(failed(&path))?;
             }
         }
@@ -199,7 +227,11 @@ fn copy(from: &Dir<'_>, root: &Path) -> Result<(), InitError> {
 }
 
 fn create(path: &Path, mode: u32, bytes: &[u8]) -> io::Result<()> {
-    let mut file = File::options().write(true).create_new(true).mode(mode).open(path)?;
+    let mut file = File::options()
+        .write(true)
+        .create_new(true)
+        .mode(mode)
+        .open(path)?;
     file.write_all(bytes)?;
     fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(mode))
 }

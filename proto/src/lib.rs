@@ -3,8 +3,16 @@
 
 /// The package `action.v1`. The .proto file is its documentation.
 pub mod v1 {
-    #![allow(missing_docs, clippy::all, unused_qualifications, reason = "generated code")]
-    #![allow(clippy::allow_attributes, reason = "which lints generated code trips may change")]
+    #![allow(
+        missing_docs,
+        clippy::all,
+        unused_qualifications,
+        reason = "generated code"
+    )]
+    #![allow(
+        clippy::allow_attributes,
+        reason = "which lints generated code trips may change"
+    )]
     include!("generated/action.v1.rs");
 
     /// The encoded `FileDescriptorSet` of the package and its imports, for server reflection.

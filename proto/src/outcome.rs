@@ -47,7 +47,10 @@ mod tests {
 
     #[test]
     fn the_gravest_outcome_names_the_run() {
-        let count = |outcome: Outcome, count| OutcomeCount { outcome: outcome.into(), count };
+        let count = |outcome: Outcome, count| OutcomeCount {
+            outcome: outcome.into(),
+            count,
+        };
         assert_eq!(Outcome::gravest(&[]), Outcome::Ok);
         let counts = [
             count(Outcome::Ok, 9),

@@ -23,6 +23,7 @@ fn generated_code_is_current() {
     }
 }
 
+#[expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 fn generate(root: &Path, out: &Path) {
     let descriptors = protox::compile(["action/v1/action.proto"], [root]).unwrap();
     tonic_prost_build::configure()

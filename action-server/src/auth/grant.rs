@@ -12,7 +12,9 @@ pub struct Grant {
 impl Grant {
     /// True when the token allows the command. A pattern that is none allows nothing.
     pub fn allows_command(&self, command: &str) -> bool {
-        let Some(patterns) = &self.commands else { return true };
+        let Some(patterns) = &self.commands else {
+            return true;
+        };
         patterns.iter().any(|pattern| {
             globset::Glob::new(pattern).is_ok_and(|glob| glob.compile_matcher().is_match(command))
         })

@@ -114,7 +114,9 @@ impl Authority {
     pub fn verify(&self, token: &str) -> Result<Caller, TokenError> {
         let data = jsonwebtoken::decode::<Claims>(token, &self.decoding, &self.validation)?;
         if data.header.crit.is_some() {
-            return Err(TokenError::Claim("the header has crit, and no extension is known"));
+            return Err(TokenError::Claim(
+                "the header has crit, and no extension is known",
+            ));
         }
         let claims = data.claims;
         if claims.iat > now().saturating_add(LEEWAY) {
@@ -123,15 +125,23 @@ impl Authority {
         if !is_subject(&claims.sub) {
             return Err(TokenError::Claim(SUBJECT_RULE));
         }
-        if claims.jti.is_empty() || claims.jti.len() > 128 || !claims.jti.bytes().all(|b| b.is_ascii_graphic()) {
-            return Err(TokenError::Claim("jti is not 1 to 128 printable ASCII characters"));
+        if claims.jti.is_empty()
+            || claims.jti.len() > 128
+            || !claims.jti.bytes().all(|b| b.is_ascii_graphic())
+        {
+            return Err(TokenError::Claim(
+                "jti is not 1 to 128 printable ASCII characters",
+            ));
         }
         Ok(Caller {
             subject: claims.sub,
             uid: claims.uid,
             token_id: claims.jti,
             roles: claims.roles,
-            grant: Grant { commands: claims.commands, nodes: claims.nodes },
+            grant: Grant {
+                commands: claims.commands,
+                nodes: claims.nodes,
+            },
         })
     }
 }
@@ -148,7 +158,9 @@ fn is_subject(subject: &str) -> bool {
 
 fn now() -> u64 {
     // A clock before 1970 makes every token too new, and none valid.
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |since| since.as_secs())
 }
 
 #[cfg(test)]
@@ -163,12 +175,22 @@ mod tests {
     }
 
     fn signed(claims: &serde_json::Value) -> String {
-        jsonwebtoken::encode(&Header::new(Algorithm::HS256), claims, &authority(7).encoding).unwrap()
+        jsonwebtoken::encode(
+            &Header::new(Algorithm::HS256),
+            claims,
+            &authority(7).encoding,
+        )
+        .unwrap()
     }
 
     #[test]
     fn a_token_brings_its_caller_back() {
-        let new = NewToken { subject: "alice".into(), days: 1, uid: Some(1000), ..NewToken::default() };
+        let new = NewToken {
+            subject: "alice".into(),
+            days: 1,
+            uid: Some(1000),
+            ..NewToken::default()
+        };
         let (token, claims) = authority(7).mint(new).unwrap();
         let caller = authority(7).verify(&token).unwrap();
         assert_eq!((caller.subject.as_str(), caller.uid), ("alice", Some(1000)));
@@ -204,7 +226,10 @@ mod tests {
             if value.is_null() {
                 claims.as_object_mut().unwrap().remove(claim);
             }
-            assert!(authority(7).verify(&signed(&claims)).is_err(), "{claim}: {value}");
+            assert!(
+                authority(7).verify(&signed(&claims)).is_err(),
+                "{claim}: {value}"
+            );
         }
     }
 
@@ -213,13 +238,26 @@ mod tests {
         let claims = json!({"sub": "a", "exp": now() + 60, "iat": now(), "jti": "x"});
         let good = signed(&claims);
         let parts: Vec<&str> = good.split('.').collect();
-        let hs512 = jsonwebtoken::encode(&Header::new(Algorithm::HS512), &claims, &authority(7).encoding).unwrap();
+        let hs512 = jsonwebtoken::encode(
+            &Header::new(Algorithm::HS512),
+            &claims,
+            &authority(7).encoding,
+        )
+        .unwrap();
         // {"alg":"none"}, as base64url
         let none = format!("eyJhbGciOiJub25lIn0.{}.", parts[1]);
         for token in [
-            hs512.as_str(), none.as_str(), "", ".", "..", "a.b.c",
-            &format!("{}.{}", parts[0], parts[1]), &format!("{good}."), &format!("{good}\n"),
-            &format!("{good}="), &good[..good.len() - 2],
+            hs512.as_str(),
+            none.as_str(),
+            "",
+            ".",
+            "..",
+            "a.b.c",
+            &format!("{}.{}", parts[0], parts[1]),
+            &format!("{good}."),
+            &format!("{good}\n"),
+            &format!("{good}="),
+            &good[..good.len() - 2],
         ] {
             assert!(authority(7).verify(token).is_err(), "{token:?}");
         }

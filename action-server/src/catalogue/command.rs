@@ -56,14 +56,19 @@ impl Command {
     /// The script of that rank cannot be run. It is not replaced by another one: what is right
     /// for a node's platform is not known to be right for a second.
     pub fn script_for(&self, ranks: &[String]) -> Result<(&str, &Path), String> {
-        let has_script = |rank: &&String| {
-            self.scripts.contains_key(*rank) || self.unusable.contains_key(*rank)
-        };
-        let rank = ranks.iter().find(has_script).map_or(DEFAULT_RANK, String::as_str);
+        let has_script =
+            |rank: &&String| self.scripts.contains_key(*rank) || self.unusable.contains_key(*rank);
+        let rank = ranks
+            .iter()
+            .find(has_script)
+            .map_or(DEFAULT_RANK, String::as_str);
         match self.scripts.get_key_value(rank) {
             Some((rank, path)) => Ok((rank, path)),
             None => {
-                let reason = self.unusable.get(rank).map_or("it is not there", String::as_str);
+                let reason = self
+                    .unusable
+                    .get(rank)
+                    .map_or("it is not there", String::as_str);
                 Err(format!("the script of rank {rank} is not usable: {reason}"))
             }
         }
@@ -86,12 +91,20 @@ pub struct Listing {
 /// one of the faults is an error then.
 pub fn read_command(name: &str, text: &str, listing: Listing) -> (Option<Command>, Vec<Fault>) {
     let path = listing.directory.join("metadata.yaml");
-    let mut reader = Reader { path: &path, text, faults: Vec::new() };
+    let mut reader = Reader {
+        path: &path,
+        text,
+        faults: Vec::new(),
+    };
     let command = reader.command(name);
     let mut faults = reader.faults;
     let command = command.filter(|_| !faults.iter().any(Fault::is_error));
     for (rank, (script, reason)) in &listing.unusable {
-        faults.push(Fault::error(script, 1, format!("the script of rank {rank} is not usable: {reason}")));
+        faults.push(Fault::error(
+            script,
+            1,
+            format!("the script of rank {rank} is not usable: {reason}"),
+        ));
     }
     if !listing.scripts.contains_key(DEFAULT_RANK) {
         if !listing.unusable.contains_key(DEFAULT_RANK) {
@@ -102,7 +115,11 @@ pub fn read_command(name: &str, text: &str, listing: Listing) -> (Option<Command
     }
     let command = command.map(|command| Command {
         scripts: listing.scripts,
-        unusable: listing.unusable.into_iter().map(|(rank, (_, reason))| (rank, reason)).collect(),
+        unusable: listing
+            .unusable
+            .into_iter()
+            .map(|(rank, (_, reason))| (rank, reason))
+            .collect(),
         ..command
     });
     (command, faults)
@@ -116,14 +133,21 @@ struct Reader<'a> {
 
 impl Reader<'_> {
     fn error(&mut self, place: &[Step<'_>], reason: impl Into<String>) {
-        self.faults.push(Fault::error(self.path, yaml::line_of(self.text, place), reason));
+        self.faults.push(Fault::error(
+            self.path,
+            yaml::line_of(self.text, place),
+            reason,
+        ));
     }
 
     fn command(&mut self, name: &str) -> Option<Command> {
         let entries = match yaml::parse(self.text) {
             Ok(Yaml::Map(entries)) => entries,
             Ok(other) => {
-                let reason = format!("expected a map with `help: {{summary: ..}}`, found {}", other.kind());
+                let reason = format!(
+                    "expected a map with `help: {{summary: ..}}`, found {}",
+                    other.kind()
+                );
                 self.error(&[], reason);
                 return None;
             }
@@ -152,7 +176,10 @@ impl Reader<'_> {
             self.field(&mut command, &key, &value);
         }
         if command.summary.is_empty() && self.faults.iter().all(|fault| !fault.is_error()) {
-            self.error(&[Step::Key("help")], "help.summary is missing: say in one line what the command does");
+            self.error(
+                &[Step::Key("help")],
+                "help.summary is missing: say in one line what the command does",
+            );
         }
         if command.description.is_empty() {
             command.description.clone_from(&command.summary);
@@ -165,35 +192,56 @@ impl Reader<'_> {
         match key {
             "help" => self.help(command, value),
             "confirmation" => command.confirmation = self.text(&place, key, value),
-            "timeout" => self.parsed(&place, value, "a time such as 90s or 1h", parse_timeout, |v| command.timeout = v),
-            "fanout" => self.parsed(&place, value, "a number from 1", parse_count, |v| command.fanout = v),
+            "timeout" => self.parsed(
+                &place,
+                value,
+                "a time such as 90s or 1h",
+                parse_timeout,
+                |v| command.timeout = v,
+            ),
+            "fanout" => self.parsed(&place, value, "a number from 1", parse_count, |v| {
+                command.fanout = v;
+            }),
             "output_limit" => {
                 let expected = "a size such as 64MiB, or none";
-                self.parsed(&place, value, expected, parse_size, |v| command.output_limit = Some(v));
+                self.parsed(&place, value, expected, parse_size, |v| {
+                    command.output_limit = Some(v);
+                });
             }
             "exit_codes" => self.exit_codes(command, value),
-            "leave_running" => self.parsed(&place, value, "true or false", parse_bool, |v| command.leave_running = v),
+            "leave_running" => self.parsed(&place, value, "true or false", parse_bool, |v| {
+                command.leave_running = v;
+            }),
             _ => self.unknown(&place, key),
         }
     }
 
     fn help(&mut self, command: &mut Command, value: &Yaml) {
         let Yaml::Map(entries) = value else {
-            self.error(&[Step::Key("help")], format!("expected help as a map, found {}", value.kind()));
+            self.error(
+                &[Step::Key("help")],
+                format!("expected help as a map, found {}", value.kind()),
+            );
             return;
         };
         self.no_duplicates(entries, &[Step::Key("help")]);
         for (key, value) in entries {
             let place = [Step::Key("help"), Step::Key(key)];
             match key.as_str() {
-                "summary" => command.summary = one_line(&self.text(&place, key, value).unwrap_or_default()),
+                "summary" => {
+                    command.summary = one_line(&self.text(&place, key, value).unwrap_or_default());
+                }
                 "description" => {
                     let text = self.text(&place, key, value).unwrap_or_default();
                     text.trim_end().clone_into(&mut command.description);
                 }
-                "syntax" => command.syntax = one_line(&self.text(&place, key, value).unwrap_or_default()),
+                "syntax" => {
+                    command.syntax = one_line(&self.text(&place, key, value).unwrap_or_default());
+                }
                 "has_context" => {
-                    self.parsed(&place, value, "true or false", parse_bool, |v| command.has_context = v);
+                    self.parsed(&place, value, "true or false", parse_bool, |v| {
+                        command.has_context = v;
+                    });
                 }
                 _ => self.unknown(&place, key),
             }
@@ -202,7 +250,10 @@ impl Reader<'_> {
 
     fn exit_codes(&mut self, command: &mut Command, value: &Yaml) {
         let Yaml::Map(entries) = value else {
-            let reason = format!("expected exit_codes as a map from code to `{{state: NAME}}`, found {}", value.kind());
+            let reason = format!(
+                "expected exit_codes as a map from code to `{{state: NAME}}`, found {}",
+                value.kind()
+            );
             self.error(&[Step::Key("exit_codes")], reason);
             return;
         };
@@ -229,7 +280,10 @@ impl Reader<'_> {
             Yaml::Scalar(text) => Some(text.clone()),
             Yaml::Null => None,
             other => {
-                self.error(place, format!("expected {key} as a text, found {}", other.kind()));
+                self.error(
+                    place,
+                    format!("expected {key} as a text, found {}", other.kind()),
+                );
                 None
             }
         }
@@ -248,13 +302,20 @@ impl Reader<'_> {
                 Some(value) => set(value),
                 None => self.error(place, format!("{text:?} is not {expected}")),
             },
-            other => self.error(place, format!("expected {expected}, found {}", other.kind())),
+            other => self.error(
+                place,
+                format!("expected {expected}, found {}", other.kind()),
+            ),
         }
     }
 
     fn unknown(&mut self, place: &[Step<'_>], key: &str) {
         let line = yaml::line_of(self.text, place);
-        self.faults.push(Fault::warning(self.path, line, format!("unknown key {key}; it has no effect")));
+        self.faults.push(Fault::warning(
+            self.path,
+            line,
+            format!("unknown key {key}; it has no effect"),
+        ));
     }
 
     fn no_duplicates(&mut self, entries: &[(String, Yaml)], place: &[Step<'_>]) {
@@ -272,7 +333,9 @@ impl Reader<'_> {
 /// `None` for other files, such as an editor's.
 pub(crate) fn rank_of(file_name: &str) -> Option<(&str, &str)> {
     let (rank, extension) = file_name.rsplit_once('.').unwrap_or((file_name, ""));
-    let leftover = ["yaml", "yml", "swp", "bak", "orig", "old", "tmp", "rpmsave", "rpmnew"];
+    let leftover = [
+        "yaml", "yml", "swp", "bak", "orig", "old", "tmp", "rpmsave", "rpmnew",
+    ];
     let script = is_label(rank)
         && extension.bytes().all(|b| b.is_ascii_alphanumeric())
         && !leftover.contains(&extension);
@@ -284,7 +347,9 @@ fn one_line(text: &str) -> String {
 }
 
 fn parse_timeout(text: &str) -> Option<Duration> {
-    humantime::parse_duration(text).ok().filter(|time| !time.is_zero())
+    humantime::parse_duration(text)
+        .ok()
+        .filter(|time| !time.is_zero())
 }
 
 fn parse_count(text: &str) -> Option<u32> {
@@ -294,7 +359,9 @@ fn parse_count(text: &str) -> Option<u32> {
 fn parse_size(text: &str) -> Option<Option<u64>> {
     match text {
         "none" => Some(None),
-        text => bytesize::ByteSize::from_str(text).ok().map(|size| Some(size.as_u64())),
+        text => bytesize::ByteSize::from_str(text)
+            .ok()
+            .map(|size| Some(size.as_u64())),
     }
 }
 
@@ -315,7 +382,11 @@ mod tests {
         let directory = PathBuf::from("power-on");
         let script = |rank: &&str| ((*rank).to_owned(), directory.join(format!("{rank}.sh")));
         let scripts = ranks.iter().map(script).collect();
-        let listing = Listing { directory: directory.clone(), scripts, unusable: BTreeMap::new() };
+        let listing = Listing {
+            directory: directory.clone(),
+            scripts,
+            unusable: BTreeMap::new(),
+        };
         let (command, faults) = read_command("power-on", text, listing);
         (command, faults.iter().map(Fault::to_string).collect())
     }
@@ -340,7 +411,10 @@ mod tests {
     fn every_field() {
         let text = "help: {summary: s, syntax: NAME TYPE, has_context: no}\nconfirmation: Sure?\ntimeout: 90s\nfanout: 3\noutput_limit: 1KiB\nexit_codes: {123: {state: OFF}}\nleave_running: true\n";
         let command = read(text, &["default"]).0.unwrap();
-        assert_eq!((command.timeout, command.fanout), (Duration::from_secs(90), 3));
+        assert_eq!(
+            (command.timeout, command.fanout),
+            (Duration::from_secs(90), 3)
+        );
         assert_eq!(command.output_limit, Some(Some(1024)));
         assert_eq!(command.exit_codes[&123], "OFF");
         assert!(!command.has_context && command.leave_running);
@@ -350,14 +424,32 @@ mod tests {
     fn faults_name_their_line() {
         let (command, faults) = read("help:\n  summary: s\ncolour: red\n", &["default"]);
         assert!(command.is_some());
-        assert_eq!(faults, ["power-on/metadata.yaml:3: warning: unknown key colour; it has no effect"]);
+        assert_eq!(
+            faults,
+            ["power-on/metadata.yaml:3: warning: unknown key colour; it has no effect"]
+        );
         for (text, start) in [
-            ("help: {}\n", "power-on/metadata.yaml:1: help.summary is missing"),
+            (
+                "help: {}\n",
+                "power-on/metadata.yaml:1: help.summary is missing",
+            ),
             ("", "power-on/metadata.yaml:1: expected a map"),
-            ("help:\n  summary: s\ntimeout: soon\n", "power-on/metadata.yaml:3: \"soon\" is not a time"),
-            ("help:\n  summary: s\nfanout: 0\n", "power-on/metadata.yaml:3: "),
-            ("help: {summary: s}\nexit_codes: {0: {state: ON}}\n", "power-on/metadata.yaml:2: "),
-            ("help: {summary: s}\nhelp: {summary: t}\n", "power-on/metadata.yaml:2: help is given twice"),
+            (
+                "help:\n  summary: s\ntimeout: soon\n",
+                "power-on/metadata.yaml:3: \"soon\" is not a time",
+            ),
+            (
+                "help:\n  summary: s\nfanout: 0\n",
+                "power-on/metadata.yaml:3: ",
+            ),
+            (
+                "help: {summary: s}\nexit_codes: {0: {state: ON}}\n",
+                "power-on/metadata.yaml:2: ",
+            ),
+            (
+                "help: {summary: s}\nhelp: {summary: t}\n",
+                "power-on/metadata.yaml:2: help is given twice",
+            ),
         ] {
             let (command, faults) = read(text, &["default"]);
             assert!(command.is_none(), "{text}");
@@ -365,14 +457,24 @@ mod tests {
         }
         let (command, faults) = read("help: {summary: s}\n", &["aws"]);
         assert!(command.is_none());
-        assert_eq!(faults, ["power-on:1: there is no default.sh: every command needs one"]);
+        assert_eq!(
+            faults,
+            ["power-on:1: there is no default.sh: every command needs one"]
+        );
     }
 
     #[test]
     fn ranks_of_files() {
         assert_eq!(rank_of("aws.sh"), Some(("aws", "sh")));
         assert_eq!(rank_of("default"), Some(("default", "")));
-        for name in ["metadata.yaml", ".aws.sh.swp", "aws.sh~", "#aws.sh#", "aws.sh.bak", "4913.tmp"] {
+        for name in [
+            "metadata.yaml",
+            ".aws.sh.swp",
+            "aws.sh~",
+            "#aws.sh#",
+            "aws.sh.bak",
+            "4913.tmp",
+        ] {
             assert_eq!(rank_of(name), None, "{name}");
         }
     }

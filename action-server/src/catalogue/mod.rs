@@ -12,8 +12,8 @@ mod selection;
 
 use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
 
-pub use command::{Command, DEFAULT_RANK, Listing, read_command};
 pub(crate) use command::rank_of;
+pub use command::{Command, DEFAULT_RANK, Listing, read_command};
 pub use environment::{Identity, environment};
 pub use names::{bad_script_variable, is_command_name};
 pub use node::{Node, Nodes, NodesFile, read_nodes};

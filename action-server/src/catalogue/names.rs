@@ -2,31 +2,114 @@
 
 /// Variables that every script gets from us. Metadata may not hide them.
 const OWN: [&str; 12] = [
-    "PATH", "HOME", "USER", "LOGNAME", "SHELL", "LANG", "SCRIPT_ROOT", "command", "name",
-    "run_id", "request_username", "request_uid",
+    "PATH",
+    "HOME",
+    "USER",
+    "LOGNAME",
+    "SHELL",
+    "LANG",
+    "SCRIPT_ROOT",
+    "command",
+    "name",
+    "run_id",
+    "request_username",
+    "request_uid",
 ];
 
 /// Those of our own names which may not be hidden in another case either.
-const OWN_IN_ANY_CASE: [&str; 6] =
-    ["script_root", "command", "name", "run_id", "request_username", "request_uid"];
+const OWN_IN_ANY_CASE: [&str; 6] = [
+    "script_root",
+    "command",
+    "name",
+    "run_id",
+    "request_username",
+    "request_uid",
+];
 
 /// Variables that change how a shell, a loader or an interpreter behaves. The base is the
 /// table of sudoers(5), "env_delete", with what bash(1), dash(1) and ld.so(8) add.
 const DANGEROUS: [&str; 69] = [
-    "BASHOPTS", "BASH_COMPAT", "BASH_ENV", "BASH_LOADABLES_PATH", "BASH_XTRACEFD", "CDPATH",
-    "CHILD_MAX", "COLUMNS", "COMPREPLY", "DIRSTACK", "ENV", "EUID", "EXECIGNORE", "FCEDIT",
-    "FIGNORE", "FPATH", "FUNCNEST", "GCONV_PATH", "GETCONF_DIR", "GLIBC_TUNABLES", "GLOBIGNORE",
-    "GLOBSORT", "GROUPS", "HISTFILE", "HOSTALIASES", "IFS", "INPUTRC", "JAVA_TOOL_OPTIONS",
-    "LANGUAGE", "LINES", "LOCALDOMAIN", "LOCPATH", "MAILCHECK", "MALLOC_TRACE", "NIS_PATH",
-    "NLSPATH", "NODE_OPTIONS", "NULLCMD", "OLDPWD", "OPTERR", "OPTIND", "PATH_LOCALE", "PERL5DB",
-    "PERL5LIB", "PERL5OPT", "PERLIO_DEBUG", "PERLLIB", "POSIXLY_CORRECT", "PPID", "PROMPT_COMMAND",
-    "PS4", "PWD", "PYTHONHOME", "PYTHONINSPECT", "PYTHONPATH", "PYTHONSTARTUP", "PYTHONUSERBASE",
-    "READNULLCMD", "RESOLV_HOST_CONF", "RES_OPTIONS", "RUBYLIB", "RUBYOPT", "SHELLOPTS", "SHLVL",
-    "TERM", "TMPDIR", "TZ", "TZDIR", "UID",
+    "BASHOPTS",
+    "BASH_COMPAT",
+    "BASH_ENV",
+    "BASH_LOADABLES_PATH",
+    "BASH_XTRACEFD",
+    "CDPATH",
+    "CHILD_MAX",
+    "COLUMNS",
+    "COMPREPLY",
+    "DIRSTACK",
+    "ENV",
+    "EUID",
+    "EXECIGNORE",
+    "FCEDIT",
+    "FIGNORE",
+    "FPATH",
+    "FUNCNEST",
+    "GCONV_PATH",
+    "GETCONF_DIR",
+    "GLIBC_TUNABLES",
+    "GLOBIGNORE",
+    "GLOBSORT",
+    "GROUPS",
+    "HISTFILE",
+    "HOSTALIASES",
+    "IFS",
+    "INPUTRC",
+    "JAVA_TOOL_OPTIONS",
+    "LANGUAGE",
+    "LINES",
+    "LOCALDOMAIN",
+    "LOCPATH",
+    "MAILCHECK",
+    "MALLOC_TRACE",
+    "NIS_PATH",
+    "NLSPATH",
+    "NODE_OPTIONS",
+    "NULLCMD",
+    "OLDPWD",
+    "OPTERR",
+    "OPTIND",
+    "PATH_LOCALE",
+    "PERL5DB",
+    "PERL5LIB",
+    "PERL5OPT",
+    "PERLIO_DEBUG",
+    "PERLLIB",
+    "POSIXLY_CORRECT",
+    "PPID",
+    "PROMPT_COMMAND",
+    "PS4",
+    "PWD",
+    "PYTHONHOME",
+    "PYTHONINSPECT",
+    "PYTHONPATH",
+    "PYTHONSTARTUP",
+    "PYTHONUSERBASE",
+    "READNULLCMD",
+    "RESOLV_HOST_CONF",
+    "RES_OPTIONS",
+    "RUBYLIB",
+    "RUBYOPT",
+    "SHELLOPTS",
+    "SHLVL",
+    "TERM",
+    "TMPDIR",
+    "TZ",
+    "TZDIR",
+    "UID",
 ];
 
 const DANGEROUS_PREFIXES: [&str; 10] = [
-    "LD_", "DYLD_", "_RLD", "BASH_FUNC_", "BASH_ARG", "LC_", "SUDO_", "TERMINFO", "TERMPATH",
+    "LD_",
+    "DYLD_",
+    "_RLD",
+    "BASH_FUNC_",
+    "BASH_ARG",
+    "LC_",
+    "SUDO_",
+    "TERMINFO",
+    "TERMPATH",
     "TERMCAP",
 ];
 
@@ -43,17 +126,23 @@ pub fn bad_script_variable(key: &str, value: &str) -> Option<String> {
 
 fn bad_key(key: &str) -> Option<String> {
     let mut bytes = key.bytes();
-    let first = bytes.next().is_some_and(|b| b.is_ascii_alphabetic() || b == b'_');
+    let first = bytes
+        .next()
+        .is_some_and(|b| b.is_ascii_alphabetic() || b == b'_');
     if !first || !bytes.all(|b| b.is_ascii_alphanumeric() || b == b'_') || key.len() > 64 {
         return Some(format!(
             "{key:?} cannot be a variable of a script: letters, digits and _ only, no digit first, at most 64"
         ));
     }
     if OWN.contains(&key) || OWN_IN_ANY_CASE.contains(&key.to_ascii_lowercase().as_str()) {
-        return Some(format!("{key} is set for every script by the server; choose another name"));
+        return Some(format!(
+            "{key} is set for every script by the server; choose another name"
+        ));
     }
     let dangerous = DANGEROUS.contains(&key)
-        || DANGEROUS_PREFIXES.iter().any(|prefix| key.starts_with(prefix));
+        || DANGEROUS_PREFIXES
+            .iter()
+            .any(|prefix| key.starts_with(prefix));
     dangerous.then(|| format!("{key} would change how the shell or the loader of a script behaves; choose another name"))
 }
 
@@ -65,22 +154,35 @@ fn bad_value(value: &str) -> Option<String> {
         return Some("the value begins with (), which a shell could take for a function".into());
     }
     (value.len() > VALUE_LIMIT).then(|| {
-        format!("the value has {} bytes; at most {VALUE_LIMIT} are passed to scripts", value.len())
+        format!(
+            "the value has {} bytes; at most {VALUE_LIMIT} are passed to scripts",
+            value.len()
+        )
     })
 }
 
 /// True for `[A-Za-z0-9][A-Za-z0-9_.-]{0,63}`: a node.
 pub(super) fn is_node_name(name: &str) -> bool {
     name.len() <= 64
-        && name.bytes().next().is_some_and(|b| b.is_ascii_alphanumeric())
-        && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"_.-".contains(&b))
+        && name
+            .bytes()
+            .next()
+            .is_some_and(|b| b.is_ascii_alphanumeric())
+        && name
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || b"_.-".contains(&b))
 }
 
 /// True for lower-case letters, digits and hyphens, at most 64, no hyphen first: a command.
 pub fn is_command_name(name: &str) -> bool {
     name.len() <= 64
-        && name.bytes().next().is_some_and(|b| b.is_ascii_lowercase() || b.is_ascii_digit())
-        && name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
+        && name
+            .bytes()
+            .next()
+            .is_some_and(|b| b.is_ascii_lowercase() || b.is_ascii_digit())
+        && name
+            .bytes()
+            .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
 }
 
 /// True for a rank or a group: as a node name, and nothing that a selection reads as grammar.
@@ -98,9 +200,29 @@ mod tests {
             assert_eq!(bad_script_variable(key, "v"), None, "{key}");
         }
         for key in [
-            "PATH", "LD_PRELOAD", "LD_LIBRARY_PATH", "BASH_ENV", "BASH_FUNC_ls%%", "IFS", "ENV", "a=b",
-            "", "1a", "a-b", "a b", "é", "name", "Name", "NAME", "COMMAND", "SCRIPT_ROOT", "LC_ALL",
-            "SHELLOPTS", "PS4", "UID", "a\0b",
+            "PATH",
+            "LD_PRELOAD",
+            "LD_LIBRARY_PATH",
+            "BASH_ENV",
+            "BASH_FUNC_ls%%",
+            "IFS",
+            "ENV",
+            "a=b",
+            "",
+            "1a",
+            "a-b",
+            "a b",
+            "é",
+            "name",
+            "Name",
+            "NAME",
+            "COMMAND",
+            "SCRIPT_ROOT",
+            "LC_ALL",
+            "SHELLOPTS",
+            "PS4",
+            "UID",
+            "a\0b",
         ] {
             assert!(bad_script_variable(key, "v").is_some(), "{key:?}");
         }
@@ -112,7 +234,16 @@ mod tests {
     #[test]
     fn names_of_nodes_and_commands() {
         assert!(is_node_name("cnode01") && is_node_name("10.0.0.1") && is_node_name("a_b-c"));
-        for name in ["", "-x", "../x", "a b", "a\nb", "a,b", "a[1", &"x".repeat(65)] {
+        for name in [
+            "",
+            "-x",
+            "../x",
+            "a b",
+            "a\nb",
+            "a,b",
+            "a[1",
+            &"x".repeat(65),
+        ] {
             assert!(!is_node_name(name), "{name:?}");
         }
         assert!(is_command_name("power-on"));

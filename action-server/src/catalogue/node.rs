@@ -53,7 +53,10 @@ impl Nodes {
         visible: BTreeSet<String>,
         limit: usize,
     ) -> (Nodes, Vec<(String, String)>) {
-        let mut nodes = Nodes { visible, ..Nodes::default() };
+        let mut nodes = Nodes {
+            visible,
+            ..Nodes::default()
+        };
         for (name, node) in file.entries {
             let kept = || before.and_then(|before| before.get(&name)).cloned();
             if let Some(node) = node.map(Arc::new).or_else(kept) {
@@ -113,8 +116,13 @@ impl Nodes {
 
     /// The groups that a node is in, sorted.
     pub fn groups_of(&self, node: &Node) -> Vec<String> {
-        let Some(at) = self.position(&node.name) else { return Vec::new() };
-        let member = self.groups.iter().filter(|(_, members)| members.contains(&at));
+        let Some(at) = self.position(&node.name) else {
+            return Vec::new();
+        };
+        let member = self
+            .groups
+            .iter()
+            .filter(|(_, members)| members.contains(&at));
         member.map(|(name, _)| name.clone()).collect()
     }
 
@@ -128,13 +136,19 @@ impl Nodes {
         &'a self,
         node: &'a Node,
     ) -> impl Iterator<Item = (&'a String, &'a String)> {
-        node.metadata.iter().filter(|(key, _)| self.is_visible(key)).map(|(key, value)| (key, value))
+        node.metadata
+            .iter()
+            .filter(|(key, _)| self.is_visible(key))
+            .map(|(key, value)| (key, value))
     }
 
     /// Selects nodes; see [`selection`].
     pub fn select(&self, set: &str, limit: usize) -> Result<Vec<Arc<Node>>, super::SelectionError> {
         let places = selection::select(self, set, limit)?;
-        Ok(places.into_iter().filter_map(|at| self.list.get(at).cloned()).collect())
+        Ok(places
+            .into_iter()
+            .filter_map(|at| self.list.get(at).cloned())
+            .collect())
     }
 }
 
@@ -146,25 +160,40 @@ pub fn read_nodes(path: &Path, text: &str) -> Result<(NodesFile, Vec<Fault>), Fa
     let entries = match tree {
         Yaml::Map(entries) => entries,
         Yaml::Null => {
-            let fault = Fault::error(path, 1, "no nodes are defined: write `node01: {}` for a start");
+            let fault = Fault::error(
+                path,
+                1,
+                "no nodes are defined: write `node01: {}` for a start",
+            );
             return Err(fault);
         }
         other => {
-            let reason = format!("expected a map from node name to metadata, found {}", other.kind());
+            let reason = format!(
+                "expected a map from node name to metadata, found {}",
+                other.kind()
+            );
             return Err(Fault::error(path, 1, reason));
         }
     };
-    let mut reader = Reader { path, text, faults: Vec::new() };
+    let mut reader = Reader {
+        path,
+        text,
+        faults: Vec::new(),
+    };
     let mut file = NodesFile::default();
     let mut seen: HashMap<String, usize> = HashMap::new();
     for (name, value) in entries {
-        let nth = seen.entry(name.clone()).and_modify(|count| *count += 1).or_insert(0);
+        let nth = seen
+            .entry(name.clone())
+            .and_modify(|count| *count += 1)
+            .or_insert(0);
         let nth = *nth;
         match name.as_str() {
             "__meta__" => {}
             "__groups__" => file.groups = reader.groups(value),
             _ if nth > 0 => {
-                let reason = format!("{name} is defined twice; it is left out until one is taken away");
+                let reason =
+                    format!("{name} is defined twice; it is left out until one is taken away");
                 reader.fault(&[Step::Nth(&name, nth)], reason);
                 if let Some(entry) = file.entries.iter_mut().find(|(known, _)| *known == name) {
                     entry.1 = None;
@@ -188,16 +217,27 @@ struct Reader<'a> {
 
 impl Reader<'_> {
     fn fault(&mut self, place: &[Step<'_>], reason: String) {
-        self.faults.push(Fault::error(self.path, yaml::line_of(self.text, place), reason));
+        self.faults.push(Fault::error(
+            self.path,
+            yaml::line_of(self.text, place),
+            reason,
+        ));
     }
 
     fn warning(&mut self, place: &[Step<'_>], reason: String) {
-        self.faults.push(Fault::warning(self.path, yaml::line_of(self.text, place), reason));
+        self.faults.push(Fault::warning(
+            self.path,
+            yaml::line_of(self.text, place),
+            reason,
+        ));
     }
 
     fn groups(&mut self, value: Yaml) -> Vec<(String, String)> {
         let Yaml::Map(entries) = value else {
-            let reason = format!("expected a map from group to node set, found {}", value.kind());
+            let reason = format!(
+                "expected a map from group to node set, found {}",
+                value.kind()
+            );
             self.fault(&[Step::Key("__groups__")], reason);
             return Vec::new();
         };
@@ -207,13 +247,21 @@ impl Reader<'_> {
             if !is_label(&name) {
                 self.fault(&place, format!("{name:?} cannot be the name of a group"));
             } else if groups.iter().any(|(known, _)| *known == name) {
-                self.fault(&place, format!("group {name} is defined twice; the first stands"));
+                self.fault(
+                    &place,
+                    format!("group {name} is defined twice; the first stands"),
+                );
             } else {
                 let set = match set {
                     Yaml::Scalar(set) => set,
-                    Yaml::List(sets) => sets.iter().map(Yaml::to_text).collect::<Vec<_>>().join(","),
+                    Yaml::List(sets) => {
+                        sets.iter().map(Yaml::to_text).collect::<Vec<_>>().join(",")
+                    }
                     other => {
-                        self.fault(&place, format!("expected a node set, found {}", other.kind()));
+                        self.fault(
+                            &place,
+                            format!("expected a node set, found {}", other.kind()),
+                        );
                         continue;
                     }
                 };
@@ -236,12 +284,19 @@ impl Reader<'_> {
             Yaml::Map(entries) => entries,
             Yaml::Null => Vec::new(),
             other => {
-                let reason = format!("expected the metadata of {name} as a map, found {}", other.kind());
+                let reason = format!(
+                    "expected the metadata of {name} as a map, found {}",
+                    other.kind()
+                );
                 self.fault(&place, reason);
                 return None;
             }
         };
-        let mut node = Node { name: name.to_owned(), ranks: Vec::new(), metadata: Vec::new() };
+        let mut node = Node {
+            name: name.to_owned(),
+            ranks: Vec::new(),
+            metadata: Vec::new(),
+        };
         for (key, value) in entries {
             match key.as_str() {
                 "ranks" => node.ranks = self.ranks(name, value),
@@ -249,7 +304,9 @@ impl Reader<'_> {
                 _ => {
                     let place = [Step::Key(name), Step::Key(&key)];
                     if is_secret_key(&key) {
-                        let reason = format!("{name}: {key} is kept secret by its name; write it under __secret__");
+                        let reason = format!(
+                            "{name}: {key} is kept secret by its name; write it under __secret__"
+                        );
                         self.warning(&place, reason);
                     }
                     self.metadata(&mut node, &place, &key, &value);
@@ -271,7 +328,10 @@ impl Reader<'_> {
                 Yaml::Scalar(rank) if is_label(&rank) => ranks.push(rank),
                 other => {
                     let place = [Step::Key(name), Step::Key("ranks")];
-                    self.fault(&place, format!("{name}: {:?} cannot be a rank", other.to_text()));
+                    self.fault(
+                        &place,
+                        format!("{name}: {:?} cannot be a rank", other.to_text()),
+                    );
                 }
             }
         }
@@ -282,7 +342,13 @@ impl Reader<'_> {
         let name = node.name.clone();
         let Yaml::Map(entries) = value else {
             let place = [Step::Key(&name), Step::Key("__secret__")];
-            self.fault(&place, format!("{name}: expected __secret__ as a map, found {}", value.kind()));
+            self.fault(
+                &place,
+                format!(
+                    "{name}: expected __secret__ as a map, found {}",
+                    value.kind()
+                ),
+            );
             return;
         };
         for (key, value) in entries {
@@ -296,7 +362,10 @@ impl Reader<'_> {
         if let Some(reason) = bad_script_variable(key, &text) {
             self.fault(place, format!("{}: {reason}", node.name));
         } else if node.metadata.iter().any(|(known, _)| known == key) {
-            self.fault(place, format!("{}: {key} is given twice; the first stands", node.name));
+            self.fault(
+                place,
+                format!("{}: {key} is given twice; the first stands", node.name),
+            );
         } else {
             node.metadata.push((key.to_owned(), text));
         }
@@ -306,7 +375,9 @@ impl Reader<'_> {
 /// True for keys that are kept secret wherever they stand (spec section 7).
 fn is_secret_key(key: &str) -> bool {
     let key = key.to_ascii_lowercase();
-    ["password", "secret", "token"].iter().any(|ending| key.ends_with(ending))
+    ["password", "secret", "token"]
+        .iter()
+        .any(|ending| key.ends_with(ending))
 }
 
 #[cfg(test)]
@@ -337,8 +408,16 @@ mod tests {
         let (nodes, faults) = read(text);
         let names: Vec<_> = nodes.list().iter().map(|node| node.name.as_str()).collect();
         assert_eq!(names, ["good", "n1"]);
-        assert_eq!(nodes.get("n1").unwrap().metadata, [("ok".into(), "1".into())]);
-        let starts = ["nodes.yaml:2: ", "nodes.yaml:4: n1: PATH", "nodes.yaml:7: twice", "nodes.yaml:8: "];
+        assert_eq!(
+            nodes.get("n1").unwrap().metadata,
+            [("ok".into(), "1".into())]
+        );
+        let starts = [
+            "nodes.yaml:2: ",
+            "nodes.yaml:4: n1: PATH",
+            "nodes.yaml:7: twice",
+            "nodes.yaml:8: ",
+        ];
         assert_eq!(faults.len(), starts.len(), "{faults:?}");
         for (fault, start) in faults.iter().zip(starts) {
             assert!(fault.starts_with(start), "{fault}");

@@ -3,7 +3,11 @@
 //! Pure and total: the same catalogue and request give the same plan or the same error. Only
 //! a [`Plan`] can be started, and nothing else can make one.
 
-use std::{path::{Path, PathBuf}, sync::Arc, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 
 use thiserror::Error;
 
@@ -71,7 +75,11 @@ impl PlannedJob {
 impl Plan {
     /// A script's path as people know it: relative to the command directory.
     pub fn script_name(&self, script: &Path) -> String {
-        script.strip_prefix(&self.script_root).unwrap_or(script).display().to_string()
+        script
+            .strip_prefix(&self.script_root)
+            .unwrap_or(script)
+            .display()
+            .to_string()
     }
 }
 
@@ -113,12 +121,25 @@ impl Catalogue {
         check_arguments(&request.arguments)?;
         let jobs = self.jobs(&command, &request.nodes)?;
         let names: Vec<&str> = jobs.iter().map(PlannedJob::node_name).collect();
-        let nodes = if command.has_context { action_proto::fold(names) } else { String::new() };
-        let confirmation =
-            command.confirmation.as_ref().map(|text| text.replace("%{nodes}", &nodes));
+        let nodes = if command.has_context {
+            action_proto::fold(names)
+        } else {
+            String::new()
+        };
+        let confirmation = command
+            .confirmation
+            .as_ref()
+            .map(|text| text.replace("%{nodes}", &nodes));
         Ok(Plan {
-            fanout: lowered(request.fanout, command.fanout, "fanout", |&count| count == 0)?,
-            timeout: lowered(request.timeout, command.timeout, "timeout", Duration::is_zero)?,
+            fanout: lowered(request.fanout, command.fanout, "fanout", |&count| {
+                count == 0
+            })?,
+            timeout: lowered(
+                request.timeout,
+                command.timeout,
+                "timeout",
+                Duration::is_zero,
+            )?,
             arguments: request.arguments.clone(),
             script_root: self.script_root.clone(),
             confirmation,
@@ -134,17 +155,27 @@ impl Catalogue {
         }
         let shown: String = name.chars().take(80).flat_map(char::escape_debug).collect();
         Err(match self.broken.get(name) {
-            Some(reason) => PlanError::BrokenCommand { command: shown, reason: reason.clone() },
+            Some(reason) => PlanError::BrokenCommand {
+                command: shown,
+                reason: reason.clone(),
+            },
             None => PlanError::UnknownCommand(shown),
         })
     }
 
     fn jobs(&self, command: &Arc<Command>, nodes: &str) -> Result<Vec<PlannedJob>, PlanError> {
-        let broken = |reason| PlanError::BrokenCommand { command: command.name.clone(), reason };
+        let broken = |reason| PlanError::BrokenCommand {
+            command: command.name.clone(),
+            reason,
+        };
         let job = |node: Option<Arc<Node>>| {
             let ranks = node.as_ref().map_or(&[][..], |node| &node.ranks);
             let (rank, script) = command.script_for(ranks).map_err(broken)?;
-            Ok(PlannedJob { rank: rank.to_owned(), script: script.to_owned(), node })
+            Ok(PlannedJob {
+                rank: rank.to_owned(),
+                script: script.to_owned(),
+                node,
+            })
         };
         if !command.has_context {
             if !nodes.trim().is_empty() {
@@ -165,7 +196,9 @@ fn lowered<T: Ord + Copy + std::fmt::Debug>(
     is_zero: impl Fn(&T) -> bool,
 ) -> Result<T, PlanError> {
     match asked {
-        Some(asked) if is_zero(&asked) => Err(PlanError::Limit(format!("a {what} of 0 lets nothing run"))),
+        Some(asked) if is_zero(&asked) => {
+            Err(PlanError::Limit(format!("a {what} of 0 lets nothing run")))
+        }
         Some(asked) => Ok(asked.min(own)),
         None => Ok(own),
     }
@@ -174,27 +207,40 @@ fn lowered<T: Ord + Copy + std::fmt::Debug>(
 fn check_arguments(arguments: &[String]) -> Result<(), PlanError> {
     let refuse = |reason: String| Err(PlanError::Arguments(reason));
     if arguments.len() > ARGUMENT_COUNT {
-        return refuse(format!("{} arguments are more than {ARGUMENT_COUNT}", arguments.len()));
+        return refuse(format!(
+            "{} arguments are more than {ARGUMENT_COUNT}",
+            arguments.len()
+        ));
     }
     for (at, argument) in arguments.iter().enumerate() {
         let number = at + 1;
         if argument.contains('\0') {
-            return refuse(format!("argument {number} has a NUL, which no program can be given"));
+            return refuse(format!(
+                "argument {number} has a NUL, which no program can be given"
+            ));
         }
         if argument.len() > ARGUMENT_BYTES {
-            return refuse(format!("argument {number} has {} bytes, more than {ARGUMENT_BYTES}", argument.len()));
+            return refuse(format!(
+                "argument {number} has {} bytes, more than {ARGUMENT_BYTES}",
+                argument.len()
+            ));
         }
     }
     let total: usize = arguments.iter().map(String::len).sum();
     if total > ARGUMENTS_BYTES {
-        return refuse(format!("the arguments have {total} bytes, more than {ARGUMENTS_BYTES}"));
+        return refuse(format!(
+            "the arguments have {total} bytes, more than {ARGUMENTS_BYTES}"
+        ));
     }
     Ok(())
 }
 
 #[cfg(test)]
 mod tests {
-    use std::{collections::{BTreeMap, BTreeSet}, path::Path};
+    use std::{
+        collections::{BTreeMap, BTreeSet},
+        path::Path,
+    };
 
     use super::*;
     use crate::catalogue::{Listing, Nodes, read_command, read_nodes};
@@ -202,18 +248,38 @@ mod tests {
     fn catalogue() -> Catalogue {
         let command = |name: &str, text: &str, ranks: &[&str]| {
             let directory = Path::new("/libexec").join(name);
-            let scripts = ranks.iter().map(|rank| ((*rank).to_owned(), directory.join(format!("{rank}.sh"))));
-            let unusable = BTreeMap::from([("bad".to_owned(), (directory.join("bad.sh"), "not executable".to_owned()))]);
-            let listing = Listing { scripts: scripts.collect(), unusable, directory };
-            (name.to_owned(), Arc::new(read_command(name, text, listing).0.unwrap()))
+            let scripts = ranks
+                .iter()
+                .map(|rank| ((*rank).to_owned(), directory.join(format!("{rank}.sh"))));
+            let unusable = BTreeMap::from([(
+                "bad".to_owned(),
+                (directory.join("bad.sh"), "not executable".to_owned()),
+            )]);
+            let listing = Listing {
+                scripts: scripts.collect(),
+                unusable,
+                directory,
+            };
+            (
+                name.to_owned(),
+                Arc::new(read_command(name, text, listing).0.unwrap()),
+            )
         };
         let nodes = "n1: {ranks: [aws]}\nn2: {}\nn3: {ranks: [bad, aws]}\n";
         let (file, _) = read_nodes(Path::new("f"), nodes).unwrap();
         Catalogue {
             nodes: Arc::new(Nodes::build(file, None, BTreeSet::new(), 10).0),
             commands: BTreeMap::from([
-                command("off", "help: {summary: s}\nconfirmation: 'Off %{nodes}?'\ntimeout: 10s\nfanout: 8", &["default", "aws"]),
-                command("once", "help: {summary: s, has_context: false}", &["default"]),
+                command(
+                    "off",
+                    "help: {summary: s}\nconfirmation: 'Off %{nodes}?'\ntimeout: 10s\nfanout: 8",
+                    &["default", "aws"],
+                ),
+                command(
+                    "once",
+                    "help: {summary: s, has_context: false}",
+                    &["default"],
+                ),
             ]),
             broken: BTreeMap::from([("broken".to_owned(), "no summary".to_owned())]),
             script_root: "/libexec".into(),
@@ -222,14 +288,28 @@ mod tests {
     }
 
     fn request(command: &str, nodes: &str) -> Request {
-        Request { command: command.into(), nodes: nodes.into(), ..Request::default() }
+        Request {
+            command: command.into(),
+            nodes: nodes.into(),
+            ..Request::default()
+        }
     }
 
     #[test]
     fn a_plan_says_what_runs_where() {
         let plan = catalogue().plan(&request("off", "n2,n1")).unwrap();
-        let jobs: Vec<_> = plan.jobs.iter().map(|job| (job.node_name(), plan.script_name(&job.script))).collect();
-        assert_eq!(jobs, [("n1", "off/aws.sh".to_owned()), ("n2", "off/default.sh".to_owned())]);
+        let jobs: Vec<_> = plan
+            .jobs
+            .iter()
+            .map(|job| (job.node_name(), plan.script_name(&job.script)))
+            .collect();
+        assert_eq!(
+            jobs,
+            [
+                ("n1", "off/aws.sh".to_owned()),
+                ("n2", "off/default.sh".to_owned())
+            ]
+        );
         assert_eq!(plan.confirmation.as_deref(), Some("Off n[1-2]?"));
         let once = catalogue().plan(&request("once", "")).unwrap();
         assert_eq!((once.jobs.len(), once.jobs[0].node_name()), (1, ""));
@@ -243,20 +323,39 @@ mod tests {
         let plan = catalogue().plan(&request).unwrap();
         assert_eq!((plan.fanout, plan.timeout), (8, Duration::from_secs(3)));
         request.timeout = Some(Duration::ZERO);
-        assert!(matches!(catalogue().plan(&request), Err(PlanError::Limit(_))));
+        assert!(matches!(
+            catalogue().plan(&request),
+            Err(PlanError::Limit(_))
+        ));
     }
 
     #[test]
     fn what_cannot_be_planned_is_refused_whole() {
         let error = |request: Request| catalogue().plan(&request).unwrap_err().to_string();
-        assert_eq!(error(request("../../bin/sh", "n1")), "no such command: ../../bin/sh");
-        assert_eq!(error(request("broken", "n1")), "the command broken cannot be run: no summary");
-        assert_eq!(error(request("off", "")), "the node set is empty; name a node, or @* for all");
+        assert_eq!(
+            error(request("../../bin/sh", "n1")),
+            "no such command: ../../bin/sh"
+        );
+        assert_eq!(
+            error(request("broken", "n1")),
+            "the command broken cannot be run: no summary"
+        );
+        assert_eq!(
+            error(request("off", "")),
+            "the node set is empty; name a node, or @* for all"
+        );
         assert_eq!(error(request("off", "n1,n9")), "no such node: n9");
-        assert_eq!(error(request("once", "n1")), "the command once takes no nodes");
-        let unusable = "the command off cannot be run: the script of rank bad is not usable: not executable";
+        assert_eq!(
+            error(request("once", "n1")),
+            "the command once takes no nodes"
+        );
+        let unusable =
+            "the command off cannot be run: the script of rank bad is not usable: not executable";
         assert_eq!(error(request("off", "n1,n3")), unusable);
-        let with = |arguments: Vec<String>| Request { arguments, ..request("off", "n1") };
+        let with = |arguments: Vec<String>| Request {
+            arguments,
+            ..request("off", "n1")
+        };
         assert!(error(with(vec!["a\0b".into()])).contains("NUL"));
         assert!(error(with(vec![String::new(); 65])).contains("65 arguments"));
         assert!(error(with(vec!["x".repeat(ARGUMENT_BYTES + 1)])).contains("argument 1 has"));

@@ -61,7 +61,11 @@ pub enum SelectionError {
 /// # Errors
 /// A name that matches nothing, an empty set, more than `limit` nodes, or a malformed text.
 /// Sizes are counted before anything is expanded.
-pub(super) fn select(nodes: &Nodes, text: &str, limit: usize) -> Result<Vec<usize>, SelectionError> {
+pub(super) fn select(
+    nodes: &Nodes,
+    text: &str,
+    limit: usize,
+) -> Result<Vec<usize>, SelectionError> {
     if text.len() > TEXT_LIMIT {
         return Err(SelectionError::TooLong(text.len()));
     }
@@ -75,7 +79,10 @@ pub(super) fn select(nodes: &Nodes, text: &str, limit: usize) -> Result<Vec<usiz
         let members = match resolve(nodes, term, limit) {
             Ok(members) => members,
             // Gather the unknown nodes of all terms, so that one message names them.
-            Err(SelectionError::Unknown { kind: "node", names }) => {
+            Err(SelectionError::Unknown {
+                kind: "node",
+                names,
+            }) => {
                 unknown.push(names);
                 continue;
             }
@@ -89,20 +96,29 @@ pub(super) fn select(nodes: &Nodes, text: &str, limit: usize) -> Result<Vec<usiz
         };
     }
     if !unknown.is_empty() {
-        return Err(SelectionError::Unknown { kind: "node", names: unknown.join(",") });
+        return Err(SelectionError::Unknown {
+            kind: "node",
+            names: unknown.join(","),
+        });
     }
     if selected.is_empty() {
         return Err(SelectionError::SelectsNothing(text.to_owned()));
     }
     if selected.len() > limit {
-        return Err(SelectionError::TooMany { count: selected.len(), limit });
+        return Err(SelectionError::TooMany {
+            count: selected.len(),
+            limit,
+        });
     }
     Ok(selected.into_iter().collect())
 }
 
 /// Cuts a text into terms, each with the operator before it (`,` for the first).
 fn split(text: &str) -> Result<Vec<(char, &str)>, SelectionError> {
-    let malformed = |reason| SelectionError::Malformed { text: text.to_owned(), reason };
+    let malformed = |reason| SelectionError::Malformed {
+        text: text.to_owned(),
+        reason,
+    };
     let mut terms = Vec::new();
     let mut operator = None;
     let mut start = None;
@@ -151,7 +167,11 @@ fn resolve(nodes: &Nodes, term: &str, limit: usize) -> Result<BTreeSet<usize>, S
     }
     if term.contains(['*', '?']) {
         let glob = glob(term)?;
-        let names = nodes.list().iter().enumerate().filter(|(_, node)| glob.is_match(&node.name));
+        let names = nodes
+            .list()
+            .iter()
+            .enumerate()
+            .filter(|(_, node)| glob.is_match(&node.name));
         return found(names.map(|(at, _)| at).collect(), "node", term);
     }
     let mut members = BTreeSet::new();
@@ -166,14 +186,24 @@ fn resolve(nodes: &Nodes, term: &str, limit: usize) -> Result<BTreeSet<usize>, S
         return Ok(members);
     }
     let names = action_proto::fold(unknown.iter().map(String::as_str));
-    Err(SelectionError::Unknown { kind: "node", names: shortened(names) })
+    Err(SelectionError::Unknown {
+        kind: "node",
+        names: shortened(names),
+    })
 }
 
-fn resolve_group(nodes: &Nodes, group: &str, limit: usize) -> Result<BTreeSet<usize>, SelectionError> {
+fn resolve_group(
+    nodes: &Nodes,
+    group: &str,
+    limit: usize,
+) -> Result<BTreeSet<usize>, SelectionError> {
     let mut members = BTreeSet::new();
     if group.contains(['*', '?']) {
         let glob = glob(group)?;
-        let names: Vec<_> = nodes.group_names().filter(|name| glob.is_match(name)).collect();
+        let names: Vec<_> = nodes
+            .group_names()
+            .filter(|name| glob.is_match(name))
+            .collect();
         for name in &names {
             members.extend(nodes.group(name).unwrap_or_default());
         }
@@ -183,24 +213,42 @@ fn resolve_group(nodes: &Nodes, group: &str, limit: usize) -> Result<BTreeSet<us
         match nodes.group(&name) {
             Some(places) => members.extend(places),
             None => {
-                return Err(SelectionError::Unknown { kind: "group", names: shortened(format!("@{name}")) });
+                return Err(SelectionError::Unknown {
+                    kind: "group",
+                    names: shortened(format!("@{name}")),
+                });
             }
         }
     }
     Ok(members)
 }
 
-fn resolve_attribute(nodes: &Nodes, key: &str, value: &str) -> Result<BTreeSet<usize>, SelectionError> {
+fn resolve_attribute(
+    nodes: &Nodes,
+    key: &str,
+    value: &str,
+) -> Result<BTreeSet<usize>, SelectionError> {
     let glob = glob(value)?;
     if key != "rank" && !nodes.is_visible(key) {
         return Err(SelectionError::NotVisible(shortened(key.to_owned())));
     }
     let matches = |node: &super::Node| match key {
         "rank" => node.ranks.iter().any(|rank| glob.is_match(rank)),
-        _ => node.metadata.iter().any(|(known, text)| known == key && glob.is_match(text)),
+        _ => node
+            .metadata
+            .iter()
+            .any(|(known, text)| known == key && glob.is_match(text)),
     };
-    let places = nodes.list().iter().enumerate().filter(|(_, node)| matches(node));
-    found(places.map(|(at, _)| at).collect(), "node with", &format!("{key}={value}"))
+    let places = nodes
+        .list()
+        .iter()
+        .enumerate()
+        .filter(|(_, node)| matches(node));
+    found(
+        places.map(|(at, _)| at).collect(),
+        "node with",
+        &format!("{key}={value}"),
+    )
 }
 
 fn found(
@@ -209,15 +257,24 @@ fn found(
     names: &str,
 ) -> Result<BTreeSet<usize>, SelectionError> {
     if members.is_empty() {
-        return Err(SelectionError::Unknown { kind, names: shortened(names.to_owned()) });
+        return Err(SelectionError::Unknown {
+            kind,
+            names: shortened(names.to_owned()),
+        });
     }
     Ok(members)
 }
 
 fn glob(text: &str) -> Result<globset::GlobMatcher, SelectionError> {
     let reason = "the pattern is not one (* and ? are known)";
-    let malformed = |_| SelectionError::Malformed { text: text.to_owned(), reason };
-    globset::GlobBuilder::new(text).build().map(|glob| glob.compile_matcher()).map_err(malformed)
+    let malformed = |_| SelectionError::Malformed {
+        text: text.to_owned(),
+        reason,
+    };
+    globset::GlobBuilder::new(text)
+        .build()
+        .map(|glob| glob.compile_matcher())
+        .map_err(malformed)
 }
 
 /// The names that a term without operators stands for.
@@ -226,13 +283,19 @@ fn expand(term: &str, limit: usize) -> Result<Vec<String>, SelectionError> {
         // A plain name is taken as it is, also where it looks like a range, as 10-3 does.
         return Ok(vec![term.to_owned()]);
     }
-    let malformed = |reason| SelectionError::Malformed { text: term.to_owned(), reason };
-    let count = count(term).ok_or_else(|| malformed("a range is a number, or two with - between, the smaller first"))?;
+    let malformed = |reason| SelectionError::Malformed {
+        text: term.to_owned(),
+        reason,
+    };
+    let count = count(term).ok_or_else(|| {
+        malformed("a range is a number, or two with - between, the smaller first")
+    })?;
     if count > limit {
         return Err(SelectionError::TooMany { count, limit });
     }
-    let set: NodeSet<IdRangeList> =
-        Parser::default().parse(term).map_err(|_| malformed("not a node set"))?;
+    let set: NodeSet<IdRangeList> = Parser::default()
+        .parse(term)
+        .map_err(|_| malformed("not a node set"))?;
     Ok(set.iter().collect())
 }
 
@@ -264,12 +327,18 @@ fn range_len(range: &str) -> Option<usize> {
     if last < first || step == 0 {
         return None;
     }
-    usize::try_from((last - first) / step).ok()?.checked_add(1).or(Some(usize::MAX))
+    usize::try_from((last - first) / step)
+        .ok()?
+        .checked_add(1)
+        .or(Some(usize::MAX))
 }
 
 fn shortened(mut text: String) -> String {
     if text.len() > 200 {
-        let cut = (0..=200).rev().find(|&at| text.is_char_boundary(at)).unwrap_or(0);
+        let cut = (0..=200)
+            .rev()
+            .find(|&at| text.is_char_boundary(at))
+            .unwrap_or(0);
         text.truncate(cut);
         text.push_str("..");
     }
@@ -287,7 +356,11 @@ mod tests {
     fn nodes() -> Nodes {
         let mut text = String::from("__groups__: {gpu: 'g[1-2]', mix: '@gpu,n01'}\n");
         for at in 1..=10 {
-            text += &format!("n{at:02}: {{ranks: [{}], site: s{}}}\n", if at < 5 { "aws" } else { "metal" }, at % 2);
+            text += &format!(
+                "n{at:02}: {{ranks: [{}], site: s{}}}\n",
+                if at < 5 { "aws" } else { "metal" },
+                at % 2
+            );
         }
         text += "g1: {}\ng2: {}\n1-3: {}\n";
         let (file, faults) = super::super::read_nodes(Path::new("f"), &text).unwrap();
@@ -298,7 +371,10 @@ mod tests {
     fn names(set: &str) -> Result<String, String> {
         let nodes = nodes();
         let places = select(&nodes, set, 1000).map_err(|error| error.to_string())?;
-        let names: Vec<_> = places.iter().map(|&at| nodes.list()[at].name.as_str()).collect();
+        let names: Vec<_> = places
+            .iter()
+            .map(|&at| nodes.list()[at].name.as_str())
+            .collect();
         Ok(action_proto::fold(names))
     }
 
@@ -339,7 +415,10 @@ mod tests {
             ("@nogroup", "no such group: @nogroup"),
             ("z*", "no such node: z*"),
             ("rank=azure", "no such node with: rank=azure"),
-            ("ip=1", "cannot select by ip: the server's visible_metadata does not list it"),
+            (
+                "ip=1",
+                "cannot select by ip: the server's visible_metadata does not list it",
+            ),
             ("n01!n01", "the node set \"n01!n01\" selects no node"),
         ] {
             assert_eq!(names(set), Err(expected.to_owned()), "{set}");
@@ -349,9 +428,24 @@ mod tests {
     #[test]
     fn bombs_and_broken_texts_are_refused_before_they_cost() {
         for set in [
-            "n[1-9999999999]", "n[1-100000]r[1-100000]", "n[1-99999999999999999999999]",
-            "n[1", "n]1[", "n[]", "n[5-1]", "n[1-2/0]", "n[a]", ",n01", "n01,", "n01,,n02", "!n01",
-            "n[[1]]", "n[1-2", "n[1-2]]", &"n,".repeat(10_000), &format!("n[{}1-2]", "0".repeat(15_000)),
+            "n[1-9999999999]",
+            "n[1-100000]r[1-100000]",
+            "n[1-99999999999999999999999]",
+            "n[1",
+            "n]1[",
+            "n[]",
+            "n[5-1]",
+            "n[1-2/0]",
+            "n[a]",
+            ",n01",
+            "n01,",
+            "n01,,n02",
+            "!n01",
+            "n[[1]]",
+            "n[1-2",
+            "n[1-2]]",
+            &"n,".repeat(10_000),
+            &format!("n[{}1-2]", "0".repeat(15_000)),
         ] {
             assert!(names(set).is_err(), "{set}");
         }

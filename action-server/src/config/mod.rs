@@ -86,9 +86,9 @@ impl ConfigError {
     /// What to do about it, where that is known.
     pub fn hint(&self) -> Option<&'static str> {
         match self {
-            ConfigError::Unreadable { .. } => {
-                Some("`action-server init DIR` writes settings to start from; --config or ACTION_SERVER_CONFIG names them")
-            }
+            ConfigError::Unreadable { .. } => Some(
+                "`action-server init DIR` writes settings to start from; --config or ACTION_SERVER_CONFIG names them",
+            ),
             ConfigError::Invalid(_) => None,
         }
     }
@@ -103,13 +103,17 @@ impl Settings {
         path: &Path,
         environment: impl IntoIterator<Item = (String, String)>,
     ) -> Result<Settings, ConfigError> {
-        let text = std::fs::read_to_string(path)
-            .map_err(|source| ConfigError::Unreadable { path: path.to_owned(), source })?;
+        let text = std::fs::read_to_string(path).map_err(|source| ConfigError::Unreadable {
+            path: path.to_owned(),
+            source,
+        })?;
         let mut raw = raw::parse(path, &text)?;
         raw.override_with(environment)?;
         // Relative paths are relative to the file, wherever the server is started.
-        let base = std::path::absolute(path)
-            .map_err(|source| ConfigError::Unreadable { path: path.to_owned(), source })?;
+        let base = std::path::absolute(path).map_err(|source| ConfigError::Unreadable {
+            path: path.to_owned(),
+            source,
+        })?;
         raw.check(path, base.parent().unwrap_or(Path::new("/")))
     }
 }

@@ -78,7 +78,9 @@ impl Raw {
         environment: impl IntoIterator<Item = (String, String)>,
     ) -> Result<(), ConfigError> {
         for (variable, text) in environment {
-            let Some(key) = variable.strip_prefix("ACTION_SERVER_") else { continue };
+            let Some(key) = variable.strip_prefix("ACTION_SERVER_") else {
+                continue;
+            };
             let set: fn(&mut Raw, &str) -> Result<(), serde_yaml::Error> = match key {
                 "CONFIG" => continue,
                 "LISTEN" => |raw, text| plain(&mut raw.listen, Text(text.to_owned())),
@@ -92,8 +94,12 @@ impl Raw {
                     plain(&mut raw.jwt_secret_path, text.into())
                 },
                 "NODES_CONFIG_PATH" => |raw, text| plain(&mut raw.nodes_config_path, text.into()),
-                "COMMAND_DIRECTORY_PATH" => |raw, text| plain(&mut raw.command_directory_path, text.into()),
-                "WORKING_DIRECTORY_PATH" => |raw, text| plain(&mut raw.working_directory_path, text.into()),
+                "COMMAND_DIRECTORY_PATH" => {
+                    |raw, text| plain(&mut raw.command_directory_path, text.into())
+                }
+                "WORKING_DIRECTORY_PATH" => {
+                    |raw, text| plain(&mut raw.working_directory_path, text.into())
+                }
                 "STATE_DIRECTORY" => |raw, text| plain(&mut raw.state_directory, text.into()),
                 "LOG_LEVEL" => |raw, text| plain(&mut raw.log_level, text.to_owned()),
                 "LOG_FORMAT" => |raw, text| scalar(&mut raw.log_format, text),
@@ -106,8 +112,14 @@ impl Raw {
                 "TLS" => |raw, text| scalar(&mut raw.tls, text),
                 "POLICY_PATH" => |raw, text| scalar(&mut raw.policy_path, text),
                 "METRICS_LISTEN" => |raw, text| scalar(&mut raw.metrics_listen, text),
-                "ALLOW_UNSAFE_PERMISSIONS" => |raw, text| whole(&mut raw.allow_unsafe_permissions, text),
-                _ => return Err(invalid(format!("{variable} is set, and there is no such setting"))),
+                "ALLOW_UNSAFE_PERMISSIONS" => {
+                    |raw, text| whole(&mut raw.allow_unsafe_permissions, text)
+                }
+                _ => {
+                    return Err(invalid(format!(
+                        "{variable} is set, and there is no such setting"
+                    )));
+                }
             };
             set(self, &text).map_err(|error| invalid(format!("{variable}: {error}")))?;
         }
@@ -117,22 +129,44 @@ impl Raw {
     /// Fills in what is not set and checks what is. `base` is where relative paths start.
     pub(super) fn check(self, file: &Path, base: &Path) -> Result<Settings, ConfigError> {
         let not_built = [
-            ("tls", self.tls.is_some(), "put a web server with TLS in front, or listen on loopback"),
-            ("policy_path", self.policy_path.is_some(), "a token's own claims decide what it may do"),
-            ("metrics_listen", self.metrics_listen.is_some(), "leave it out"),
+            (
+                "tls",
+                self.tls.is_some(),
+                "put a web server with TLS in front, or listen on loopback",
+            ),
+            (
+                "policy_path",
+                self.policy_path.is_some(),
+                "a token's own claims decide what it may do",
+            ),
+            (
+                "metrics_listen",
+                self.metrics_listen.is_some(),
+                "leave it out",
+            ),
         ];
         for (key, set, instead) in not_built {
             if set {
-                return Err(invalid(format!("{}: {key} is not supported by this version; {instead}", file.display())));
+                return Err(invalid(format!(
+                    "{}: {key} is not supported by this version; {instead}",
+                    file.display()
+                )));
             }
         }
         let path = |path: PathBuf| base.join(path);
         let required = |value: Option<PathBuf>, key: &str| {
-            value.map(path).ok_or_else(|| invalid(format!("{}: {key} is not set", file.display())))
+            value
+                .map(path)
+                .ok_or_else(|| invalid(format!("{}: {key} is not set", file.display())))
         };
-        let listen = self.listen.map_or("127.0.0.1:6304".to_owned(), |Text(text)| text);
+        let listen = self
+            .listen
+            .map_or("127.0.0.1:6304".to_owned(), |Text(text)| text);
         let listen = listen.parse::<SocketAddr>().map_err(|_| {
-            invalid(format!("{}: listen: {listen:?} is not an address with a port, such as 127.0.0.1:6304", file.display()))
+            invalid(format!(
+                "{}: listen: {listen:?} is not an address with a port, such as 127.0.0.1:6304",
+                file.display()
+            ))
         })?;
         let insecure_listen = self.insecure_listen.unwrap_or(false);
         refuse_plain_text(listen, insecure_listen)?;
@@ -142,19 +176,31 @@ impl Raw {
             insecure_listen,
             jwt_secret: secret(file, self.jwt_secret, self.jwt_secret_path.map(path))?,
             nodes_config_path: required(self.nodes_config_path, "nodes_config_path")?,
-            command_directory_path: required(self.command_directory_path, "command_directory_path")?,
+            command_directory_path: required(
+                self.command_directory_path,
+                "command_directory_path",
+            )?,
             working_directory_path: self.working_directory_path.map_or(PathBuf::from("/"), path),
             script_environment: script_environment(file, self.script_environment)?,
-            state_directory: self.state_directory.map_or(PathBuf::from("/var/lib/action"), path),
+            state_directory: self
+                .state_directory
+                .map_or(PathBuf::from("/var/lib/action"), path),
             log_level: self.log_level.unwrap_or_else(|| "info".to_owned()),
             log_format: self.log_format.unwrap_or_default(),
             job_threads,
             visible_metadata: self.visible_metadata,
-            drain_timeout: self.drain_timeout.map_or(Duration::from_secs(30), |Time(time)| time),
-            kill_grace: self.kill_grace.map_or(Duration::from_secs(10), |Time(time)| time),
+            drain_timeout: self
+                .drain_timeout
+                .map_or(Duration::from_secs(30), |Time(time)| time),
+            kill_grace: self
+                .kill_grace
+                .map_or(Duration::from_secs(10), |Time(time)| time),
             limits: Limits {
                 nodes: at_least_one(self.limits.nodes, DEFAULT_NODE_LIMIT, "limits.nodes")?,
-                output_per_job: self.limits.output_per_job.map_or(64 << 20, |Size(size)| size),
+                output_per_job: self
+                    .limits
+                    .output_per_job
+                    .map_or(64 << 20, |Size(size)| size),
                 live_runs: at_least_one(self.limits.live_runs, 1000, "limits.live_runs")?,
             },
         })
@@ -178,7 +224,10 @@ fn plain<T>(slot: &mut Option<T>, value: T) -> Result<(), serde_yaml::Error> {
     Ok(())
 }
 
-fn scalar<'a, T: Deserialize<'a>>(slot: &mut Option<T>, text: &'a str) -> Result<(), serde_yaml::Error> {
+fn scalar<'a, T: Deserialize<'a>>(
+    slot: &mut Option<T>,
+    text: &'a str,
+) -> Result<(), serde_yaml::Error> {
     *slot = Some(serde_yaml::from_str(text)?);
     Ok(())
 }
@@ -202,10 +251,14 @@ fn script_environment(
     let mut environment = BTreeMap::new();
     for (key, Text(value)) in map {
         // The admin may set what a node may not: PATH, LANG and the rest are the admin's own choice.
-        let admins = ["PATH", "HOME", "LANG", "TZ", "TMPDIR"].contains(&key.as_str()) || key.starts_with("LC_");
+        let admins = ["PATH", "HOME", "LANG", "TZ", "TMPDIR"].contains(&key.as_str())
+            || key.starts_with("LC_");
         let name = if admins { "admin" } else { &key };
         if let Some(reason) = bad_script_variable(name, &value) {
-            return Err(invalid(format!("{}: script_environment: {reason}", file.display())));
+            return Err(invalid(format!(
+                "{}: script_environment: {reason}",
+                file.display()
+            )));
         }
         environment.insert(key, value);
     }
@@ -217,21 +270,34 @@ fn secret(file: &Path, text: Option<Text>, path: Option<PathBuf>) -> Result<Secr
         (Some(Text(text)), None) => (text.into_bytes(), "jwt_secret".to_owned()),
         (None, Some(path)) => (read_secret(&path)?, path.display().to_string()),
         (Some(_), Some(_)) => {
-            return Err(invalid(format!("{}: both jwt_secret and jwt_secret_path are set; keep one", file.display())));
+            return Err(invalid(format!(
+                "{}: both jwt_secret and jwt_secret_path are set; keep one",
+                file.display()
+            )));
         }
         (None, None) => {
-            return Err(invalid(format!("{}: jwt_secret_path is not set; `action-server init` makes one", file.display())));
+            return Err(invalid(format!(
+                "{}: jwt_secret_path is not set; `action-server init` makes one",
+                file.display()
+            )));
         }
     };
     let remedy = "make one with: (umask 077; openssl rand -base64 48 > FILE)";
     if bytes.len() < SECRET_BYTES {
-        return Err(invalid(format!("{from}: the secret has {} bytes, fewer than {SECRET_BYTES}; {remedy}", bytes.len())));
+        return Err(invalid(format!(
+            "{from}: the secret has {} bytes, fewer than {SECRET_BYTES}; {remedy}",
+            bytes.len()
+        )));
     }
     if bytes.iter().all(|byte| Some(byte) == bytes.first()) {
-        return Err(invalid(format!("{from}: the secret is one byte repeated; {remedy}")));
+        return Err(invalid(format!(
+            "{from}: the secret is one byte repeated; {remedy}"
+        )));
     }
     if bytes.starts_with(b"-----BEGIN") {
-        return Err(invalid(format!("{from}: this is a PEM key, and its public half is no secret; {remedy}")));
+        return Err(invalid(format!(
+            "{from}: this is a PEM key, and its public half is no secret; {remedy}"
+        )));
     }
     Ok(Secret::new(bytes))
 }
@@ -243,10 +309,14 @@ fn read_secret(path: &Path) -> Result<Vec<u8>, ConfigError> {
     let fail = |error| invalid(format!("{shown}: cannot read the secret: {error}"));
     let metadata = std::fs::symlink_metadata(path).map_err(fail)?;
     if !metadata.is_file() {
-        return Err(invalid(format!("{shown}: the secret is not a regular file")));
+        return Err(invalid(format!(
+            "{shown}: the secret is not a regular file"
+        )));
     }
     if metadata.mode() & 0o077 != 0 {
-        return Err(invalid(format!("{shown}: the secret can be read or written by others; run: chmod 600 {shown}")));
+        return Err(invalid(format!(
+            "{shown}: the secret can be read or written by others; run: chmod 600 {shown}"
+        )));
     }
     let mut bytes = std::fs::read(path).map_err(fail)?;
     if bytes.last() == Some(&b'\n') {
@@ -265,9 +335,14 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let file = directory.path().join("server.yaml");
         std::fs::write(&file, text).unwrap();
-        let environment = environment.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned()));
-        Settings::load(&file, environment)
-            .map_err(|error| error.to_string().replace(&format!("{}/", directory.path().display()), ""))
+        let environment = environment
+            .iter()
+            .map(|(k, v)| ((*k).to_owned(), (*v).to_owned()));
+        Settings::load(&file, environment).map_err(|error| {
+            error
+                .to_string()
+                .replace(&format!("{}/", directory.path().display()), "")
+        })
     }
 
     #[test]
@@ -282,11 +357,21 @@ mod tests {
 
     #[test]
     fn the_environment_wins() {
-        let set = [("ACTION_SERVER_LISTEN", "[::1]:0"), ("ACTION_SERVER_JOB_THREADS", "7"), ("OTHER", "x")];
+        let set = [
+            ("ACTION_SERVER_LISTEN", "[::1]:0"),
+            ("ACTION_SERVER_JOB_THREADS", "7"),
+            ("OTHER", "x"),
+        ];
         let settings = load(GOOD, &set).unwrap();
-        assert_eq!((settings.listen.to_string(), settings.job_threads), ("[::1]:0".to_owned(), 7));
+        assert_eq!(
+            (settings.listen.to_string(), settings.job_threads),
+            ("[::1]:0".to_owned(), 7)
+        );
         let wrong = load(GOOD, &[("ACTION_SERVER_COLOUR", "x")]).unwrap_err();
-        assert_eq!(wrong, "ACTION_SERVER_COLOUR is set, and there is no such setting");
+        assert_eq!(
+            wrong,
+            "ACTION_SERVER_COLOUR is set, and there is no such setting"
+        );
         assert!(load(GOOD, &[("ACTION_SERVER_JOB_THREADS", "many")]).is_err());
     }
 
@@ -294,8 +379,14 @@ mod tests {
     fn what_is_wrong_is_named_with_its_place() {
         for (text, start) in [
             ("colour: red\n", "server.yaml:1: unknown field `colour`"),
-            ("jwt_secret: short\nnodes_config_path: n\ncommand_directory_path: c\n", "jwt_secret: the secret has 5 bytes"),
-            ("nodes_config_path: n\n", "server.yaml: jwt_secret_path is not set"),
+            (
+                "jwt_secret: short\nnodes_config_path: n\ncommand_directory_path: c\n",
+                "jwt_secret: the secret has 5 bytes",
+            ),
+            (
+                "nodes_config_path: n\n",
+                "server.yaml: jwt_secret_path is not set",
+            ),
             ("jwt_secret: [\n", "server.yaml:1: "),
         ] {
             let error = load(text, &[]).unwrap_err();
@@ -306,14 +397,27 @@ mod tests {
             ("listen: gateway1\n", "is not an address"),
             ("job_threads: 0\n", "lets nothing run"),
             ("tls: {}\n", "tls is not supported"),
-            ("script_environment: {LD_PRELOAD: x}\n", "LD_PRELOAD would change"),
+            (
+                "script_environment: {LD_PRELOAD: x}\n",
+                "LD_PRELOAD would change",
+            ),
             ("drain_timeout: soon\n", "not a time"),
         ] {
             let error = load(&format!("{GOOD}{more}"), &[]).unwrap_err();
             assert!(error.contains(part), "{error}");
         }
-        assert!(load(&format!("{GOOD}listen: 0.0.0.0:0\ninsecure_listen: true\n"), &[]).is_ok());
-        let scalars = load(&format!("{GOOD}script_environment: {{VERSION: 1.10, PATH: /bin}}\n"), &[]).unwrap();
+        assert!(
+            load(
+                &format!("{GOOD}listen: 0.0.0.0:0\ninsecure_listen: true\n"),
+                &[]
+            )
+            .is_ok()
+        );
+        let scalars = load(
+            &format!("{GOOD}script_environment: {{VERSION: 1.10, PATH: /bin}}\n"),
+            &[],
+        )
+        .unwrap();
         assert_eq!(scalars.script_environment["VERSION"], "1.10");
     }
 }

@@ -1,19 +1,16 @@
 //! Reads the nodes file and the command directory into a catalogue.
 
 use std::{
-    collections::BTreeMap,
-    fs,
-    io::Read,
-    os::unix::fs::OpenOptionsExt,
-    path::Path,
-    sync::Arc,
+    collections::BTreeMap, fs, io::Read, os::unix::fs::OpenOptionsExt, path::Path, sync::Arc,
 };
 
 use rustix::fs::OFlags;
 
 use super::{Sources, script::check_script};
 use crate::{
-    catalogue::{Catalogue, Command, Listing, Nodes, is_command_name, rank_of, read_command, read_nodes},
+    catalogue::{
+        Catalogue, Command, Listing, Nodes, is_command_name, rank_of, read_command, read_nodes,
+    },
     yaml::Fault,
 };
 
@@ -25,7 +22,10 @@ const METADATA_LIMIT: u64 = 1 << 20;
 ///
 /// # Errors
 /// The first time: the nodes file or the command directory as a whole cannot be read.
-pub fn load(sources: &Sources, before: Option<&Catalogue>) -> Result<(Catalogue, Vec<Fault>), Fault> {
+pub fn load(
+    sources: &Sources,
+    before: Option<&Catalogue>,
+) -> Result<(Catalogue, Vec<Fault>), Fault> {
     let mut faults = Vec::new();
     // On a reload, a file or directory that is gone as a whole keeps what it was too.
     let nodes = match (load_nodes(sources, before, &mut faults), before) {
@@ -36,11 +36,17 @@ pub fn load(sources: &Sources, before: Option<&Catalogue>) -> Result<(Catalogue,
         }
         (Err(fault), None) => return Err(fault),
     };
-    let commands = match (Commands::load(&sources.commands, before, &mut faults), before) {
+    let commands = match (
+        Commands::load(&sources.commands, before, &mut faults),
+        before,
+    ) {
         (Ok(commands), _) => commands,
         (Err(fault), Some(before)) => {
             faults.push(fault);
-            Commands { good: before.commands.clone(), broken: before.broken.clone() }
+            Commands {
+                good: before.commands.clone(),
+                broken: before.broken.clone(),
+            }
         }
         (Err(fault), None) => return Err(fault),
     };
@@ -64,13 +70,25 @@ fn load_nodes(
     let (file, found) = read_nodes(path, &text)?;
     faults.extend(found);
     let visible = sources.visible_metadata.clone();
-    let (nodes, groups) = Nodes::build(file, before.map(|before| &*before.nodes), visible, sources.node_limit);
+    let (nodes, groups) = Nodes::build(
+        file,
+        before.map(|before| &*before.nodes),
+        visible,
+        sources.node_limit,
+    );
     for (group, reason) in groups {
         let line = crate::yaml::line_of(
             &text,
-            &[crate::yaml::Step::Key("__groups__"), crate::yaml::Step::Key(&group)],
+            &[
+                crate::yaml::Step::Key("__groups__"),
+                crate::yaml::Step::Key(&group),
+            ],
         );
-        faults.push(Fault::error(path, line, format!("group {group} is left out: {reason}")));
+        faults.push(Fault::error(
+            path,
+            line,
+            format!("group {group} is left out: {reason}"),
+        ));
     }
     Ok(nodes)
 }
@@ -82,8 +100,18 @@ struct Commands {
 }
 
 impl Commands {
-    fn load(root: &Path, before: Option<&Catalogue>, faults: &mut Vec<Fault>) -> Result<Commands, Fault> {
-        let unreadable = |error| Fault::error(root, 1, format!("cannot read the command directory: {error}"));
+    fn load(
+        root: &Path,
+        before: Option<&Catalogue>,
+        faults: &mut Vec<Fault>,
+    ) -> Result<Commands, Fault> {
+        let unreadable = |error| {
+            Fault::error(
+                root,
+                1,
+                format!("cannot read the command directory: {error}"),
+            )
+        };
         let mut commands = Commands::default();
         let mut names = Vec::new();
         for entry in fs::read_dir(root).map_err(unreadable)? {
@@ -96,7 +124,8 @@ impl Commands {
             match entry.file_name().into_string() {
                 Ok(name) if is_command_name(&name) => names.push(name),
                 _ => {
-                    let reason = "cannot be a command's name: lower-case letters, digits and - only";
+                    let reason =
+                        "cannot be a command's name: lower-case letters, digits and - only";
                     faults.push(Fault::error(path, 1, reason));
                 }
             }
@@ -122,7 +151,10 @@ impl Commands {
             Ok((text, listing)) => read_command(&name, &text, listing),
             Err(fault) => (None, vec![fault]),
         };
-        let reason = found.iter().find(|fault| fault.is_error()).map(|fault| fault.reason.clone());
+        let reason = found
+            .iter()
+            .find(|fault| fault.is_error())
+            .map(|fault| fault.reason.clone());
         faults.extend(found);
         let known = before.and_then(|before| before.commands.get(&name));
         match (command, known) {
@@ -139,7 +171,8 @@ impl Commands {
 
 /// Lists the scripts of a command's directory.
 fn list(directory: &Path) -> Result<Listing, Fault> {
-    let unreadable = |error| Fault::error(directory, 1, format!("cannot read the directory: {error}"));
+    let unreadable =
+        |error| Fault::error(directory, 1, format!("cannot read the directory: {error}"));
     let mut listing = Listing {
         directory: directory.to_owned(),
         scripts: BTreeMap::new(),
@@ -148,7 +181,9 @@ fn list(directory: &Path) -> Result<Listing, Fault> {
     for entry in fs::read_dir(directory).map_err(unreadable)? {
         let entry = entry.map_err(unreadable)?;
         let name = entry.file_name();
-        let Some((rank, extension)) = name.to_str().and_then(rank_of) else { continue };
+        let Some((rank, extension)) = name.to_str().and_then(rank_of) else {
+            continue;
+        };
         let path = entry.path();
         if path.is_dir() {
             continue;
@@ -164,7 +199,9 @@ fn list(directory: &Path) -> Result<Listing, Fault> {
             }
             // Only a .sh is surely meant as a script: other files may be the scripts' data.
             Err(error) if extension == "sh" => {
-                listing.unusable.insert(rank.to_owned(), (path, error.to_string()));
+                listing
+                    .unusable
+                    .insert(rank.to_owned(), (path, error.to_string()));
             }
             Err(_) => {}
         }
@@ -181,18 +218,31 @@ fn read(path: &Path, limit: u64) -> Result<String, Fault> {
         .custom_flags(nonblocking)
         .open(path)
         .map_err(|error| fault(format!("cannot read it: {error}")))?;
-    let metadata = file.metadata().map_err(|error| fault(format!("cannot read it: {error}")))?;
+    let metadata = file
+        .metadata()
+        .map_err(|error| fault(format!("cannot read it: {error}")))?;
     if !metadata.is_file() {
         return Err(fault("it is not a regular file".into()));
     }
     if metadata.len() > limit {
-        return Err(fault(format!("it has {} bytes, more than {limit}", metadata.len())));
+        return Err(fault(format!(
+            "it has {} bytes, more than {limit}",
+            metadata.len()
+        )));
     }
     let mut bytes = Vec::new();
-    file.take(limit).read_to_end(&mut bytes).map_err(|error| fault(format!("cannot read it: {error}")))?;
+    file.take(limit)
+        .read_to_end(&mut bytes)
+        .map_err(|error| fault(format!("cannot read it: {error}")))?;
     let text = String::from_utf8(bytes).map_err(|error| {
-        let line = 1 + error.as_bytes()[..error.utf8_error().valid_up_to()].iter().filter(|&&b| b == b'\n').count();
+        let line = 1 + error.as_bytes()[..error.utf8_error().valid_up_to()]
+            .iter()
+            .filter(|&&b| b == b'\n')
+            .count();
         Fault::error(path, line, "it is not UTF-8 text")
     })?;
-    Ok(text.strip_prefix('\u{feff}').map(str::to_owned).unwrap_or(text))
+    Ok(text
+        .strip_prefix('\u{feff}')
+        .map(str::to_owned)
+        .unwrap_or(text))
 }

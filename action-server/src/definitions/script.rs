@@ -41,12 +41,14 @@ pub enum ScriptError {
 /// The first reason against it.
 pub fn check_script(path: &Path) -> Result<(), ScriptError> {
     let nonblocking = i32::try_from(OFlags::NONBLOCK.bits()).unwrap_or(0);
-    let mut file = File::options().read(true).custom_flags(nonblocking).open(path).map_err(
-        |error| match error.kind() {
+    let mut file = File::options()
+        .read(true)
+        .custom_flags(nonblocking)
+        .open(path)
+        .map_err(|error| match error.kind() {
             io::ErrorKind::NotFound => ScriptError::Missing,
             _ => ScriptError::Unreadable(error),
-        },
-    )?;
+        })?;
     // Of the file that was opened, not of a name that may lead elsewhere by now.
     let metadata = file.metadata().map_err(ScriptError::Unreadable)?;
     if !metadata.is_file() {
@@ -57,12 +59,19 @@ pub fn check_script(path: &Path) -> Result<(), ScriptError> {
     }
     // The kernel reads no more of the first line than 256 bytes: see execve(2).
     let mut start = Vec::with_capacity(256);
-    file.by_ref().take(256).read_to_end(&mut start).map_err(ScriptError::Unreadable)?;
-    let line = start.split(|&byte| byte == b'\n').next().unwrap_or_default();
+    file.by_ref()
+        .take(256)
+        .read_to_end(&mut start)
+        .map_err(ScriptError::Unreadable)?;
+    let line = start
+        .split(|&byte| byte == b'\n')
+        .next()
+        .unwrap_or_default();
     let interpreter = line
         .strip_prefix(b"#!")
         .and_then(|rest| {
-            rest.split(|byte| *byte == b' ' || *byte == b'\t').find(|word| !word.is_empty())
+            rest.split(|byte| *byte == b' ' || *byte == b'\t')
+                .find(|word| !word.is_empty())
         })
         .ok_or(ScriptError::NoInterpreter)?;
     let interpreter = String::from_utf8_lossy(interpreter).into_owned();
@@ -93,18 +102,44 @@ mod tests {
         };
         assert_eq!(check("good", "#!/bin/sh\necho", 0o755), Ok(()));
         assert_eq!(check("spaced", "#! /bin/sh -e\n", 0o700), Ok(()));
-        assert!(check("mode", "#!/bin/sh\n", 0o644).unwrap_err().contains("chmod +x"));
-        assert!(check("text", "echo hello\n", 0o755).unwrap_err().contains("does not start with #!"));
-        assert!(check("empty", "", 0o755).unwrap_err().contains("does not start with #!"));
-        assert!(check("crlf", "#!/bin/sh\r\n", 0o755).unwrap_err().contains("Windows line ends"));
-        assert!(check("gone", "#!/no/such\n", 0o755).unwrap_err().contains("/no/such"));
+        assert!(
+            check("mode", "#!/bin/sh\n", 0o644)
+                .unwrap_err()
+                .contains("chmod +x")
+        );
+        assert!(
+            check("text", "echo hello\n", 0o755)
+                .unwrap_err()
+                .contains("does not start with #!")
+        );
+        assert!(
+            check("empty", "", 0o755)
+                .unwrap_err()
+                .contains("does not start with #!")
+        );
+        assert!(
+            check("crlf", "#!/bin/sh\r\n", 0o755)
+                .unwrap_err()
+                .contains("Windows line ends")
+        );
+        assert!(
+            check("gone", "#!/no/such\n", 0o755)
+                .unwrap_err()
+                .contains("/no/such")
+        );
 
         let link = directory.path().join("link");
         std::os::unix::fs::symlink("nowhere", &link).unwrap();
         assert!(matches!(check_script(&link), Err(ScriptError::Missing)));
-        assert!(matches!(check_script(directory.path()), Err(ScriptError::NotRegular)));
+        assert!(matches!(
+            check_script(directory.path()),
+            Err(ScriptError::NotRegular)
+        ));
         let fifo = directory.path().join("fifo");
-        let made = std::process::Command::new("mkfifo").arg(&fifo).status().unwrap();
+        let made = std::process::Command::new("mkfifo")
+            .arg(&fifo)
+            .status()
+            .unwrap();
         assert!(made.success());
         assert!(matches!(check_script(&fifo), Err(ScriptError::NotRegular)));
     }

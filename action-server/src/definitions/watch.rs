@@ -4,10 +4,7 @@
 //! files alone, and a look every [`RESCAN`] catches what no notice told: a network file
 //! system, an overflow, a directory that was replaced.
 
-use std::{
-    path::Path,
-    time::Duration,
-};
+use std::{path::Path, time::Duration};
 
 use notify::{RecommendedWatcher, RecursiveMode, Watcher};
 use tokio::{sync::mpsc, task::JoinHandle, time};
@@ -91,7 +88,9 @@ fn observe(sources: &Sources, notices: mpsc::Sender<()>) -> Option<RecommendedWa
         }
     };
     let mut watcher = notify::recommended_watcher(tell)
-        .inspect_err(|error| tracing::warn!(%error, "no notices of edits; looking every 30 s instead"))
+        .inspect_err(
+            |error| tracing::warn!(%error, "no notices of edits; looking every 30 s instead"),
+        )
         .ok()?;
     let mut watch = |path: Option<&Path>, mode| {
         if let Some(path) = path {

@@ -37,7 +37,11 @@ impl Marker {
     }
 
     fn is_on(&self, environment: &[u8]) -> bool {
-        let has = |wanted: &String| environment.split(|&b| b == 0).any(|entry| entry == wanted.as_bytes());
+        let has = |wanted: &String| {
+            environment
+                .split(|&b| b == 0)
+                .any(|entry| entry == wanted.as_bytes())
+        };
         self.0.iter().all(has)
     }
 }
@@ -58,8 +62,15 @@ struct Shared {
 
 impl Descendants {
     /// Starts a script by `start` and takes note of its group.
-    pub(super) fn start<T>(&self, start: impl FnOnce() -> io::Result<(Group, T)>) -> io::Result<(Group, T)> {
-        let _starting = self.shared.starting.read().unwrap_or_else(PoisonError::into_inner);
+    pub(super) fn start<T>(
+        &self,
+        start: impl FnOnce() -> io::Result<(Group, T)>,
+    ) -> io::Result<(Group, T)> {
+        let _starting = self
+            .shared
+            .starting
+            .read()
+            .unwrap_or_else(PoisonError::into_inner);
         let (group, value) = start()?;
         self.leaders().insert(group.id());
         Ok((group, value))
@@ -71,7 +82,10 @@ impl Descendants {
     }
 
     fn leaders(&self) -> MutexGuard<'_, HashSet<i32>> {
-        self.shared.leaders.lock().unwrap_or_else(PoisonError::into_inner)
+        self.shared
+            .leaders
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Kills and reaps every stray of a job, and what those started, until none is left.
@@ -101,13 +115,16 @@ impl Descendants {
             if known.contains(&child) {
                 continue;
             }
-            let Some(status) = Status::of(child) else { continue };
+            let Some(status) = Status::of(child) else {
+                continue;
+            };
             if status.is_zombie {
                 reap(child);
                 continue;
             }
             let in_group = group.is_some_and(|group| status.group == group.id());
-            let marked = || fs::read(format!("/proc/{child}/environ")).is_ok_and(|text| marker.is_on(&text));
+            let marked =
+                || fs::read(format!("/proc/{child}/environ")).is_ok_and(|text| marker.is_on(&text));
             if in_group || marked() {
                 strays.extend(Pid::from_raw(child));
             }
@@ -117,25 +134,39 @@ impl Descendants {
 
     /// The server's children that are no scripts.
     fn unknown_children(&self) -> Vec<i32> {
-        let _alone = self.shared.starting.write().unwrap_or_else(PoisonError::into_inner);
+        let _alone = self
+            .shared
+            .starting
+            .write()
+            .unwrap_or_else(PoisonError::into_inner);
         let leaders = self.leaders();
-        children().into_iter().filter(|child| !leaders.contains(child)).collect()
+        children()
+            .into_iter()
+            .filter(|child| !leaders.contains(child))
+            .collect()
     }
 }
 
 /// Takes the status of a child that has ended. True when it is gone.
 fn reap(pid: i32) -> bool {
-    let Some(pid) = Pid::from_raw(pid) else { return true };
+    let Some(pid) = Pid::from_raw(pid) else {
+        return true;
+    };
     !matches!(waitpid(Some(pid), WaitOptions::NOHANG), Ok(None))
 }
 
 /// Our direct children: proc(5), `/proc/PID/task/TID/children`.
 fn children() -> Vec<i32> {
-    let Ok(threads) = fs::read_dir("/proc/self/task") else { return Vec::new() };
+    let Ok(threads) = fs::read_dir("/proc/self/task") else {
+        return Vec::new();
+    };
     let mut children = Vec::new();
     for thread in threads.flatten() {
         match fs::read_to_string(thread.path().join("children")) {
-            Ok(list) => children.extend(list.split_whitespace().filter_map(|pid| pid.parse::<i32>().ok())),
+            Ok(list) => children.extend(
+                list.split_whitespace()
+                    .filter_map(|pid| pid.parse::<i32>().ok()),
+            ),
             // A thread that has just ended, or a kernel without the file.
             Err(_) if thread.path().exists() => return children_by_scan(),
             Err(_) => {}
@@ -147,9 +178,14 @@ fn children() -> Vec<i32> {
 /// The same where the kernel lacks CONFIG_PROC_CHILDREN: slower, over all processes.
 fn children_by_scan() -> Vec<i32> {
     let own = rustix::process::getpid().as_raw_pid();
-    let Ok(entries) = fs::read_dir("/proc") else { return Vec::new() };
-    let pids = entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok());
-    pids.filter(|&pid| Status::of(pid).is_some_and(|status| status.parent == own)).collect()
+    let Ok(entries) = fs::read_dir("/proc") else {
+        return Vec::new();
+    };
+    let pids = entries
+        .flatten()
+        .filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok());
+    pids.filter(|&pid| Status::of(pid).is_some_and(|status| status.parent == own))
+        .collect()
 }
 
 /// What `/proc/PID/stat` says of a process.
@@ -167,7 +203,11 @@ impl Status {
         let state = fields.next()?;
         let parent = fields.next()?.parse().ok()?;
         let group = fields.next()?.parse().ok()?;
-        Some(Status { is_zombie: state == "Z" || state == "X", parent, group })
+        Some(Status {
+            is_zombie: state == "Z" || state == "X",
+            parent,
+            group,
+        })
     }
 }
 

@@ -19,13 +19,19 @@ pub struct Output {
 
 impl std::fmt::Debug for Output {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Output").field("open", &self.is_open()).finish_non_exhaustive()
+        f.debug_struct("Output")
+            .field("open", &self.is_open())
+            .finish_non_exhaustive()
     }
 }
 
 impl Output {
     pub(super) fn new(pipe: impl AsyncRead + Send + Unpin + 'static) -> Output {
-        Output { pipe: Some(Box::new(pipe)), room: LEAST, buffer: BytesMut::new() }
+        Output {
+            pipe: Some(Box::new(pipe)),
+            room: LEAST,
+            buffer: BytesMut::new(),
+        }
     }
 
     /// False after its end.
@@ -45,7 +51,9 @@ impl Output {
     /// # Errors
     /// The read's; the output counts as ended then.
     pub async fn next(&mut self) -> io::Result<Option<Bytes>> {
-        let Some(pipe) = &mut self.pipe else { return std::future::pending().await };
+        let Some(pipe) = &mut self.pipe else {
+            return std::future::pending().await;
+        };
         self.buffer.reserve(self.room);
         match pipe.read_buf(&mut self.buffer).await {
             Ok(0) => {
@@ -53,7 +61,11 @@ impl Output {
                 Ok(None)
             }
             Ok(read) => {
-                self.room = if read >= self.room { (self.room * 4).min(GREATEST) } else { self.room };
+                self.room = if read >= self.room {
+                    (self.room * 4).min(GREATEST)
+                } else {
+                    self.room
+                };
                 Ok(Some(self.buffer.split().freeze()))
             }
             Err(error) => {
@@ -71,7 +83,7 @@ mod tests {
     #[tokio::test]
     async fn chunks_join_to_what_was_written() {
         let bytes: Vec<u8> = (0..1_000_000_u32).map(|at| (at % 251) as u8).collect();
-        let mut output = Output::new(std::io::Cursor::new(bytes.clone()));
+        let mut output = Output::new(io::Cursor::new(bytes.clone()));
         let mut read = Vec::new();
         while let Some(chunk) = output.next().await.unwrap() {
             assert!(!chunk.is_empty());

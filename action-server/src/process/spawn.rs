@@ -3,10 +3,18 @@
 //! There is no `pre_exec`, so that the standard library starts it by posix_spawn(3): no copy of
 //! the server's memory map, and no code of ours between fork and exec.
 
-use std::{io, path::{Path, PathBuf}, process::Stdio, time::Duration};
+use std::{
+    io,
+    path::{Path, PathBuf},
+    process::Stdio,
+    time::Duration,
+};
 
 use thiserror::Error;
-use tokio::{process::{Child, Command}, time::{Instant, sleep}};
+use tokio::{
+    process::{Child, Command},
+    time::{Instant, sleep},
+};
 
 use super::{Descendants, Group, Output};
 
@@ -64,7 +72,9 @@ pub async fn spawn(script: &Script<'_>, descendants: &Descendants) -> Result<Pro
     let started = Instant::now();
     loop {
         match try_spawn(script, descendants) {
-            Err(error) if is_busy(&error) && started.elapsed() < BUSY_LIMIT => sleep(BUSY_PAUSE).await,
+            Err(error) if is_busy(&error) && started.elapsed() < BUSY_LIMIT => {
+                sleep(BUSY_PAUSE).await;
+            }
             Err(error) => return Err(explain(script, error)),
             Ok(process) => return Ok(process),
         }
@@ -76,7 +86,12 @@ fn try_spawn(script: &Script<'_>, descendants: &Descendants) -> io::Result<Proce
     command
         .args(script.arguments)
         .env_clear()
-        .envs(script.environment.iter().map(|(key, value)| (key, value.as_ref())))
+        .envs(
+            script
+                .environment
+                .iter()
+                .map(|(key, value)| (key, value.as_ref())),
+        )
         .current_dir(script.directory)
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
@@ -90,7 +105,12 @@ fn try_spawn(script: &Script<'_>, descendants: &Descendants) -> io::Result<Proce
     })?;
     let stdout = child.stdout.take().ok_or_else(missing)?;
     let stderr = child.stderr.take().ok_or_else(missing)?;
-    Ok(Process { child, group, stdout: Output::new(stdout), stderr: Output::new(stderr) })
+    Ok(Process {
+        child,
+        group,
+        stdout: Output::new(stdout),
+        stderr: Output::new(stderr),
+    })
 }
 
 /// ETXTBSY, execve(2): somebody holds the script open for writing.
@@ -101,7 +121,10 @@ fn is_busy(error: &io::Error) -> bool {
 fn explain(script: &Script<'_>, error: io::Error) -> SpawnError {
     // The kernel gives the same errors for the directory as for the script.
     match std::fs::read_dir(script.directory) {
-        Err(source) => SpawnError::Directory { path: script.directory.to_owned(), source },
+        Err(source) => SpawnError::Directory {
+            path: script.directory.to_owned(),
+            source,
+        },
         Ok(_) => SpawnError::Refused(error),
     }
 }

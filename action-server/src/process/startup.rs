@@ -1,7 +1,11 @@
 //! What the server does to its own process before the first script, and what every script's
 //! environment starts from.
 
-use std::{collections::BTreeMap, io, os::fd::{BorrowedFd, RawFd}};
+use std::{
+    collections::BTreeMap,
+    io,
+    os::fd::{BorrowedFd, RawFd},
+};
 
 use rustix::io::{FdFlags, fcntl_getfd, fcntl_setfd};
 
@@ -16,22 +20,30 @@ pub fn prepare_server() -> io::Result<()> {
     // Where this is refused the limits of the system stand.
     _ = rustix::process::setrlimit(
         rustix::process::Resource::Core,
-        rustix::process::Rlimit { current: Some(0), maximum: Some(0) },
+        rustix::process::Rlimit {
+            current: Some(0),
+            maximum: Some(0),
+        },
     );
     Ok(())
 }
 
 /// Descriptors that somebody left open in us would be open in each script.
 fn close_inherited_on_exec() {
-    let Ok(entries) = std::fs::read_dir("/proc/self/fd") else { return };
+    let Ok(entries) = std::fs::read_dir("/proc/self/fd") else {
+        return;
+    };
     let numbers: Vec<RawFd> = entries
         .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
         .filter(|&number| number > 2)
         .collect();
     for number in numbers {
+        #[expect(
+            unsafe_code,
+            reason = "descriptors that were inherited have no owner in Rust"
+        )]
         // SAFETY: the number is not -1, and the borrow ends before anything could close it: this
         // runs before other threads start. A number that was closed since gives EBADF.
-        #[expect(unsafe_code, reason = "descriptors that were inherited have no owner in Rust")]
         let descriptor = unsafe { BorrowedFd::borrow_raw(number) };
         if let Ok(flags) = fcntl_getfd(descriptor) {
             _ = fcntl_setfd(descriptor, flags | FdFlags::CLOEXEC);
@@ -44,16 +56,25 @@ fn close_inherited_on_exec() {
 pub fn base_environment(admin: &BTreeMap<String, String>) -> Vec<(String, String)> {
     let user = User::current();
     let base = [
-        ("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"),
+        (
+            "PATH",
+            "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+        ),
         ("HOME", &user.home),
         ("USER", &user.name),
         ("LOGNAME", &user.name),
         ("SHELL", "/bin/sh"),
         ("LANG", "C.UTF-8"),
     ];
-    let mut variables: BTreeMap<String, String> =
-        base.into_iter().map(|(key, value)| (key.to_owned(), value.to_owned())).collect();
-    variables.extend(admin.iter().map(|(key, value)| (key.clone(), value.clone())));
+    let mut variables: BTreeMap<String, String> = base
+        .into_iter()
+        .map(|(key, value)| (key.to_owned(), value.to_owned()))
+        .collect();
+    variables.extend(
+        admin
+            .iter()
+            .map(|(key, value)| (key.clone(), value.clone())),
+    );
     variables.into_iter().collect()
 }
 
@@ -67,12 +88,22 @@ impl User {
     fn current() -> User {
         let uid = rustix::process::geteuid().as_raw().to_string();
         let passwd = std::fs::read_to_string("/etc/passwd").unwrap_or_default();
-        let entry = passwd.lines().map(|line| line.split(':').collect::<Vec<_>>());
-        let entry = entry.into_iter().find(|fields| fields.len() >= 7 && fields[2] == uid);
+        let entry = passwd
+            .lines()
+            .map(|line| line.split(':').collect::<Vec<_>>());
+        let entry = entry
+            .into_iter()
+            .find(|fields| fields.len() >= 7 && fields[2] == uid);
         match entry {
-            Some(fields) => User { name: fields[0].to_owned(), home: fields[5].to_owned() },
+            Some(fields) => User {
+                name: fields[0].to_owned(),
+                home: fields[5].to_owned(),
+            },
             // A user from a directory service: the number is true, and / is always there.
-            None => User { name: uid, home: "/".to_owned() },
+            None => User {
+                name: uid,
+                home: "/".to_owned(),
+            },
         }
     }
 }

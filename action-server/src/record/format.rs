@@ -46,11 +46,18 @@ pub(super) fn header() -> [u8; HEADER_LEN] {
 
 /// Checks a record's header.
 pub(super) fn check_header(bytes: &[u8]) -> Result<(), Damage> {
-    let Some(header) = bytes.first_chunk::<HEADER_LEN>().filter(|header| header.starts_with(MAGIC)) else {
+    let Some(header) = bytes
+        .first_chunk::<HEADER_LEN>()
+        .filter(|header| header.starts_with(MAGIC))
+    else {
         return Err(Damage::NotARecord);
     };
     let version = u32::from_le_bytes([header[8], header[9], header[10], header[11]]);
-    if version > VERSION { Err(Damage::Newer(version)) } else { Ok(()) }
+    if version > VERSION {
+        Err(Damage::Newer(version))
+    } else {
+        Ok(())
+    }
 }
 
 /// Appends an event's frame.
@@ -60,7 +67,9 @@ pub(super) fn encode(event: &RunEvent, out: &mut Vec<u8>) {
     // A Vec grows as needed, so that encoding cannot run out of room.
     _ = event.encode(out);
     let payload = &out[start + FRAME_LEN..];
-    let length = u32::try_from(payload.len()).unwrap_or(u32::MAX).to_le_bytes();
+    let length = u32::try_from(payload.len())
+        .unwrap_or(u32::MAX)
+        .to_le_bytes();
     let checksum = crc32fast::hash(payload).to_le_bytes();
     out[start..start + 4].copy_from_slice(&length);
     out[start + 4..start + 8].copy_from_slice(&checksum);
@@ -103,7 +112,14 @@ mod tests {
     fn frames(count: u64) -> Vec<u8> {
         let mut bytes = Vec::new();
         for sequence in 1..=count {
-            encode(&RunEvent { run_id: "r".into(), sequence, ..RunEvent::default() }, &mut bytes);
+            encode(
+                &RunEvent {
+                    run_id: "r".into(),
+                    sequence,
+                    ..RunEvent::default()
+                },
+                &mut bytes,
+            );
         }
         bytes
     }

@@ -5,7 +5,10 @@ use std::{fs::File, io, os::unix::fs::FileExt};
 use action_proto::v1::RunEvent;
 use tokio::sync::watch;
 
-use super::{HEADER_LEN, Watermark, format::{self, Frame}};
+use super::{
+    HEADER_LEN, Watermark,
+    format::{self, Frame},
+};
 
 /// How much is read at once, in bytes.
 const READ: usize = 128 * 1024;
@@ -25,7 +28,13 @@ pub struct Reader {
 impl Reader {
     /// A reader of the events after `after`.
     pub(super) fn new(file: File, watermark: watch::Receiver<Watermark>, after: u64) -> Reader {
-        Reader { file, watermark, offset: HEADER_LEN as u64, after, buffer: Vec::new() }
+        Reader {
+            file,
+            watermark,
+            offset: HEADER_LEN as u64,
+            after,
+            buffer: Vec::new(),
+        }
     }
 
     /// The next events, in order: all that are there, up to a bound. Waits while there are none

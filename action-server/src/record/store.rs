@@ -21,7 +21,10 @@ use rustix::fs::FlockOperation;
 use thiserror::Error;
 use tokio::sync::watch;
 
-use super::{Damage, HEADER_LEN, Reader, RunId, Watermark, Writer, format::{self, Frame}};
+use super::{
+    Damage, HEADER_LEN, Reader, RunId, Watermark, Writer,
+    format::{self, Frame},
+};
 
 /// Why the store cannot be used.
 #[derive(Debug, Error)]
@@ -63,8 +66,15 @@ impl Store {
             move |source| StoreError::Io { path, source }
         };
         let runs = directory.join("runs");
-        DirBuilder::new().recursive(true).mode(0o700).create(&runs).map_err(io(&runs))?;
-        let mode = fs::metadata(directory).map_err(io(directory))?.permissions().mode();
+        DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(&runs)
+            .map_err(io(&runs))?;
+        let mode = fs::metadata(directory)
+            .map_err(io(directory))?
+            .permissions()
+            .mode();
         if mode & 0o077 != 0 {
             return Err(StoreError::Open(directory.to_owned()));
         }
@@ -79,7 +89,11 @@ impl Store {
         rustix::fs::flock(&lock, FlockOperation::NonBlockingLockExclusive)
             .map_err(|_| StoreError::InUse(directory.to_owned()))?;
         let index = read_index(&runs).map_err(io(&runs))?;
-        Ok(Store { runs, index: Mutex::new(index), _lock: lock })
+        Ok(Store {
+            runs,
+            index: Mutex::new(index),
+            _lock: lock,
+        })
     }
 
     /// Begins the record of a new run, with its first event on the disk. Blocks for the disk.
@@ -88,9 +102,15 @@ impl Store {
     /// The disk's. Nothing is left of the record then.
     pub fn create(&self, first: Event) -> io::Result<Writer> {
         let id = RunId::random();
-        let time = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis());
+        let time = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .map_or(0, |since| since.as_millis());
         let path = self.runs.join(format!("{time:013}-{id}.run"));
-        let file = File::options().create_new(true).append(true).mode(0o600).open(&path)?;
+        let file = File::options()
+            .create_new(true)
+            .append(true)
+            .mode(0o600)
+            .open(&path)?;
         let written = Writer::begin(id.clone(), file).and_then(|mut writer| {
             writer.start(first)?;
             // The name is durable only when the directory is.
@@ -98,7 +118,13 @@ impl Store {
             Ok(writer)
         });
         match &written {
-            Ok(_) => _ = self.index.lock().unwrap_or_else(PoisonError::into_inner).insert(id, path),
+            Ok(_) => {
+                _ = self
+                    .index
+                    .lock()
+                    .unwrap_or_else(PoisonError::into_inner)
+                    .insert(id, path);
+            }
             Err(_) => _ = fs::remove_file(&path),
         }
         written
@@ -115,7 +141,12 @@ impl Store {
         watermark: Option<watch::Receiver<Watermark>>,
         after: u64,
     ) -> io::Result<Reader> {
-        let path = self.index.lock().unwrap_or_else(PoisonError::into_inner).get(id).cloned();
+        let path = self
+            .index
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(id)
+            .cloned();
         let path = path.ok_or(io::ErrorKind::NotFound)?;
         let file = File::open(path)?;
         let watermark = match watermark {
@@ -145,7 +176,11 @@ fn whole_part(file: &File) -> io::Result<Watermark> {
     let mut header = [0; HEADER_LEN];
     reader.read_exact(&mut header)?;
     format::check_header(&header).map_err(io::Error::other)?;
-    let mut mark = Watermark { end: HEADER_LEN as u64, sequence: 0, ended: true };
+    let mut mark = Watermark {
+        end: HEADER_LEN as u64,
+        sequence: 0,
+        ended: true,
+    };
     let mut frame = Vec::new();
     while let Some(event) = next_frame(&mut reader, &mut frame)? {
         mark.end += frame.len() as u64;
@@ -182,7 +217,10 @@ mod tests {
     use super::*;
 
     fn started() -> Event {
-        Event::RunStarted(RunStarted { command: "c".into(), ..RunStarted::default() })
+        Event::RunStarted(RunStarted {
+            command: "c".into(),
+            ..RunStarted::default()
+        })
     }
 
     #[tokio::test]
@@ -194,9 +232,17 @@ mod tests {
         let mut live = store.read(&id, Some(writer.watermark()), 0).unwrap();
         assert_eq!(live.next().await.unwrap()[0].sequence, 1);
         writer.append([started(), started()]).unwrap();
-        let more: Vec<u64> = live.next().await.unwrap().iter().map(|event| event.sequence).collect();
+        let more: Vec<u64> = live
+            .next()
+            .await
+            .unwrap()
+            .iter()
+            .map(|event| event.sequence)
+            .collect();
         assert_eq!(more, [2, 3]);
-        writer.finish([Event::RunFinished(RunFinished::default())]).unwrap();
+        writer
+            .finish([Event::RunFinished(RunFinished::default())])
+            .unwrap();
         assert_eq!(live.next().await.unwrap().len(), 1);
         assert!(live.next().await.unwrap().is_empty());
 
@@ -204,7 +250,13 @@ mod tests {
         drop(store);
         let store = Store::open(&directory.path().join("state")).unwrap();
         let mut again = store.read(&id, None, 2).unwrap();
-        let read: Vec<u64> = again.next().await.unwrap().iter().map(|event| event.sequence).collect();
+        let read: Vec<u64> = again
+            .next()
+            .await
+            .unwrap()
+            .iter()
+            .map(|event| event.sequence)
+            .collect();
         assert_eq!(read, [3, 4]);
     }
 
@@ -212,10 +264,20 @@ mod tests {
     fn one_server_at_a_time_and_nobody_else() {
         let directory = tempfile::tempdir().unwrap();
         let store = Store::open(&directory.path().join("state")).unwrap();
-        assert!(matches!(Store::open(&directory.path().join("state")), Err(StoreError::InUse(_))));
+        assert!(matches!(
+            Store::open(&directory.path().join("state")),
+            Err(StoreError::InUse(_))
+        ));
         drop(store);
-        fs::set_permissions(directory.path().join("state"), fs::Permissions::from_mode(0o755)).unwrap();
-        assert!(matches!(Store::open(&directory.path().join("state")), Err(StoreError::Open(_))));
+        fs::set_permissions(
+            directory.path().join("state"),
+            fs::Permissions::from_mode(0o755),
+        )
+        .unwrap();
+        assert!(matches!(
+            Store::open(&directory.path().join("state")),
+            Err(StoreError::Open(_))
+        ));
     }
 
     #[tokio::test]
@@ -227,7 +289,12 @@ mod tests {
         let id = writer.id().clone();
         let path = store.index.lock().unwrap()[&id].clone();
         let length = fs::metadata(&path).unwrap().len();
-        File::options().write(true).open(&path).unwrap().set_len(length - 3).unwrap();
+        File::options()
+            .write(true)
+            .open(&path)
+            .unwrap()
+            .set_len(length - 3)
+            .unwrap();
         let mut reader = store.read(&id, None, 0).unwrap();
         assert_eq!(reader.next().await.unwrap().len(), 1);
         assert!(reader.next().await.unwrap().is_empty());

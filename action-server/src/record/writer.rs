@@ -37,9 +37,19 @@ impl Writer {
     /// Begins a record in a new, empty file.
     pub(super) fn begin(id: RunId, mut file: File) -> io::Result<Writer> {
         file.write_all(&format::header())?;
-        let start = Watermark { end: HEADER_LEN as u64, sequence: 0, ended: false };
+        let start = Watermark {
+            end: HEADER_LEN as u64,
+            sequence: 0,
+            ended: false,
+        };
         let watermark = watch::Sender::new(start);
-        Ok(Writer { id, file, watermark, written: start, buffer: Vec::new() })
+        Ok(Writer {
+            id,
+            file,
+            watermark,
+            written: start,
+            buffer: Vec::new(),
+        })
     }
 
     /// The run that is recorded.

@@ -12,14 +12,20 @@ use crate::{
 /// The caller that the guard let pass.
 pub(super) fn caller<T>(request: &Request<T>) -> Result<&Caller, Status> {
     // The guard puts it there; a call that came another way is nobody's.
-    request.extensions().get::<Caller>().ok_or_else(|| Status::unauthenticated("a valid token is needed"))
+    request
+        .extensions()
+        .get::<Caller>()
+        .ok_or_else(|| Status::unauthenticated("a valid token is needed"))
 }
 
 /// The nodes that a caller may use: `None` for all.
 pub(super) fn allowed_nodes(caller: &Caller, catalogue: &Catalogue) -> Option<HashSet<String>> {
     let set = caller.grant.nodes.as_ref()?;
     // A set that names what is no longer there allows what is left of it: nothing.
-    let nodes = catalogue.nodes.select(set, catalogue.node_limit).unwrap_or_default();
+    let nodes = catalogue
+        .nodes
+        .select(set, catalogue.node_limit)
+        .unwrap_or_default();
     Some(nodes.iter().map(|node| node.name.clone()).collect())
 }
 
@@ -27,14 +33,22 @@ pub(super) fn allowed_nodes(caller: &Caller, catalogue: &Catalogue) -> Option<Ha
 pub(super) fn command(caller: &Caller, command: &str) -> Result<(), Status> {
     match caller.grant.allows_command(command) {
         true => Ok(()),
-        false => Err(Status::permission_denied("the token does not allow this command")),
+        false => Err(Status::permission_denied(
+            "the token does not allow this command",
+        )),
     }
 }
 
 /// Refuses a plan with a node that the caller may not use. One is enough: then nothing runs.
 pub(super) fn plan(caller: &Caller, catalogue: &Catalogue, plan: &Plan) -> Result<(), Status> {
-    let Some(allowed) = allowed_nodes(caller, catalogue) else { return Ok(()) };
-    let forbidden = plan.jobs.iter().map(|job| job.node_name()).filter(|name| !allowed.contains(*name));
+    let Some(allowed) = allowed_nodes(caller, catalogue) else {
+        return Ok(());
+    };
+    let forbidden = plan
+        .jobs
+        .iter()
+        .map(|job| job.node_name())
+        .filter(|name| !allowed.contains(*name));
     let forbidden = action_proto::fold(forbidden);
     if forbidden.is_empty() && plan.command.has_context {
         return Ok(());

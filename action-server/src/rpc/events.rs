@@ -19,22 +19,32 @@ pub(super) fn stream(
     run_id: &RunId,
     after: u64,
 ) -> Result<impl Stream<Item = Result<RunEvent, Status>> + Send + use<>, Status> {
-    let reader = runs.read(run_id, after).map_err(|error| match error.kind() {
-        io::ErrorKind::NotFound => Status::not_found(format!("no such run: {run_id}")),
-        _ => unreadable(run_id, &error),
-    })?;
+    let reader = runs
+        .read(run_id, after)
+        .map_err(|error| match error.kind() {
+            io::ErrorKind::NotFound => Status::not_found(format!("no such run: {run_id}")),
+            _ => unreadable(run_id, &error),
+        })?;
     let run_id = run_id.clone();
     let start = (reader, VecDeque::new(), run_id);
-    Ok(stream::try_unfold(start, |(mut reader, mut ready, run_id)| async move {
-        if ready.is_empty() {
-            ready = more(&mut reader, &run_id).await?;
-        }
-        Ok(ready.pop_front().map(|event| (event, (reader, ready, run_id))))
-    }))
+    Ok(stream::try_unfold(
+        start,
+        |(mut reader, mut ready, run_id)| async move {
+            if ready.is_empty() {
+                ready = more(&mut reader, &run_id).await?;
+            }
+            Ok(ready
+                .pop_front()
+                .map(|event| (event, (reader, ready, run_id))))
+        },
+    ))
 }
 
 async fn more(reader: &mut Reader, run_id: &RunId) -> Result<VecDeque<RunEvent>, Status> {
-    let events = reader.next().await.map_err(|error| unreadable(run_id, &error))?;
+    let events = reader
+        .next()
+        .await
+        .map_err(|error| unreadable(run_id, &error))?;
     Ok(events.into())
 }
 
@@ -50,11 +60,11 @@ pub(super) fn while_watched<T>(
     run: Option<(Registry, RunId)>,
 ) -> impl Stream<Item = T> + Send {
     let start = (Box::pin(events), CancelOnDrop { run });
-    stream::unfold(start, |(mut events, mut guard)| async move {
+    stream::unfold(start, |(mut events, guard)| async move {
         match tokio_stream::StreamExt::next(&mut events).await {
             Some(event) => Some((event, (events, guard))),
             None => {
-                guard.run = None;
+                guard.disarm();
                 None
             }
         }
@@ -63,6 +73,12 @@ pub(super) fn while_watched<T>(
 
 struct CancelOnDrop {
     run: Option<(Registry, RunId)>,
+}
+
+impl CancelOnDrop {
+    fn disarm(mut self) {
+        self.run = None;
+    }
 }
 
 impl Drop for CancelOnDrop {

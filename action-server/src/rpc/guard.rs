@@ -23,19 +23,21 @@ const TOKEN_LIMIT: usize = 8 * 1024;
 
 /// Lets calls with a valid token pass, with their [`Caller`] in the request's extensions.
 #[derive(Clone)]
-pub struct Guard {
+pub(crate) struct Guard {
     authority: Arc<Authority>,
 }
 
 impl Guard {
     /// A guard who knows valid tokens by `authority`.
-    pub fn new(authority: Arc<Authority>) -> Guard {
+    pub(crate) fn new(authority: Arc<Authority>) -> Guard {
         Guard { authority }
     }
 
     fn judge(&self, headers: &HeaderMap) -> Result<Caller, String> {
         let token = bearer(headers)?;
-        self.authority.verify(token).map_err(|error| error.to_string())
+        self.authority
+            .verify(token)
+            .map_err(|error| error.to_string())
     }
 }
 
@@ -49,29 +51,39 @@ fn bearer(headers: &HeaderMap) -> Result<&str, String> {
     if value.len() > TOKEN_LIMIT {
         return Err("the authorization is too long".into());
     }
-    let text = value.to_str().map_err(|_| "the authorization is not ASCII")?;
+    let text = value
+        .to_str()
+        .map_err(|_| "the authorization is not ASCII")?;
     match text.split_once(' ') {
         // The scheme's case does not matter: RFC 9110, section 11.1.
-        Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") && is_token(token) => Ok(token),
+        Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") && is_token(token) => {
+            Ok(token)
+        }
         _ => Err("the authorization is not `Bearer TOKEN`".into()),
     }
 }
 
 fn is_token(token: &str) -> bool {
-    !token.is_empty() && token.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b))
+    !token.is_empty()
+        && token
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b))
 }
 
 impl<S> Layer<S> for Guard {
     type Service = Guarded<S>;
 
     fn layer(&self, inner: S) -> Guarded<S> {
-        Guarded { guard: self.clone(), inner }
+        Guarded {
+            guard: self.clone(),
+            inner,
+        }
     }
 }
 
 /// A service behind the [`Guard`].
 #[derive(Clone)]
-pub struct Guarded<S> {
+pub(crate) struct Guarded<S> {
     guard: Guard,
     inner: S,
 }
@@ -96,7 +108,11 @@ where
                     request.extensions_mut().insert(caller);
                 }
                 Err(reason) => {
-                    tracing::warn!(method = request.uri().path(), reason, "refused a call without a valid token");
+                    tracing::warn!(
+                        method = request.uri().path(),
+                        reason,
+                        "refused a call without a valid token"
+                    );
                     // One text for every reason: a caller without a token learns nothing.
                     let answer = Status::unauthenticated("a valid token is needed").into_http();
                     return Box::pin(async { Ok(answer) });
@@ -125,8 +141,17 @@ mod tests {
             assert_eq!(read(&[good.as_bytes()]).as_deref(), Ok("a.b.c"), "{good}");
         }
         for bad in [
-            "", "Bearer", "Bearer ", "Basic a.b.c", "Bearer\ta.b.c", "Bearer  a.b.c", "Bearer a.b.c ",
-            "Bearer a.b.c, Bearer d", "a.b.c", "Bearer a.b+c", "Bearer a.b.c=",
+            "",
+            "Bearer",
+            "Bearer ",
+            "Basic a.b.c",
+            "Bearer\ta.b.c",
+            "Bearer  a.b.c",
+            "Bearer a.b.c ",
+            "Bearer a.b.c, Bearer d",
+            "a.b.c",
+            "Bearer a.b+c",
+            "Bearer a.b.c=",
         ] {
             assert!(read(&[bad.as_bytes()]).is_err(), "{bad}");
         }

@@ -12,17 +12,33 @@ pub(super) fn list_commands(
 ) -> Result<Response<ListCommandsResponse>, Status> {
     let catalogue = service.definitions.snapshot();
     let caller = access::caller(request)?;
-    let allowed = catalogue.commands.values().filter(|command| caller.grant.allows_command(&command.name));
+    let allowed = catalogue
+        .commands
+        .values()
+        .filter(|command| caller.grant.allows_command(&command.name));
     let commands: Vec<_> = allowed.collect();
     let request = request.get_ref();
-    let (commands, next_page_token) =
-        page(commands, |command| &command.name, request.page_size, &request.page_token)?;
-    let commands = commands.into_iter().map(|command| describe(command)).collect();
-    Ok(Response::new(ListCommandsResponse { commands, next_page_token }))
+    let (commands, next_page_token) = page(
+        commands,
+        |command| &command.name,
+        request.page_size,
+        &request.page_token,
+    )?;
+    let commands = commands
+        .into_iter()
+        .map(|command| describe(command))
+        .collect();
+    Ok(Response::new(ListCommandsResponse {
+        commands,
+        next_page_token,
+    }))
 }
 
 fn describe(command: &catalogue::Command) -> Command {
-    let answer = |(code, state): (&i32, &String)| ExitState { code: *code, state: state.clone() };
+    let answer = |(code, state): (&i32, &String)| ExitState {
+        code: *code,
+        state: state.clone(),
+    };
     let ranks = command.scripts.keys().filter(|rank| *rank != DEFAULT_RANK);
     Command {
         name: command.name.clone(),

@@ -19,8 +19,17 @@ pub(super) fn list_nodes(
             selected.map_err(|error| status::from_selection(&error))?
         }
     };
-    nodes.retain(|node| allowed.as_ref().is_none_or(|allowed| allowed.contains(&node.name)));
-    let (nodes, next_page_token) = page(nodes, |node| &node.name, request.page_size, &request.page_token)?;
+    nodes.retain(|node| {
+        allowed
+            .as_ref()
+            .is_none_or(|allowed| allowed.contains(&node.name))
+    });
+    let (nodes, next_page_token) = page(
+        nodes,
+        |node| &node.name,
+        request.page_size,
+        &request.page_token,
+    )?;
     let nodes = nodes
         .iter()
         .map(|node| Node {
@@ -34,5 +43,8 @@ pub(super) fn list_nodes(
                 .collect(),
         })
         .collect();
-    Ok(Response::new(ListNodesResponse { nodes, next_page_token }))
+    Ok(Response::new(ListNodesResponse {
+        nodes,
+        next_page_token,
+    }))
 }

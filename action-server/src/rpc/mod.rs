@@ -23,20 +23,23 @@ use tonic::{Request, Response, Status};
 
 use crate::{definitions::Definitions, run::Registry};
 
-pub use guard::Guard;
+pub(crate) use guard::Guard;
 
 /// The longest request, in bytes: the arguments of a run are at most 256 KiB.
 const REQUEST_LIMIT: usize = 512 * 1024;
 
 /// The service `action.v1.ActionService`.
-pub struct Service {
+pub(crate) struct Service {
     definitions: Definitions,
     runs: Registry,
 }
 
 impl Service {
     /// The service, ready to be routed to.
-    pub fn serving(definitions: Definitions, runs: Registry) -> ActionServiceServer<Service> {
+    pub(crate) fn serving(
+        definitions: Definitions,
+        runs: Registry,
+    ) -> ActionServiceServer<Service> {
         ActionServiceServer::new(Service { definitions, runs })
             .max_decoding_message_size(REQUEST_LIMIT)
     }

@@ -21,12 +21,20 @@ pub(super) fn page<T>(
         "" => 0,
         last => {
             let at = items.iter().position(|item| name(item) == last);
-            1 + at.ok_or_else(|| Status::invalid_argument("page_token is not of this list, or what it names is gone; begin again"))?
+            1 + at.ok_or_else(|| {
+                Status::invalid_argument(
+                    "page_token is not of this list, or what it names is gone; begin again",
+                )
+            })?
         }
     };
     let more = items.len() > start + size;
     let page: Vec<T> = items.into_iter().skip(start).take(size).collect();
-    let next = page.last().filter(|_| more).map(|item| name(item).to_owned()).unwrap_or_default();
+    let next = page
+        .last()
+        .filter(|_| more)
+        .map(|item| name(item).to_owned())
+        .unwrap_or_default();
     Ok((page, next))
 }
 

@@ -44,7 +44,9 @@ pub(super) fn plan(
     request: &catalogue::Request,
 ) -> Result<Plan, Status> {
     access::command(caller, &request.command)?;
-    let plan = catalogue.plan(request).map_err(|error| status::from_plan(&error))?;
+    let plan = catalogue
+        .plan(request)
+        .map_err(|error| status::from_plan(&error))?;
     access::plan(caller, catalogue, &plan)?;
     Ok(plan)
 }

@@ -38,15 +38,25 @@ pub(super) async fn run_command(
     check_scripts(&plan)?;
 
     let starter = Starter {
-        identity: Identity { username: caller.subject, uid: caller.uid },
+        identity: Identity {
+            username: caller.subject,
+            uid: caller.uid,
+        },
         claimed_username: request.request_username,
         claimed_uid: request.request_uid,
     };
     let cancel_when_gone = request.detach_policy == DetachPolicy::Cancel as i32;
-    let run_id = service.runs.start(plan, starter).await.map_err(|error| status::from_start(&error))?;
+    let run_id = service
+        .runs
+        .start(plan, starter)
+        .await
+        .map_err(|error| status::from_start(&error))?;
 
     let events = events::stream(&service.runs, &run_id, 0)?;
-    let events = events::while_watched(events, cancel_when_gone.then(|| (service.runs.clone(), run_id.clone())));
+    let events = events::while_watched(
+        events,
+        cancel_when_gone.then(|| (service.runs.clone(), run_id.clone())),
+    );
     let events = events.map(|event| event.map(|event| RunCommandResponse { event: Some(event) }));
     let mut response = Response::new(Box::pin(events) as Events);
     if let Ok(value) = MetadataValue::try_from(run_id.as_str()) {
@@ -60,7 +70,9 @@ pub(super) fn lowered(limit: Option<prost_types::Duration>) -> Result<Option<Dur
     let Some(limit) = limit else { return Ok(None) };
     match Duration::try_from(limit) {
         Ok(limit) => Ok(Some(limit)),
-        Err(_) => Err(Status::invalid_argument("the timeout is negative or no time")),
+        Err(_) => Err(Status::invalid_argument(
+            "the timeout is negative or no time",
+        )),
     }
 }
 
@@ -68,7 +80,8 @@ pub(super) fn lowered(limit: Option<prost_types::Duration>) -> Result<Option<Dur
 fn check_agreed(plan: &Plan, confirmed: bool, expected: Option<u32>) -> Result<(), Status> {
     let count = plan.jobs.iter().filter(|job| job.node.is_some()).count();
     if let Some(expected) = expected.filter(|&expected| expected as usize != count) {
-        let text = format!("{expected} nodes were expected and {count} are selected; nothing was run");
+        let text =
+            format!("{expected} nodes were expected and {count} are selected; nothing was run");
         return Err(Status::failed_precondition(text));
     }
     match &plan.confirmation {
@@ -87,7 +100,9 @@ fn check_scripts(plan: &Plan) -> Result<(), Status> {
             let name = plan.script_name(script);
             tracing::warn!(script = name, %reason, "a run was refused");
             // The reason may hold a path; what is told to callers holds the script's name only.
-            let text = format!("the script {name} cannot be run; ask the admin to run: action-server check");
+            let text = format!(
+                "the script {name} cannot be run; ask the admin to run: action-server check"
+            );
             return Err(Status::failed_precondition(text));
         }
     }
@@ -97,7 +112,9 @@ fn check_scripts(plan: &Plan) -> Result<(), Status> {
 fn check_claims(request: &RunCommandRequest) -> Result<(), Status> {
     let long = |text: &str| text.len() > CLAIM_LIMIT || text.contains('\0');
     match long(&request.request_username) || long(&request.request_uid) {
-        true => Err(Status::invalid_argument("request_username or request_uid is too long")),
+        true => Err(Status::invalid_argument(
+            "request_username or request_uid is too long",
+        )),
         false => Ok(()),
     }
 }

@@ -3,7 +3,9 @@
 
 use std::{os::unix::process::ExitStatusExt, process::ExitStatus, sync::Arc, time::Duration};
 
-use action_proto::v1::{NodeFinished, NodeOutput, NodeStarted, Outcome, OutputStream, run_event::Event};
+use action_proto::v1::{
+    NodeFinished, NodeOutput, NodeStarted, Outcome, OutputStream, run_event::Event,
+};
 use bytes::Bytes;
 use tokio::{
     sync::{OwnedSemaphorePermit, mpsc, watch},
@@ -29,7 +31,9 @@ pub(super) async fn run(
     stop: watch::Receiver<Option<Stop>>,
     events: mpsc::Sender<Event>,
 ) {
-    let Some(planned) = shared.plan.jobs.get(at) else { return };
+    let Some(planned) = shared.plan.jobs.get(at) else {
+        return;
+    };
     let finished = match start(&shared, planned).await {
         Err(message) => NodeFinished {
             node: planned.node_name().to_owned(),
@@ -67,9 +71,14 @@ async fn start(shared: &Shared, planned: &PlannedJob) -> Result<Process, String>
     };
     spawn(&script, &shared.descendants).await.map_err(|error| {
         // The kernel says the same of a missing script and of a missing interpreter.
-        let reason = check_script(&planned.script).err().map(|reason| reason.to_string());
+        let reason = check_script(&planned.script)
+            .err()
+            .map(|reason| reason.to_string());
         let script = shared.plan.script_name(&planned.script);
-        format!("cannot start {script}: {}", reason.unwrap_or_else(|| error.to_string()))
+        format!(
+            "cannot start {script}: {}",
+            reason.unwrap_or_else(|| error.to_string())
+        )
     })
 }
 
@@ -166,7 +175,11 @@ impl<'a> Job<'a> {
             return 0;
         }
         let marker = Marker::job(self.shared.run_id.as_str(), self.planned.node_name());
-        let ended = self.shared.descendants.end_strays(Some(self.process.group), &marker).await;
+        let ended = self
+            .shared
+            .descendants
+            .end_strays(Some(self.process.group), &marker)
+            .await;
         if !drained {
             // Nobody of this job holds the pipes now; what is in them is still the job's.
             self.drain(Instant::now() + DRAIN).await;
@@ -183,7 +196,10 @@ impl<'a> Job<'a> {
                 return;
             }
         };
-        let room = self.shared.output_limit().map_or(u64::MAX, |limit| limit.saturating_sub(self.kept));
+        let room = self
+            .shared
+            .output_limit()
+            .map_or(u64::MAX, |limit| limit.saturating_sub(self.kept));
         let keep = usize::try_from(room).unwrap_or(usize::MAX).min(data.len());
         self.kept += keep as u64;
         self.dropped += (data.len() - keep) as u64;
@@ -245,7 +261,9 @@ impl<'a> Job<'a> {
         });
         let exit_code = status.as_ref().ok().and_then(ExitStatus::code);
         let signal = status.as_ref().ok().and_then(ExitStatus::signal);
-        let state = exit_code.and_then(|code| self.shared.plan.command.exit_codes.get(&code)).cloned();
+        let state = exit_code
+            .and_then(|code| self.shared.plan.command.exit_codes.get(&code))
+            .cloned();
         let (outcome, message) = self.judge(exit_code, signal, state.is_some());
         NodeFinished {
             node: self.planned.node_name().to_owned(),
@@ -274,9 +292,10 @@ impl<'a> Job<'a> {
             (None, Some(0), _) => (Outcome::Ok, String::new()),
             (None, Some(_), _) if is_answer => (Outcome::Ok, String::new()),
             (None, Some(code), _) => (Outcome::Failed, format!("exit {code}")),
-            (None, None, Some(9)) => {
-                (Outcome::Failed, "killed by signal 9 (possibly out of memory)".into())
-            }
+            (None, None, Some(9)) => (
+                Outcome::Failed,
+                "killed by signal 9 (possibly out of memory)".into(),
+            ),
             (None, None, Some(signal)) => (Outcome::Failed, format!("killed by signal {signal}")),
             (None, None, None) => (Outcome::Lost, "its end could not be learnt".into()),
         }

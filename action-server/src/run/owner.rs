@@ -35,7 +35,10 @@ pub(super) struct Shared {
 impl Shared {
     /// The most output of one job that is kept; `None` for all.
     pub(super) fn output_limit(&self) -> Option<u64> {
-        self.plan.command.output_limit.unwrap_or(Some(self.limits.output_per_job))
+        self.plan
+            .command
+            .output_limit
+            .unwrap_or(Some(self.limits.output_per_job))
     }
 }
 
@@ -61,7 +64,15 @@ impl Owner {
         stops: mpsc::Receiver<Stop>,
     ) -> Owner {
         let progress = Progress::new(shared.plan.jobs.len(), shared.plan.fanout as usize);
-        Owner { shared, writer, progress, slots, stops, started: Instant::now(), recording: true }
+        Owner {
+            shared,
+            writer,
+            progress,
+            slots,
+            stops,
+            started: Instant::now(),
+            recording: true,
+        }
     }
 
     /// Sees the run to its end.
@@ -107,7 +118,9 @@ impl Owner {
             self.progress.observe(event);
         }
         let events = batch.drain(..);
-        if self.recording && let Err(error) = self.writer.append(events) {
+        if self.recording
+            && let Err(error) = self.writer.append(events)
+        {
             self.lose_record(&error);
         }
     }

@@ -16,7 +16,7 @@ pub enum Stop {
 
 /// Where a run stands.
 #[derive(Debug)]
-pub struct Progress {
+pub(super) struct Progress {
     jobs: usize,
     fanout: usize,
     next: usize,
@@ -27,29 +27,36 @@ pub struct Progress {
 
 impl Progress {
     /// A run of so many jobs, at most `fanout` of them at once.
-    pub fn new(jobs: usize, fanout: usize) -> Progress {
-        Progress { jobs, fanout, next: 0, ended: 0, stop: None, counts: BTreeMap::new() }
+    pub(super) fn new(jobs: usize, fanout: usize) -> Progress {
+        Progress {
+            jobs,
+            fanout,
+            next: 0,
+            ended: 0,
+            stop: None,
+            counts: BTreeMap::new(),
+        }
     }
 
     /// How many jobs have been started and not ended.
-    pub fn running(&self) -> usize {
+    pub(super) fn running(&self) -> usize {
         self.next - self.ended
     }
 
     /// True when another job may be started, as far as this run is concerned.
-    pub fn wants_job(&self) -> bool {
+    pub(super) fn wants_job(&self) -> bool {
         self.stop.is_none() && self.next < self.jobs && self.running() < self.fanout
     }
 
     /// The job to start now.
-    pub fn start_job(&mut self) -> usize {
+    pub(super) fn start_job(&mut self) -> usize {
         let job = self.next;
         self.next += 1;
         job
     }
 
     /// Takes note of an event that a job told.
-    pub fn observe(&mut self, event: &Event) {
+    pub(super) fn observe(&mut self, event: &Event) {
         if let Event::NodeFinished(finished) = event {
             self.ended += 1;
             *self.counts.entry(finished.outcome()).or_default() += 1;
@@ -58,7 +65,7 @@ impl Progress {
 
     /// Stops the run. Returns the jobs that will never be started, and whether the stop is graver
     /// than what was known, so that the running ones must hear of it.
-    pub fn stop(&mut self, stop: Stop) -> (std::ops::Range<usize>, bool) {
+    pub(super) fn stop(&mut self, stop: Stop) -> (std::ops::Range<usize>, bool) {
         let news = self.stop < Some(stop);
         self.stop = self.stop.max(Some(stop));
         let never = self.next..self.jobs;
@@ -67,19 +74,22 @@ impl Progress {
     }
 
     /// True when every job has ended.
-    pub fn is_done(&self) -> bool {
+    pub(super) fn is_done(&self) -> bool {
         self.ended == self.jobs
     }
 
     /// How many jobs had which outcome so far, OK first.
-    pub fn counts(&self) -> Vec<OutcomeCount> {
-        let entry = |(outcome, count): (&Outcome, &u32)| OutcomeCount { outcome: (*outcome).into(), count: *count };
+    pub(super) fn counts(&self) -> Vec<OutcomeCount> {
+        let entry = |(outcome, count): (&Outcome, &u32)| OutcomeCount {
+            outcome: (*outcome).into(),
+            count: *count,
+        };
         self.counts.iter().map(entry).collect()
     }
 }
 
 /// What is said of a job that a stop kept from being started.
-pub fn never_started(node: &str) -> Event {
+pub(super) fn never_started(node: &str) -> Event {
     Event::NodeFinished(NodeFinished {
         node: node.to_owned(),
         outcome: Outcome::Cancelled.into(),
@@ -93,7 +103,10 @@ mod tests {
     use super::*;
 
     fn finished(outcome: Outcome) -> Event {
-        Event::NodeFinished(NodeFinished { outcome: outcome.into(), ..NodeFinished::default() })
+        Event::NodeFinished(NodeFinished {
+            outcome: outcome.into(),
+            ..NodeFinished::default()
+        })
     }
 
     #[test]
@@ -108,7 +121,11 @@ mod tests {
         assert!(!progress.is_done() && !progress.wants_job());
         progress.observe(&finished(Outcome::Ok));
         assert!(progress.is_done());
-        let counts: Vec<_> = progress.counts().iter().map(|c| (c.outcome(), c.count)).collect();
+        let counts: Vec<_> = progress
+            .counts()
+            .iter()
+            .map(|c| (c.outcome(), c.count))
+            .collect();
         assert_eq!(counts, [(Outcome::Ok, 2), (Outcome::Failed, 1)]);
     }
 

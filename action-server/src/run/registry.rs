@@ -95,7 +95,9 @@ struct Inner {
 impl Registry {
     /// A registry with its records in `store`.
     pub fn new(store: Store, limits: Limits) -> Registry {
-        let slots = Arc::new(Semaphore::new(limits.job_threads.min(Semaphore::MAX_PERMITS)));
+        let slots = Arc::new(Semaphore::new(
+            limits.job_threads.min(Semaphore::MAX_PERMITS),
+        ));
         let inner = Inner {
             store,
             limits: Arc::new(limits),
@@ -105,7 +107,9 @@ impl Registry {
             ended: Notify::new(),
             stopping: AtomicBool::new(false),
         };
-        Registry { inner: Arc::new(inner) }
+        Registry {
+            inner: Arc::new(inner),
+        }
     }
 
     /// Starts a run. When this returns the run is on the disk, and will be seen to its end
@@ -124,11 +128,19 @@ impl Registry {
         let first = run_started(&plan, &starter);
         let registry = self.clone();
         // On its own: a caller that goes away here must not leave a record without an owner.
-        let started = tokio::task::spawn_blocking(move || registry.record_and_own(plan, starter, first));
-        started.await.map_err(|error| StartError::Record(io::Error::other(error)))?
+        let started =
+            tokio::task::spawn_blocking(move || registry.record_and_own(plan, starter, first));
+        started
+            .await
+            .map_err(|error| StartError::Record(io::Error::other(error)))?
     }
 
-    fn record_and_own(&self, plan: Plan, starter: Starter, first: Event) -> Result<RunId, StartError> {
+    fn record_and_own(
+        &self,
+        plan: Plan,
+        starter: Starter,
+        first: Event,
+    ) -> Result<RunId, StartError> {
         let writer = self.inner.store.create(first).map_err(StartError::Record)?;
         let run_id = writer.id().clone();
         tracing::info!(
@@ -136,7 +148,10 @@ impl Registry {
             subject = starter.identity.username, "started"
         );
         let (stops, stops_receiver) = mpsc::channel(8);
-        let live = Live { watermark: writer.watermark(), stops };
+        let live = Live {
+            watermark: writer.watermark(),
+            stops,
+        };
         let shared = Arc::new(Shared {
             run_id: run_id.clone(),
             plan,
@@ -144,9 +159,17 @@ impl Registry {
             limits: Arc::clone(&self.inner.limits),
             descendants: self.inner.descendants.clone(),
         });
-        let owner = Owner::new(shared, writer, Arc::clone(&self.inner.slots), stops_receiver);
+        let owner = Owner::new(
+            shared,
+            writer,
+            Arc::clone(&self.inner.slots),
+            stops_receiver,
+        );
         self.live().insert(run_id.clone(), live);
-        let guard = Leave { registry: self.clone(), run_id: run_id.clone() };
+        let guard = Leave {
+            registry: self.clone(),
+            run_id: run_id.clone(),
+        };
         tokio::spawn(async move {
             owner.run().await;
             drop(guard);
@@ -197,7 +220,10 @@ impl Registry {
     }
 
     fn live(&self) -> MutexGuard<'_, HashMap<RunId, Live>> {
-        self.inner.live.lock().unwrap_or_else(PoisonError::into_inner)
+        self.inner
+            .live
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -216,7 +242,11 @@ impl Drop for Leave {
 
 fn run_started(plan: &Plan, starter: &Starter) -> Event {
     let nodes = match plan.command.has_context {
-        true => plan.jobs.iter().map(|job: &PlannedJob| job.node_name().to_owned()).collect(),
+        true => plan
+            .jobs
+            .iter()
+            .map(|job: &PlannedJob| job.node_name().to_owned())
+            .collect(),
         false => Vec::new(),
     };
     Event::RunStarted(RunStarted {

@@ -27,12 +27,20 @@ pub struct Fault {
 impl Fault {
     /// A fault that leaves out what it names.
     pub fn error(file: impl Into<PathBuf>, line: usize, reason: impl Into<String>) -> Fault {
-        Fault { file: file.into(), line, reason: reason.into(), severity: Severity::Error }
+        Fault {
+            file: file.into(),
+            line,
+            reason: reason.into(),
+            severity: Severity::Error,
+        }
     }
 
     /// A fault that is only worth a look.
     pub fn warning(file: impl Into<PathBuf>, line: usize, reason: impl Into<String>) -> Fault {
-        Fault { severity: Severity::Warning, ..Fault::error(file, line, reason) }
+        Fault {
+            severity: Severity::Warning,
+            ..Fault::error(file, line, reason)
+        }
     }
 
     /// True for a fault that leaves something out.
@@ -44,6 +52,12 @@ impl Fault {
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let kind = if self.is_error() { "" } else { "warning: " };
-        write!(f, "{}:{}: {kind}{}", self.file.display(), self.line.max(1), self.reason)
+        write!(
+            f,
+            "{}:{}: {kind}{}",
+            self.file.display(),
+            self.line.max(1),
+            self.reason
+        )
     }
 }

@@ -77,7 +77,9 @@ impl<'de> Visitor<'de> for Walk<'_> {
                 return Ok(());
             }
         }
-        items.next_element_seed(Walk { path: &self.path[1..] })?;
+        items.next_element_seed(Walk {
+            path: &self.path[1..],
+        })?;
         Ok(())
     }
     fn visit_str<E: Error>(self, _: &str) -> Result<(), E> {
@@ -107,7 +109,11 @@ impl Visitor<'_> for WantedKey<'_> {
     }
     fn visit_str<E: Error>(self, text: &str) -> Result<bool, E> {
         let found = text == self.key;
-        if found && self.stop { Err(E::custom("here")) } else { Ok(found) }
+        if found && self.stop {
+            Err(E::custom("here"))
+        } else {
+            Ok(found)
+        }
     }
 }
 
@@ -121,7 +127,10 @@ mod tests {
         assert_eq!(line_of(text, &[Step::Key("node01")]), 2);
         assert_eq!(line_of(text, &[Step::Key("node01"), Step::Key("PATH")]), 5);
         assert_eq!(line_of(text, &[Step::Nth("node01", 1)]), 7);
-        assert_eq!(line_of(text, &[Step::Key("list"), Step::Item(1), Step::Key("y")]), 10);
+        assert_eq!(
+            line_of(text, &[Step::Key("list"), Step::Item(1), Step::Key("y")]),
+            10
+        );
         assert_eq!(line_of(text, &[Step::Key("nobody")]), 0);
     }
 }

@@ -181,10 +181,12 @@ struct Key(String);
 
 impl<'de> Deserialize<'de> for Key {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Key, D::Error> {
-        deserializer.deserialize_str(TextVisitor(&Shape::Scalar)).map(|yaml| match yaml {
-            Yaml::Scalar(text) => Key(text),
-            _ => Key(String::new()),
-        })
+        deserializer
+            .deserialize_str(TextVisitor(&Shape::Scalar))
+            .map(|yaml| match yaml {
+                Yaml::Scalar(text) => Key(text),
+                _ => Key(String::new()),
+            })
     }
 }
 
@@ -254,12 +256,29 @@ mod tests {
 
     #[test]
     fn scalars_stay_as_written() {
-        for text in ["010", "1.10", "yes", "no", "0x1f", "2020-01-01", "1e3", "true", "1_000", "12345678901234567890123"] {
+        for text in [
+            "010",
+            "1.10",
+            "yes",
+            "no",
+            "0x1f",
+            "2020-01-01",
+            "1e3",
+            "true",
+            "1_000",
+            "12345678901234567890123",
+        ] {
             let tree = parse(&format!("key: {text}")).unwrap();
-            assert_eq!(tree, Yaml::Map(vec![("key".into(), scalar(text))]), "{text}");
+            assert_eq!(
+                tree,
+                Yaml::Map(vec![("key".into(), scalar(text))]),
+                "{text}"
+            );
         }
         let quoted = parse("a: 'null'\nb: \"x\\ny\"\nc: |\n  one\n  two\n").unwrap();
-        let Yaml::Map(entries) = quoted else { panic!("not a map") };
+        let Yaml::Map(entries) = quoted else {
+            panic!("not a map")
+        };
         assert_eq!(entries[0].1, scalar("null"));
         assert_eq!(entries[1].1, scalar("x\ny"));
         assert_eq!(entries[2].1, scalar("one\ntwo\n"));
@@ -268,7 +287,9 @@ mod tests {
     #[test]
     fn null_is_nothing_and_nested_values_become_json() {
         let tree = parse("a: null\nb: ~\nc:\nd: [1, 010, {x: yes}]\n").unwrap();
-        let Yaml::Map(entries) = tree else { panic!("not a map") };
+        let Yaml::Map(entries) = tree else {
+            panic!("not a map")
+        };
         let texts: Vec<String> = entries.iter().map(|(_, value)| value.to_text()).collect();
         assert_eq!(texts, ["", "", "", r#"["1","010",{"x":"yes"}]"#]);
     }
@@ -276,7 +297,9 @@ mod tests {
     #[test]
     fn duplicates_are_kept_and_merge_keys_applied() {
         let tree = parse("base: &b {x: 1, y: 2}\nn: {<<: *b, y: 3}\nn: 5\n").unwrap();
-        let Yaml::Map(entries) = tree else { panic!("not a map") };
+        let Yaml::Map(entries) = tree else {
+            panic!("not a map")
+        };
         assert_eq!(entries.len(), 3);
         assert_eq!(
             entries[1].1,
