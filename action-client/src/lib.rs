@@ -1,1 +1,25 @@
+//! The command line client of Action: runs an admin's commands on nodes, through the server's
+//! gRPC API, and shows their output as it happens.
+//!
+//! Arrows go one way: `cli -> commands -> {follow, confirm, interrupt, render} -> connection`.
 
+mod cli;
+mod commands;
+mod config;
+mod confirm;
+mod connection;
+mod environment;
+mod error;
+mod exit;
+mod follow;
+mod interrupt;
+mod render;
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+/// Runs the client with the arguments and the environment of this process.
+pub fn main() -> ExitCode {
+    let args: Vec<OsString> = std::env::args_os().collect();
+    ExitCode::from(cli::run(&args, &environment::Environment::of_process()))
+}

@@ -1,0 +1,363 @@
+//! Owns the clap definitions: the fixed verbs, and the server's commands beside them. Says
+//! what can be written; runs nothing.
+
+use crate::cli::entry::Entry;
+use crate::cli::globals::{GlobalArgs, RunOptions};
+use crate::cli::syntax::Syntax;
+use crate::commands::{attach, cancel, help, nodes, runs, show};
+use crate::render::table;
+use crate::render::terminal::visible;
+use crate::render::time;
+use action_proto::v1::Command as Definition;
+use clap::{Arg, ArgAction, Args, Command};
+use std::fmt::Write;
+
+/// The id of the words after a command's name: the node, when it takes one, is the first.
+pub(crate) const FIRST: &str = "first";
+/// The id of the words after that.
+pub(crate) const REST: &str = "rest";
+
+/// Where the script's own words begin, from which on a leading `-` is not for us.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Shape {
+    /// After the node, which is the first word.
+    AfterNode,
+    /// At the first word: the nodes are in `-g`, or there are none.
+    AtOnce,
+}
+
+/// How the root's help is laid out: the server's commands (`after-help`) before the verbs.
+const LAYOUT: &str = "{about-with-newline}\n{usage-heading} {usage}{after-help}\n\n{all-args}";
+
+/// The fixed part of the command line. Other words are taken for commands of the server.
+pub(crate) fn root(entry: &Entry) -> Command {
+    let program = &entry.program;
+    let root = Command::new(program.clone())
+        .bin_name(program.clone())
+        .about(entry.about.clone())
+        .version(env!("CARGO_PKG_VERSION"))
+        .disable_help_subcommand(true)
+        .subcommand_required(true)
+        .subcommand_help_heading("Verbs")
+        .subcommand_value_name("COMMAND")
+        .help_template(LAYOUT);
+    let root = RunOptions::augment_args(GlobalArgs::augment_args(root));
+    let help = help::HelpArgs::augment_args(
+        Command::new("help").about("List the commands, or describe one"),
+    );
+    let list = nodes::NodesArgs::augment_args(
+        Command::new(if entry.is_whole() {
+            "estate-list"
+        } else {
+            "list"
+        })
+        .about("List the nodes, one name a line"),
+    );
+    if !entry.is_whole() {
+        let root = root
+            .override_usage(format!(
+                "{program} [OPTIONS] COMMAND [NODE] [ARG..] [-g NODES]"
+            ))
+            .subcommand(help);
+        return if entry.has_list() {
+            root.subcommand(list)
+        } else {
+            root
+        };
+    }
+    root.override_usage(format!(
+        "{program} [OPTIONS] COMMAND [NODE] [ARG..] [-g NODES]\n       \
+         {program} [OPTIONS] VERB"
+    ))
+    .subcommand(help)
+    .subcommand(RunOptions::augment_args(
+        Command::new("run")
+            .about("Run a command of the server; the word `run` may be left out")
+            .override_usage(format!(
+                "{program} run [OPTIONS] COMMAND [NODE] [ARG..] [-g NODES]"
+            ))
+            .disable_help_subcommand(true)
+            .subcommand_required(true)
+            .subcommand_value_name("COMMAND"),
+    ))
+    .subcommand(list.visible_alias("nodes"))
+    .subcommand(runs::RunsArgs::augment_args(
+        Command::new("runs").about("List the runs, the newest first"),
+    ))
+    .subcommand(show::ShowArgs::augment_args(
+        Command::new("show").about("Show a run's output again, as far as it has come"),
+    ))
+    .subcommand(attach::AttachArgs::augment_args(
+        Command::new("attach").about("Show a run's output from its start and follow it to its end"),
+    ))
+    .subcommand(cancel::CancelArgs::augment_args(
+        Command::new("cancel").about("Stop a run"),
+    ))
+}
+
+/// Takes any other word for a command of the server.
+pub(crate) fn open(root: Command) -> Command {
+    let run = |run: Command| run.allow_external_subcommands(true);
+    let root = root.allow_external_subcommands(true);
+    if has(&root, "run") {
+        root.mut_subcommand("run", run)
+    } else {
+        root
+    }
+}
+
+/// Adds one command, of which only the name is known.
+pub(crate) fn with_name(root: Command, entry: &Entry, shown: &str, shape: Shape) -> Command {
+    let generic = Definition {
+        has_context: true,
+        ..Definition::default()
+    };
+    with(root, entry, shown, &generic, shape)
+}
+
+/// Adds the server's commands.
+pub(crate) fn with_commands(
+    root: Command,
+    entry: &Entry,
+    commands: &[Definition],
+    shape: Shape,
+) -> Command {
+    let shown = commands
+        .iter()
+        .filter_map(|it| Some((entry.shown(&it.name)?, it)));
+    let mut rows = Vec::new();
+    let mut root = root;
+    for (name, command) in shown {
+        // A name that could not be typed, or that is there twice, would make clap stumble.
+        let is_name = name.starts_with(|c: char| c.is_ascii_alphanumeric());
+        if !is_name || rows.iter().any(|[row, _]: &[String; 2]| row.trim() == name) {
+            continue;
+        }
+        rows.push([
+            format!("  {name}"),
+            visible(&command.summary).replace('\n', " "),
+        ]);
+        let shape = if command.has_context {
+            shape
+        } else {
+            Shape::AtOnce
+        };
+        root = with(root, entry, name, command, shape);
+    }
+    let list = if rows.is_empty() {
+        "The server has no commands for this token.".to_owned()
+    } else {
+        format!(
+            "Commands of the server:\n{}",
+            table::lay_out(&rows).join("\n")
+        )
+    };
+    let run_help = list.clone();
+    let root = root.after_help(list);
+    if has(&root, "run") {
+        root.mut_subcommand("run", |run| run.after_help(run_help).help_template(LAYOUT))
+    } else {
+        root
+    }
+}
+
+/// Adds one command to the root, and to `run`, which reaches it under any name. A fixed verb
+/// of the same name goes before it.
+fn with(root: Command, entry: &Entry, shown: &str, command: &Definition, shape: Shape) -> Command {
+    let program = &entry.program;
+    let root = if has(&root, "run") {
+        let called = format!("{program} run {shown}");
+        root.mut_subcommand("run", |run| {
+            run.subcommand(define(shown, &called, command, shape))
+        })
+    } else {
+        root
+    };
+    if has(&root, shown) {
+        return root;
+    }
+    root.subcommand(define(shown, &format!("{program} {shown}"), command, shape))
+}
+
+/// Whether the root has a subcommand of that name or alias.
+pub(crate) fn has(root: &Command, name: &str) -> bool {
+    root.get_subcommands()
+        .any(|it| it.get_name() == name || it.get_all_aliases().any(|it| it == name))
+}
+
+/// A command of the server as a clap subcommand.
+fn define(shown: &str, called: &str, definition: &Definition, shape: Shape) -> Command {
+    let syntax = Syntax::parse(&visible(&definition.syntax), definition.has_context);
+    let mut usage = format!("{called} [OPTIONS] {}", syntax.with_node());
+    if definition.name.is_empty() {
+        usage = format!("{called} [OPTIONS] [NODE] [ARG..] [-g NODES]");
+    } else if definition.has_context {
+        // Lines of a usage stand below each other behind the heading.
+        let _ = write!(usage, "\n       {called} [OPTIONS] {}", syntax.with_set());
+    }
+    let description = if definition.description.trim().is_empty() {
+        &definition.summary
+    } else {
+        &definition.description
+    };
+    let first = Arg::new(FIRST).value_name("NODE").hide(true);
+    let rest = Arg::new(REST)
+        .value_name("ARG")
+        .action(ArgAction::Append)
+        .num_args(0..)
+        .trailing_var_arg(true)
+        .hide(true);
+    let command = Command::new(shown.to_owned())
+        .about(visible(&definition.summary).into_owned())
+        .long_about(visible(description).trim_end().to_owned())
+        .override_usage(usage.trim_end().to_owned())
+        .after_long_help(facts(definition))
+        // The server's commands have a list of their own in the root's help.
+        .hide(true);
+    let command = match shape {
+        Shape::AfterNode => command.arg(first).arg(rest.allow_hyphen_values(true)),
+        Shape::AtOnce => command.arg(rest),
+    };
+    RunOptions::augment_args(command)
+}
+
+/// What else there is to know of a command.
+fn facts(definition: &Definition) -> String {
+    let mut facts = Vec::new();
+    if !definition.confirmation.is_empty() {
+        facts.push(format!(
+            "Asks before it runs (--confirm answers yes): {}",
+            visible(&definition.confirmation)
+        ));
+    }
+    if let Some(timeout) = &definition.timeout {
+        let each = if definition.has_context {
+            " for each node"
+        } else {
+            ""
+        };
+        facts.push(format!("Takes at most {}{each}.", time::human(timeout)));
+    }
+    if definition.has_context && definition.fanout > 0 {
+        facts.push(format!(
+            "Runs on at most {} nodes at once.",
+            definition.fanout
+        ));
+    }
+    if !definition.ranks.is_empty() {
+        let ranks = definition.ranks.join(", ");
+        facts.push(format!(
+            "Has scripts of their own for the ranks {}.",
+            visible(&ranks)
+        ));
+    }
+    for answer in &definition.exit_codes {
+        facts.push(format!(
+            "Exit code {} means {} and is no failure.",
+            answer.code,
+            visible(&answer.state)
+        ));
+    }
+    facts.push(
+        "After the node, or after the script's first word with -g, words that begin with `-` are \
+         the script's where they are not options of this program; after `--` they always are."
+            .to_owned(),
+    );
+    facts.join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::environment::Environment;
+    use std::ffi::OsStr;
+
+    fn entry(program: &str) -> Entry {
+        Entry::detect(OsStr::new(program), &Environment::default()).unwrap()
+    }
+
+    fn definition(name: &str) -> Definition {
+        Definition {
+            name: name.into(),
+            summary: format!("Do {name}"),
+            has_context: true,
+            ..Definition::default()
+        }
+    }
+
+    #[test]
+    fn the_definitions_are_sound() {
+        let names = [
+            "power-off",
+            "power-on",
+            "power-off",
+            "help",
+            "show",
+            "-x",
+            "\x1b",
+        ];
+        let commands: Vec<Definition> = names.into_iter().map(definition).collect();
+        for program in ["action-client", "power", "estate"] {
+            let entry = entry(program);
+            for shape in [Shape::AfterNode, Shape::AtOnce] {
+                with_commands(root(&entry), &entry, &commands, shape).debug_assert();
+                open(with_name(root(&entry), &entry, "off", shape)).debug_assert();
+            }
+        }
+    }
+
+    #[test]
+    fn the_root_s_help_has_the_server_s_commands_and_the_verbs() {
+        let whole = entry("action-client");
+        let commands = [definition("power-off"), definition("usage")];
+        let help = with_commands(root(&whole), &whole, &commands, Shape::AfterNode)
+            .render_help()
+            .to_string();
+        for part in [
+            "Commands of the server:\n  power-off  Do power-off",
+            "Verbs:\n  help",
+            "-g",
+        ] {
+            assert!(help.contains(part), "{part}: {help}");
+        }
+        let power = entry("power");
+        let help = with_commands(root(&power), &power, &commands, Shape::AfterNode)
+            .render_help()
+            .to_string();
+        assert!(
+            help.contains("\n  off  Do power-off") && !help.contains("usage  "),
+            "{help}"
+        );
+    }
+
+    #[test]
+    fn a_fixed_verb_wins_and_run_reaches_the_command() {
+        let whole = entry("action-client");
+        let full = with_commands(
+            root(&whole),
+            &whole,
+            &[definition("show")],
+            Shape::AfterNode,
+        );
+        let matches = full
+            .clone()
+            .try_get_matches_from(["x", "show", "abc"])
+            .unwrap();
+        assert!(
+            matches
+                .subcommand_matches("show")
+                .unwrap()
+                .try_contains_id(FIRST)
+                .is_err()
+        );
+        let matches = full
+            .try_get_matches_from(["x", "run", "show", "n1"])
+            .unwrap();
+        let run = matches.subcommand_matches("run").unwrap();
+        let first = run
+            .subcommand_matches("show")
+            .unwrap()
+            .get_one::<String>(FIRST);
+        assert_eq!(first.map(String::as_str), Some("n1"));
+    }
+}

@@ -1,0 +1,157 @@
+//! Owns the way from a command line to an exit code: reads it, asks the server for its
+//! commands where they are needed, and hands over to one of `commands`.
+
+pub(crate) mod entry;
+pub(crate) mod globals;
+pub(crate) mod grammar;
+pub(crate) mod parse;
+pub(crate) mod syntax;
+pub(crate) mod target;
+
+use crate::commands::{self, Context};
+use crate::environment::Environment;
+use crate::error::{CliError, Result};
+use crate::exit;
+use crate::render::output::{Output, Target};
+use crate::render::report;
+use entry::Entry;
+use grammar::Shape;
+use parse::{Intent, Verb};
+use std::ffi::OsString;
+use std::time::Duration;
+
+/// Background threads: one for the network and one for signals, while the main thread writes
+/// output and may have to wait for its reader.
+const WORKERS: usize = 2;
+/// How long a help text waits for the server at most.
+const HELP_PATIENCE: Duration = Duration::from_secs(3);
+
+/// Runs the client: the exit code.
+pub(crate) fn run(args: &[OsString], environment: &Environment) -> u8 {
+    let program = args.first().map(OsString::as_os_str).unwrap_or_default();
+    let entry = Entry::detect(program, environment);
+    let globals = match &entry {
+        Ok(entry) => parse::globals(entry, args),
+        Err(_) => parse::globals(&Entry::default(), args),
+    };
+    let no_color = environment.get("NO_COLOR").is_some();
+    let mut output = Output::standard(globals.color, globals.raw, no_color);
+    let format = globals.output;
+    let context = Context {
+        globals,
+        environment,
+        output: &mut output,
+    };
+    let result = entry.and_then(|entry| in_runtime(dispatch(&entry, args, context)));
+    let result = result.or_else(|error| {
+        report::failure(&error, format, &mut output)?;
+        Ok(exit::of_error(error.kind()))
+    });
+    let flushed = output.flush();
+    match result.and_then(|code| flushed.map(|()| code)) {
+        Ok(code) => code,
+        Err(error) => exit::of_error(error.kind()),
+    }
+}
+
+fn in_runtime<T>(future: impl Future<Output = Result<T>>) -> Result<T> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(WORKERS)
+        .enable_all()
+        .build()
+        .map_err(|error| {
+            CliError::new(crate::error::ErrorKind::Connection, "cannot start").caused_by(error)
+        })?;
+    let result = runtime.block_on(future);
+    // A look-up of a host name may hang in a thread that cannot be stopped.
+    runtime.shutdown_background();
+    result
+}
+
+async fn dispatch(entry: &Entry, args: &[OsString], mut context: Context<'_>) -> Result<u8> {
+    match parse::first(entry, args)? {
+        Intent::Version(text) => {
+            context.output.styled(Target::Stdout, &text)?;
+            Ok(0)
+        }
+        Intent::Usage { asked } => usage(entry, args, asked, &mut context).await,
+        Intent::Verb(verb, globals) => {
+            context.globals = globals;
+            match verb {
+                Verb::Help(args) => commands::help::run(entry, args, &mut context).await,
+                Verb::Nodes(args, options) => {
+                    commands::nodes::run(args, &options, &mut context).await
+                }
+                Verb::Runs(args, options) => {
+                    commands::runs::run(args, &options, &mut context).await
+                }
+                Verb::Show(args) => commands::show::run(args, &mut context).await,
+                Verb::Attach(args) => commands::attach::run(args, &mut context).await,
+                Verb::Cancel(args) => commands::cancel::run(args, &mut context).await,
+            }
+        }
+        Intent::Command {
+            shown,
+            after_run,
+            globals,
+        } => {
+            context.globals = globals;
+            let connection = context.connect().await?;
+            let all = connection.list_commands().await?;
+            let name = entry.full_name(&shown);
+            let Some(command) = all.iter().find(|command| command.name == name) else {
+                return Err(commands::help::unknown(entry, &shown, &all));
+            };
+            let (words, options, globals) = parse::second(entry, args, &shown, after_run, &all)?;
+            context.globals = globals;
+            let called = format!(
+                "{} {}{shown}",
+                entry.program,
+                if after_run { "run " } else { "" }
+            );
+            let target = target::resolve(command, &called, words)?;
+            commands::run::run(&connection, command, target, &options, &mut context).await
+        }
+    }
+}
+
+/// Prints help for a flag that asks for it, or because nothing was asked for.
+async fn usage(
+    entry: &Entry,
+    args: &[OsString],
+    asked: bool,
+    context: &mut Context<'_>,
+) -> Result<u8> {
+    let commands = context.commands_within(HELP_PATIENCE).await;
+    let root = grammar::root(entry);
+    let open = grammar::open(root.clone());
+    let external = open
+        .clone()
+        .ignore_errors(true)
+        .disable_help_flag(true)
+        .try_get_matches_from(args)
+        .ok()
+        .and_then(|matches| parse::external(&open, &matches));
+    let root = match (&commands, external) {
+        (Ok(all), Some((shown, _))) if !all.iter().any(|it| it.name == entry.full_name(&shown)) => {
+            return Err(commands::help::unknown(entry, &shown, all));
+        }
+        (Ok(all), _) => grammar::with_commands(root, entry, all, Shape::AfterNode),
+        (Err(_), Some((shown, _))) => grammar::with_name(root, entry, &shown, Shape::AfterNode),
+        (Err(_), None) => root,
+    };
+    let text = parse::usage_text(root, args)?;
+    context.output.styled(
+        if asked {
+            Target::Stdout
+        } else {
+            Target::Stderr
+        },
+        &text,
+    )?;
+    if let Err(error) = commands {
+        let line = format!("the server's commands are missing: {}", error.one_line());
+        report::warning(&line, context.output)?;
+    }
+    Ok(if asked { 0 } else { exit::USAGE })
+}

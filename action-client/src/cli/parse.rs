@@ -1,0 +1,259 @@
+//! Owns the reading of the command line in two phases: what can be read without the server,
+//! then the words of a command once the server has described it. Asks nobody anything.
+
+use crate::cli::entry::Entry;
+use crate::cli::globals::{GlobalArgs, RunOptions};
+use crate::cli::grammar::{self, FIRST, REST, Shape};
+use crate::cli::target::Words;
+use crate::commands::{attach, cancel, help, nodes, runs, show};
+use crate::error::{CliError, Result};
+use action_proto::v1::Command as Definition;
+use clap::error::ErrorKind;
+use clap::{Arg, ArgAction, ArgMatches, Args, Command, FromArgMatches};
+use std::ffi::OsString;
+
+/// The id of `-g`.
+const NODES: &str = "nodes";
+
+/// What the user wants, as far as it is known without the server.
+#[derive(Debug)]
+pub(crate) enum Intent {
+    /// A text that is known here.
+    Version(clap::builder::StyledStr),
+    /// `--help` or `-h`, somewhere; or no word at all.
+    Usage {
+        /// Whether the user asked for it.
+        asked: bool,
+    },
+    /// One of the fixed verbs.
+    Verb(Verb, GlobalArgs),
+    /// A command of the server, by the name under which it is called here.
+    Command {
+        /// The name as it was written.
+        shown: String,
+        /// Whether `run` stood before it.
+        after_run: bool,
+        /// The global flags.
+        globals: GlobalArgs,
+    },
+}
+
+/// A fixed verb with its arguments.
+#[derive(Debug)]
+pub(crate) enum Verb {
+    /// `help`
+    Help(help::HelpArgs),
+    /// `estate-list`, `nodes` or `list`
+    Nodes(nodes::NodesArgs, RunOptions),
+    /// `runs`
+    Runs(runs::RunsArgs, RunOptions),
+    /// `show`
+    Show(show::ShowArgs),
+    /// `attach`
+    Attach(attach::AttachArgs),
+    /// `cancel`
+    Cancel(cancel::CancelArgs),
+}
+
+/// The global flags, read leniently: needed to say what is wrong with the rest.
+pub(crate) fn globals(entry: &Entry, args: &[OsString]) -> GlobalArgs {
+    let lenient = |root: Command| {
+        let help = Arg::new("help")
+            .short('h')
+            .long("help")
+            .global(true)
+            .action(ArgAction::Count);
+        root.ignore_errors(true)
+            .disable_version_flag(true)
+            .disable_help_flag(true)
+            .arg(help)
+            .try_get_matches_from(args)
+            .ok()
+    };
+    let read = |matches: &ArgMatches| GlobalArgs::from_arg_matches(deepest(matches)).ok();
+    let root = grammar::open(grammar::root(entry));
+    let found = lenient(root.clone()).and_then(|matches| match external(&root, &matches) {
+        Some((shown, _)) => {
+            let known = |shape| lenient(grammar::with_name(root.clone(), entry, &shown, shape));
+            let matches = known(Shape::AfterNode)?;
+            if shape(&matches) == Shape::AtOnce {
+                return known(Shape::AtOnce).as_ref().and_then(read);
+            }
+            read(&matches)
+        }
+        None => read(&matches),
+    });
+    found.unwrap_or_else(default_globals)
+}
+
+/// The global flags when none is given.
+fn default_globals() -> GlobalArgs {
+    let command = GlobalArgs::augment_args(Command::new(""));
+    let matches = command.get_matches_from(["".to_owned()]);
+    match GlobalArgs::from_arg_matches(&matches) {
+        Ok(globals) => globals,
+        Err(error) => error.exit(),
+    }
+}
+
+/// The first phase.
+pub(crate) fn first(entry: &Entry, args: &[OsString]) -> Result<Intent> {
+    let root = grammar::open(grammar::root(entry));
+    let matches = match root.clone().try_get_matches_from(args) {
+        Ok(matches) => matches,
+        Err(error) => return of_clap(error),
+    };
+    if let Some((shown, after_run)) = external(&root, &matches) {
+        // Every command is written in the same way, so mistakes show before the server is
+        // asked; only the help needs its description.
+        let known = |shape| grammar::with_name(root.clone(), entry, &shown, shape);
+        let matches = match in_shape(known, args) {
+            Ok(matches) => matches,
+            Err(error) => return of_clap(error),
+        };
+        let globals = GlobalArgs::from_arg_matches(deepest(&matches))?;
+        return Ok(Intent::Command {
+            shown,
+            after_run,
+            globals,
+        });
+    }
+    let globals = GlobalArgs::from_arg_matches(deepest(&matches))?;
+    verb(&matches).map(|verb| Intent::Verb(verb, globals))
+}
+
+fn of_clap(error: clap::Error) -> Result<Intent> {
+    match error.kind() {
+        ErrorKind::DisplayHelp => Ok(Intent::Usage { asked: true }),
+        ErrorKind::DisplayVersion => Ok(Intent::Version(error.render())),
+        ErrorKind::MissingSubcommand | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
+            Ok(Intent::Usage { asked: false })
+        }
+        _ => Err(error.into()),
+    }
+}
+
+fn verb(matches: &ArgMatches) -> Result<Verb> {
+    let Some((name, sub)) = matches.subcommand() else {
+        return Err(CliError::usage("no command is given"));
+    };
+    let options = RunOptions::from_arg_matches(matches)?;
+    let verb = match name {
+        "help" => Verb::Help(help::HelpArgs::from_arg_matches(sub)?),
+        "estate-list" | "list" => {
+            let args = nodes::NodesArgs::from_arg_matches(sub)?;
+            return Ok(Verb::Nodes(args, options));
+        }
+        "runs" => {
+            let args = runs::RunsArgs::from_arg_matches(sub)?;
+            return Ok(Verb::Runs(args, options));
+        }
+        "show" => Verb::Show(show::ShowArgs::from_arg_matches(sub)?),
+        "attach" => Verb::Attach(attach::AttachArgs::from_arg_matches(sub)?),
+        "cancel" => Verb::Cancel(cancel::CancelArgs::from_arg_matches(sub)?),
+        other => return Err(CliError::usage(format!("there is no verb `{other}`"))),
+    };
+    // Options that would silently do nothing could be taken to narrow what is done.
+    match options.first_given() {
+        Some(option) => Err(CliError::usage(format!("{option} is not for `{name}`"))),
+        None => Ok(verb),
+    }
+}
+
+/// The second phase: the words of a command that the server has described.
+pub(crate) fn second(
+    entry: &Entry,
+    args: &[OsString],
+    shown: &str,
+    after_run: bool,
+    commands: &[Definition],
+) -> Result<(Words, RunOptions, GlobalArgs)> {
+    let root = grammar::root(entry);
+    let known = |shape| grammar::with_commands(root.clone(), entry, commands, shape);
+    let matches = in_shape(known, args)?;
+
+    let mut options = RunOptions::from_arg_matches(&matches)?;
+    let mut parent = &matches;
+    if after_run && let Some(run) = matches.subcommand_matches("run") {
+        options = RunOptions::from_arg_matches(run)?.or(options);
+        parent = run;
+    }
+    let Some(sub) = parent.subcommand_matches(shown) else {
+        return Err(CliError::usage(format!("`{shown}` cannot be called")));
+    };
+    let options = RunOptions::from_arg_matches(sub)?.or(options);
+    let strings = |id| {
+        sub.try_get_many::<String>(id)
+            .ok()
+            .flatten()
+            .into_iter()
+            .flatten()
+            .cloned()
+    };
+    let words = Words {
+        positional: strings(FIRST).chain(strings(REST)).collect(),
+        group: options.nodes.clone(),
+        has_separator: args.iter().any(|word| word == "--"),
+    };
+    Ok((words, options, GlobalArgs::from_arg_matches(sub)?))
+}
+
+/// The help or the usage error that clap has for a command line, once all commands are known.
+pub(crate) fn usage_text(root: Command, args: &[OsString]) -> Result<clap::builder::StyledStr> {
+    let mut whole = root.clone();
+    match root.try_get_matches_from(args) {
+        Err(error) if error.kind() == ErrorKind::DisplayHelp => Ok(error.render()),
+        Err(error) if error.kind() != ErrorKind::MissingSubcommand => Err(error.into()),
+        _ => Ok(whole.render_help()),
+    }
+}
+
+/// The name of the server's command on the command line, and whether it is behind `run`.
+pub(crate) fn external(root: &Command, matches: &ArgMatches) -> Option<(String, bool)> {
+    let (name, sub) = matches.subcommand()?;
+    if name == "run" && grammar::has(root, "run") {
+        return sub.subcommand_name().map(|name| (name.to_owned(), true));
+    }
+    (!grammar::has(root, name)).then(|| (name.to_owned(), false))
+}
+
+/// Reads a command line on which a command may have its nodes in `-g`.
+fn in_shape(
+    grammar: impl Fn(Shape) -> Command,
+    args: &[OsString],
+) -> Result<ArgMatches, clap::Error> {
+    let matches = grammar(Shape::AfterNode).try_get_matches_from(args)?;
+    match shape(&matches) {
+        Shape::AfterNode => Ok(matches),
+        Shape::AtOnce => grammar(Shape::AtOnce).try_get_matches_from(args),
+    }
+}
+
+/// Where the script's words begin: at once when `-g` stands before the first of them.
+fn shape(matches: &ArgMatches) -> Shape {
+    let index = |matches: &ArgMatches, id| {
+        let is_there = matches.try_contains_id(id).unwrap_or(false);
+        is_there.then(|| matches.index_of(id)).flatten()
+    };
+    let mut level = matches;
+    while let Some((_, sub)) = level.subcommand() {
+        if index(level, NODES).is_some() {
+            return Shape::AtOnce;
+        }
+        level = sub;
+    }
+    match (index(level, NODES), index(level, FIRST)) {
+        (Some(set), Some(first)) if set < first => Shape::AtOnce,
+        _ => Shape::AfterNode,
+    }
+}
+
+fn deepest(matches: &ArgMatches) -> &ArgMatches {
+    matches
+        .subcommand()
+        .map_or(matches, |(_, sub)| deepest(sub))
+}
+
+#[cfg(test)]
+#[path = "parse_tests.rs"]
+mod tests;

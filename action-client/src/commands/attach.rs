@@ -1,0 +1,28 @@
+//! Owns `attach`: a run's output from its start, and then as it comes, to its end. The run is
+//! somebody's own, so a Ctrl-C leaves it alone.
+
+use crate::commands::{Context, session};
+use crate::error::Result;
+use crate::exit::ExitMode;
+use crate::follow::Follow;
+use crate::interrupt::{Answer, Interrupt};
+use crate::render::Renderer;
+use clap::Args;
+
+/// The arguments of `attach`.
+#[derive(Args, Debug)]
+pub(crate) struct AttachArgs {
+    /// The run's id, or its beginning
+    #[arg(value_name = "RUN")]
+    run: String,
+}
+
+/// Follows the run: its exit code.
+pub(crate) async fn run(args: AttachArgs, context: &mut Context<'_>) -> Result<u8> {
+    let connection = context.connect().await?;
+    let mut interrupt = Interrupt::watch(Answer::Leave)?;
+    let mut follow = Follow::watch(&connection, &args.run, context.globals.reconnect_for).await?;
+    let mut renderer = Renderer::new(context.globals.output, false);
+    let mode = context.globals.exit.unwrap_or(ExitMode::Largest);
+    session::follow(&mut follow, &mut renderer, &mut interrupt, mode, context).await
+}

@@ -1,0 +1,161 @@
+//! Owns `help`: the list of everything that can be called, or one command's description; and
+//! what is said of a command that is not there.
+
+use crate::cli::entry::Entry;
+use crate::cli::grammar::{self, Shape};
+use crate::commands::Context;
+use crate::error::{CliError, Result};
+use crate::exit;
+use crate::render::output::Target;
+use crate::render::time::seconds;
+use crate::render::{json, report};
+use action_proto::v1::Command;
+use clap::Args;
+use serde_json::{Value, json};
+use std::time::Duration;
+
+/// How alike (0 to 1) a name must be to be suggested.
+const LIKENESS: f64 = 0.75;
+
+/// The arguments of `help`.
+#[derive(Args, Debug)]
+pub(crate) struct HelpArgs {
+    /// The command to describe
+    #[arg(value_name = "COMMAND")]
+    command: Option<String>,
+}
+
+/// Prints the help.
+pub(crate) async fn run(entry: &Entry, args: HelpArgs, context: &mut Context<'_>) -> Result<u8> {
+    let commands = context.commands_within(Duration::MAX).await;
+    let root = grammar::root(entry);
+    let Some(name) = args.command else {
+        return list(entry, root, commands, context);
+    };
+    if grammar::has(&root, &name) {
+        return describe(root, &name, context);
+    }
+    let commands = commands?;
+    let full_name = entry.full_name(&name);
+    let Some(command) = commands.iter().find(|command| command.name == full_name) else {
+        return Err(unknown(entry, &name, &commands));
+    };
+    if context.is_json() {
+        json::write(&object(command), context.output)?;
+        return Ok(0);
+    }
+    let root = grammar::with_commands(root, entry, &commands, Shape::AfterNode);
+    describe(root, &name, context)
+}
+
+fn list(
+    entry: &Entry,
+    root: clap::Command,
+    commands: Result<Vec<Command>>,
+    context: &mut Context<'_>,
+) -> Result<u8> {
+    let commands = match commands {
+        Ok(commands) => commands,
+        Err(error) if context.is_json() => return Err(error),
+        Err(error) => {
+            let mut root = root;
+            context.output.styled(Target::Stdout, &root.render_help())?;
+            let message = format!("the server's commands are missing: {}", error.one_line());
+            let full = error.hints().iter().cloned();
+            let full = full.fold(CliError::new(error.kind(), message), CliError::hint);
+            report::failure(&full, context.globals.output, context.output)?;
+            return Ok(exit::of_error(error.kind()));
+        }
+    };
+    if context.is_json() {
+        for command in commands
+            .iter()
+            .filter(|command| entry.shown(&command.name).is_some())
+        {
+            json::write(&object(command), context.output)?;
+        }
+        return Ok(0);
+    }
+    let mut root = grammar::with_commands(root, entry, &commands, Shape::AfterNode);
+    context.output.styled(Target::Stdout, &root.render_help())?;
+    Ok(0)
+}
+
+fn describe(mut root: clap::Command, name: &str, context: &mut Context<'_>) -> Result<u8> {
+    root.build();
+    if let Some(command) = root.find_subcommand_mut(name) {
+        context
+            .output
+            .styled(Target::Stdout, &command.render_long_help())?;
+    }
+    Ok(0)
+}
+
+fn object(command: &Command) -> Value {
+    let answers = command.exit_codes.iter();
+    json!({
+        "event": "command",
+        "name": command.name,
+        "summary": command.summary,
+        "description": command.description,
+        "syntax": command.syntax,
+        "has_context": command.has_context,
+        "confirmation": command.confirmation,
+        "timeout": command.timeout.as_ref().map(seconds),
+        "fanout": command.fanout,
+        "ranks": command.ranks,
+        "exit_codes": answers
+            .map(|it| json!({"code": it.code, "state": it.state}))
+            .collect::<Vec<_>>(),
+    })
+}
+
+/// The error for a command that the server does not have, with the nearest that it has.
+pub(crate) fn unknown(entry: &Entry, shown: &str, commands: &[Command]) -> CliError {
+    let error = CliError::usage(format!("there is no command `{shown}`"));
+    let root = grammar::root(entry);
+    let verbs = root
+        .get_subcommands()
+        .flat_map(|verb| std::iter::once(verb.get_name()).chain(verb.get_visible_aliases()));
+    let names = commands
+        .iter()
+        .filter_map(|command| entry.shown(&command.name));
+    let mut near: Vec<(f64, &str)> = names
+        .chain(verbs)
+        .map(|name| (strsim::jaro_winkler(shown, name), name))
+        .filter(|(likeness, _)| *likeness >= LIKENESS)
+        .collect();
+    near.sort_by(|a, b| b.0.total_cmp(&a.0));
+    let near: Vec<String> = near
+        .iter()
+        .take(3)
+        .map(|(_, name)| format!("`{name}`"))
+        .collect();
+    let error = if near.is_empty() {
+        error
+    } else {
+        error.hint(format!("did you mean {}?", near.join(" or ")))
+    };
+    error.hint(format!("`{} help` lists the commands", entry.program))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_nearest_commands_are_suggested() {
+        let commands = ["power-off", "power-on", "usage"].map(|name| Command {
+            name: name.into(),
+            ..Command::default()
+        });
+        let error = unknown(&Entry::default(), "pwer-off", &commands);
+        assert!(
+            error.hints()[0].starts_with("did you mean `power-off`"),
+            "{:?}",
+            error.hints()
+        );
+        let error = unknown(&Entry::default(), "xyzzy", &commands);
+        assert_eq!(error.hints(), ["`action-client help` lists the commands"]);
+    }
+}

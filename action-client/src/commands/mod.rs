@@ -1,0 +1,57 @@
+//! Owns the verbs, one file for each: its arguments and what it does. `session` is what those
+//! that follow a run have in common.
+
+pub(crate) mod attach;
+pub(crate) mod cancel;
+pub(crate) mod help;
+pub(crate) mod nodes;
+pub(crate) mod run;
+pub(crate) mod runs;
+mod session;
+pub(crate) mod show;
+
+use crate::cli::globals::{Format, GlobalArgs};
+use crate::config::Config;
+use crate::connection::Connection;
+use crate::environment::Environment;
+use crate::error::Result;
+use crate::render::output::Output;
+use crate::render::report;
+use action_proto::v1::Command;
+use std::time::Duration;
+
+/// What every verb works with.
+pub(crate) struct Context<'a> {
+    /// The global flags.
+    pub(crate) globals: GlobalArgs,
+    /// The process's environment.
+    pub(crate) environment: &'a Environment,
+    /// Where to write.
+    pub(crate) output: &'a mut Output,
+}
+
+impl Context<'_> {
+    /// Connects to the configured server.
+    pub(crate) async fn connect(&mut self) -> Result<Connection> {
+        self.connect_within(Duration::MAX).await
+    }
+
+    async fn connect_within(&mut self, patience: Duration) -> Result<Connection> {
+        let config = Config::load(self.globals.config.as_deref(), self.environment)?;
+        if !config.verify_ssl && config.base_url.scheme_str() == Some("https") {
+            let text = "verify_ssl is false: anyone on the way can pose as the server";
+            report::warning(text, self.output)?;
+        }
+        Connection::open(&config, config.timeout.min(patience)).await
+    }
+
+    /// The server's commands, if it answers soon enough.
+    pub(crate) async fn commands_within(&mut self, patience: Duration) -> Result<Vec<Command>> {
+        self.connect_within(patience).await?.list_commands().await
+    }
+
+    /// Whether programs read the output.
+    pub(crate) fn is_json(&self) -> bool {
+        self.globals.output == Format::Json
+    }
+}

@@ -1,0 +1,131 @@
+//! Owns `estate-list`, also called `nodes`, and `list` of the entry point `estate`: the nodes
+//! that the token may see, in the server's order.
+
+use crate::cli::globals::RunOptions;
+use crate::commands::Context;
+use crate::error::{CliError, Result};
+use crate::render::output::Target;
+use crate::render::{json, table};
+use action_proto::v1::Node;
+use clap::Args;
+use serde_json::{Map, Value, json};
+
+/// The arguments of `estate-list`.
+#[derive(Args, Debug)]
+pub(crate) struct NodesArgs {
+    /// Print one JSON object a line, as --output json does
+    #[arg(long)]
+    json: bool,
+    /// Print the ranks, the groups and the visible metadata too
+    #[arg(long, short)]
+    long: bool,
+    /// List only these nodes
+    #[arg(short = 'g', long, alias = "group", value_name = "NODES")]
+    nodes: Option<String>,
+}
+
+/// Lists the nodes.
+pub(crate) async fn run(
+    args: NodesArgs,
+    options: &RunOptions,
+    context: &mut Context<'_>,
+) -> Result<u8> {
+    if let Some(option) = options.first_given().filter(|option| *option != "-g") {
+        return Err(CliError::usage(format!(
+            "{option} is not for a list of nodes"
+        )));
+    }
+    let set = args.nodes.as_deref().or(options.nodes.as_deref());
+    if set.is_some_and(|set| set.trim().is_empty()) {
+        return Err(CliError::usage("the node set is empty"));
+    }
+    let nodes = context
+        .connect()
+        .await?
+        .list_nodes(set.unwrap_or_default())
+        .await?;
+    if args.json || context.is_json() {
+        for node in &nodes {
+            json::write(&object(node), context.output)?;
+        }
+        return Ok(0);
+    }
+    let lines = if args.long {
+        let head = ["NAME", "RANKS", "GROUPS", "METADATA"].map(str::to_owned);
+        let rows: Vec<_> = std::iter::once(head).chain(nodes.iter().map(row)).collect();
+        table::lay_out(&rows)
+    } else {
+        nodes.into_iter().map(|node| node.name).collect()
+    };
+    for line in lines {
+        let line = context.output.safe(Target::Stdout, &line).into_owned();
+        context.output.line(Target::Stdout, &line)?;
+    }
+    Ok(0)
+}
+
+/// The visible metadata in the order of their keys.
+fn metadata(node: &Node) -> Vec<(&String, &String)> {
+    let mut pairs: Vec<_> = node.metadata.iter().collect();
+    pairs.sort_unstable();
+    pairs
+}
+
+fn row(node: &Node) -> [String; 4] {
+    let dash = |text: String| {
+        if text.is_empty() {
+            "-".to_owned()
+        } else {
+            text
+        }
+    };
+    let pairs = metadata(node)
+        .into_iter()
+        .map(|(key, value)| format!("{key}={value}"));
+    [
+        node.name.clone(),
+        dash(node.ranks.join(",")),
+        dash(node.groups.join(",")),
+        dash(pairs.collect::<Vec<_>>().join(" ").replace('\n', " ")),
+    ]
+}
+
+fn object(node: &Node) -> Value {
+    let pairs = metadata(node).into_iter();
+    let metadata: Map<String, Value> = pairs
+        .map(|(key, value)| (key.clone(), value.as_str().into()))
+        .collect();
+    json!({
+        "event": "node",
+        "name": node.name,
+        "ranks": node.ranks,
+        "groups": node.groups,
+        "metadata": metadata,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_node_is_a_row_and_an_object() {
+        let node = Node {
+            name: "n1".into(),
+            ranks: vec!["aws".into()],
+            groups: vec!["a".into(), "b".into()],
+            metadata: [("y", "2"), ("x", "1")]
+                .map(|(k, v)| (k.into(), v.into()))
+                .into(),
+        };
+        assert_eq!(row(&node), ["n1", "aws", "a,b", "x=1 y=2"]);
+        let expected = json!({"event": "node", "name": "n1", "ranks": ["aws"],
+            "groups": ["a", "b"], "metadata": {"x": "1", "y": "2"}});
+        assert_eq!(object(&node), expected);
+        let bare = Node {
+            name: "n2".into(),
+            ..Node::default()
+        };
+        assert_eq!(row(&bare), ["n2", "-", "-", "-"]);
+    }
+}

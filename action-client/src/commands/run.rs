@@ -1,0 +1,121 @@
+//! Owns the running of a command: confirmation, the request, and then its output.
+
+use crate::cli::globals::RunOptions;
+use crate::cli::target::Target;
+use crate::commands::{Context, session};
+use crate::confirm;
+use crate::connection::Connection;
+use crate::environment::LocalUser;
+use crate::error::{CliError, ErrorKind, Result};
+use crate::exit::ExitMode;
+use crate::follow::Follow;
+use crate::interrupt::{Answer, Interrupt};
+use crate::render::output::Target as Stream;
+use crate::render::{Renderer, json};
+use action_proto::v1::{Command, DetachPolicy, PlanRunRequest, RunCommandRequest};
+use serde_json::json;
+use std::time::Duration;
+
+/// Runs `command` on its target: the exit code.
+pub(crate) async fn run(
+    connection: &Connection,
+    command: &Command,
+    target: Target,
+    options: &RunOptions,
+    context: &mut Context<'_>,
+) -> Result<u8> {
+    let timeout = options.timeout.map(to_proto).transpose()?;
+    let fanout = options.fanout.unwrap_or(0);
+    let Target {
+        nodes,
+        arguments,
+        prefixed,
+    } = target;
+    let mut expected_nodes = None;
+    if !command.confirmation.is_empty() && !context.globals.confirm {
+        confirm::require_terminal(&command.name)?;
+        let plan = connection
+            .plan_run(PlanRunRequest {
+                command: command.name.clone(),
+                nodes: nodes.clone(),
+                arguments: arguments.clone(),
+                fanout,
+                timeout,
+            })
+            .await?;
+        // What was asked about is what runs: the server refuses another number of nodes.
+        expected_nodes = u32::try_from(plan.jobs.len()).ok();
+        let question = if plan.confirmation.is_empty() {
+            &command.confirmation
+        } else {
+            &plan.confirmation
+        };
+        if !confirm::ask(question, context.output)? {
+            return Err(CliError::new(ErrorKind::Declined, "nothing was run"));
+        }
+    }
+    let user = LocalUser::of_process();
+    let request = RunCommandRequest {
+        command: command.name.clone(),
+        nodes,
+        arguments,
+        fanout,
+        timeout,
+        confirmed: context.globals.confirm || expected_nodes.is_some(),
+        expected_nodes,
+        detach_policy: DetachPolicy::KeepRunning.into(),
+        request_username: user.name,
+        request_uid: user.id,
+    };
+    if options.detach {
+        return detach(connection, request, context).await;
+    }
+    // From here on a Ctrl-C is ours: the run may exist from now on.
+    let mut interrupt = Interrupt::watch(Answer::Cancel(Box::new(connection.clone())))?;
+    context.output.flush()?;
+    let (run_id, stream) = connection.run_command(request).await?;
+    let patience = context.globals.reconnect_for;
+    let mut follow = Follow::new(connection.clone(), run_id, stream, 0, patience);
+    let mut renderer = Renderer::new(context.globals.output, prefixed);
+    let mode = context.globals.exit.unwrap_or(ExitMode::Largest);
+    session::follow(&mut follow, &mut renderer, &mut interrupt, mode, context).await
+}
+
+/// Starts the run, prints its id and leaves it alone.
+async fn detach(
+    connection: &Connection,
+    request: RunCommandRequest,
+    context: &mut Context<'_>,
+) -> Result<u8> {
+    let (run_id, mut stream) = connection.run_command(request).await?;
+    let run_id = match run_id {
+        Some(run_id) => run_id,
+        None => match stream.next().await? {
+            Some(event) => event.run_id,
+            None => {
+                return Err(CliError::new(
+                    ErrorKind::Lost,
+                    "the server did not say which run it is",
+                ));
+            }
+        },
+    };
+    if context.is_json() {
+        json::write(
+            &json!({"event": "run_detached", "run_id": run_id}),
+            context.output,
+        )?;
+    } else {
+        context.output.line(Stream::Stdout, &run_id)?;
+    }
+    Ok(0)
+}
+
+fn to_proto(duration: Duration) -> Result<prost_types::Duration> {
+    if duration.is_zero() {
+        return Err(CliError::usage("--timeout is 0, so nothing could run"));
+    }
+    duration
+        .try_into()
+        .map_err(|_| CliError::usage("--timeout is longer than any time"))
+}

@@ -1,0 +1,225 @@
+//! Owns `runs`: the list of runs, the newest first, with filters that the server applies.
+
+use crate::cli::globals::RunOptions;
+use crate::commands::Context;
+use crate::error::{CliError, Result};
+use crate::render::output::Target;
+use crate::render::time::{between, local, parse, rfc3339};
+use crate::render::{json, table};
+use action_proto::v1::{ListRunsRequest, Outcome, Run};
+use clap::Args;
+use clap::builder::PossibleValuesParser;
+use prost_types::Timestamp;
+use serde_json::{Value, json};
+
+/// Outcomes that a run can be filtered by.
+const OUTCOMES: [Outcome; 6] = [
+    Outcome::Ok,
+    Outcome::Failed,
+    Outcome::Cancelled,
+    Outcome::TimedOut,
+    Outcome::NotStarted,
+    Outcome::Lost,
+];
+
+/// The arguments of `runs`.
+#[derive(Args, Debug)]
+pub(crate) struct RunsArgs {
+    /// Only runs of this command
+    #[arg(long, value_name = "COMMAND")]
+    command: Option<String>,
+    /// Only runs that have one of these nodes
+    #[arg(short = 'g', long, alias = "group", value_name = "NODES")]
+    nodes: Option<String>,
+    /// Only runs of this token's subject
+    #[arg(long, value_name = "NAME")]
+    subject: Option<String>,
+    /// Only runs with this outcome
+    #[arg(long, value_parser = PossibleValuesParser::new(OUTCOMES.map(Outcome::label)))]
+    outcome: Option<String>,
+    /// Only runs that have not ended
+    #[arg(long)]
+    running: bool,
+    /// Only runs from this time on, as in `2h` (ago) or `2026-11-24T10:00`
+    #[arg(long, value_name = "TIME", value_parser = parse)]
+    since: Option<Timestamp>,
+    /// Only runs before this time
+    #[arg(long, value_name = "TIME", value_parser = parse)]
+    until: Option<Timestamp>,
+    /// The most runs to list; 0 for all
+    #[arg(long, short = 'n', value_name = "N", default_value_t = 50)]
+    limit: usize,
+}
+
+/// Lists the runs.
+pub(crate) async fn run(
+    args: RunsArgs,
+    options: &RunOptions,
+    context: &mut Context<'_>,
+) -> Result<u8> {
+    if let Some(option) = options.first_given().filter(|option| *option != "-g") {
+        return Err(CliError::usage(format!(
+            "{option} is not for a list of runs"
+        )));
+    }
+    let limit = if args.limit == 0 {
+        usize::MAX
+    } else {
+        args.limit
+    };
+    let mut request = request(args, options);
+    let connection = context.connect().await?;
+    let mut runs = Vec::new();
+    while runs.len() < limit {
+        request.page_size = i32::try_from(limit - runs.len()).unwrap_or(0);
+        let (page, next) = connection.list_runs(request.clone()).await?;
+        runs.extend(page);
+        if next.is_empty() {
+            break;
+        }
+        request.page_token = next;
+    }
+    runs.truncate(limit);
+    if context.is_json() {
+        for run in &runs {
+            json::write(&object(run), context.output)?;
+        }
+        return Ok(0);
+    }
+    let head = [
+        "RUN", "STARTED", "TOOK", "OUTCOME", "JOBS", "BY", "NODES", "COMMAND",
+    ]
+    .map(str::to_owned);
+    let rows: Vec<_> = std::iter::once(head).chain(runs.iter().map(row)).collect();
+    for line in table::lay_out(&rows) {
+        let line = context.output.safe(Target::Stdout, &line).into_owned();
+        context.output.line(Target::Stdout, &line)?;
+    }
+    Ok(0)
+}
+
+fn request(args: RunsArgs, options: &RunOptions) -> ListRunsRequest {
+    let outcome = args.outcome.as_deref();
+    let outcome = OUTCOMES.into_iter().find(|it| Some(it.label()) == outcome);
+    ListRunsRequest {
+        command: args.command.unwrap_or_default(),
+        nodes: args.nodes.or(options.nodes.clone()).unwrap_or_default(),
+        subject: args.subject.unwrap_or_default(),
+        outcome: outcome.unwrap_or_default().into(),
+        running: args.running,
+        since: args.since,
+        until: args.until,
+        ..ListRunsRequest::default()
+    }
+}
+
+fn row(run: &Run) -> [String; 8] {
+    let dash = |text: String| {
+        if text.is_empty() {
+            "-".to_owned()
+        } else {
+            text
+        }
+    };
+    let took = match (&run.start_time, &run.end_time) {
+        (Some(start), Some(end)) => between(start, end),
+        _ => "-".to_owned(),
+    };
+    let mut words = vec![run.command.clone()];
+    words.extend(run.arguments.iter().cloned());
+    let command = words.join(" ").replace('\n', " ");
+    [
+        run.run_id.clone(),
+        run.start_time
+            .as_ref()
+            .map_or_else(|| "-".to_owned(), local),
+        took,
+        run.outcome().label().to_owned(),
+        dash(jobs(run)),
+        dash(run.subject.clone()),
+        dash(run.nodes.clone()),
+        command,
+    ]
+}
+
+/// How many jobs are where, as in `8 ok, 1 failed, 2 running`.
+fn jobs(run: &Run) -> String {
+    let ended = run
+        .counts
+        .iter()
+        .map(|count| (count.count, count.outcome().label()));
+    let open = [(run.running_jobs, "running"), (run.waiting_jobs, "waiting")];
+    let parts = ended.chain(open).filter(|(count, _)| *count > 0);
+    parts
+        .map(|(count, label)| format!("{count} {label}"))
+        .collect::<Vec<_>>()
+        .join(", ")
+}
+
+/// A run as an object.
+pub(crate) fn object(run: &Run) -> Value {
+    json!({
+        "event": "run",
+        "run_id": run.run_id,
+        "command": run.command,
+        "arguments": run.arguments,
+        "nodes": run.nodes,
+        "subject": run.subject,
+        "start_time": run.start_time.as_ref().map(rfc3339),
+        "end_time": run.end_time.as_ref().map(rfc3339),
+        "outcome": run.outcome().label(),
+        "counts": json::counts(&run.counts),
+        "jobs": run.jobs,
+        "running_jobs": run.running_jobs,
+        "waiting_jobs": run.waiting_jobs,
+        "last_sequence": run.last_sequence,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use action_proto::v1::OutcomeCount;
+
+    fn example() -> Run {
+        Run {
+            run_id: "r1".into(),
+            command: "usage".into(),
+            arguments: vec!["-v".into()],
+            nodes: "n[1-3]".into(),
+            counts: vec![OutcomeCount {
+                outcome: Outcome::Failed.into(),
+                count: 2,
+            }],
+            jobs: 3,
+            running_jobs: 1,
+            start_time: Some(Timestamp {
+                seconds: 1_767_225_600,
+                nanos: 0,
+            }),
+            ..Run::default()
+        }
+    }
+
+    #[test]
+    fn a_run_is_a_row_and_an_object() {
+        let row = row(&example());
+        assert_eq!(row[0], "r1");
+        assert_eq!(
+            row[2..],
+            [
+                "-",
+                "running",
+                "2 failed, 1 running",
+                "-",
+                "n[1-3]",
+                "usage -v"
+            ]
+        );
+        let object = object(&example());
+        assert_eq!(object["start_time"], "2026-01-01T00:00:00Z");
+        assert_eq!(object["end_time"], Value::Null);
+        assert_eq!(object["outcome"], "running");
+        assert_eq!(object["counts"], json!({"failed": 2}));
+    }
+}

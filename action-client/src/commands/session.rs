@@ -1,0 +1,106 @@
+//! Owns the loop that every verb which follows a run shares: events in, output out, and the
+//! user's Ctrl-C in between.
+
+use crate::commands::Context;
+use crate::error::{CliError, Result};
+use crate::exit::{self, ExitMode};
+use crate::follow::{Follow, Step};
+use crate::interrupt::{Interrupt, Notice};
+use crate::render::Renderer;
+use crate::render::output::{Output, Target};
+use crate::render::report;
+use crate::render::tally::Tally;
+use std::future::ready;
+
+/// What the loop woke up for.
+enum Wake {
+    Notice(Notice),
+    Step(Result<Option<Step>>),
+    /// Nothing more has come yet: a good moment to let the user see what there is.
+    Idle,
+}
+
+/// Shows a run to its end: the exit code.
+pub(crate) async fn follow(
+    follow: &mut Follow,
+    renderer: &mut Renderer,
+    interrupt: &mut Interrupt,
+    mode: ExitMode,
+    context: &mut Context<'_>,
+) -> Result<u8> {
+    let mut tally = Tally::default();
+    let mut unflushed = true;
+    loop {
+        if let Some(run_id) = follow.run_id() {
+            interrupt.know(run_id);
+        }
+        // Flushing only when nothing is waiting shows a first line at once and makes a
+        // million of them cheap.
+        let wake = tokio::select! {
+            biased;
+            notice = interrupt.notice() => Wake::Notice(notice),
+            step = follow.next() => Wake::Step(step),
+            () = ready(()), if unflushed => Wake::Idle,
+        };
+        match wake {
+            Wake::Idle => {
+                context.output.flush()?;
+                unflushed = false;
+            }
+            Wake::Notice(Notice::Leaving) => {
+                if let Some(run_id) = follow.run_id().filter(|_| !tally.is_ended()) {
+                    let line = format!("left run {run_id}; it goes on");
+                    context.output.line(Target::Stderr, &line)?;
+                }
+                return Ok(exit::INTERRUPTED);
+            }
+            Wake::Notice(notice) => {
+                say(notice, follow.run_id(), context.output)?;
+                unflushed = true;
+            }
+            Wake::Step(Ok(Some(Step::Event(event)))) => {
+                tally.take(&event);
+                renderer.show(&event, context.output)?;
+                unflushed = true;
+            }
+            Wake::Step(Ok(Some(Step::Lost(cause)))) => {
+                report::warning(&cause, context.output)?;
+                unflushed = true;
+            }
+            Wake::Step(Ok(Some(Step::Resumed(text)))) => {
+                context.output.line(Target::Stderr, &text)?;
+                unflushed = true;
+            }
+            Wake::Step(Ok(None)) => {
+                renderer.conclude(&tally, context.output)?;
+                return Ok(tally.exit_code(interrupt.is_cancelling(), mode));
+            }
+            Wake::Step(Err(error)) => return Err(broken_off(renderer, &tally, error, context)),
+        }
+    }
+}
+
+/// The output broke off: shows what is known, and then why it is not more.
+fn broken_off(
+    renderer: &mut Renderer,
+    tally: &Tally,
+    error: CliError,
+    context: &mut Context<'_>,
+) -> CliError {
+    match renderer.conclude(tally, context.output) {
+        Ok(()) => error,
+        Err(worse) => worse,
+    }
+}
+
+fn say(notice: Notice, run_id: Option<&str>, output: &mut Output) -> Result<()> {
+    let run = run_id.map_or_else(|| "the run".to_owned(), |run_id| format!("run {run_id}"));
+    match notice {
+        Notice::Cancelling => {
+            let text = format!("cancelling {run}; press Ctrl-C again to leave at once");
+            output.line(Target::Stderr, &text)
+        }
+        Notice::Failed(why) => report::warning(&format!("cannot cancel {run}: {why}"), output),
+        Notice::Leaving => Ok(()),
+    }
+}

@@ -1,0 +1,43 @@
+//! Owns `show`: a run's output again, as far as it has come.
+
+use crate::commands::{Context, session};
+use crate::error::{CliError, ErrorKind, Result};
+use crate::exit::ExitMode;
+use crate::follow::Follow;
+use crate::interrupt::{Answer, Interrupt};
+use crate::render::Renderer;
+use crate::render::output::Target;
+use clap::Args;
+
+/// The arguments of `show`.
+#[derive(Args, Debug)]
+pub(crate) struct ShowArgs {
+    /// The run's id, or its beginning
+    #[arg(value_name = "RUN")]
+    run: String,
+}
+
+/// Shows the run. The exit code tells of the showing, unless `--exit` asks for the run's.
+pub(crate) async fn run(args: ShowArgs, context: &mut Context<'_>) -> Result<u8> {
+    let connection = context.connect().await?;
+    let Some(run) = connection.get_run(&args.run).await?.run else {
+        return Err(CliError::new(
+            ErrorKind::Refused,
+            "the server did not describe the run",
+        ));
+    };
+    let mut interrupt = Interrupt::watch(Answer::Leave)?;
+    let follow = Follow::watch(&connection, &run.run_id, context.globals.reconnect_for).await?;
+    let mut follow = follow.until(run.last_sequence);
+    let mut renderer = Renderer::new(context.globals.output, false);
+    let mode = context.globals.exit.unwrap_or(ExitMode::Zero);
+    let code = session::follow(&mut follow, &mut renderer, &mut interrupt, mode, context).await?;
+    if run.end_time.is_none() && !context.is_json() {
+        let line = format!(
+            "run {0} goes on: `action-client attach {0}` follows it",
+            run.run_id
+        );
+        context.output.line(Target::Stderr, &line)?;
+    }
+    Ok(code)
+}

@@ -1,0 +1,302 @@
+//! Owns the client's configuration: where it is looked for, what it may say, and what the
+//! environment overrides. Reads files; opens no connection.
+
+use crate::environment::Environment;
+use crate::error::{CliError, ErrorKind, Result};
+use http::Uri;
+use serde::Deserialize;
+use std::fmt;
+use std::fs;
+use std::net::IpAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// Where the configuration is when neither the command line nor the environment say.
+const SYSTEM_PATH: &str = "/etc/action/client.yaml";
+/// The same, below the home directory.
+const HOME_PATH: &str = ".config/action/client.yaml";
+/// The variable that names the configuration file.
+const PATH_VARIABLE: &str = "ACTION_CLIENT_CONFIG";
+/// For connecting and for calls with one answer, when the configuration does not say.
+const DEFAULT_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// A JWT. Its text leaves this type only towards the server.
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) struct Token(String);
+
+impl Token {
+    fn new(text: &str, whence: &str) -> Result<Self> {
+        let text = text.trim();
+        // The text itself must not turn up in the message.
+        if text.is_empty() {
+            return Err(fault(format!("the token in {whence} is empty")));
+        }
+        if !text.bytes().all(|byte| byte.is_ascii_graphic()) {
+            return Err(fault(format!("the token in {whence} is not a token"))
+                .hint("a token is one word, as `action-server generate-token` prints it"));
+        }
+        Ok(Self(text.to_owned()))
+    }
+
+    /// The value of the `authorization` header.
+    pub(crate) fn bearer(&self) -> String {
+        format!("Bearer {}", self.0)
+    }
+}
+
+impl fmt::Debug for Token {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Token(..)")
+    }
+}
+
+/// A checked configuration.
+#[derive(Clone, Debug)]
+pub(crate) struct Config {
+    /// The server's address with its path prefix, without a slash at the end.
+    pub(crate) base_url: Uri,
+    /// What this client logs in with.
+    pub(crate) token: Token,
+    /// Whether the server's certificate is checked.
+    pub(crate) verify_ssl: bool,
+    /// The certificates (PEM) that are trusted beside the system's own.
+    pub(crate) ca: Option<Vec<u8>>,
+    /// The longest for connecting and for calls with one answer; never for streams.
+    pub(crate) timeout: Duration,
+}
+
+/// The file as it is written.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Settings {
+    base_url: Option<String>,
+    jwt_token: Option<String>,
+    jwt_token_path: Option<PathBuf>,
+    verify_ssl: Option<bool>,
+    ca_path: Option<PathBuf>,
+    timeout: Option<String>,
+}
+
+impl Config {
+    /// Finds, reads and checks the configuration. `path` is the command line's `--config`.
+    pub(crate) fn load(path: Option<&Path>, environment: &Environment) -> Result<Self> {
+        let found = find(path, environment)?;
+        let mut settings = match &found {
+            Some(file) => read(file)?,
+            None => Settings::default(),
+        };
+        let whence = match &found {
+            Some(file) => file.display().to_string(),
+            None => "the environment".to_owned(),
+        };
+        override_from(&mut settings, environment)?;
+        let Some(base_url) = &settings.base_url else {
+            return Err(match found {
+                Some(_) => fault(format!(
+                    "{whence} does not say base_url, the server's address"
+                )),
+                None => nothing_found(environment),
+            });
+        };
+        let base_url = check_base_url(base_url)?;
+        let token = token(&settings, &whence)?;
+        if !is_private(&base_url) {
+            return Err(fault(format!(
+                "base_url {base_url} would send the token in plain text"
+            ))
+            .hint("use https://, or reach the server on this host (an ssh tunnel does that)"));
+        }
+        let ca = settings
+            .ca_path
+            .as_deref()
+            .map(|path| read_file(path, "ca_path"))
+            .transpose()?;
+        Ok(Self {
+            base_url,
+            token,
+            verify_ssl: settings.verify_ssl.unwrap_or(true),
+            ca,
+            timeout: settings
+                .timeout
+                .as_deref()
+                .map_or(Ok(DEFAULT_TIMEOUT), check_timeout)?,
+        })
+    }
+}
+
+fn fault(message: impl Into<String>) -> CliError {
+    CliError::new(ErrorKind::Config, message)
+}
+
+/// The file to read: the one that was named, which must be there, or the first of the usual
+/// places; None when there is none.
+fn find(path: Option<&Path>, environment: &Environment) -> Result<Option<PathBuf>> {
+    let named = path.map(|path| (path.to_owned(), "--config"));
+    let variable = || {
+        environment
+            .get(PATH_VARIABLE)
+            .map(|path| (path.into(), PATH_VARIABLE))
+    };
+    if let Some((file, whence)) = named.or_else(variable) {
+        if !file.exists() {
+            let file = file.display();
+            return Err(fault(format!("there is no {file}, which {whence} names")));
+        }
+        return Ok(Some(file));
+    }
+    Ok(usual_places(environment)
+        .into_iter()
+        .find(|place| place.exists()))
+}
+
+fn usual_places(environment: &Environment) -> Vec<PathBuf> {
+    let home = environment.home().map(|home| home.join(HOME_PATH));
+    home.into_iter()
+        .chain([PathBuf::from(SYSTEM_PATH)])
+        .collect()
+}
+
+fn nothing_found(environment: &Environment) -> CliError {
+    let places: Vec<String> = usual_places(environment)
+        .iter()
+        .map(|place| place.display().to_string())
+        .collect();
+    fault(format!(
+        "no configuration found: neither --config nor {PATH_VARIABLE} is given, \
+         and there is no {}",
+        places.join(" and no ")
+    ))
+    .hint("a configuration has two lines, `base_url: https://SERVER` and `jwt_token: TOKEN`")
+    .hint(
+        "the server's admin makes a token with `action-server generate-token`; \
+         `action-server init DIR` writes a whole client.yaml for a try-out",
+    )
+}
+
+/// Reads the file; its relative paths are taken from where it lies.
+fn read(file: &Path) -> Result<Settings> {
+    let text = fs::read_to_string(file)
+        .map_err(|error| fault(format!("cannot read {}", file.display())).caused_by(error))?;
+    if text.trim().is_empty() {
+        return Ok(Settings::default());
+    }
+    let mut settings: Settings = serde_yaml::from_str(&text)
+        .map_err(|error| fault(format!("{}: {error}", file.display())))?;
+    let folder = file.parent().unwrap_or(Path::new(""));
+    for path in [&mut settings.jwt_token_path, &mut settings.ca_path]
+        .into_iter()
+        .flatten()
+    {
+        *path = folder.join(&*path);
+    }
+    if settings.jwt_token.is_some() && settings.jwt_token_path.is_some() {
+        return Err(fault(format!(
+            "{}: jwt_token and jwt_token_path are both given",
+            file.display()
+        )));
+    }
+    Ok(settings)
+}
+
+/// Every key can be overridden as `ACTION_CLIENT_<KEY>`.
+fn override_from(settings: &mut Settings, environment: &Environment) -> Result<()> {
+    let text = |key: &str| {
+        environment
+            .get(&format!("ACTION_CLIENT_{key}"))
+            .map(str::to_owned)
+    };
+    settings.base_url = text("BASE_URL").or(settings.base_url.take());
+    settings.timeout = text("TIMEOUT").or(settings.timeout.take());
+    settings.ca_path = text("CA_PATH")
+        .map(PathBuf::from)
+        .or(settings.ca_path.take());
+    // Either form replaces whichever form the file has.
+    if let Some(token) = text("JWT_TOKEN") {
+        settings.jwt_token = Some(token);
+        settings.jwt_token_path = None;
+    } else if let Some(path) = text("JWT_TOKEN_PATH") {
+        settings.jwt_token = None;
+        settings.jwt_token_path = Some(path.into());
+    }
+    if let Some(verify) = text("VERIFY_SSL") {
+        settings.verify_ssl = Some(match verify.as_str() {
+            "true" => true,
+            "false" => false,
+            _ => {
+                return Err(fault(
+                    "ACTION_CLIENT_VERIFY_SSL is neither `true` nor `false`",
+                ));
+            }
+        });
+    }
+    Ok(())
+}
+
+fn token(settings: &Settings, whence: &str) -> Result<Token> {
+    match (&settings.jwt_token, &settings.jwt_token_path) {
+        (Some(token), _) => Token::new(token, "jwt_token"),
+        (None, Some(path)) => {
+            let bytes = read_file(path, "jwt_token_path")?;
+            Token::new(
+                &String::from_utf8_lossy(&bytes),
+                &path.display().to_string(),
+            )
+        }
+        (None, None) => Err(fault(format!(
+            "{whence} gives no token: neither jwt_token nor jwt_token_path"
+        ))
+        .hint("ask the server's admin for one, made with `action-server generate-token`")),
+    }
+}
+
+fn read_file(path: &Path, key: &str) -> Result<Vec<u8>> {
+    fs::read(path).map_err(|error| {
+        fault(format!("cannot read {}, which {key} names", path.display())).caused_by(error)
+    })
+}
+
+fn check_base_url(text: &str) -> Result<Uri> {
+    let wrong = |why: &str| {
+        fault(format!("base_url `{text}` {why}"))
+            .hint("it looks like `https://gateway1/action` or `http://127.0.0.1:6304`")
+    };
+    if text.contains(['?', '#', '@']) {
+        return Err(wrong("may only have a host, a port and a path"));
+    }
+    let uri: Uri = text
+        .trim_end_matches('/')
+        .parse()
+        .map_err(|_| wrong("is not an address"))?;
+    match uri.scheme_str() {
+        Some("http" | "https") if uri.host().is_some_and(|host| !host.is_empty()) => Ok(uri),
+        _ => Err(wrong("does not begin with https:// or http:// and a host")),
+    }
+}
+
+/// Whether nobody on the way can read what is sent.
+fn is_private(base_url: &Uri) -> bool {
+    if base_url.scheme_str() == Some("https") {
+        return true;
+    }
+    let host = base_url.host().unwrap_or_default().trim_matches(['[', ']']);
+    host == "localhost"
+        || host
+            .parse::<IpAddr>()
+            .is_ok_and(|address| address.is_loopback())
+}
+
+fn check_timeout(text: &str) -> Result<Duration> {
+    let duration = humantime::parse_duration(text).map_err(|error| {
+        fault(format!(
+            "timeout `{text}` is not a time, as in `30s`: {error}"
+        ))
+    })?;
+    if duration.is_zero() {
+        return Err(fault("timeout is 0, so nothing could ever be answered"));
+    }
+    Ok(duration)
+}
+
+#[cfg(test)]
+#[path = "config_tests.rs"]
+mod tests;

@@ -1,0 +1,268 @@
+//! Owns the way to the server and is the only place that names tonic: the channel, the token
+//! on each call, the typed calls and their errors as `CliError`. Shows nothing.
+
+mod status;
+mod tls;
+
+use crate::config::Config;
+use crate::error::{CliError, ErrorKind, Result};
+use action_proto::v1::action_service_client::ActionServiceClient;
+use action_proto::v1::{
+    CancelRunRequest, Command, GetRunRequest, GetRunResponse, ListCommandsRequest,
+    ListNodesRequest, ListRunsRequest, Node, PlanRunRequest, PlanRunResponse, Run,
+    RunCommandRequest, RunCommandResponse, RunEvent, WatchRunRequest, WatchRunResponse,
+};
+use std::time::Duration;
+use tonic::metadata::{Ascii, MetadataValue};
+use tonic::transport::{Channel, Endpoint};
+use tonic::{Request, Response, Status, Streaming};
+
+/// The header that carries a run's id before its first event.
+const RUN_ID: &str = "action-run-id";
+/// The largest answer that is taken: a run of 10,000 jobs with messages must fit.
+const LARGEST_MESSAGE: usize = 64 << 20;
+/// How much of a stream may be on its way; more than that waits on the server.
+const STREAM_WINDOW: u32 = 1 << 20;
+/// Room on the connection beside a stream that is not read, so that a cancel gets through.
+const CONNECTION_WINDOW: u32 = 4 << 20;
+/// How often a quiet connection is tried, and how long the answer may take. Without it a
+/// stream over a dead link would wait for ever.
+const KEEP_ALIVE: Duration = Duration::from_secs(20);
+
+/// A connection to the server. Cheap to clone; it is made again by itself after a loss.
+#[derive(Clone)]
+pub(crate) struct Connection {
+    client: ActionServiceClient<Channel>,
+    authorization: MetadataValue<Ascii>,
+    timeout: Duration,
+    base_url: String,
+}
+
+/// The events of one run as they come in.
+pub(crate) enum EventStream {
+    /// Of RunCommand.
+    Started(Box<Streaming<RunCommandResponse>>),
+    /// Of WatchRun.
+    Watched(Box<Streaming<WatchRunResponse>>),
+}
+
+impl EventStream {
+    /// The next event; None at the end. A future that is dropped loses nothing.
+    pub(crate) async fn next(&mut self) -> Result<Option<RunEvent>> {
+        let next = match self {
+            Self::Started(stream) => stream.message().await.map(|it| it.map(|it| it.event)),
+            Self::Watched(stream) => stream.message().await.map(|it| it.map(|it| it.event)),
+        };
+        match next {
+            Ok(None) => Ok(None),
+            Ok(Some(Some(event))) => Ok(Some(event)),
+            Ok(Some(None)) => Err(CliError::new(
+                ErrorKind::Lost,
+                "the server sent a message without an event",
+            )),
+            Err(status) => Err(status::to_error(status)),
+        }
+    }
+}
+
+impl Connection {
+    /// Connects. `timeout` is the longest for that and for each call with one answer.
+    pub(crate) async fn open(config: &Config, timeout: Duration) -> Result<Self> {
+        let unreachable = |base_url: &str| {
+            CliError::new(
+                ErrorKind::Connection,
+                format!("cannot reach the server at {base_url}"),
+            )
+        };
+        let base_url = config.base_url.to_string();
+        let endpoint = endpoint(config, timeout)?;
+        let channel = within(timeout, endpoint.connect())
+            .await
+            .map_err(|cause| unreachable(&base_url).caused_by(cause))?
+            .map_err(|cause| unreachable(&base_url).caused_by(cause))?;
+        // The path of base_url goes before the path of each method.
+        let client = ActionServiceClient::with_origin(channel, config.base_url.clone())
+            .max_decoding_message_size(LARGEST_MESSAGE);
+        let mut authorization: MetadataValue<Ascii> = config
+            .token
+            .bearer()
+            .parse()
+            .map_err(|_| CliError::new(ErrorKind::Config, "the token is not a token"))?;
+        authorization.set_sensitive(true);
+        Ok(Self {
+            client,
+            authorization,
+            timeout,
+            base_url,
+        })
+    }
+
+    fn request<M>(&self, message: M) -> Request<M> {
+        let mut request = Request::new(message);
+        request
+            .metadata_mut()
+            .insert("authorization", self.authorization.clone());
+        request
+    }
+
+    /// Waits for the answer of a call that has one.
+    async fn answer<M>(
+        &self,
+        call: impl Future<Output = Result<Response<M>, Status>>,
+    ) -> Result<M> {
+        match within(self.timeout, call).await {
+            Ok(answer) => answer
+                .map(Response::into_inner)
+                .map_err(|status| self.failed(status)),
+            Err(late) => {
+                let message = format!("the server at {} does not answer", self.base_url);
+                Err(CliError::new(ErrorKind::Connection, message).caused_by(late))
+            }
+        }
+    }
+
+    /// The error of a call, which names the server if it was not reached.
+    fn failed(&self, status: Status) -> CliError {
+        let error = status::to_error(status);
+        if error.kind() == ErrorKind::Connection {
+            let message = format!("the call to the server at {} failed", self.base_url);
+            return CliError::new(ErrorKind::Connection, message).caused_by(error);
+        }
+        error
+    }
+
+    /// Every command, in the server's order.
+    pub(crate) async fn list_commands(&self) -> Result<Vec<Command>> {
+        let mut commands = Vec::new();
+        let mut page_token = String::new();
+        loop {
+            let request = self.request(ListCommandsRequest {
+                page_token,
+                page_size: 0,
+            });
+            let mut client = self.client.clone();
+            let page = self.answer(client.list_commands(request)).await?;
+            commands.extend(page.commands);
+            page_token = page.next_page_token;
+            if page_token.is_empty() {
+                return Ok(commands);
+            }
+        }
+    }
+
+    /// Every node of a set, or all for an empty one, in the server's order.
+    pub(crate) async fn list_nodes(&self, set: &str) -> Result<Vec<Node>> {
+        let mut nodes = Vec::new();
+        let mut page_token = String::new();
+        loop {
+            let request = self.request(ListNodesRequest {
+                nodes: set.into(),
+                page_token,
+                page_size: 0,
+            });
+            let mut client = self.client.clone();
+            let page = self.answer(client.list_nodes(request)).await?;
+            nodes.extend(page.nodes);
+            page_token = page.next_page_token;
+            if page_token.is_empty() {
+                return Ok(nodes);
+            }
+        }
+    }
+
+    /// What a run would do.
+    pub(crate) async fn plan_run(&self, request: PlanRunRequest) -> Result<PlanRunResponse> {
+        let mut client = self.client.clone();
+        self.answer(client.plan_run(self.request(request))).await
+    }
+
+    /// Starts a run: its id, when the server says it ahead, and its events.
+    pub(crate) async fn run_command(
+        &self,
+        request: RunCommandRequest,
+    ) -> Result<(Option<String>, EventStream)> {
+        let mut client = self.client.clone();
+        let response = match client.run_command(self.request(request)).await {
+            Ok(response) => response,
+            // The request was on its way, and whether it arrived nobody knows.
+            Err(status) if status::may_have_arrived(&status) => {
+                let message = "the connection broke while the run was being started, \
+                               so it may or may not run";
+                return Err(CliError::new(ErrorKind::Lost, message)
+                    .caused_by(status::to_error(status))
+                    .hint("`action-client runs` lists the runs that the server knows"));
+            }
+            Err(status) => return Err(self.failed(status)),
+        };
+        let id = response
+            .metadata()
+            .get(RUN_ID)
+            .and_then(|id| id.to_str().ok());
+        let id = id.map(str::to_owned);
+        Ok((id, EventStream::Started(Box::new(response.into_inner()))))
+    }
+
+    /// The events of a run after that sequence.
+    pub(crate) async fn watch_run(&self, run_id: &str, after: u64) -> Result<EventStream> {
+        let request = WatchRunRequest {
+            run_id: run_id.into(),
+            after_sequence: after,
+        };
+        let mut client = self.client.clone();
+        let response = client.watch_run(self.request(request)).await;
+        let response = response.map_err(|status| self.failed(status))?;
+        Ok(EventStream::Watched(Box::new(response.into_inner())))
+    }
+
+    /// One page of runs and the token of the next, which is empty on the last.
+    pub(crate) async fn list_runs(&self, request: ListRunsRequest) -> Result<(Vec<Run>, String)> {
+        let mut client = self.client.clone();
+        let page = self.answer(client.list_runs(self.request(request))).await?;
+        Ok((page.runs, page.next_page_token))
+    }
+
+    /// A run with its jobs.
+    pub(crate) async fn get_run(&self, run_id: &str) -> Result<GetRunResponse> {
+        let mut client = self.client.clone();
+        let request = self.request(GetRunRequest {
+            run_id: run_id.into(),
+        });
+        self.answer(client.get_run(request)).await
+    }
+
+    /// Asks for a run to be stopped: the run as it was then.
+    pub(crate) async fn cancel_run(&self, run_id: &str, force: bool) -> Result<Option<Run>> {
+        let mut client = self.client.clone();
+        let request = self.request(CancelRunRequest {
+            run_id: run_id.into(),
+            force,
+        });
+        Ok(self.answer(client.cancel_run(request)).await?.run)
+    }
+}
+
+fn endpoint(config: &Config, timeout: Duration) -> Result<Endpoint> {
+    let wrong = |error: tonic::transport::Error| {
+        let message = format!("cannot use base_url {}", config.base_url);
+        CliError::new(ErrorKind::Config, message).caused_by(error)
+    };
+    let endpoint = Endpoint::from(config.base_url.clone())
+        .user_agent(concat!("action-client/", env!("CARGO_PKG_VERSION")))
+        .map_err(wrong)?
+        .connect_timeout(timeout)
+        .initial_stream_window_size(STREAM_WINDOW)
+        .initial_connection_window_size(CONNECTION_WINDOW)
+        .http2_keep_alive_interval(KEEP_ALIVE)
+        .keep_alive_timeout(KEEP_ALIVE);
+    if config.base_url.scheme_str() == Some("https") {
+        return tls::configure(endpoint, config).map_err(wrong);
+    }
+    Ok(endpoint)
+}
+
+/// Waits for a future, but not longer than that; the error says how long it was.
+async fn within<T>(limit: Duration, future: impl Future<Output = T>) -> Result<T, String> {
+    tokio::time::timeout(limit, future)
+        .await
+        .map_err(|_| format!("no answer within {}", humantime::format_duration(limit)))
+}

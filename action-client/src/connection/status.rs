@@ -1,0 +1,104 @@
+//! Owns what a gRPC status means to a user: one match from code to `CliError`.
+
+use crate::error::{CliError, ErrorKind};
+use std::error::Error;
+use tonic::{Code, ConnectError, Status};
+
+/// Whether the status was made on this side, because the connection failed, and does not
+/// come from the server.
+fn is_of_transport(status: &Status) -> bool {
+    status.source().is_some()
+}
+
+/// Whether a request that failed so may have reached the server all the same.
+pub(super) fn may_have_arrived(status: &Status) -> bool {
+    let mut next = status.source();
+    let mut has_source = false;
+    while let Some(source) = next {
+        if source.is::<ConnectError>() {
+            return false;
+        }
+        has_source = true;
+        next = source.source();
+    }
+    has_source
+}
+
+/// The failure that a status is to the user.
+#[expect(clippy::needless_pass_by_value, reason = "it is what `map_err` gives")]
+pub(super) fn to_error(status: Status) -> CliError {
+    if is_of_transport(&status) {
+        let error = CliError::new(ErrorKind::Connection, "the connection broke");
+        return match innermost(&status) {
+            Some(cause) => error.caused_by(cause),
+            None => error,
+        };
+    }
+    let message = status.message();
+    let refused = |text: String| CliError::new(ErrorKind::Refused, text);
+    match status.code() {
+        Code::Unauthenticated => refused("the server does not accept the token".to_owned())
+            .hint("it may have expired; ask the server's admin for a new one, made with `action-server generate-token`"),
+        Code::PermissionDenied => refused(or(message, "this is not allowed")),
+        Code::Unavailable => {
+            CliError::new(ErrorKind::Connection, or(message, "the server is not available"))
+        }
+        Code::Unimplemented => refused(or(message, "the server does not know this call"))
+            .hint("is base_url the address of an Action server, and as new as this client?"),
+        Code::ResourceExhausted => refused(or(message, "a limit of the server is reached")),
+        code => refused(or(message, code.description())),
+    }
+}
+
+fn or(message: &str, otherwise: &str) -> String {
+    if message.is_empty() {
+        otherwise.to_owned()
+    } else {
+        message.to_owned()
+    }
+}
+
+/// Why the connection failed: the innermost reason, since the outer ones only say which layer
+/// passed it on.
+fn innermost(status: &Status) -> Option<String> {
+    let mut next = status.source();
+    let mut reason = None;
+    while let Some(source) = next {
+        reason = Some(source.to_string());
+        next = source.source();
+    }
+    reason
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_become_kinds() {
+        let kind = |code, message: &str| {
+            let error = to_error(Status::new(code, message));
+            (error.kind(), error.to_string())
+        };
+        let refused = |text: &str| (ErrorKind::Refused, text.to_owned());
+        assert_eq!(
+            kind(Code::InvalidArgument, "no node x"),
+            refused("no node x")
+        );
+        assert_eq!(
+            kind(Code::NotFound, ""),
+            refused(Code::NotFound.description())
+        );
+        assert_eq!(kind(Code::Unavailable, "").0, ErrorKind::Connection);
+        let login = to_error(Status::unauthenticated("x"));
+        assert!(login.hints()[0].contains("generate-token"));
+    }
+
+    #[test]
+    fn a_broken_connection_may_have_delivered() {
+        let broken = Status::from_error(Box::new(std::io::Error::other("reset")));
+        assert!(may_have_arrived(&broken));
+        assert_eq!(to_error(broken).kind(), ErrorKind::Connection);
+        assert!(!may_have_arrived(&Status::unavailable("stopping")));
+    }
+}

@@ -1,0 +1,153 @@
+//! Owns `CliError`: what went wrong, why, and what the user can do about it. How it is
+//! printed is in `render::report`; which exit code it gives is in `exit`.
+
+use std::error::Error;
+use std::fmt;
+
+/// What every fallible function of the client returns.
+pub(crate) type Result<T, E = CliError> = std::result::Result<T, E>;
+
+/// The sort of a failure: decides the exit code and whether trying again can help.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ErrorKind {
+    /// The command line is wrong; nothing was asked of the server.
+    Usage,
+    /// The configuration is missing or wrong.
+    Config,
+    /// The server could not be reached, or the connection broke.
+    Connection,
+    /// The server answered, and the answer is no.
+    Refused,
+    /// The user answered a confirmation with no.
+    Declined,
+    /// A run was started, or may have been, and what becomes of it is not known here.
+    Lost,
+    /// Whoever read our output has gone. Nothing is printed.
+    BrokenPipe,
+}
+
+/// A failure with its reason and its remedy. Texts are lower-case fragments.
+#[derive(Debug)]
+pub(crate) struct CliError {
+    kind: ErrorKind,
+    message: String,
+    source: Option<Box<dyn Error + Send + Sync>>,
+    hints: Vec<String>,
+    rendered: Option<clap::builder::StyledStr>,
+}
+
+impl CliError {
+    /// A failure without a cause or a hint.
+    pub(crate) fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
+        let message = message.into();
+        Self {
+            kind,
+            message,
+            source: None,
+            hints: Vec::new(),
+            rendered: None,
+        }
+    }
+
+    /// A mistake on the command line.
+    pub(crate) fn usage(message: impl Into<String>) -> Self {
+        Self::new(ErrorKind::Usage, message)
+    }
+
+    /// Adds what caused it.
+    pub(crate) fn caused_by(mut self, source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        self.source = Some(source.into());
+        self
+    }
+
+    /// Adds what the user can do.
+    pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hints.push(hint.into());
+        self
+    }
+
+    /// The sort of the failure.
+    pub(crate) fn kind(&self) -> ErrorKind {
+        self.kind
+    }
+
+    /// What the user can do, in order.
+    pub(crate) fn hints(&self) -> &[String] {
+        &self.hints
+    }
+
+    /// The whole text as clap made it, for a failure that clap found.
+    pub(crate) fn rendered(&self) -> Option<&clap::builder::StyledStr> {
+        self.rendered.as_ref()
+    }
+
+    /// The causes, the nearest first, without those that only repeat what was said.
+    pub(crate) fn causes(&self) -> Vec<String> {
+        let mut said = self.message.clone();
+        let mut causes = Vec::new();
+        let mut next = self
+            .source
+            .as_deref()
+            .map(|source| source as &(dyn Error + 'static));
+        while let Some(source) = next {
+            let text = source.to_string();
+            // Layers of a transport often repeat their inner error, or say no more than
+            // that they are a transport.
+            if !text.is_empty() && text != "transport error" && !said.contains(&text) {
+                said.push_str(&text);
+                causes.push(text);
+            }
+            next = source.source();
+        }
+        causes
+    }
+
+    /// The failure and its causes on one line.
+    pub(crate) fn one_line(&self) -> String {
+        let mut text = self.message.clone();
+        for cause in self.causes() {
+            text.push_str(": ");
+            text.push_str(&cause);
+        }
+        text.replace('\n', " ")
+    }
+}
+
+impl fmt::Display for CliError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl Error for CliError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        self.source.as_deref().map(|source| source as _)
+    }
+}
+
+impl From<clap::Error> for CliError {
+    fn from(error: clap::Error) -> Self {
+        let rendered = error.render();
+        let plain = rendered.to_string();
+        let first = plain.lines().next().unwrap_or_default();
+        let message = first.strip_prefix("error: ").unwrap_or(first).to_owned();
+        Self {
+            rendered: Some(rendered),
+            ..Self::usage(message)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn causes_leave_out_repetitions() {
+        let io = std::io::Error::other("connection refused");
+        let middle = CliError::new(ErrorKind::Connection, "transport error").caused_by(io);
+        let error = CliError::new(ErrorKind::Connection, "cannot reach it").caused_by(middle);
+        assert_eq!(error.causes(), ["connection refused"]);
+        assert_eq!(error.one_line(), "cannot reach it: connection refused");
+    }
+}

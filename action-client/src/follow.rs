@@ -1,0 +1,237 @@
+//! Owns the following of one run over losses of the connection: resumes from the last event,
+//! ever more slowly, until a total that the user sets. Shows nothing.
+
+use crate::connection::{Connection, EventStream};
+use crate::error::{CliError, ErrorKind, Result};
+use action_proto::v1::{RunEvent, run_event::Event};
+use std::time::Duration;
+use tokio::time::{Instant, sleep_until};
+
+/// The first wait before the connection is tried again.
+const FIRST_WAIT: Duration = Duration::from_millis(100);
+/// The longest wait.
+const LONGEST_WAIT: Duration = Duration::from_secs(5);
+
+/// What comes next of a run.
+#[derive(Debug)]
+pub(crate) enum Step {
+    /// An event; each comes once, in order.
+    Event(Box<RunEvent>),
+    /// The connection is lost and did not come back at once; why, and that it is being tried.
+    Lost(String),
+    /// The connection is back, and events go on.
+    Resumed(String),
+}
+
+/// The events of one run, from whichever connections it takes.
+pub(crate) struct Follow {
+    connection: Connection,
+    run_id: Option<String>,
+    stream: Option<EventStream>,
+    last: u64,
+    /// The last event to give; None for the run's own last.
+    until: Option<u64>,
+    ended: bool,
+    patience: Duration,
+    loss: Option<Loss>,
+}
+
+/// A connection that was lost and is not back.
+struct Loss {
+    since: Instant,
+    next_try: Instant,
+    wait: Duration,
+    cause: CliError,
+    told_lost: bool,
+    told_back: bool,
+}
+
+impl Follow {
+    /// Follows a run whose events come from `stream`, after the event `last`. After a loss it
+    /// tries for `patience` to get the connection back.
+    pub(crate) fn new(
+        connection: Connection,
+        run_id: Option<String>,
+        stream: EventStream,
+        last: u64,
+        patience: Duration,
+    ) -> Self {
+        let stream = Some(stream);
+        Self {
+            connection,
+            run_id,
+            stream,
+            last,
+            until: None,
+            ended: false,
+            patience,
+            loss: None,
+        }
+    }
+
+    /// Ends at that event even if the run goes on.
+    pub(crate) fn until(mut self, sequence: u64) -> Self {
+        self.ended = self.last >= sequence;
+        self.until = Some(sequence);
+        self
+    }
+
+    /// Follows a run that was started before, from its first event.
+    pub(crate) async fn watch(
+        connection: &Connection,
+        run_id: &str,
+        patience: Duration,
+    ) -> Result<Self> {
+        let stream = connection.watch_run(run_id, 0).await?;
+        Ok(Self::new(
+            connection.clone(),
+            Some(run_id.to_owned()),
+            stream,
+            0,
+            patience,
+        ))
+    }
+
+    /// The run's id, once it is known.
+    pub(crate) fn run_id(&self) -> Option<&str> {
+        self.run_id.as_deref()
+    }
+
+    /// The next step; None after the run's last event. A future that is dropped loses nothing.
+    pub(crate) async fn next(&mut self) -> Result<Option<Step>> {
+        loop {
+            if self.ended {
+                return Ok(None);
+            }
+            let Some(stream) = &mut self.stream else {
+                if let Some(step) = self.resume().await? {
+                    return Ok(Some(step));
+                }
+                continue;
+            };
+            match stream.next().await {
+                Ok(Some(event)) => {
+                    if let Some(event) = self.take(event)? {
+                        return Ok(Some(Step::Event(Box::new(event))));
+                    }
+                }
+                Ok(None) => {
+                    let message = "the stream ended before the run did";
+                    self.lose(CliError::new(ErrorKind::Connection, message))?;
+                }
+                Err(error) if error.kind() == ErrorKind::Connection => self.lose(error)?,
+                Err(error) => return Err(self.lost_for_good(error)),
+            }
+        }
+    }
+
+    /// Checks an event's place in the run; None for one that was seen before.
+    fn take(&mut self, event: RunEvent) -> Result<Option<RunEvent>> {
+        self.loss = None;
+        if event.sequence <= self.last {
+            return Ok(None);
+        }
+        if event.sequence != self.last + 1 {
+            let (expected, got) = (self.last + 1, event.sequence);
+            let message = format!("event {expected} of the run is missing: {got} came instead");
+            return Err(self.lost_for_good(CliError::new(ErrorKind::Lost, message)));
+        }
+        self.last = event.sequence;
+        // The id in the events is whole, even where the user gave only its beginning.
+        self.run_id = Some(event.run_id.clone());
+        self.ended = matches!(event.event, Some(Event::RunFinished(_)))
+            || self.until.is_some_and(|until| event.sequence >= until);
+        Ok(Some(event))
+    }
+
+    fn lose(&mut self, cause: CliError) -> Result<()> {
+        self.stream = None;
+        if self.run_id.is_none() {
+            let message = "the connection broke before the run's id was known";
+            return Err(CliError::new(ErrorKind::Lost, message)
+                .caused_by(cause)
+                .hint("`action-client runs` lists the runs that the server knows"));
+        }
+        // A stream that opens and breaks without an event is the same loss going on.
+        if self.loss.is_none() {
+            let now = Instant::now();
+            let (since, next_try, wait) = (now, now + FIRST_WAIT, FIRST_WAIT);
+            self.loss = Some(Loss {
+                since,
+                next_try,
+                wait,
+                cause,
+                told_lost: false,
+                told_back: false,
+            });
+        }
+        Ok(())
+    }
+
+    /// Waits for the time of the next try and tries. The state changes only after the waits,
+    /// so that it does not matter where the future is dropped.
+    async fn resume(&mut self) -> Result<Option<Step>> {
+        let run_id = self.run_id.clone().unwrap_or_default();
+        let last = self.last;
+        let patience = self.patience;
+        let Some(loss) = &mut self.loss else {
+            return Ok(None);
+        };
+        let end = loss.since + patience;
+        sleep_until(loss.next_try.min(end)).await;
+        let watch = self.connection.watch_run(&run_id, last);
+        // A try may hang, as over a dead link; it may not outlive the patience.
+        let attempt = tokio::time::timeout_at(end, watch).await;
+        match attempt {
+            Ok(Ok(stream)) => {
+                let after = humantime::format_duration(round(loss.since.elapsed()));
+                let text = format!("reconnected to run {run_id} after {after}");
+                // Kept until an event comes: see `lose`.
+                loss.wait = (loss.wait * 2).min(LONGEST_WAIT);
+                loss.next_try = Instant::now() + loss.wait;
+                self.stream = Some(stream);
+                let first_time = !std::mem::replace(&mut loss.told_back, true);
+                Ok(first_time.then_some(Step::Resumed(text)))
+            }
+            Ok(Err(error)) if error.kind() != ErrorKind::Connection => {
+                Err(self.lost_for_good(error))
+            }
+            Ok(Err(_)) if Instant::now() < end => {
+                loss.wait = (loss.wait * 2).min(LONGEST_WAIT);
+                loss.next_try = Instant::now() + loss.wait;
+                if loss.told_lost {
+                    return Ok(None);
+                }
+                loss.told_lost = true;
+                let patience = humantime::format_duration(patience);
+                Ok(Some(Step::Lost(format!(
+                    "{}; trying for {patience} to get back to run {run_id}",
+                    loss.cause.one_line()
+                ))))
+            }
+            Ok(Err(error)) => Err(self.lost_for_good(error)),
+            Err(_) => {
+                let error = CliError::new(ErrorKind::Connection, "the server does not answer");
+                Err(self.lost_for_good(error))
+            }
+        }
+    }
+
+    fn lost_for_good(&self, cause: CliError) -> CliError {
+        let run_id = self.run_id.as_deref().unwrap_or("?");
+        CliError::new(ErrorKind::Lost, format!("lost the output of run {run_id}"))
+            .caused_by(cause)
+            .hint(format!(
+                "the run goes on; `action-client attach {run_id}` shows its output"
+            ))
+    }
+}
+
+/// A duration that is nice to read.
+fn round(duration: Duration) -> Duration {
+    let millis = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
+    match millis {
+        0..1_000 => Duration::from_millis(millis),
+        _ => Duration::from_secs(millis / 1_000),
+    }
+}

@@ -1,0 +1,316 @@
+//! Owns the output for people: whole lines under their node's name for several nodes, plain
+//! bytes for a single one. Fed RunEvents only, so live runs and replays look the same.
+
+use crate::error::Result;
+use crate::render::lines::{End, LineAssembler};
+use crate::render::output::{Output, Target};
+use crate::render::tally::Tally;
+use crate::render::terminal::Filter;
+use action_proto::v1::{NodeOutput, OutputStream, RunEvent, run_event::Event};
+use std::collections::HashMap;
+
+/// Shows a run to people.
+pub(crate) struct Human {
+    prefixed: bool,
+    nodes: HashMap<String, Streams>,
+    /// Reused for each line.
+    line: Vec<u8>,
+}
+
+/// What has been read of a node's two streams.
+#[derive(Default)]
+struct Streams {
+    prefix: Vec<u8>,
+    stdout: Reading,
+    stderr: Reading,
+}
+
+#[derive(Default)]
+struct Reading {
+    lines: LineAssembler,
+    filter: Filter,
+}
+
+impl Human {
+    /// `prefixed` puts the node's name before each line even when there is only one node.
+    pub(crate) fn new(prefixed: bool) -> Self {
+        Self {
+            prefixed,
+            nodes: HashMap::new(),
+            line: Vec::new(),
+        }
+    }
+
+    /// Shows the next event.
+    pub(crate) fn show(&mut self, event: &RunEvent, output: &mut Output) -> Result<()> {
+        match &event.event {
+            Some(Event::RunStarted(started)) => {
+                self.prefixed =
+                    (self.prefixed && !started.nodes.is_empty()) || started.nodes.len() > 1;
+                Ok(())
+            }
+            Some(Event::NodeOutput(chunk)) if self.prefixed => self.show_lines(chunk, output),
+            Some(Event::NodeOutput(chunk)) => self.show_bytes(chunk, output),
+            Some(Event::NodeFinished(finished)) => self.finish(&finished.node, output),
+            Some(Event::NodeStarted(_) | Event::RunFinished(_)) | None => Ok(()),
+        }
+    }
+
+    /// Says how the run ended, or what is known of it when the stream ended early.
+    pub(crate) fn conclude(&mut self, tally: &Tally, output: &mut Output) -> Result<()> {
+        // Of nodes without an end; the others have been taken off.
+        let mut rest: Vec<String> = self.nodes.keys().cloned().collect();
+        rest.sort_unstable();
+        for node in rest {
+            self.finish(&node, output)?;
+        }
+        let last = if self.prefixed {
+            Some(tally.summary())
+        } else {
+            tally.remark()
+        };
+        for line in tally.notes().into_iter().chain(last) {
+            let line = output.safe(Target::Stderr, &line).into_owned();
+            output.line(Target::Stderr, &line)?;
+        }
+        Ok(())
+    }
+
+    fn show_lines(&mut self, chunk: &NodeOutput, output: &mut Output) -> Result<()> {
+        let Some(target) = target_of(chunk) else {
+            return Ok(());
+        };
+        let Self { nodes, line, .. } = self;
+        let streams = streams_of(nodes, &chunk.node, output);
+        let Streams {
+            prefix,
+            stdout,
+            stderr,
+        } = streams;
+        let Reading { lines, filter } = if target == Target::Stdout {
+            stdout
+        } else {
+            stderr
+        };
+        lines.push(&chunk.data, |text, _| {
+            write_line(prefix, text, filter, line, target, output)
+        })
+    }
+
+    fn show_bytes(&mut self, chunk: &NodeOutput, output: &mut Output) -> Result<()> {
+        let Some(target) = target_of(chunk) else {
+            return Ok(());
+        };
+        if !output.is_filtered(target) {
+            return output.write(target, &chunk.data);
+        }
+        let streams = streams_of(&mut self.nodes, &chunk.node, output);
+        let Reading { filter, .. } = if target == Target::Stdout {
+            &mut streams.stdout
+        } else {
+            &mut streams.stderr
+        };
+        self.line.clear();
+        filter.push(&chunk.data, &mut self.line);
+        output.write(target, &self.line)
+    }
+
+    /// Writes what was held back of a node's output: a last line without a newline.
+    fn finish(&mut self, node: &str, output: &mut Output) -> Result<()> {
+        let Some(streams) = self.nodes.remove(node) else {
+            return Ok(());
+        };
+        let Streams {
+            prefix,
+            stdout,
+            stderr,
+        } = streams;
+        for (target, mut reading) in [(Target::Stdout, stdout), (Target::Stderr, stderr)] {
+            let Reading { lines, filter } = &mut reading;
+            let buffer = &mut self.line;
+            if self.prefixed {
+                lines.finish(|text, _: End| {
+                    write_line(&prefix, text, filter, buffer, target, output)
+                })?;
+                continue;
+            }
+            buffer.clear();
+            filter.finish(buffer);
+            if !filter.style().is_empty() {
+                buffer.extend(b"\x1b[0m");
+            }
+            if !buffer.is_empty() {
+                output.write(target, buffer)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn target_of(chunk: &NodeOutput) -> Option<Target> {
+    match chunk.stream() {
+        OutputStream::Stdout => Some(Target::Stdout),
+        OutputStream::Stderr => Some(Target::Stderr),
+        OutputStream::Unspecified => None,
+    }
+}
+
+fn streams_of<'a>(
+    nodes: &'a mut HashMap<String, Streams>,
+    node: &str,
+    output: &Output,
+) -> &'a mut Streams {
+    if !nodes.contains_key(node) {
+        let prefix = format!("{}: ", output.safe(Target::Stdout, node)).into_bytes();
+        nodes.insert(
+            node.to_owned(),
+            Streams {
+                prefix,
+                ..Streams::default()
+            },
+        );
+    }
+    nodes.entry(node.to_owned()).or_default()
+}
+
+/// Writes one line or piece of one, as one write, so that lines of others never get into it.
+fn write_line(
+    prefix: &[u8],
+    text: &[u8],
+    filter: &mut Filter,
+    line: &mut Vec<u8>,
+    target: Target,
+    output: &mut Output,
+) -> Result<()> {
+    line.clear();
+    line.extend(prefix);
+    if output.is_filtered(target) {
+        // Colours go on in the node's next line, and not in the lines of others between.
+        line.extend(filter.style());
+        filter.push(text, line);
+        filter.push(b"\n", line);
+        if !filter.style().is_empty() {
+            line.pop();
+            line.extend(b"\x1b[0m\n");
+        }
+    } else {
+        line.extend(text);
+        line.push(b'\n');
+    }
+    output.write(target, line)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use action_proto::v1::{NodeFinished, Outcome, RunStarted};
+
+    fn started(nodes: &[&str]) -> Event {
+        let nodes = nodes.iter().map(ToString::to_string).collect();
+        Event::RunStarted(RunStarted {
+            command: "usage".into(),
+            nodes,
+            ..RunStarted::default()
+        })
+    }
+
+    fn wrote(node: &str, stream: OutputStream, data: &[u8]) -> Event {
+        let data = data.to_vec().into();
+        Event::NodeOutput(NodeOutput {
+            node: node.into(),
+            stream: stream.into(),
+            data,
+        })
+    }
+
+    fn ended(node: &str) -> Event {
+        Event::NodeFinished(NodeFinished {
+            node: node.into(),
+            outcome: Outcome::Ok.into(),
+            exit_code: Some(0),
+            ..NodeFinished::default()
+        })
+    }
+
+    fn shown(prefixed: bool, terminal: bool, events: Vec<Event>) -> (Vec<u8>, String) {
+        let (mut output, captured) = Output::memory(terminal);
+        let (mut human, mut tally) = (Human::new(prefixed), Tally::default());
+        for event in events {
+            let event = RunEvent {
+                event: Some(event),
+                ..RunEvent::default()
+            };
+            tally.take(&event);
+            human.show(&event, &mut output).unwrap();
+        }
+        human.conclude(&tally, &mut output).unwrap();
+        output.flush().unwrap();
+        (captured.of(Target::Stdout), captured.text(Target::Stderr))
+    }
+
+    use OutputStream::{Stderr, Stdout};
+
+    #[test]
+    fn lines_of_several_nodes_are_whole_and_prefixed() {
+        let (stdout, stderr) = shown(
+            false,
+            false,
+            vec![
+                started(&["n1", "n2"]),
+                wrote("n1", Stdout, b"one\ntw"),
+                wrote("n2", Stdout, b"eins\n"),
+                wrote("n2", Stderr, b"oh\n"),
+                wrote("n1", Stdout, b"o\nthree"),
+                ended("n1"),
+                ended("n2"),
+            ],
+        );
+        assert_eq!(stdout, b"n1: one\nn2: eins\nn1: two\nn1: three\n");
+        assert_eq!(stderr, "n2: oh\nok n[1-2] (2)\n");
+    }
+
+    #[test]
+    fn a_single_node_is_bare_and_exact() {
+        let bytes = b"\x1b[2Jpartial \xff\r";
+        let events = || vec![started(&["n1"]), wrote("n1", Stdout, bytes), ended("n1")];
+        assert_eq!(
+            shown(false, false, events()),
+            (bytes.to_vec(), String::new())
+        );
+        assert_eq!(shown(false, true, events()).0, b"^[[2Jpartial \\xff^M");
+        let (stdout, stderr) = shown(true, false, events());
+        assert_eq!(stdout, b"n1: \x1b[2Jpartial \xff\r\n");
+        assert_eq!(stderr, "ok n1 (1)\n");
+    }
+
+    #[test]
+    fn colour_stays_with_its_node() {
+        let events = vec![
+            started(&["n1", "n2"]),
+            wrote("n1", Stdout, b"\x1b[31mred\n"),
+            wrote("n2", Stdout, b"plain\n"),
+            wrote("n1", Stdout, b"red\x1b[0m\nplain\x1b[\n"),
+            ended("n1"),
+            ended("n2"),
+        ];
+        let (stdout, _) = shown(false, true, events);
+        assert_eq!(
+            String::from_utf8(stdout).unwrap(),
+            "n1: \x1b[31mred\x1b[0m\nn2: plain\nn1: \x1b[31mred\x1b[0m\nn1: plain^[[\n"
+        );
+    }
+
+    #[test]
+    fn a_command_without_nodes_has_no_prefix() {
+        let events = vec![started(&[]), wrote("", Stdout, b"x\n"), ended("")];
+        assert_eq!(shown(true, false, events), (b"x\n".to_vec(), String::new()));
+    }
+
+    #[test]
+    fn what_was_held_is_shown_when_the_stream_ends_early() {
+        let events = vec![started(&["n1", "n2"]), wrote("n1", Stdout, b"half")];
+        let (stdout, stderr) = shown(false, false, events);
+        assert_eq!(stdout, b"n1: half\n");
+        assert_eq!(stderr, "running n[1-2] (2)\n");
+    }
+}

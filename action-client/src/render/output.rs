@@ -1,0 +1,225 @@
+//! Owns the two streams of this process: the one place that writes to stdout and stderr.
+//! Buffered, kept in order with each other, and quiet when the reader has gone.
+
+use crate::error::{CliError, ErrorKind, Result};
+use crate::render::terminal::visible;
+use std::borrow::Cow;
+use std::fs::File;
+use std::io::{self, BufWriter, IsTerminal, Write};
+use std::os::fd::AsFd;
+
+/// When text is coloured.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum ColorChoice {
+    /// On a terminal, unless NO_COLOR is set
+    #[default]
+    Auto,
+    /// Even when it is not a terminal
+    Always,
+    /// Nowhere
+    Never,
+}
+
+/// One of the two streams.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Target {
+    /// What was asked for.
+    Stdout,
+    /// Talk about it.
+    Stderr,
+}
+
+/// Both streams.
+pub(crate) struct Output {
+    stdout: Stream,
+    stderr: Stream,
+    last: Target,
+}
+
+struct Stream {
+    writer: BufWriter<Box<dyn Write + Send>>,
+    filtered: bool,
+    coloured: bool,
+}
+
+impl Output {
+    /// The process's own streams. `raw` passes control sequences to terminals.
+    pub(crate) fn standard(color: ColorChoice, raw: bool, no_color: bool) -> Self {
+        let stream = |file: io::Result<File>, terminal: bool| Stream {
+            writer: BufWriter::with_capacity(
+                1 << 16,
+                match file {
+                    Ok(file) => Box::new(Patient(file)) as Box<dyn Write + Send>,
+                    // Without a descriptor there is nobody to write to.
+                    Err(_) => Box::new(io::sink()),
+                },
+            ),
+            filtered: terminal && !raw,
+            coloured: match color {
+                ColorChoice::Auto => terminal && !no_color,
+                ColorChoice::Always => true,
+                ColorChoice::Never => false,
+            },
+        };
+        let (stdout, stderr) = (io::stdout(), io::stderr());
+        // std's own stdout writes at every newline, which is dear for a million lines.
+        let copy = |fd: std::os::fd::BorrowedFd<'_>| fd.try_clone_to_owned().map(File::from);
+        Self {
+            stdout: stream(copy(stdout.as_fd()), stdout.is_terminal()),
+            stderr: stream(copy(stderr.as_fd()), stderr.is_terminal()),
+            last: Target::Stdout,
+        }
+    }
+
+    fn stream(&self, target: Target) -> &Stream {
+        match target {
+            Target::Stdout => &self.stdout,
+            Target::Stderr => &self.stderr,
+        }
+    }
+
+    /// Whether control sequences must be made visible there.
+    pub(crate) fn is_filtered(&self, target: Target) -> bool {
+        self.stream(target).filtered
+    }
+
+    /// Whether our own words are coloured there.
+    pub(crate) fn is_coloured(&self, target: Target) -> bool {
+        self.stream(target).coloured
+    }
+
+    /// Text from the server as it may be shown there.
+    pub(crate) fn safe<'a>(&self, target: Target, text: &'a str) -> Cow<'a, str> {
+        if self.is_filtered(target) {
+            visible(text)
+        } else {
+            Cow::Borrowed(text)
+        }
+    }
+
+    /// Writes bytes as they are. What was written to the other stream before is seen before.
+    pub(crate) fn write(&mut self, target: Target, bytes: &[u8]) -> Result<()> {
+        if target != self.last {
+            self.flush()?;
+            self.last = target;
+        }
+        let stream = match target {
+            Target::Stdout => &mut self.stdout,
+            Target::Stderr => &mut self.stderr,
+        };
+        stream.writer.write_all(bytes).map_err(failed)
+    }
+
+    /// Writes a line of ours, whose text was made safe where it came from outside.
+    pub(crate) fn line(&mut self, target: Target, text: &str) -> Result<()> {
+        self.write(target, text.as_bytes())?;
+        self.write(target, b"\n")
+    }
+
+    /// Writes text of clap's, with its colours where there are any.
+    pub(crate) fn styled(&mut self, target: Target, text: &clap::builder::StyledStr) -> Result<()> {
+        let text = if self.is_coloured(target) {
+            text.ansi().to_string()
+        } else {
+            text.to_string()
+        };
+        self.write(target, text.trim_end().as_bytes())?;
+        self.write(target, b"\n")
+    }
+
+    /// Sends everything that is buffered on its way.
+    pub(crate) fn flush(&mut self) -> Result<()> {
+        self.stdout.writer.flush().map_err(failed)?;
+        self.stderr.writer.flush().map_err(failed)
+    }
+}
+
+fn failed(error: io::Error) -> CliError {
+    match error.kind() {
+        io::ErrorKind::BrokenPipe => CliError::new(ErrorKind::BrokenPipe, "nobody reads"),
+        // The run goes on, whatever becomes of our output.
+        _ => CliError::new(ErrorKind::Lost, "cannot write the output").caused_by(error),
+    }
+}
+
+/// A file that waits where another process has made it non-blocking: programs that share a
+/// terminal or pipe share that setting.
+struct Patient(File);
+
+impl Write for Patient {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        loop {
+            match self.0.write(bytes) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    use rustix::event::{PollFd, PollFlags, poll};
+                    poll(&mut [PollFd::new(&self.0, PollFlags::OUT)], None)?;
+                }
+                other => return other,
+            }
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod memory {
+    //! An `Output` that tests can read.
+
+    use super::*;
+    use std::sync::{Arc, Mutex};
+
+    /// What was written, in order, as (stream, text).
+    #[derive(Clone, Default)]
+    pub(crate) struct Captured(Arc<Mutex<Vec<(Target, u8)>>>);
+
+    struct Writer(Captured, Target);
+
+    impl Write for Writer {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            let mut captured = self.0.0.lock().unwrap();
+            captured.extend(bytes.iter().map(|&byte| (self.1, byte)));
+            Ok(bytes.len())
+        }
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    impl Captured {
+        /// What one stream got.
+        pub(crate) fn of(&self, target: Target) -> Vec<u8> {
+            let captured = self.0.lock().unwrap();
+            captured
+                .iter()
+                .filter(|(of, _)| *of == target)
+                .map(|(_, byte)| *byte)
+                .collect()
+        }
+
+        /// What one stream got, as text.
+        pub(crate) fn text(&self, target: Target) -> String {
+            String::from_utf8(self.of(target)).unwrap()
+        }
+    }
+
+    impl Output {
+        /// An output into memory; `terminal` filters as on a terminal.
+        pub(crate) fn memory(terminal: bool) -> (Self, Captured) {
+            let captured = Captured::default();
+            let stream = |target| Stream {
+                writer: BufWriter::new(Box::new(Writer(captured.clone(), target)) as _),
+                filtered: terminal,
+                coloured: false,
+            };
+            let output = Self {
+                stdout: stream(Target::Stdout),
+                stderr: stream(Target::Stderr),
+                last: Target::Stdout,
+            };
+            (output, captured)
+        }
+    }
+}

@@ -1,0 +1,280 @@
+//! Owns terminal safety: what a script, a node's name or a message may do to the user's
+//! terminal, which is colour and nothing else. Pure: bytes in, bytes out.
+
+use std::borrow::Cow;
+
+/// The longest colour sequence that is let through.
+const LONGEST_SEQUENCE: usize = 64;
+/// The most colour state that is carried from one line to the next.
+const LONGEST_STYLE: usize = 256;
+
+/// Makes control sequences visible, all but SGR (colour). A state machine, so that it does
+/// not matter how the bytes are cut into chunks.
+#[derive(Debug, Default)]
+pub(crate) struct Filter {
+    state: State,
+    /// A sequence or character that has begun.
+    held: Vec<u8>,
+    /// The colour sequences in force: all since the last reset.
+    style: Vec<u8>,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum State {
+    #[default]
+    Ground,
+    /// A carriage return, harmless only before a newline.
+    Return,
+    /// ESC.
+    Escape,
+    /// ESC [ and parameters of what may become a colour sequence.
+    Sequence,
+    /// A UTF-8 character of which this many bytes are still to come.
+    Character(u8),
+}
+
+impl Filter {
+    /// Takes the next bytes and appends what may be shown of them to `out`.
+    pub(crate) fn push(&mut self, data: &[u8], out: &mut Vec<u8>) {
+        for &byte in data {
+            while !self.step(byte, out) {}
+        }
+    }
+
+    /// Shows what was held back, at the end of a stream or line.
+    pub(crate) fn finish(&mut self, out: &mut Vec<u8>) {
+        self.give_up(out);
+    }
+
+    /// The colour sequences that are in force; empty when there is nothing to reset.
+    pub(crate) fn style(&self) -> &[u8] {
+        &self.style
+    }
+
+    /// Takes one byte; false when it must be offered again because the state was left.
+    fn step(&mut self, byte: u8, out: &mut Vec<u8>) -> bool {
+        match self.state {
+            State::Ground => self.begin(byte, out),
+            State::Return => {
+                if byte == b'\n' {
+                    out.push(b'\r');
+                    self.leave();
+                } else {
+                    self.give_up(out);
+                }
+                return false;
+            }
+            State::Escape if byte == b'[' => {
+                self.held.push(byte);
+                self.state = State::Sequence;
+            }
+            State::Sequence if byte == b'm' => {
+                self.held.push(byte);
+                self.take_colour(out);
+            }
+            State::Sequence
+                if matches!(byte, b'0'..=b'9' | b';' | b':')
+                    && self.held.len() < LONGEST_SEQUENCE =>
+            {
+                self.held.push(byte);
+            }
+            State::Character(missing) if byte & 0xC0 == 0x80 => {
+                self.held.push(byte);
+                if missing > 1 {
+                    self.state = State::Character(missing - 1);
+                } else {
+                    show_character(&self.held, out);
+                    self.leave();
+                }
+            }
+            State::Escape | State::Sequence | State::Character(_) => {
+                self.give_up(out);
+                return false;
+            }
+        }
+        true
+    }
+
+    fn begin(&mut self, byte: u8, out: &mut Vec<u8>) {
+        let state = match byte {
+            b'\n' | b'\t' | b' '..=b'~' => {
+                out.push(byte);
+                return;
+            }
+            b'\r' => State::Return,
+            0x1B => State::Escape,
+            0xC2..=0xDF => State::Character(1),
+            0xE0..=0xEF => State::Character(2),
+            0xF0..=0xF4 => State::Character(3),
+            _ => {
+                show_byte(byte, out);
+                return;
+            }
+        };
+        self.held.push(byte);
+        self.state = state;
+    }
+
+    fn take_colour(&mut self, out: &mut Vec<u8>) {
+        out.extend_from_slice(&self.held);
+        let parameters = &self.held[2..self.held.len() - 1];
+        if parameters.iter().all(|byte| *byte == b'0') {
+            self.style.clear();
+        } else if self.style.len() + self.held.len() <= LONGEST_STYLE {
+            self.style.extend_from_slice(&self.held);
+        }
+        self.leave();
+    }
+
+    /// What was held is not what it might have become: shows it byte for byte.
+    fn give_up(&mut self, out: &mut Vec<u8>) {
+        for &byte in &self.held {
+            show_byte(byte, out);
+        }
+        self.leave();
+    }
+
+    fn leave(&mut self) {
+        self.held.clear();
+        self.state = State::Ground;
+    }
+}
+
+/// A byte outside of any character: as is, or in caret or hexadecimal notation.
+fn show_byte(byte: u8, out: &mut Vec<u8>) {
+    match byte {
+        b' '..=b'~' => out.push(byte),
+        0..=0x1F => out.extend([b'^', byte + 0x40]),
+        0x7F => out.extend(b"^?"),
+        _ => out.extend(format!("\\x{byte:02x}").bytes()),
+    }
+}
+
+/// A whole character: C1 controls act like ESC on some terminals, and bidirectional
+/// controls show text in another order than it has.
+fn show_character(bytes: &[u8], out: &mut Vec<u8>) {
+    let Ok(text) = std::str::from_utf8(bytes) else {
+        for &byte in bytes {
+            show_byte(byte, out);
+        }
+        return;
+    };
+    let is_bidirectional = |c| matches!(c, '\u{200E}' | '\u{200F}' | '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}');
+    for c in text.chars() {
+        if c.is_control() || is_bidirectional(c) || matches!(c, '\u{2028}' | '\u{2029}') {
+            out.extend(format!("<U+{:04X}>", u32::from(c)).bytes());
+        } else {
+            out.extend(c.encode_utf8(&mut [0; 4]).bytes());
+        }
+    }
+}
+
+/// A name or a message from the server, made safe to show; newlines and tabs stay.
+pub(crate) fn visible(text: &str) -> Cow<'_, str> {
+    if text
+        .chars()
+        .all(|c| c == '\n' || c == '\t' || (' '..='~').contains(&c))
+    {
+        return Cow::Borrowed(text);
+    }
+    let mut filter = Filter::default();
+    let mut out = Vec::with_capacity(text.len() + 8);
+    for &byte in text.as_bytes() {
+        // Names and messages have no business with colour either.
+        if byte == 0x1B {
+            filter.finish(&mut out);
+            out.extend(b"^[");
+        } else {
+            filter.push(&[byte], &mut out);
+        }
+    }
+    filter.finish(&mut out);
+    Cow::Owned(String::from_utf8_lossy(&out).into_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn shown(chunks: &[&[u8]]) -> String {
+        let mut filter = Filter::default();
+        let mut out = Vec::new();
+        for chunk in chunks {
+            filter.push(chunk, &mut out);
+        }
+        filter.finish(&mut out);
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn colour_passes_and_the_rest_is_shown() {
+        let table: &[(&[u8], &str)] = &[
+            (b"plain\ttext\n", "plain\ttext\n"),
+            (b"\x1b[31mred\x1b[0m", "\x1b[31mred\x1b[0m"),
+            (b"\x1b[38:2::1:2:3m", "\x1b[38:2::1:2:3m"),
+            (b"\x1b[2J", "^[[2J"),
+            (b"\x1b[?25l", "^[[?25l"),
+            (b"\x1b]0;title\x07", "^[]0;title^G"),
+            (b"\x1b[1\x1b[m", "^[[1\x1b[m"),
+            (b"\x1b", "^["),
+            (b"\x1b[3", "^[[3"),
+            (b"a\rb\r\n", "a^Mb\r\n"),
+            (b"\x08\x7f\x00", "^H^?^@"),
+            ("\u{9b}31m \u{202e}x".as_bytes(), "<U+009B>31m <U+202E>x"),
+            (b"\x9b31m", "\\x9b31m"),
+            ("h\u{e9} \u{1F600}\n".as_bytes(), "h\u{e9} \u{1F600}\n"),
+            (b"\xff\xc3(", "\\xff\\xc3("),
+            (b"\xed\xa0\x80", "\\xed\\xa0\\x80"),
+        ];
+        for (data, expected) in table {
+            assert_eq!(shown(&[data]), *expected);
+        }
+        let long = [b"\x1b[".as_slice(), &[b'1'; 100], b"m"].concat();
+        assert!(!shown(&[&long]).contains('\x1b'));
+    }
+
+    #[test]
+    fn colours_in_force_are_known() {
+        let mut filter = Filter::default();
+        let mut out = Vec::new();
+        filter.push(b"\x1b[1m\x1b[31mx", &mut out);
+        assert_eq!(filter.style(), b"\x1b[1m\x1b[31m");
+        filter.push(b"\x1b[0m", &mut out);
+        assert_eq!(filter.style(), b"");
+    }
+
+    #[test]
+    fn names_are_made_safe() {
+        assert_eq!(visible("cnode01"), "cnode01");
+        assert_eq!(visible("\x1b[31mh\u{e9}\x07"), "^[[31mh\u{e9}^G");
+        assert_eq!(visible("a\nb"), "a\nb");
+    }
+
+    proptest! {
+        #[test]
+        fn chunks_do_not_matter_and_no_control_is_left(
+            data in proptest::collection::vec(prop_oneof![
+                Just(0x1Bu8), Just(b'['), Just(b'm'), Just(b'1'), Just(b'\r'), Just(b'\n'),
+                Just(0xC2u8), Just(0x9Bu8), any::<u8>()], 0..24),
+            cuts in proptest::collection::vec(any::<proptest::sample::Index>(), 0..6),
+        ) {
+            let mut cuts: Vec<usize> = cuts.iter().map(|cut| cut.index(data.len() + 1)).collect();
+            cuts.extend([0, data.len()]);
+            cuts.sort_unstable();
+            let chunks: Vec<&[u8]> = cuts.windows(2).map(|ends| &data[ends[0]..ends[1]]).collect();
+            let text = shown(&chunks);
+            prop_assert_eq!(&text, &shown(&[&data]));
+            let mut rest = text.as_str();
+            while let Some(at) = rest.find(|c: char| c.is_control() && !"\n\t".contains(c)) {
+                rest = &rest[at..];
+                if let Some(tail) = rest.strip_prefix("\r\n") { rest = tail; continue; }
+                let tail = rest.strip_prefix("\x1b[");
+                prop_assert!(tail.is_some(), "{:?}", text);
+                let tail = tail.unwrap_or_default().trim_start_matches(|c: char| c.is_ascii_digit() || ";:".contains(c));
+                prop_assert!(tail.starts_with('m'), "{:?}", text);
+                rest = &tail[1..];
+            }
+        }
+    }
+}

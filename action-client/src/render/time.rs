@@ -1,0 +1,125 @@
+//! Owns how times and durations are written, for programs and for people.
+
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+
+fn timestamp(time: &prost_types::Timestamp) -> Option<Timestamp> {
+    Timestamp::new(time.seconds, time.nanos).ok()
+}
+
+/// A time as RFC 3339 in UTC; empty for one that no calendar has.
+pub(crate) fn rfc3339(time: &prost_types::Timestamp) -> String {
+    timestamp(time)
+        .map(|time| time.to_string())
+        .unwrap_or_default()
+}
+
+/// A time as people read it here, to the second.
+pub(crate) fn local(time: &prost_types::Timestamp) -> String {
+    let Some(time) = timestamp(time) else {
+        return "-".to_owned();
+    };
+    TimeZone::system()
+        .to_datetime(time)
+        .strftime("%Y-%m-%d %H:%M:%S")
+        .to_string()
+}
+
+/// A duration as protobuf's JSON writes it: seconds with an `s`, as in `1.5s`.
+pub(crate) fn seconds(duration: &prost_types::Duration) -> String {
+    let sign = if duration.seconds < 0 || duration.nanos < 0 {
+        "-"
+    } else {
+        ""
+    };
+    let (seconds, nanos) = (
+        duration.seconds.unsigned_abs(),
+        duration.nanos.unsigned_abs(),
+    );
+    let fraction = format!("{nanos:09}");
+    match fraction.trim_end_matches('0') {
+        "" => format!("{sign}{seconds}s"),
+        fraction => format!("{sign}{seconds}.{fraction}s"),
+    }
+}
+
+/// A duration as people read it, as in `1h 30m`; empty for one that is negative.
+pub(crate) fn human(duration: &prost_types::Duration) -> String {
+    let duration = std::time::Duration::try_from(*duration).unwrap_or_default();
+    humantime::format_duration(duration).to_string()
+}
+
+/// The time between two, to a tenth of a second, as in `1m 3.2s`.
+pub(crate) fn between(start: &prost_types::Timestamp, end: &prost_types::Timestamp) -> String {
+    let (Some(start), Some(end)) = (timestamp(start), timestamp(end)) else {
+        return "-".to_owned();
+    };
+    let tenths = u64::try_from(end.duration_since(start).as_millis() / 100).unwrap_or(0);
+    let (whole, tenth) = (tenths / 10, tenths % 10);
+    match whole {
+        0..60 => format!("{whole}.{tenth}s"),
+        _ => humantime::format_duration(std::time::Duration::from_secs(whole)).to_string(),
+    }
+}
+
+/// A point in time that a user writes: a date, RFC 3339 with or without a zone, or how long
+/// ago, as in `2h`.
+pub(crate) fn parse(text: &str) -> Result<prost_types::Timestamp, String> {
+    let time = if let Ok(ago) = humantime::parse_duration(text) {
+        Timestamp::now()
+            .checked_sub(ago)
+            .map_err(|error| error.to_string())?
+    } else if let Ok(time) = text.parse::<Timestamp>() {
+        time
+    } else {
+        let civil: jiff::civil::DateTime = text
+            .parse()
+            .map_err(|_| "write `2h` for two hours ago, or `2026-11-24T10:00`".to_owned())?;
+        TimeZone::system()
+            .to_timestamp(civil)
+            .map_err(|error| error.to_string())?
+    };
+    Ok(prost_types::Timestamp {
+        seconds: time.as_second(),
+        nanos: time.subsec_nanosecond(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use prost_types::Duration;
+
+    #[test]
+    fn durations_are_written() {
+        let table = [
+            (1, 500_000_000, "1.5s"),
+            (3600, 0, "3600s"),
+            (0, 1, "0.000000001s"),
+        ];
+        for (s, nanos, text) in table {
+            assert_eq!(seconds(&Duration { seconds: s, nanos }), text);
+        }
+        assert_eq!(
+            human(&Duration {
+                seconds: 5400,
+                nanos: 0
+            }),
+            "1h 30m"
+        );
+    }
+
+    #[test]
+    fn times_are_read_and_written() {
+        let time = parse("2026-01-01T00:00:00Z").unwrap();
+        assert_eq!(rfc3339(&time), "2026-01-01T00:00:00Z");
+        assert!(parse("2h").unwrap().seconds > time.seconds - 1_000_000_000);
+        assert!(parse("2026-01-01").is_ok());
+        assert!(parse("yesterday").is_err());
+        let later = prost_types::Timestamp {
+            seconds: time.seconds + 3,
+            nanos: 250_000_000,
+        };
+        assert_eq!(between(&time, &later), "3.2s");
+    }
+}
