@@ -74,7 +74,7 @@ impl Connection {
                 format!("cannot reach the server at {base_url}"),
             )
         };
-        let base_url = config.base_url.to_string();
+        let base_url = config.base_url.to_string().trim_end_matches('/').to_owned();
         let endpoint = endpoint(config, timeout)?;
         let channel = within(timeout, endpoint.connect())
             .await

@@ -32,67 +32,63 @@ const LAYOUT: &str = "{about-with-newline}\n{usage-heading} {usage}{after-help}\
 /// The fixed part of the command line. Other words are taken for commands of the server.
 pub(crate) fn root(entry: &Entry) -> Command {
     let program = &entry.program;
-    let root = Command::new(program.clone())
-        .bin_name(program.clone())
+    let list = if entry.is_whole() {
+        "estate-list"
+    } else {
+        "list"
+    };
+    let list = verb::<nodes::NodesArgs>(list, "List the nodes, one name a line");
+    let help = verb::<help::HelpArgs>("help", "List the commands, or describe one");
+    let usage = format!("{program} [OPTIONS] COMMAND [NODE] [ARG..] [-g NODES]");
+    let root = RunOptions::augment_args(verb::<GlobalArgs>(program, &entry.about))
         .about(entry.about.clone())
+        .bin_name(program.clone())
         .version(env!("CARGO_PKG_VERSION"))
         .disable_help_subcommand(true)
         .subcommand_required(true)
         .subcommand_help_heading("Verbs")
         .subcommand_value_name("COMMAND")
-        .help_template(LAYOUT);
-    let root = RunOptions::augment_args(GlobalArgs::augment_args(root));
-    let help = help::HelpArgs::augment_args(
-        Command::new("help").about("List the commands, or describe one"),
-    );
-    let list = nodes::NodesArgs::augment_args(
-        Command::new(if entry.is_whole() {
-            "estate-list"
-        } else {
-            "list"
-        })
-        .about("List the nodes, one name a line"),
-    );
+        .help_template(LAYOUT)
+        .subcommand(help);
     if !entry.is_whole() {
-        let root = root
-            .override_usage(format!(
-                "{program} [OPTIONS] COMMAND [NODE] [ARG..] [-g NODES]"
-            ))
-            .subcommand(help);
+        let root = root.override_usage(usage);
         return if entry.has_list() {
             root.subcommand(list)
         } else {
             root
         };
     }
-    root.override_usage(format!(
-        "{program} [OPTIONS] COMMAND [NODE] [ARG..] [-g NODES]\n       \
-         {program} [OPTIONS] VERB"
-    ))
-    .subcommand(help)
-    .subcommand(RunOptions::augment_args(
-        Command::new("run")
-            .about("Run a command of the server; the word `run` may be left out")
-            .override_usage(format!(
+    let run = verb::<RunOptions>(
+        "run",
+        "Run a command of the server; the word `run` may be left out",
+    );
+    let show = "Show a run's output again, as far as it has come";
+    let attach = "Show a run's output from its start and follow it to its end";
+    root.override_usage(format!("{usage}\n       {program} [OPTIONS] VERB"))
+        .subcommand(
+            run.override_usage(format!(
                 "{program} run [OPTIONS] COMMAND [NODE] [ARG..] [-g NODES]"
             ))
             .disable_help_subcommand(true)
             .subcommand_required(true)
             .subcommand_value_name("COMMAND"),
-    ))
-    .subcommand(list.visible_alias("nodes"))
-    .subcommand(runs::RunsArgs::augment_args(
-        Command::new("runs").about("List the runs, the newest first"),
-    ))
-    .subcommand(show::ShowArgs::augment_args(
-        Command::new("show").about("Show a run's output again, as far as it has come"),
-    ))
-    .subcommand(attach::AttachArgs::augment_args(
-        Command::new("attach").about("Show a run's output from its start and follow it to its end"),
-    ))
-    .subcommand(cancel::CancelArgs::augment_args(
-        Command::new("cancel").about("Stop a run"),
-    ))
+        )
+        .subcommand(list.visible_alias("nodes"))
+        .subcommand(verb::<runs::RunsArgs>(
+            "runs",
+            "List the runs, the newest first",
+        ))
+        .subcommand(verb::<show::ShowArgs>("show", show))
+        .subcommand(verb::<attach::AttachArgs>("attach", attach))
+        .subcommand(verb::<cancel::CancelArgs>("cancel", "Stop a run"))
+}
+
+/// A fixed verb with its arguments. clap would take the comment on the arguments for what
+/// the verb is about.
+fn verb<A: Args>(name: &str, about: &str) -> Command {
+    A::augment_args(Command::new(name.to_owned()))
+        .about(about.to_owned())
+        .long_about(None)
 }
 
 /// Takes any other word for a command of the server.
@@ -207,18 +203,16 @@ fn define(shown: &str, called: &str, definition: &Definition, shape: Shape) -> C
         .num_args(0..)
         .trailing_var_arg(true)
         .hide(true);
-    let command = Command::new(shown.to_owned())
-        .about(visible(&definition.summary).into_owned())
-        .long_about(visible(description).trim_end().to_owned())
+    let command = RunOptions::augment_args(Command::new(shown.to_owned()))
+        .about(visible(description).trim_end().to_owned())
         .override_usage(usage.trim_end().to_owned())
-        .after_long_help(facts(definition))
+        .after_help(facts(definition))
         // The server's commands have a list of their own in the root's help.
         .hide(true);
-    let command = match shape {
+    match shape {
         Shape::AfterNode => command.arg(first).arg(rest.allow_hyphen_values(true)),
         Shape::AtOnce => command.arg(rest),
-    };
-    RunOptions::augment_args(command)
+    }
 }
 
 /// What else there is to know of a command.

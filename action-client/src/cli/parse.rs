@@ -204,7 +204,20 @@ pub(crate) fn usage_text(root: Command, args: &[OsString]) -> Result<clap::build
     match root.try_get_matches_from(args) {
         Err(error) if error.kind() == ErrorKind::DisplayHelp => Ok(error.render()),
         Err(error) if error.kind() != ErrorKind::MissingSubcommand => Err(error.into()),
-        _ => Ok(whole.render_help()),
+        _ => {
+            // A bare `run`, or nothing at all.
+            let lenient = whole
+                .clone()
+                .ignore_errors(true)
+                .try_get_matches_from(args)
+                .ok();
+            let verb = lenient.as_ref().and_then(ArgMatches::subcommand_name);
+            whole.build();
+            match verb.and_then(|verb| whole.find_subcommand_mut(verb)) {
+                Some(verb) => Ok(verb.render_help()),
+                None => Ok(whole.render_help()),
+            }
+        }
     }
 }
 

@@ -86,7 +86,7 @@ fn describe(mut root: clap::Command, name: &str, context: &mut Context<'_>) -> R
     if let Some(command) = root.find_subcommand_mut(name) {
         context
             .output
-            .styled(Target::Stdout, &command.render_long_help())?;
+            .styled(Target::Stdout, &command.render_help())?;
     }
     Ok(0)
 }

@@ -44,7 +44,7 @@ pub(super) fn to_error(status: Status) -> CliError {
             CliError::new(ErrorKind::Connection, or(message, "the server is not available"))
         }
         Code::Unimplemented => refused(or(message, "the server does not know this call"))
-            .hint("is base_url the address of an Action server, and as new as this client?"),
+            .hint("the server may be older than this client, or base_url not the address of an Action server"),
         Code::ResourceExhausted => refused(or(message, "a limit of the server is reached")),
         code => refused(or(message, code.description())),
     }

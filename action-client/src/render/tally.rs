@@ -94,6 +94,8 @@ impl Tally {
             Outcome::Ok => return None,
             Outcome::Failed => match (job.exit_code, job.signal) {
                 (Some(_), _) => return None,
+                // The server's words for a signal say which.
+                (None, Some(_)) if !job.message.is_empty() => String::new(),
                 (None, Some(signal)) => format!("ended by signal {signal}"),
                 (None, None) => "failed".to_owned(),
             },
@@ -102,11 +104,10 @@ impl Tally {
             other => other.label().to_owned(),
         };
         let message = first_line(&job.message);
-        Some(if message.is_empty() || message == what {
-            format!("{name}: {what}")
-        } else {
-            format!("{name}: {what}: {message}")
-        })
+        let parts = [name.as_str(), &what, message]
+            .into_iter()
+            .filter(|part| !part.is_empty());
+        Some(parts.collect::<Vec<_>>().join(": "))
     }
 
     /// Lines about what was not said by the outcome: output that was dropped, processes that
@@ -255,6 +256,13 @@ mod tests {
             ..job("n1", Outcome::NotStarted)
         };
         assert_eq!(remark(away).as_deref(), Some("n1: not started: no shell"));
+        let killed = |message: &str| NodeFinished {
+            signal: Some(9),
+            message: message.into(),
+            ..job("n1", Outcome::Failed)
+        };
+        assert_eq!(remark(killed("")).as_deref(), Some("n1: ended by signal 9"));
+        assert_eq!(remark(killed("killed")).as_deref(), Some("n1: killed"));
         let plain = job("", Outcome::TimedOut);
         assert_eq!(remark(plain).as_deref(), Some("usage: timed out"));
         assert!(tally(&["n1"], &[]).remark().is_some());
