@@ -17,7 +17,7 @@ use crate::{
     config::Settings,
     definitions::{Definitions, Sources, Watch, log_fault},
     process::base_environment,
-    record::{Store, StoreError},
+    record::{Retention, Store, StoreError},
     rpc::{Guard, Service},
     run::{Limits, Registry},
     yaml::Fault,
@@ -25,6 +25,8 @@ use crate::{
 
 /// How long connections have to end after the last run has.
 const CLOSE_LIMIT: Duration = Duration::from_secs(2);
+/// How often old records are looked for.
+const EXPIRE_INTERVAL: Duration = Duration::from_secs(60);
 /// How long to wait after the kernel refused a connection: it lacks descriptors or memory.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
@@ -37,6 +39,9 @@ pub enum ServeError {
     /// The state directory cannot be used.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// What the last server left cannot be read or ended.
+    #[error("cannot see to the runs of the last server: {0}")]
+    Recover(#[source] io::Error),
     /// The reflection's description is broken.
     #[error("cannot describe the API: {0}")]
     Reflection(#[from] tonic_reflection::server::Error),
@@ -70,7 +75,15 @@ pub async fn serve(
     let sources = Sources::new(&settings);
     let (definitions, faults) = Definitions::open(&sources).map_err(ServeError::Definitions)?;
     faults.iter().for_each(log_fault);
-    let runs = Registry::new(Store::open(&settings.state_directory)?, limits(&settings));
+    let store = Store::open(&settings.state_directory)?;
+    let runs = Registry::open(store, limits(&settings))
+        .await
+        .map_err(ServeError::Recover)?;
+    let retention = Retention {
+        age: settings.retention_age,
+        size: settings.retention_size,
+    };
+    tokio::spawn(expire_regularly(runs.clone(), retention));
     let authority = Arc::new(Authority::new(&settings.jwt_secret));
     let routes = routes(definitions.clone(), runs.clone()).await?;
     let watch = definitions.watch(sources);
@@ -147,11 +160,22 @@ async fn routes(definitions: Definitions, runs: Registry) -> Result<Routes, Serv
         .add_service(describe().build_v1alpha()?))
 }
 
+/// Removes old records now and then.
+async fn expire_regularly(runs: Registry, retention: Retention) {
+    loop {
+        let runs = runs.clone();
+        // A panic there is logged by the runtime's hook, and the next round tries again.
+        _ = tokio::task::spawn_blocking(move || runs.expire(&retention)).await;
+        sleep(EXPIRE_INTERVAL).await;
+    }
+}
+
 fn limits(settings: &Settings) -> Limits {
     Limits {
         job_threads: settings.job_threads,
         live_runs: settings.limits.live_runs,
         output_per_job: settings.limits.output_per_job,
+        run_timeout: settings.run_timeout,
         kill_grace: settings.kill_grace,
         working_directory: settings.working_directory_path.clone(),
         base_environment: base_environment(&settings.script_environment),

@@ -22,6 +22,7 @@ use crate::{
     definitions::{self, Sources},
     init,
     process::prepare_server,
+    record,
 };
 
 /// sysexits.h: the command line is wrong.
@@ -52,6 +53,11 @@ enum Verb {
     GenerateToken(TokenArgs),
     /// Say what is wrong with the settings, nodes and commands
     Check,
+    /// Read the records of runs
+    Runs {
+        #[command(subcommand)]
+        verb: RunsVerb,
+    },
     /// Write settings, demo nodes, commands, a secret and a client's configuration
     Init {
         /// Where to write; made if it is not there. Nothing that is there is overwritten
@@ -59,6 +65,15 @@ enum Verb {
         /// The address to listen on
         #[arg(long, value_name = "ADDRESS", default_value = init::DEFAULT_LISTEN)]
         listen: String,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+enum RunsVerb {
+    /// Print every event of a run as one JSON object a line
+    Export {
+        /// The run's id, or its beginning
+        run: String,
     },
 }
 
@@ -135,6 +150,9 @@ pub fn main() -> ExitCode {
         Verb::Serve { listen } => serve(&config, listen),
         Verb::GenerateToken(args) => generate_token(&config, args),
         Verb::Check => check(&config),
+        Verb::Runs {
+            verb: RunsVerb::Export { run },
+        } => export(&config, &run),
         Verb::Init { directory, listen } => init::init(&directory, &listen)
             .map_err(|error| Failure::new(1, error.to_string()))
             .and_then(|text| say(&text)),
@@ -269,6 +287,18 @@ fn generate_token(config: &Path, args: TokenArgs) -> Result<(), Failure> {
         all(claims.nodes),
     ));
     say(&format!("{token}\n"))
+}
+
+fn export(config: &Path, run: &str) -> Result<(), Failure> {
+    let settings = Settings::load(config, environment())?;
+    start_log(&settings)?;
+    let mut out = io::BufWriter::new(io::stdout().lock());
+    let exported =
+        record::export(&settings.state_directory, run, &mut out).and_then(|()| out.flush());
+    match exported {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error.into()),
+        _ => Ok(()),
+    }
 }
 
 fn check(config: &Path) -> Result<(), Failure> {

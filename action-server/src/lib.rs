@@ -8,6 +8,7 @@ pub mod auth;
 pub mod catalogue;
 mod cli;
 pub mod config;
+mod crash;
 pub mod definitions;
 mod init;
 pub mod process;

@@ -49,6 +49,12 @@ pub struct Settings {
     pub visible_metadata: Vec<String>,
     /// How long a stopping server waits for its runs.
     pub drain_timeout: Duration,
+    /// The longest that a run may take; `None` for no limit but its jobs' own.
+    pub run_timeout: Option<Duration>,
+    /// Records older than this are removed.
+    pub retention_age: Duration,
+    /// The oldest records are removed until all take no more than this, in bytes.
+    pub retention_size: u64,
     /// How long a script has after the first signal to end.
     pub kill_grace: Duration,
     /// Bounds on what callers and scripts may use.

@@ -17,6 +17,8 @@ use super::{
 use crate::catalogue::{DEFAULT_NODE_LIMIT, bad_script_variable};
 
 const SECRET_BYTES: usize = 32;
+/// How long records are kept.
+const DEFAULT_AGE: Duration = Duration::from_secs(90 * 24 * 3600);
 
 /// The settings file. Everything is optional here; what must be there is checked after the
 /// environment had its say.
@@ -40,6 +42,9 @@ pub(super) struct Raw {
     visible_metadata: Vec<String>,
     drain_timeout: Option<Time>,
     kill_grace: Option<Time>,
+    run_timeout: Option<Time>,
+    #[serde(default)]
+    retention: RawRetention,
     #[serde(default)]
     limits: RawLimits,
     // In the contract, and refused until they are built: see `check`.
@@ -48,6 +53,13 @@ pub(super) struct Raw {
     metrics_listen: Option<IgnoredAny>,
     #[serde(default)]
     allow_unsafe_permissions: bool,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawRetention {
+    age: Option<Time>,
+    size: Option<Size>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -105,6 +117,8 @@ impl Raw {
                 "LOG_FORMAT" => |raw, text| scalar(&mut raw.log_format, text),
                 "JOB_THREADS" => |raw, text| scalar(&mut raw.job_threads, text),
                 "DRAIN_TIMEOUT" => |raw, text| scalar(&mut raw.drain_timeout, text),
+                "RUN_TIMEOUT" => |raw, text| scalar(&mut raw.run_timeout, text),
+                "RETENTION" => |raw, text| whole(&mut raw.retention, text),
                 "KILL_GRACE" => |raw, text| scalar(&mut raw.kill_grace, text),
                 "VISIBLE_METADATA" => |raw, text| whole(&mut raw.visible_metadata, text),
                 "SCRIPT_ENVIRONMENT" => |raw, text| whole(&mut raw.script_environment, text),
@@ -192,6 +206,12 @@ impl Raw {
             drain_timeout: self
                 .drain_timeout
                 .map_or(Duration::from_secs(30), |Time(time)| time),
+            run_timeout: self
+                .run_timeout
+                .map(|Time(time)| time)
+                .filter(|time| !time.is_zero()),
+            retention_age: self.retention.age.map_or(DEFAULT_AGE, |Time(age)| age),
+            retention_size: self.retention.size.map_or(10 << 30, |Size(size)| size),
             kill_grace: self
                 .kill_grace
                 .map_or(Duration::from_secs(10), |Time(time)| time),

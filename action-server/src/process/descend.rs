@@ -21,6 +21,9 @@ use super::Group;
 const REAP_LIMIT: Duration = Duration::from_secs(2);
 const REAP_PAUSE: Duration = Duration::from_millis(2);
 
+/// How long what an earlier server left behind has to end by itself.
+const ORPHAN_GRACE: Duration = Duration::from_secs(2);
+
 /// What tells a job's processes from those of others: variables that all of them inherit.
 #[derive(Debug, Clone)]
 pub struct Marker(Vec<String>);
@@ -145,6 +148,48 @@ impl Descendants {
             .filter(|child| !leaders.contains(child))
             .collect()
     }
+}
+
+/// Ends what runs of an earlier server left behind: processes anywhere that carry the id of one of
+/// these runs. They are asked first, and made to after [`ORPHAN_GRACE`]. Returns how many.
+pub async fn end_orphans(run_ids: &[&str]) -> u32 {
+    let markers: Vec<Marker> = run_ids.iter().map(|id| Marker::run(id)).collect();
+    let mut seen = HashSet::new();
+    let started = Instant::now();
+    loop {
+        let orphans = orphans(&markers);
+        let signal = match started.elapsed() < ORPHAN_GRACE {
+            true => Signal::TERM,
+            false => Signal::KILL,
+        };
+        for &pid in &orphans {
+            // One signal to ask is enough; a stopped process must be woken to take it.
+            if signal == Signal::KILL || seen.insert(pid.as_raw_pid()) {
+                _ = kill_process(pid, signal);
+                _ = kill_process(pid, Signal::CONT);
+            }
+        }
+        if orphans.is_empty() || started.elapsed() > ORPHAN_GRACE + REAP_LIMIT {
+            return u32::try_from(seen.len()).unwrap_or(u32::MAX);
+        }
+        sleep(10 * REAP_PAUSE).await;
+    }
+}
+
+/// The living processes that carry one of the markers.
+fn orphans(markers: &[Marker]) -> Vec<Pid> {
+    let Ok(entries) = fs::read_dir("/proc") else {
+        return Vec::new();
+    };
+    let pids = entries
+        .flatten()
+        .filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok());
+    let marked = pids.filter(|pid| {
+        // A process that has ended has no environment, so that this finds living ones only.
+        fs::read(format!("/proc/{pid}/environ"))
+            .is_ok_and(|environment| markers.iter().any(|marker| marker.is_on(&environment)))
+    });
+    marked.filter_map(Pid::from_raw).collect()
 }
 
 /// Takes the status of a child that has ended. True when it is gone.

@@ -3,9 +3,11 @@
 //! ```text
 //! header   8 bytes "ACTIONR\n", then the format version as u32, then 4 zero bytes
 //! frame    length as u32, CRC-32 of the payload as u32, payload: one `RunEvent` in protobuf
+//! footer   8 bytes "ACTREND\n", then the offset of the last frame as u64; only after RunFinished
 //! ```
 //! Numbers are little-endian. A frame that is cut, or whose checksum is wrong, ends the record:
-//! what is before it is valid, what is after it is not looked at.
+//! what is before it is valid, what is after it is not looked at. The footer says that the run
+//! has ended and finds its last event without reading the rest.
 
 use action_proto::v1::RunEvent;
 use prost::Message;
@@ -14,6 +16,10 @@ use thiserror::Error;
 /// The version that is written, and the newest that is read.
 pub(super) const VERSION: u32 = 1;
 const MAGIC: &[u8; 8] = b"ACTIONR\n";
+const END_MAGIC: &[u8; 8] = b"ACTREND\n";
+
+/// The footer's length in bytes.
+pub(super) const FOOTER_LEN: usize = 16;
 
 /// The header's length in bytes.
 pub const HEADER_LEN: usize = 16;
@@ -58,6 +64,22 @@ pub(super) fn check_header(bytes: &[u8]) -> Result<(), Damage> {
     } else {
         Ok(())
     }
+}
+
+/// Appends the footer of a record whose last frame begins at `offset`.
+pub(super) fn encode_footer(offset: u64, out: &mut Vec<u8>) {
+    out.extend_from_slice(END_MAGIC);
+    out.extend_from_slice(&offset.to_le_bytes());
+}
+
+/// The offset of the last frame, when these are the last bytes of a record that has ended.
+pub(super) fn decode_footer(bytes: &[u8; FOOTER_LEN]) -> Option<u64> {
+    let (magic, offset) = bytes.split_first_chunk::<8>()?;
+    (magic == END_MAGIC).then(|| {
+        offset
+            .first_chunk()
+            .map(|offset| u64::from_le_bytes(*offset))
+    })?
 }
 
 /// Appends an event's frame.

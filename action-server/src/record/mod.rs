@@ -4,14 +4,24 @@
 //! watermark; a reader reads up to the watermark and sleeps on it. So all readers see the same
 //! bytes, a slow one slows nobody, and memory does not grow with output.
 
+mod export;
 mod format;
 mod id;
+mod index;
 mod reader;
+mod recover;
+mod retention;
 mod store;
+mod summary;
 mod writer;
 
+pub use export::{export, to_json};
 pub use format::{Damage, HEADER_LEN};
 pub use id::RunId;
+pub use index::{Entry, Resolve};
 pub use reader::Reader;
+pub use recover::Unfinished;
+pub use retention::Retention;
 pub use store::{Store, StoreError};
-pub use writer::{Watermark, Writer};
+pub use summary::Summary;
+pub use writer::{Unwritten, Watermark, Writer};

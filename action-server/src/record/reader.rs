@@ -1,12 +1,12 @@
 //! A reader of a run's record, at its own speed.
 
-use std::{fs::File, io, os::unix::fs::FileExt};
+use std::{fs::File, io, os::unix::fs::FileExt, sync::Arc};
 
 use action_proto::v1::RunEvent;
 use tokio::sync::watch;
 
 use super::{
-    HEADER_LEN, Watermark,
+    Entry, HEADER_LEN, Watermark,
     format::{self, Frame},
 };
 
@@ -16,6 +16,8 @@ const READ: usize = 128 * 1024;
 /// Reads a record from some event on, and waits for more while the run goes on.
 #[derive(Debug)]
 pub struct Reader {
+    /// As long as this is held the record is not removed.
+    _entry: Arc<Entry>,
     file: File,
     watermark: watch::Receiver<Watermark>,
     /// Where the next unread byte of the file is.
@@ -27,8 +29,14 @@ pub struct Reader {
 
 impl Reader {
     /// A reader of the events after `after`.
-    pub(super) fn new(file: File, watermark: watch::Receiver<Watermark>, after: u64) -> Reader {
+    pub(super) fn new(
+        entry: Arc<Entry>,
+        file: File,
+        watermark: watch::Receiver<Watermark>,
+        after: u64,
+    ) -> Reader {
         Reader {
+            _entry: entry,
             file,
             watermark,
             offset: HEADER_LEN as u64,

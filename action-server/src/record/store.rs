@@ -3,28 +3,36 @@
 //! ```text
 //! state_directory/
 //!   lock                     held by the server that runs
+//!   version                  of the directory's format
+//!   reserve                  space set aside, so that runs can end on a full disk
 //!   runs/<time>-<id>.run     one record; the time, in milliseconds since 1970, sorts them
 //! ```
 
 use std::{
-    collections::HashMap,
     fs::{self, DirBuilder, File},
-    io::{self, Read},
-    os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt},
+    io,
+    os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt},
     path::{Path, PathBuf},
-    sync::{Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{SystemTime, UNIX_EPOCH},
 };
 
-use action_proto::v1::run_event::Event;
-use rustix::fs::FlockOperation;
+use action_proto::v1::{Job, run_event::Event};
+use rustix::fs::{FallocateFlags, FlockOperation};
 use thiserror::Error;
 use tokio::sync::watch;
 
 use super::{
-    Damage, HEADER_LEN, Reader, RunId, Watermark, Writer,
-    format::{self, Frame},
+    Entry, Reader, Resolve, Retention, RunId, Summary, Watermark, Writer,
+    index::Index,
+    retention::Kept,
+    summary::{self, Jobs, whole_part},
 };
+
+/// The format of the directory that is written, and the newest that is used.
+const VERSION: u32 = 1;
+/// Enough for the ends of some ten thousand jobs.
+const RESERVE: u64 = 4 << 20;
 
 /// Why the store cannot be used.
 #[derive(Debug, Error)]
@@ -43,14 +51,23 @@ pub enum StoreError {
     /// Others may read or write in it: records may hold secrets.
     #[error("the state directory {0} is open to others; run: chmod 700 {0}")]
     Open(PathBuf),
+    /// Another user owns it.
+    #[error("the state directory {0} belongs to user {1}, not to the server's user")]
+    Owner(PathBuf, u32),
+    /// A newer server wrote it.
+    #[error(
+        "the state directory {0} has format version {1}, newer than {VERSION}: use a newer server"
+    )]
+    Newer(PathBuf, String),
 }
 
 /// The records of all runs.
 #[derive(Debug)]
 pub struct Store {
     runs: PathBuf,
-    /// The file of each run, by id.
-    index: Mutex<HashMap<RunId, PathBuf>>,
+    index: Mutex<Index>,
+    /// Space that is given back when a run could not end otherwise.
+    reserve: File,
     /// The lock is held as long as this is open.
     _lock: File,
 }
@@ -61,7 +78,7 @@ impl Store {
     /// # Errors
     /// See [`StoreError`].
     pub fn open(directory: &Path) -> Result<Store, StoreError> {
-        let io = |path: &Path| {
+        let failed = |path: &Path| {
             let path = path.to_owned();
             move |source| StoreError::Io { path, source }
         };
@@ -70,28 +87,26 @@ impl Store {
             .recursive(true)
             .mode(0o700)
             .create(&runs)
-            .map_err(io(&runs))?;
-        let mode = fs::metadata(directory)
-            .map_err(io(directory))?
-            .permissions()
-            .mode();
-        if mode & 0o077 != 0 {
-            return Err(StoreError::Open(directory.to_owned()));
-        }
-        let path = directory.join("lock");
-        let lock = File::options()
-            .create(true)
-            .truncate(false)
-            .write(true)
-            .mode(0o600)
-            .open(&path)
-            .map_err(io(&path))?;
+            .map_err(failed(&runs))?;
+        check_owner(
+            directory,
+            &fs::metadata(directory).map_err(failed(directory))?,
+        )?;
+        let open = |name: &str| {
+            let path = directory.join(name);
+            let mut options = File::options();
+            let options = options.create(true).truncate(false).write(true).mode(0o600);
+            options.open(&path).map_err(failed(&path))
+        };
+        let lock = open("lock")?;
         rustix::fs::flock(&lock, FlockOperation::NonBlockingLockExclusive)
             .map_err(|_| StoreError::InUse(directory.to_owned()))?;
-        let index = read_index(&runs).map_err(io(&runs))?;
+        check_version(directory).map_err(failed(directory))??;
+        let index = read_index(&runs).map_err(failed(&runs))?;
         Ok(Store {
             runs,
             index: Mutex::new(index),
+            reserve: open("reserve")?,
             _lock: lock,
         })
     }
@@ -99,35 +114,39 @@ impl Store {
     /// Begins the record of a new run, with its first event on the disk. Blocks for the disk.
     ///
     /// # Errors
-    /// The disk's. Nothing is left of the record then.
+    /// The disk's, or that the reserve cannot be set aside. Nothing is left of the record then.
     pub fn create(&self, first: Event) -> io::Result<Writer> {
-        let id = RunId::random();
-        let time = SystemTime::now()
-            .duration_since(UNIX_EPOCH)
-            .map_or(0, |since| since.as_millis());
-        let path = self.runs.join(format!("{time:013}-{id}.run"));
+        set_aside(&self.reserve)?;
+        let time = now_millis();
+        let entry = Entry::new(&self.runs, RunId::random(), time);
         let file = File::options()
             .create_new(true)
             .append(true)
             .mode(0o600)
-            .open(&path)?;
-        let written = Writer::begin(id.clone(), file).and_then(|mut writer| {
-            writer.start(first)?;
+            .open(&entry.path)?;
+        let written = Writer::begin(entry.id.clone(), file, first).and_then(|writer| {
             // The name is durable only when the directory is.
             File::open(&self.runs)?.sync_all()?;
             Ok(writer)
         });
-        match &written {
-            Ok(_) => {
-                _ = self
-                    .index
-                    .lock()
-                    .unwrap_or_else(PoisonError::into_inner)
-                    .insert(id, path);
+        match written {
+            Ok(writer) => {
+                self.index().insert(entry);
+                Ok(writer)
             }
-            Err(_) => _ = fs::remove_file(&path),
+            Err(error) => {
+                // Best effort: a record without an end is seen to at the next start.
+                _ = fs::remove_file(&entry.path);
+                Err(error)
+            }
         }
-        written
+    }
+
+    /// Gives the reserve back to the disk, so that what must be written can be.
+    pub fn release_reserve(&self) {
+        if let Err(error) = self.reserve.set_len(0) {
+            tracing::error!(%error, "cannot release the reserve");
+        }
     }
 
     /// A reader of a run's record. `watermark` is the writer's while the run lives; without one
@@ -141,162 +160,148 @@ impl Store {
         watermark: Option<watch::Receiver<Watermark>>,
         after: u64,
     ) -> io::Result<Reader> {
-        let path = self
-            .index
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .get(id)
-            .cloned();
-        let path = path.ok_or(io::ErrorKind::NotFound)?;
-        let file = File::open(path)?;
+        let (entry, file) = self.open_record(id)?;
         let watermark = match watermark {
             Some(watermark) => watermark,
             None => watch::Sender::new(whole_part(&file)?).subscribe(),
         };
-        Ok(Reader::new(file, watermark, after))
+        Ok(Reader::new(entry, file, watermark, after))
+    }
+
+    /// What a run came to, in brief.
+    ///
+    /// # Errors
+    /// No such run (`NotFound`), or the disk's.
+    pub fn summary(&self, id: &RunId) -> io::Result<Summary> {
+        let (_, file) = self.open_record(id)?;
+        Summary::read(id, &file)
+    }
+
+    /// Each job of a run, as far as its record tells now. Reads the whole record.
+    ///
+    /// # Errors
+    /// No such run (`NotFound`), or the disk's.
+    pub fn jobs(&self, id: &RunId) -> io::Result<Vec<Job>> {
+        let (_, file) = self.open_record(id)?;
+        let mut jobs = Jobs::default();
+        summary::scan(&file, |event| {
+            event
+                .event
+                .into_iter()
+                .for_each(|event| jobs.observe(event));
+        })?;
+        Ok(jobs.into_vec())
+    }
+
+    /// The run that a text names: its id, or the beginning of only its id.
+    pub fn resolve(&self, text: &str) -> Resolve {
+        self.index().resolve(text)
+    }
+
+    /// All records, the newest first.
+    pub fn newest_first(&self) -> Vec<Arc<Entry>> {
+        self.index().newest_first()
+    }
+
+    /// Removes the records that `retention` lets go and that neither `lives` nor a reader holds.
+    ///
+    /// # Errors
+    /// The disk's, at the first that could not be removed.
+    pub fn expire(
+        &self,
+        retention: &Retention,
+        lives: impl Fn(&RunId) -> bool,
+    ) -> io::Result<usize> {
+        let entries = self.newest_first();
+        let kept: Vec<Kept> = entries
+            .iter()
+            .map(|entry| Kept {
+                time: entry.time,
+                size: fs::metadata(&entry.path).map_or(0, |metadata| metadata.len()),
+                // The index and this list hold one each; a third is a reader's.
+                in_use: lives(&entry.id) || Arc::strong_count(entry) > 2,
+            })
+            .collect();
+        let expired = retention.expired(&kept, now_millis());
+        for &at in &expired {
+            self.remove(&entries[at])?;
+        }
+        Ok(expired.len())
+    }
+
+    pub(super) fn remove(&self, entry: &Entry) -> io::Result<()> {
+        self.index().remove(&entry.id);
+        fs::remove_file(&entry.path)
+    }
+
+    fn open_record(&self, id: &RunId) -> io::Result<(Arc<Entry>, File)> {
+        let entry = self.index().get(id).ok_or(io::ErrorKind::NotFound)?;
+        let file = File::open(&entry.path)?;
+        Ok((entry, file))
+    }
+
+    fn index(&self) -> MutexGuard<'_, Index> {
+        self.index.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-fn read_index(runs: &Path) -> io::Result<HashMap<RunId, PathBuf>> {
-    let mut index = HashMap::new();
+fn now_millis() -> u64 {
+    let since = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+}
+
+fn check_owner(directory: &Path, metadata: &fs::Metadata) -> Result<(), StoreError> {
+    if metadata.uid() != rustix::process::geteuid().as_raw() {
+        return Err(StoreError::Owner(directory.to_owned(), metadata.uid()));
+    }
+    match metadata.mode() & 0o077 {
+        0 => Ok(()),
+        _ => Err(StoreError::Open(directory.to_owned())),
+    }
+}
+
+fn check_version(directory: &Path) -> io::Result<Result<(), StoreError>> {
+    let path = directory.join("version");
+    match fs::read_to_string(&path) {
+        Ok(text)
+            if text
+                .trim()
+                .parse()
+                .is_ok_and(|version: u32| version <= VERSION) =>
+        {
+            Ok(Ok(()))
+        }
+        Ok(text) => Ok(Err(StoreError::Newer(
+            directory.to_owned(),
+            text.trim().to_owned(),
+        ))),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            fs::write(&path, format!("{VERSION}\n")).map(Ok)
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// Holds space that nobody else can take.
+fn set_aside(reserve: &File) -> io::Result<()> {
+    if reserve.metadata()?.blocks() * 512 >= RESERVE {
+        return Ok(());
+    }
+    match rustix::fs::fallocate(reserve, FallocateFlags::empty(), 0, RESERVE) {
+        // A file system that cannot set space aside: the end of a run takes its chance there.
+        Err(rustix::io::Errno::OPNOTSUPP) => Ok(()),
+        done => done.map_err(io::Error::from),
+    }
+}
+
+fn read_index(runs: &Path) -> io::Result<Index> {
+    let mut index = Index::default();
     for entry in fs::read_dir(runs)? {
-        let path = entry?.path();
-        let name = path.file_name().and_then(|name| name.to_str());
-        let id = name.and_then(|name| name.strip_suffix(".run")?.split_once('-')?.1.parse().ok());
-        if let Some(id) = id {
-            index.insert(id, path);
+        if let Some(entry) = Entry::of_file(entry?.path()) {
+            index.insert(entry);
         }
     }
     Ok(index)
-}
-
-/// How far a record that nobody writes is whole.
-fn whole_part(file: &File) -> io::Result<Watermark> {
-    let mut reader = io::BufReader::with_capacity(256 * 1024, file);
-    let mut header = [0; HEADER_LEN];
-    reader.read_exact(&mut header)?;
-    format::check_header(&header).map_err(io::Error::other)?;
-    let mut mark = Watermark {
-        end: HEADER_LEN as u64,
-        sequence: 0,
-        ended: true,
-    };
-    let mut frame = Vec::new();
-    while let Some(event) = next_frame(&mut reader, &mut frame)? {
-        mark.end += frame.len() as u64;
-        mark.sequence = event;
-    }
-    Ok(mark)
-}
-
-/// Reads one frame into `frame` and gives its event's sequence; `None` where the record ends or
-/// is damaged.
-fn next_frame(reader: &mut impl Read, frame: &mut Vec<u8>) -> io::Result<Option<u64>> {
-    frame.clear();
-    let mut wanted = format::FRAME_LEN;
-    loop {
-        let have = frame.len();
-        frame.resize(wanted, 0);
-        match reader.read_exact(&mut frame[have..]) {
-            Ok(()) => {}
-            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(None),
-            Err(error) => return Err(error),
-        }
-        match format::decode(frame) {
-            Ok(Frame::Event(event, _)) => return Ok(Some(event.sequence)),
-            Ok(Frame::Incomplete(length)) => wanted = length,
-            Err(Damage::NotARecord | Damage::Newer(_) | Damage::Frame(_)) => return Ok(None),
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use action_proto::v1::{RunFinished, RunStarted};
-
-    use super::*;
-
-    fn started() -> Event {
-        Event::RunStarted(RunStarted {
-            command: "c".into(),
-            ..RunStarted::default()
-        })
-    }
-
-    #[tokio::test]
-    async fn readers_follow_the_writer_and_read_again_later() {
-        let directory = tempfile::tempdir().unwrap();
-        let store = Store::open(&directory.path().join("state")).unwrap();
-        let mut writer = store.create(started()).unwrap();
-        let id = writer.id().clone();
-        let mut live = store.read(&id, Some(writer.watermark()), 0).unwrap();
-        assert_eq!(live.next().await.unwrap()[0].sequence, 1);
-        writer.append([started(), started()]).unwrap();
-        let more: Vec<u64> = live
-            .next()
-            .await
-            .unwrap()
-            .iter()
-            .map(|event| event.sequence)
-            .collect();
-        assert_eq!(more, [2, 3]);
-        writer
-            .finish([Event::RunFinished(RunFinished::default())])
-            .unwrap();
-        assert_eq!(live.next().await.unwrap().len(), 1);
-        assert!(live.next().await.unwrap().is_empty());
-
-        drop(writer);
-        drop(store);
-        let store = Store::open(&directory.path().join("state")).unwrap();
-        let mut again = store.read(&id, None, 2).unwrap();
-        let read: Vec<u64> = again
-            .next()
-            .await
-            .unwrap()
-            .iter()
-            .map(|event| event.sequence)
-            .collect();
-        assert_eq!(read, [3, 4]);
-    }
-
-    #[test]
-    fn one_server_at_a_time_and_nobody_else() {
-        let directory = tempfile::tempdir().unwrap();
-        let store = Store::open(&directory.path().join("state")).unwrap();
-        assert!(matches!(
-            Store::open(&directory.path().join("state")),
-            Err(StoreError::InUse(_))
-        ));
-        drop(store);
-        fs::set_permissions(
-            directory.path().join("state"),
-            fs::Permissions::from_mode(0o755),
-        )
-        .unwrap();
-        assert!(matches!(
-            Store::open(&directory.path().join("state")),
-            Err(StoreError::Open(_))
-        ));
-    }
-
-    #[tokio::test]
-    async fn a_torn_tail_is_left_out() {
-        let directory = tempfile::tempdir().unwrap();
-        let store = Store::open(&directory.path().join("state")).unwrap();
-        let mut writer = store.create(started()).unwrap();
-        writer.append([started()]).unwrap();
-        let id = writer.id().clone();
-        let path = store.index.lock().unwrap()[&id].clone();
-        let length = fs::metadata(&path).unwrap().len();
-        File::options()
-            .write(true)
-            .open(&path)
-            .unwrap()
-            .set_len(length - 3)
-            .unwrap();
-        let mut reader = store.read(&id, None, 0).unwrap();
-        assert_eq!(reader.next().await.unwrap().len(), 1);
-        assert!(reader.next().await.unwrap().is_empty());
-    }
 }

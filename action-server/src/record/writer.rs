@@ -10,6 +10,7 @@ use action_proto::v1::{RunEvent, run_event::Event};
 use tokio::sync::watch;
 
 use super::{HEADER_LEN, RunId, format};
+use crate::crash;
 
 /// How far a record is written: readers may read up to `end` and no further.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -20,6 +21,15 @@ pub struct Watermark {
     pub sequence: u64,
     /// True when nothing will follow.
     pub ended: bool,
+}
+
+/// Events that could not be written. The record is as if it had not been tried.
+#[derive(Debug)]
+pub struct Unwritten {
+    /// Why.
+    pub error: io::Error,
+    /// The events, to be tried again.
+    pub events: Vec<Event>,
 }
 
 /// Appends events to a record and tells the readers.
@@ -34,22 +44,35 @@ pub struct Writer {
 }
 
 impl Writer {
-    /// Begins a record in a new, empty file.
-    pub(super) fn begin(id: RunId, mut file: File) -> io::Result<Writer> {
+    /// Begins a record in a new, empty file, and waits until its first event is on the disk.
+    pub(super) fn begin(id: RunId, mut file: File, first: Event) -> io::Result<Writer> {
         file.write_all(&format::header())?;
         let start = Watermark {
             end: HEADER_LEN as u64,
             sequence: 0,
             ended: false,
         };
-        let watermark = watch::Sender::new(start);
-        Ok(Writer {
+        let mut writer = Writer::resume(id, file, start);
+        crash::point("before-intent");
+        writer
+            .write(vec![first])
+            .map_err(|unwritten| unwritten.error)?;
+        writer.file.sync_all()?;
+        crash::point("after-intent");
+        writer.publish(false);
+        Ok(writer)
+    }
+
+    /// Goes on with a record that is valid up to `written` and has nothing after it.
+    pub(super) fn resume(id: RunId, file: File, written: Watermark) -> Writer {
+        let watermark = watch::Sender::new(written);
+        Writer {
             id,
             file,
             watermark,
-            written: start,
+            written,
             buffer: Vec::new(),
-        })
+        }
     }
 
     /// The run that is recorded.
@@ -65,48 +88,64 @@ impl Writer {
     /// Numbers the events, appends them in one write, and raises the watermark.
     ///
     /// # Errors
-    /// The write's. The watermark stays, so that no reader sees what may not be there.
-    pub fn append(&mut self, events: impl IntoIterator<Item = Event>) -> io::Result<()> {
+    /// The write's, with the events.
+    pub fn append(&mut self, events: Vec<Event>) -> Result<(), Unwritten> {
         self.write(events)?;
         self.publish(false);
         Ok(())
     }
 
     /// Appends the last events, waits until all of the record is on the disk, and only then lets
-    /// the readers see them.
+    /// the readers see them. Blocks for the disk.
     ///
     /// # Errors
-    /// The write's or the disk's.
-    pub fn finish(&mut self, events: impl IntoIterator<Item = Event>) -> io::Result<()> {
-        self.write(events)?;
-        self.file.sync_data()?;
+    /// The write's, with the events. A disk that took them and then failed to keep them ends the
+    /// record all the same: asking it again could only be answered with a lie (fsync(2), EIO).
+    pub fn finish(&mut self, events: Vec<Event>) -> Result<(), Unwritten> {
+        crash::point("before-end");
+        let last = self.write(events)?;
+        let mut footer = Vec::with_capacity(format::FOOTER_LEN);
+        format::encode_footer(last, &mut footer);
+        // Without its footer a record that has its last event is found to be whole all the same.
+        let kept = self
+            .file
+            .write_all(&footer)
+            .and_then(|()| self.file.sync_data());
+        if let Err(error) = kept {
+            tracing::error!(run_id = %self.id, %error, "the disk may not keep the end of this record");
+        }
+        crash::point("after-end");
         self.publish(true);
         Ok(())
     }
 
-    /// Appends the first event and waits until it is on the disk.
-    ///
-    /// # Errors
-    /// The write's or the disk's.
-    pub(super) fn start(&mut self, event: Event) -> io::Result<()> {
-        self.write([event])?;
-        self.file.sync_all()?;
-        self.publish(false);
-        Ok(())
+    /// Has what is written put on the disk, without waiting for it.
+    pub fn sync_in_background(&self) {
+        if let Ok(file) = self.file.try_clone() {
+            let run_id = self.id.clone();
+            tokio::task::spawn_blocking(move || {
+                if let Err(error) = file.sync_data() {
+                    tracing::error!(%run_id, %error, "the disk may not keep this record");
+                }
+            });
+        }
     }
 
-    /// Ends the record where it is: readers come to their end. For a record that can no longer
-    /// be written.
+    /// Lets the readers come to their end: the record can no longer be written.
     pub fn abandon(&mut self) {
-        self.watermark.send_modify(|mark| mark.ended = true);
+        self.publish(true);
     }
 
-    fn write(&mut self, events: impl IntoIterator<Item = Event>) -> io::Result<()> {
-        let mut sequence = self.written.sequence;
+    /// Writes the events' frames; returns where the last of them begins.
+    fn write(&mut self, events: Vec<Event>) -> Result<u64, Unwritten> {
         let time = SystemTime::now();
+        let mut sequence = self.written.sequence;
+        let mut last = 0;
         self.buffer.clear();
+        let mut numbered = Vec::with_capacity(events.len());
         for event in events {
             sequence += 1;
+            last = self.written.end + self.buffer.len() as u64;
             let event = RunEvent {
                 run_id: self.id.to_string(),
                 sequence,
@@ -114,13 +153,24 @@ impl Writer {
                 event: Some(event),
             };
             format::encode(&event, &mut self.buffer);
+            numbered.push(event);
         }
-        self.file.write_all(&self.buffer)?;
+        if let Err(error) = self.file.write_all(&self.buffer) {
+            // A part may be written: what comes next must not stand behind it.
+            if let Err(error) = self.file.set_len(self.written.end) {
+                tracing::error!(run_id = %self.id, %error, "cannot take back half a write");
+            }
+            let events = numbered
+                .into_iter()
+                .filter_map(|event| event.event)
+                .collect();
+            return Err(Unwritten { error, events });
+        }
         self.written.end += self.buffer.len() as u64;
         self.written.sequence = sequence;
         self.buffer.clear();
         self.buffer.shrink_to(256 * 1024);
-        Ok(())
+        Ok(last)
     }
 
     fn publish(&mut self, ended: bool) {

@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 
+use action_proto::v1::RunStarted;
 use tonic::{Request, Status};
 
 use crate::{
@@ -57,4 +58,18 @@ pub(super) fn plan(caller: &Caller, catalogue: &Catalogue, plan: &Plan) -> Resul
         true => format!("the token does not allow {forbidden}; nothing was run"),
         false => "the token allows some nodes only, and this command runs on none".to_owned(),
     }))
+}
+
+/// True for a run that the caller may see and stop: one that it might have started. Of any
+/// other it is told what it would be told of one that is not there.
+pub(super) fn run(caller: &Caller, catalogue: &Catalogue, run: &RunStarted) -> bool {
+    if !caller.grant.allows_command(&run.command) {
+        return false;
+    }
+    match allowed_nodes(caller, catalogue) {
+        Some(allowed) => {
+            !run.nodes.is_empty() && run.nodes.iter().all(|node| allowed.contains(node))
+        }
+        None => true,
+    }
 }

@@ -1,16 +1,17 @@
 //! A run's events as a stream: the one way from the record to a caller, for runs that live and
 //! runs that have ended.
 
-use std::{collections::VecDeque, io};
+use std::collections::VecDeque;
 
 use action_proto::v1::RunEvent;
 use futures_util::stream;
 use tokio_stream::Stream;
 use tonic::Status;
 
+use super::status;
 use crate::{
     record::{Reader, RunId},
-    run::{Registry, Stop},
+    run::{Registry, Stop, StopOrder},
 };
 
 /// The events of a run after `after`, to its end. Reads the record at the speed of the caller.
@@ -21,10 +22,7 @@ pub(super) fn stream(
 ) -> Result<impl Stream<Item = Result<RunEvent, Status>> + Send + use<>, Status> {
     let reader = runs
         .read(run_id, after)
-        .map_err(|error| match error.kind() {
-            io::ErrorKind::NotFound => Status::not_found(format!("no such run: {run_id}")),
-            _ => unreadable(run_id, &error),
-        })?;
+        .map_err(|error| status::from_record(run_id, &error))?;
     let run_id = run_id.clone();
     let start = (reader, VecDeque::new(), run_id);
     Ok(stream::try_unfold(
@@ -44,13 +42,8 @@ async fn more(reader: &mut Reader, run_id: &RunId) -> Result<VecDeque<RunEvent>,
     let events = reader
         .next()
         .await
-        .map_err(|error| unreadable(run_id, &error))?;
+        .map_err(|error| status::from_record(run_id, &error))?;
     Ok(events.into())
-}
-
-fn unreadable(run_id: &RunId, error: &io::Error) -> Status {
-    tracing::error!(%run_id, %error, "cannot read a record");
-    Status::internal(format!("the record of run {run_id} cannot be read"))
 }
 
 /// The same stream. When it is dropped before its end and `run` is given, that run is cancelled:
@@ -85,7 +78,8 @@ impl Drop for CancelOnDrop {
     fn drop(&mut self) {
         if let Some((runs, run_id)) = self.run.take() {
             tracing::info!(%run_id, "cancelled: its caller went away and asked for that");
-            runs.stop(&run_id, Stop::Cancel);
+            let why = "cancelled: its caller went away and had asked for that";
+            runs.stop(&run_id, StopOrder::new(Stop::Cancel, why));
         }
     }
 }

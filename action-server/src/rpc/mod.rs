@@ -4,19 +4,23 @@
 //! record says. It owns nothing: a caller that goes away takes nothing with it.
 
 mod access;
+mod cancel_run;
 mod events;
+mod get_run;
 mod guard;
 mod list_commands;
 mod list_nodes;
+mod list_runs;
 mod page;
 mod plan_run;
 mod run_command;
 mod status;
+mod watch_run;
 
 use action_proto::v1::{
     CancelRunRequest, CancelRunResponse, GetRunRequest, GetRunResponse, ListCommandsRequest,
     ListCommandsResponse, ListNodesRequest, ListNodesResponse, ListRunsRequest, ListRunsResponse,
-    PlanRunRequest, PlanRunResponse, RunCommandRequest, WatchRunRequest, WatchRunResponse,
+    PlanRunRequest, PlanRunResponse, RunCommandRequest, WatchRunRequest,
     action_service_server::{ActionService, ActionServiceServer},
 };
 use tonic::{Request, Response, Status};
@@ -48,7 +52,7 @@ impl Service {
 #[tonic::async_trait]
 impl ActionService for Service {
     type RunCommandStream = run_command::Events;
-    type WatchRunStream = tokio_stream::Empty<Result<WatchRunResponse, Status>>;
+    type WatchRunStream = watch_run::Events;
 
     async fn list_nodes(
         &self,
@@ -80,26 +84,29 @@ impl ActionService for Service {
 
     async fn watch_run(
         &self,
-        _: Request<WatchRunRequest>,
+        request: Request<WatchRunRequest>,
     ) -> Result<Response<Self::WatchRunStream>, Status> {
-        Err(status::not_built("WatchRun"))
+        watch_run::watch_run(self, &request).await
     }
 
     async fn list_runs(
         &self,
-        _: Request<ListRunsRequest>,
+        request: Request<ListRunsRequest>,
     ) -> Result<Response<ListRunsResponse>, Status> {
-        Err(status::not_built("ListRuns"))
+        list_runs::list_runs(self, request).await
     }
 
-    async fn get_run(&self, _: Request<GetRunRequest>) -> Result<Response<GetRunResponse>, Status> {
-        Err(status::not_built("GetRun"))
+    async fn get_run(
+        &self,
+        request: Request<GetRunRequest>,
+    ) -> Result<Response<GetRunResponse>, Status> {
+        get_run::get_run(self, &request).await
     }
 
     async fn cancel_run(
         &self,
-        _: Request<CancelRunRequest>,
+        request: Request<CancelRunRequest>,
     ) -> Result<Response<CancelRunResponse>, Status> {
-        Err(status::not_built("CancelRun"))
+        cancel_run::cancel_run(self, &request).await
     }
 }

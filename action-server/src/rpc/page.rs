@@ -12,11 +12,7 @@ pub(super) fn page<T>(
     size: i32,
     token: &str,
 ) -> Result<(Vec<T>, String), Status> {
-    let size = match usize::try_from(size) {
-        Err(_) => return Err(Status::invalid_argument("page_size is negative")),
-        Ok(0) => GREATEST,
-        Ok(size) => size.min(GREATEST),
-    };
+    let size = page_size(size, GREATEST)?;
     let start = match token {
         "" => 0,
         last => {
@@ -36,6 +32,15 @@ pub(super) fn page<T>(
         .map(|item| name(item).to_owned())
         .unwrap_or_default();
     Ok((page, next))
+}
+
+/// The size of a page: what is asked for, at most `greatest`, which 0 asks for.
+pub(super) fn page_size(asked: i32, greatest: usize) -> Result<usize, Status> {
+    match usize::try_from(asked) {
+        Err(_) => Err(Status::invalid_argument("page_size is negative")),
+        Ok(0) => Ok(greatest),
+        Ok(size) => Ok(size.min(greatest)),
+    }
 }
 
 #[cfg(test)]

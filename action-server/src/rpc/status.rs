@@ -4,13 +4,9 @@ use tonic::Status;
 
 use crate::{
     catalogue::{PlanError, SelectionError},
-    run::StartError,
+    record::RunId,
+    run::{FindError, StartError},
 };
-
-/// For methods that are in the contract and not built.
-pub(super) fn not_built(method: &str) -> Status {
-    Status::unimplemented(format!("{method} is not built in this version"))
-}
 
 /// For requests that cannot be planned.
 pub(super) fn from_plan(error: &PlanError) -> Status {
@@ -41,4 +37,22 @@ pub(super) fn from_start(error: &StartError) -> Status {
             Status::unavailable(text)
         }
     }
+}
+
+/// For texts that name no run.
+pub(super) fn from_find(error: &FindError) -> Status {
+    let text = error.to_string();
+    match error {
+        FindError::Unknown(_) => Status::not_found(text),
+        FindError::Ambiguous { .. } => Status::invalid_argument(text),
+    }
+}
+
+/// For records that cannot be read.
+pub(super) fn from_record(run_id: &RunId, error: &std::io::Error) -> Status {
+    if error.kind() == std::io::ErrorKind::NotFound {
+        return Status::not_found(format!("no such run: {run_id}"));
+    }
+    tracing::error!(%run_id, %error, "cannot read a record");
+    Status::internal(format!("the record of run {run_id} cannot be read"))
 }

@@ -12,9 +12,10 @@ use tokio::{
     time::{Instant, sleep_until},
 };
 
-use super::{Stop, owner::Shared};
+use super::{Stop, StopOrder, owner::Shared};
 use crate::{
     catalogue::{PlannedJob, environment},
+    crash,
     definitions::check_script,
     process::{Marker, Process, Script, Signal, spawn},
 };
@@ -28,12 +29,13 @@ pub(super) async fn run(
     shared: Arc<Shared>,
     at: usize,
     permit: OwnedSemaphorePermit,
-    stop: watch::Receiver<Option<Stop>>,
+    stop: watch::Receiver<Option<StopOrder>>,
     events: mpsc::Sender<Event>,
 ) {
     let Some(planned) = shared.plan.jobs.get(at) else {
         return;
     };
+    crash::point("before-spawn");
     let finished = match start(&shared, planned).await {
         Err(message) => NodeFinished {
             node: planned.node_name().to_owned(),
@@ -42,6 +44,7 @@ pub(super) async fn run(
             ..NodeFinished::default()
         },
         Ok(process) => {
+            crash::point("after-spawn");
             let started = NodeStarted {
                 node: planned.node_name().to_owned(),
                 rank: planned.rank.clone(),
@@ -82,23 +85,17 @@ async fn start(shared: &Shared, planned: &PlannedJob) -> Result<Process, String>
     })
 }
 
-/// Why a job is being ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Ending {
-    TimedOut,
-    Cancelled,
-}
-
 struct Job<'a> {
     shared: &'a Shared,
     planned: &'a PlannedJob,
     process: Process,
-    stop: watch::Receiver<Option<Stop>>,
+    stop: watch::Receiver<Option<StopOrder>>,
     events: &'a mpsc::Sender<Event>,
     started: Instant,
     /// When the script has had its time, the grace after the first signal included.
     deadline: Instant,
-    ending: Option<Ending>,
+    /// How the job is being ended, and why, once it is.
+    ending: Option<(Outcome, String)>,
     killed: bool,
     kept: u64,
     dropped: u64,
@@ -109,7 +106,7 @@ impl<'a> Job<'a> {
         shared: &'a Shared,
         planned: &'a PlannedJob,
         process: Process,
-        stop: watch::Receiver<Option<Stop>>,
+        stop: watch::Receiver<Option<StopOrder>>,
         events: &'a mpsc::Sender<Event>,
     ) -> Job<'a> {
         let started = Instant::now();
@@ -204,6 +201,7 @@ impl<'a> Job<'a> {
         self.kept += keep as u64;
         self.dropped += (data.len() - keep) as u64;
         if keep > 0 {
+            crash::point("first-output");
             let output = NodeOutput {
                 node: self.planned.node_name().to_owned(),
                 stream: stream.into(),
@@ -215,27 +213,32 @@ impl<'a> Job<'a> {
 
     fn out_of_time(&mut self) {
         match self.ending {
-            None => self.ask(Ending::TimedOut),
+            None => {
+                let limit = humantime::format_duration(self.shared.plan.timeout);
+                self.ask(Outcome::TimedOut, format!("not done after {limit}"));
+            }
             Some(_) => self.kill(),
         }
     }
 
     fn hear_stop(&mut self) {
-        let stop = *self.stop.borrow_and_update();
-        match stop {
-            None => {}
-            Some(Stop::Cancel) if self.ending.is_some() => {}
-            Some(Stop::Cancel) => self.ask(Ending::Cancelled),
-            Some(Stop::Force) => {
-                self.ending.get_or_insert(Ending::Cancelled);
+        let Some(order) = self.stop.borrow_and_update().clone() else {
+            return;
+        };
+        match order.stop {
+            Stop::Force => {
+                self.ending
+                    .get_or_insert((Outcome::Cancelled, order.why.to_string()));
                 self.kill();
             }
+            _ if self.ending.is_some() => {}
+            stop => self.ask(stop.outcome(), order.why.to_string()),
         }
     }
 
     /// The first step: the script may still put things in order.
-    fn ask(&mut self, why: Ending) {
-        self.ending = Some(why);
+    fn ask(&mut self, outcome: Outcome, why: String) {
+        self.ending = Some((outcome, why));
         self.process.group.signal(Signal::Term);
         // One that is stopped could not take the first signal.
         self.process.group.signal(Signal::Continue);
@@ -279,25 +282,23 @@ impl<'a> Job<'a> {
     }
 
     fn judge(&self, code: Option<i32>, signal: Option<i32>, is_answer: bool) -> (Outcome, String) {
-        let how = match self.killed {
-            true => "; it did not end when asked, and was killed",
-            false => "",
-        };
-        match (self.ending, code, signal) {
-            (Some(Ending::TimedOut), ..) => {
-                let limit = humantime::format_duration(self.shared.plan.timeout);
-                (Outcome::TimedOut, format!("not done after {limit}{how}"))
-            }
-            (Some(Ending::Cancelled), ..) => (Outcome::Cancelled, format!("cancelled{how}")),
-            (None, Some(0), _) => (Outcome::Ok, String::new()),
-            (None, Some(_), _) if is_answer => (Outcome::Ok, String::new()),
-            (None, Some(code), _) => (Outcome::Failed, format!("exit {code}")),
-            (None, None, Some(9)) => (
+        if let Some((outcome, why)) = &self.ending {
+            let how = match self.killed {
+                true => "; it did not end when asked, and was killed",
+                false => "",
+            };
+            return (*outcome, format!("{why}{how}"));
+        }
+        match (code, signal) {
+            (Some(0), _) => (Outcome::Ok, String::new()),
+            (Some(_), _) if is_answer => (Outcome::Ok, String::new()),
+            (Some(code), _) => (Outcome::Failed, format!("exit {code}")),
+            (None, Some(9)) => (
                 Outcome::Failed,
                 "killed by signal 9 (possibly out of memory)".into(),
             ),
-            (None, None, Some(signal)) => (Outcome::Failed, format!("killed by signal {signal}")),
-            (None, None, None) => (Outcome::Lost, "its end could not be learnt".into()),
+            (None, Some(signal)) => (Outcome::Failed, format!("killed by signal {signal}")),
+            (None, None) => (Outcome::Lost, "its end could not be learnt".into()),
         }
     }
 }

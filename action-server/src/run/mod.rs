@@ -7,7 +7,9 @@
 mod job;
 mod owner;
 mod progress;
+mod recorder;
 mod registry;
 
-pub use progress::Stop;
-pub use registry::{Limits, Registry, StartError, Starter};
+pub use owner::Status;
+pub use progress::{Stop, StopOrder};
+pub use registry::{FindError, Limits, Registry, StartError, Starter};

@@ -1,21 +1,25 @@
-//! One owner a run: it alone starts the run's jobs and writes the run's record.
+//! One owner a run: it alone starts the run's jobs and has the run's record written.
 
-use std::{pin::Pin, sync::Arc};
+use std::{
+    pin::Pin,
+    sync::{Arc, Mutex, PoisonError},
+};
 
-use action_proto::v1::{Outcome, RunFinished, run_event::Event};
+use action_proto::v1::{Outcome, OutcomeCount, RunFinished, run_event::Event};
 use tokio::{
     sync::{AcquireError, OwnedSemaphorePermit, Semaphore, mpsc, watch},
-    time::Instant,
+    time::{Instant, sleep_until},
 };
 
 use super::{
-    Limits, Stop, job,
+    Limits, Stop, StopOrder, job,
     progress::{Progress, never_started},
+    recorder::Recorder,
 };
 use crate::{
     catalogue::{Identity, Plan},
     process::{Descendants, Marker},
-    record::{RunId, Writer},
+    record::{RunId, Store, Writer},
 };
 
 /// How many events may wait to be written, and how many are written at once. With chunks of at
@@ -42,16 +46,28 @@ impl Shared {
     }
 }
 
+/// Where a run stands now, for those who ask.
+#[derive(Debug, Clone, Default)]
+pub struct Status {
+    /// Jobs that run.
+    pub running: u32,
+    /// Jobs that wait to be started.
+    pub waiting: u32,
+    /// How many jobs ended with which outcome.
+    pub counts: Vec<OutcomeCount>,
+    /// True while the record cannot be written.
+    pub failing: bool,
+}
+
 /// The task that owns a run.
 pub(super) struct Owner {
     shared: Arc<Shared>,
-    writer: Writer,
+    recorder: Recorder,
     progress: Progress,
+    status: Arc<Mutex<Status>>,
     slots: Arc<Semaphore>,
-    stops: mpsc::Receiver<Stop>,
+    orders: mpsc::Receiver<StopOrder>,
     started: Instant,
-    /// False after the record could not be written: the run goes on, unrecorded.
-    recording: bool,
 }
 
 type Slot = Pin<Box<dyn Future<Output = Result<OwnedSemaphorePermit, AcquireError>> + Send>>;
@@ -61,24 +77,33 @@ impl Owner {
         shared: Arc<Shared>,
         writer: Writer,
         slots: Arc<Semaphore>,
-        stops: mpsc::Receiver<Stop>,
+        orders: mpsc::Receiver<StopOrder>,
+        status: Arc<Mutex<Status>>,
     ) -> Owner {
         let progress = Progress::new(shared.plan.jobs.len(), shared.plan.fanout as usize);
-        Owner {
+        let recorder = Recorder::new(writer);
+        let owner = Owner {
             shared,
-            writer,
+            recorder,
             progress,
+            status,
             slots,
-            stops,
+            orders,
             started: Instant::now(),
-            recording: true,
-        }
+        };
+        owner.show_status();
+        owner
     }
 
     /// Sees the run to its end.
-    pub(super) async fn run(mut self) {
+    pub(super) async fn run(mut self, store: Arc<Store>) {
         let (sender, mut events) = mpsc::channel(BACKLOG);
         let (stop_jobs, jobs_stop) = watch::channel(None);
+        let time_is_over = self
+            .shared
+            .limits
+            .run_timeout
+            .map(|limit| self.started + limit);
         let mut batch = Vec::with_capacity(BACKLOG);
         // One place in the server's queue at a time: runs take turns, however many jobs each has.
         let mut slot: Option<Slot> = None;
@@ -90,12 +115,11 @@ impl Owner {
             }
             tokio::select! {
                 biased;
-                Some(stop) = self.stops.recv() => {
-                    let (never, news) = self.progress.stop(stop);
-                    batch.extend(never.map(|at| never_started(self.shared.plan.jobs[at].node_name())));
-                    if news {
-                        stop_jobs.send_replace(Some(stop));
-                    }
+                Some(order) = self.orders.recv() => self.stop(order, &stop_jobs, &mut batch),
+                () = until(time_is_over), if self.progress.is_going() => {
+                    let limit = self.shared.limits.run_timeout.unwrap_or_default();
+                    let why = format!("the run was not done after {}", humantime::format_duration(limit));
+                    self.stop(StopOrder::new(Stop::TimeOut, why), &stop_jobs, &mut batch);
                 }
                 Some(Ok(permit)) = poll_slot(&mut slot) => {
                     slot = None;
@@ -107,54 +131,73 @@ impl Owner {
             }
             self.record(&mut batch);
         }
-        self.finish().await;
+        self.finish(store).await;
+    }
+
+    fn stop(
+        &mut self,
+        order: StopOrder,
+        stop_jobs: &watch::Sender<Option<StopOrder>>,
+        batch: &mut Vec<Event>,
+    ) {
+        let (never, news) = self.progress.stop(order.stop);
+        let jobs = &self.shared.plan.jobs[never];
+        batch.extend(
+            jobs.iter()
+                .map(|job| never_started(job.node_name(), &order)),
+        );
+        if news {
+            stop_jobs.send_replace(Some(order));
+        }
     }
 
     fn record(&mut self, batch: &mut Vec<Event>) {
-        if batch.is_empty() {
-            return;
-        }
         for event in batch.iter() {
             self.progress.observe(event);
         }
-        let events = batch.drain(..);
-        if self.recording
-            && let Err(error) = self.writer.append(events)
-        {
-            self.lose_record(&error);
+        if !batch.is_empty() {
+            self.recorder.record(std::mem::take(batch));
         }
+        self.show_status();
     }
 
-    async fn finish(mut self) {
+    fn show_status(&self) {
+        let mut status = self.status.lock().unwrap_or_else(PoisonError::into_inner);
+        status.running = u32::try_from(self.progress.running()).unwrap_or(u32::MAX);
+        status.waiting = u32::try_from(self.progress.waiting()).unwrap_or(u32::MAX);
+        status.failing = self.recorder.is_failing();
+        self.progress.count_into(&mut status.counts);
+    }
+
+    async fn finish(self, store: Arc<Store>) {
         // What hid from its own job, behind another name, has no job to hide behind any more.
-        let marker = Marker::run(self.shared.run_id.as_str());
         if !self.shared.plan.command.leave_running {
-            self.shared.descendants.end_strays(None, &marker).await;
+            let marker = Marker::run(self.shared.run_id.as_str());
+            let strays = self.shared.descendants.end_strays(None, &marker).await;
+            if strays > 0 {
+                tracing::warn!(run_id = %self.shared.run_id, strays, "ended processes that hid from their job");
+            }
         }
-        let counts = self.progress.counts();
+        let mut counts = Vec::new();
+        self.progress.count_into(&mut counts);
         let outcome = Outcome::gravest(&counts);
         let finished = RunFinished {
             outcome: outcome.into(),
             counts,
             duration: prost_types::Duration::try_from(self.started.elapsed()).ok(),
         };
-        let run_id = self.shared.run_id.clone();
-        tracing::info!(%run_id, outcome = outcome.label(), "finished");
-        if !self.recording {
-            return;
-        }
         // The disk may take its time; other runs do not wait for it.
-        let written = tokio::task::spawn_blocking(move || {
-            let written = self.writer.finish([Event::RunFinished(finished)]);
-            written.inspect_err(|error| self.lose_record(error))
-        });
+        let recorder = self.recorder;
+        let written = tokio::task::spawn_blocking(move || recorder.finish(finished, &store));
         _ = written.await;
+        tracing::info!(run_id = %self.shared.run_id, outcome = outcome.label(), "finished");
     }
+}
 
-    fn lose_record(&mut self, error: &std::io::Error) {
-        tracing::error!(run_id = %self.shared.run_id, %error, "cannot write the record; the run goes on without");
-        self.recording = false;
-        self.writer.abandon();
+async fn until(time: Option<Instant>) {
+    match time {
+        Some(time) => sleep_until(time).await,
+        None => std::future::pending().await,
     }
 }
 

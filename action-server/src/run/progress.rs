@@ -1,17 +1,48 @@
 //! Where a run stands, and what follows from each thing that happens. Pure: no process, no
 //! clock, no disk.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use action_proto::v1::{NodeFinished, Outcome, OutcomeCount, run_event::Event};
 
-/// A request to end jobs, the graver the greater.
+/// How a run is being ended, the graver the greater.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Stop {
     /// Ask the scripts to end, and make them after a grace.
     Cancel,
+    /// The same, because the run's time is over.
+    TimeOut,
     /// Make them end now.
     Force,
+}
+
+impl Stop {
+    /// The outcome of a job that was ended so.
+    pub(super) fn outcome(self) -> Outcome {
+        match self {
+            Stop::Cancel | Stop::Force => Outcome::Cancelled,
+            Stop::TimeOut => Outcome::TimedOut,
+        }
+    }
+}
+
+/// A request to end a run, with the reason that its jobs report.
+#[derive(Debug, Clone)]
+pub struct StopOrder {
+    /// How.
+    pub stop: Stop,
+    /// Why, as in "cancelled by alice".
+    pub why: Arc<str>,
+}
+
+impl StopOrder {
+    /// An order to end a run.
+    pub fn new(stop: Stop, why: impl Into<Arc<str>>) -> StopOrder {
+        StopOrder {
+            stop,
+            why: why.into(),
+        }
+    }
 }
 
 /// Where a run stands.
@@ -41,6 +72,11 @@ impl Progress {
     /// How many jobs have been started and not ended.
     pub(super) fn running(&self) -> usize {
         self.next - self.ended
+    }
+
+    /// How many jobs wait to be started.
+    pub(super) fn waiting(&self) -> usize {
+        self.jobs - self.next
     }
 
     /// True when another job may be started, as far as this run is concerned.
@@ -78,22 +114,27 @@ impl Progress {
         self.ended == self.jobs
     }
 
-    /// How many jobs had which outcome so far, OK first.
-    pub(super) fn counts(&self) -> Vec<OutcomeCount> {
-        let entry = |(outcome, count): (&Outcome, &u32)| OutcomeCount {
+    /// True until a stop was heard.
+    pub(super) fn is_going(&self) -> bool {
+        self.stop.is_none()
+    }
+
+    /// How many jobs had which outcome so far, OK first, in place of what `counts` held.
+    pub(super) fn count_into(&self, counts: &mut Vec<OutcomeCount>) {
+        counts.clear();
+        counts.extend(self.counts.iter().map(|(outcome, count)| OutcomeCount {
             outcome: (*outcome).into(),
             count: *count,
-        };
-        self.counts.iter().map(entry).collect()
+        }));
     }
 }
 
 /// What is said of a job that a stop kept from being started.
-pub(super) fn never_started(node: &str) -> Event {
+pub(super) fn never_started(node: &str, order: &StopOrder) -> Event {
     Event::NodeFinished(NodeFinished {
         node: node.to_owned(),
-        outcome: Outcome::Cancelled.into(),
-        message: "cancelled before it was started".into(),
+        outcome: order.stop.outcome().into(),
+        message: format!("{}, before it was started", order.why),
         ..NodeFinished::default()
     })
 }
@@ -121,11 +162,9 @@ mod tests {
         assert!(!progress.is_done() && !progress.wants_job());
         progress.observe(&finished(Outcome::Ok));
         assert!(progress.is_done());
-        let counts: Vec<_> = progress
-            .counts()
-            .iter()
-            .map(|c| (c.outcome(), c.count))
-            .collect();
+        let mut counts = Vec::new();
+        progress.count_into(&mut counts);
+        let counts: Vec<_> = counts.iter().map(|c| (c.outcome(), c.count)).collect();
         assert_eq!(counts, [(Outcome::Ok, 2), (Outcome::Failed, 1)]);
     }
 
@@ -139,7 +178,10 @@ mod tests {
         assert_eq!(progress.stop(Stop::Force), (5..5, true));
         assert_eq!(progress.stop(Stop::Cancel), (5..5, false));
         for _ in 0..4 {
-            progress.observe(&never_started("n"));
+            progress.observe(&never_started(
+                "n",
+                &StopOrder::new(Stop::Force, "cancelled"),
+            ));
         }
         progress.observe(&finished(Outcome::Cancelled));
         assert!(progress.is_done());

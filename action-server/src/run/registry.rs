@@ -11,7 +11,7 @@ use std::{
     time::Duration,
 };
 
-use action_proto::v1::{RunStarted, run_event::Event};
+use action_proto::v1::{Job, RunStarted, run_event::Event};
 use thiserror::Error;
 use tokio::{
     sync::{Notify, Semaphore, mpsc, watch},
@@ -19,13 +19,13 @@ use tokio::{
 };
 
 use super::{
-    Stop,
+    Status, Stop, StopOrder,
     owner::{Owner, Shared},
 };
 use crate::{
     catalogue::{Identity, Plan, PlannedJob},
-    process::Descendants,
-    record::{Reader, RunId, Store, Watermark},
+    process::{Descendants, end_orphans},
+    record::{Entry, Reader, Resolve, Retention, RunId, Store, Summary, Watermark},
 };
 
 /// What holds for all runs.
@@ -37,6 +37,8 @@ pub struct Limits {
     pub live_runs: usize,
     /// The most output of one job that is kept, in bytes, unless its command says otherwise.
     pub output_per_job: u64,
+    /// The longest that a run may take; `None` for no limit but its jobs' own.
+    pub run_timeout: Option<Duration>,
     /// How long a script has after the first signal to end.
     pub kill_grace: Duration,
     /// Where scripts start.
@@ -70,9 +72,26 @@ pub enum StartError {
     Record(#[source] io::Error),
 }
 
+/// Why a text names no run.
+#[derive(Debug, Error)]
+pub enum FindError {
+    /// No run's id is this or begins so.
+    #[error("no such run: {0}")]
+    Unknown(String),
+    /// More than one run's id begins so.
+    #[error("{text} is the beginning of more than one run's id: {ids}")]
+    Ambiguous {
+        /// What was asked for.
+        text: String,
+        /// Some of the ids.
+        ids: String,
+    },
+}
+
 struct Live {
     watermark: watch::Receiver<Watermark>,
-    stops: mpsc::Sender<Stop>,
+    orders: mpsc::Sender<StopOrder>,
+    status: Arc<Mutex<Status>>,
 }
 
 /// All runs.
@@ -82,7 +101,7 @@ pub struct Registry {
 }
 
 struct Inner {
-    store: Store,
+    store: Arc<Store>,
     limits: Arc<Limits>,
     slots: Arc<Semaphore>,
     descendants: Descendants,
@@ -94,12 +113,19 @@ struct Inner {
 
 impl Registry {
     /// A registry with its records in `store`.
-    pub fn new(store: Store, limits: Limits) -> Registry {
+    ///
+    /// Runs that another server left without an end get one here, and what still runs of them
+    /// is ended.
+    ///
+    /// # Errors
+    /// The disk's.
+    pub async fn open(store: Store, limits: Limits) -> io::Result<Registry> {
+        recover(&store).await?;
         let slots = Arc::new(Semaphore::new(
             limits.job_threads.min(Semaphore::MAX_PERMITS),
         ));
         let inner = Inner {
-            store,
+            store: Arc::new(store),
             limits: Arc::new(limits),
             slots,
             descendants: Descendants::default(),
@@ -107,9 +133,9 @@ impl Registry {
             ended: Notify::new(),
             stopping: AtomicBool::new(false),
         };
-        Registry {
+        Ok(Registry {
             inner: Arc::new(inner),
-        }
+        })
     }
 
     /// Starts a run. When this returns the run is on the disk, and will be seen to its end
@@ -147,10 +173,12 @@ impl Registry {
             %run_id, command = plan.command.name, nodes = plan.nodes, jobs = plan.jobs.len(),
             subject = starter.identity.username, "started"
         );
-        let (stops, stops_receiver) = mpsc::channel(8);
+        let (orders, orders_receiver) = mpsc::channel(8);
+        let status = Arc::new(Mutex::default());
         let live = Live {
             watermark: writer.watermark(),
-            stops,
+            orders,
+            status: Arc::clone(&status),
         };
         let shared = Arc::new(Shared {
             run_id: run_id.clone(),
@@ -159,19 +187,16 @@ impl Registry {
             limits: Arc::clone(&self.inner.limits),
             descendants: self.inner.descendants.clone(),
         });
-        let owner = Owner::new(
-            shared,
-            writer,
-            Arc::clone(&self.inner.slots),
-            stops_receiver,
-        );
+        let slots = Arc::clone(&self.inner.slots);
+        let owner = Owner::new(shared, writer, slots, orders_receiver, status);
         self.live().insert(run_id.clone(), live);
         let guard = Leave {
             registry: self.clone(),
             run_id: run_id.clone(),
         };
+        let store = Arc::clone(&self.inner.store);
         tokio::spawn(async move {
-            owner.run().await;
+            owner.run(store).await;
             drop(guard);
         });
         Ok(run_id)
@@ -186,11 +211,72 @@ impl Registry {
         self.inner.store.read(run_id, watermark, after)
     }
 
+    /// The run that a text names: its id, or the beginning of only its id.
+    ///
+    /// # Errors
+    /// See [`FindError`].
+    pub fn find(&self, text: &str) -> Result<Arc<Entry>, FindError> {
+        let text: String = text.chars().take(80).flat_map(char::escape_debug).collect();
+        match self.inner.store.resolve(&text) {
+            Resolve::One(entry) => Ok(entry),
+            Resolve::Nothing => Err(FindError::Unknown(text)),
+            Resolve::Several(ids) => {
+                let ids = ids.iter().map(RunId::as_str).collect::<Vec<_>>().join(", ");
+                Err(FindError::Ambiguous { text, ids })
+            }
+        }
+    }
+
+    /// All runs, the newest first.
+    pub fn newest_first(&self) -> Vec<Arc<Entry>> {
+        self.inner.store.newest_first()
+    }
+
+    /// What a run came to so far, and where it stands if it lives. Blocks for the disk.
+    ///
+    /// # Errors
+    /// No such run (`NotFound`), or the disk's.
+    pub fn summary(&self, run_id: &RunId) -> io::Result<(Summary, Option<(Status, Watermark)>)> {
+        // In this order: a run that ends in between has its end in the record.
+        let live = self.live().get(run_id).map(|live| {
+            let status = live
+                .status
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .clone();
+            (status, *live.watermark.borrow())
+        });
+        let summary = self.inner.store.summary(run_id)?;
+        let live = live.filter(|_| summary.finished.is_none());
+        Ok((summary, live))
+    }
+
+    /// Each job of a run, as far as its record tells now. Blocks for the disk.
+    ///
+    /// # Errors
+    /// No such run (`NotFound`), or the disk's.
+    pub fn jobs(&self, run_id: &RunId) -> io::Result<Vec<Job>> {
+        self.inner.store.jobs(run_id)
+    }
+
     /// Stops a run that lives. One that has ended stays as it is.
-    pub fn stop(&self, run_id: &RunId, stop: Stop) {
+    pub fn stop(&self, run_id: &RunId, order: StopOrder) {
         if let Some(live) = self.live().get(run_id) {
-            // A full queue holds a stop already.
-            _ = live.stops.try_send(stop);
+            // A full queue holds as good an order.
+            _ = live.orders.try_send(order);
+        }
+    }
+
+    /// Removes old records. Blocks for the disk.
+    pub fn expire(&self, retention: &Retention) {
+        match self
+            .inner
+            .store
+            .expire(retention, |id| self.live().contains_key(id))
+        {
+            Ok(0) => {}
+            Ok(runs) => tracing::info!(runs, "removed old records"),
+            Err(error) => tracing::error!(%error, "cannot remove an old record"),
         }
     }
 
@@ -204,7 +290,10 @@ impl Registry {
         tracing::warn!(runs = self.live().len(), "cancelling what still runs");
         let ids: Vec<RunId> = self.live().keys().cloned().collect();
         for id in &ids {
-            self.stop(id, Stop::Cancel);
+            self.stop(
+                id,
+                StopOrder::new(Stop::Cancel, "cancelled: the server is stopping"),
+            );
         }
         self.until_none_lives().await;
     }
@@ -225,6 +314,25 @@ impl Registry {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Sees to what a server that died left behind: its scripts are ended, and its runs are marked.
+async fn recover(store: &Store) -> io::Result<()> {
+    let unfinished = store.unfinished()?;
+    if unfinished.is_empty() {
+        return Ok(());
+    }
+    let ids: Vec<&str> = unfinished.iter().map(|run| run.id().as_str()).collect();
+    let ended = end_orphans(&ids).await;
+    tracing::warn!(
+        runs = ids.len(),
+        processes = ended,
+        "the last server died: its runs are marked lost, its scripts ended"
+    );
+    for run in unfinished {
+        store.end_lost(run)?;
+    }
+    Ok(())
 }
 
 /// Takes a run from the living when its owner is done, also where that panics.

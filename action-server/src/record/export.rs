@@ -1,0 +1,119 @@
+//! A record as JSON lines, for people and programs without a server.
+
+use std::{
+    fs::File,
+    io::{self, Write},
+    path::Path,
+};
+
+use action_proto::v1::{OutputStream, RunEvent, run_event::Event};
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use serde_json::{Map, Value, json};
+
+use super::{index::Index, summary};
+
+/// Writes the events of a run in a state directory as one JSON object a line. Needs no lock: a
+/// record that is being written is read as far as it is whole.
+///
+/// # Errors
+/// The disk's, the output's, or that no run or more than one is meant (`NotFound`).
+pub fn export(directory: &Path, run: &str, out: &mut impl Write) -> io::Result<()> {
+    let mut index = Index::default();
+    for entry in std::fs::read_dir(directory.join("runs"))? {
+        if let Some(entry) = super::Entry::of_file(entry?.path()) {
+            index.insert(entry);
+        }
+    }
+    let super::Resolve::One(entry) = index.resolve(run) else {
+        return Err(io::Error::new(
+            io::ErrorKind::NotFound,
+            format!("no such run, or more than one: {run}"),
+        ));
+    };
+    let mut written = Ok(());
+    let file = File::open(&entry.path)?;
+    let mark = summary::scan(&file, |event| {
+        if written.is_ok() {
+            written = writeln!(out, "{}", to_json(&event));
+        }
+    })?;
+    written?;
+    let behind = file.metadata()?.len().saturating_sub(mark.end);
+    if behind > 0 && !summary::has_ended(&file)? {
+        tracing::warn!(
+            bytes = behind,
+            "the record goes on, or is damaged, behind event {}",
+            mark.sequence
+        );
+    }
+    Ok(())
+}
+
+/// An event as JSON. Keys are the .proto's field names, `event` names the kind, outcomes are
+/// their labels, durations seconds, times RFC 3339; output is `data`, or `data_base64` where it
+/// is not UTF-8.
+pub fn to_json(event: &RunEvent) -> Value {
+    let mut object = Map::new();
+    let time = event
+        .time
+        .and_then(|time| std::time::SystemTime::try_from(time).ok());
+    object.insert("run_id".into(), event.run_id.clone().into());
+    object.insert("sequence".into(), event.sequence.into());
+    object.insert(
+        "time".into(),
+        time.map(|time| humantime::format_rfc3339_nanos(time).to_string())
+            .into(),
+    );
+    let seconds = |duration: Option<prost_types::Duration>| {
+        duration.map(|duration| duration.seconds as f64 + f64::from(duration.nanos) / 1e9)
+    };
+    let (kind, fields) = match &event.event {
+        None => ("unknown", json!({})),
+        Some(Event::RunStarted(it)) => (
+            "run_started",
+            json!({"command": it.command, "arguments": it.arguments, "subject": it.subject,
+                "nodes": it.nodes, "request_username": it.request_username, "request_uid": it.request_uid,
+                "fanout": it.fanout, "timeout": seconds(it.timeout)}),
+        ),
+        Some(Event::NodeStarted(it)) => (
+            "node_started",
+            json!({"node": it.node, "rank": it.rank, "script": it.script}),
+        ),
+        Some(Event::NodeOutput(it)) => {
+            let stream = if it.stream() == OutputStream::Stderr {
+                "stderr"
+            } else {
+                "stdout"
+            };
+            let mut fields = json!({"node": it.node, "stream": stream});
+            match std::str::from_utf8(&it.data) {
+                Ok(text) => fields["data"] = text.into(),
+                Err(_) => fields["data_base64"] = STANDARD.encode(&it.data).into(),
+            }
+            ("node_output", fields)
+        }
+        Some(Event::NodeFinished(it)) => (
+            "node_finished",
+            json!({"node": it.node, "outcome": it.outcome().label(), "exit_code": it.exit_code,
+                "signal": it.signal, "state": it.state, "message": it.message,
+                "duration": seconds(it.duration), "output_dropped_bytes": it.output_dropped_bytes,
+                "leftover_processes": it.leftover_processes}),
+        ),
+        Some(Event::RunFinished(it)) => {
+            let counts: Map<String, Value> = it
+                .counts
+                .iter()
+                .map(|entry| (entry.outcome().label().into(), entry.count.into()))
+                .collect();
+            (
+                "run_finished",
+                json!({"outcome": it.outcome().label(), "counts": counts, "duration": seconds(it.duration)}),
+            )
+        }
+    };
+    object.insert("event".into(), kind.into());
+    if let Value::Object(fields) = fields {
+        object.extend(fields);
+    }
+    object.into()
+}

@@ -1,0 +1,156 @@
+//! Which records there are: by id, by the beginning of an id, and by time.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use super::RunId;
+
+/// One record on the disk.
+#[derive(Debug)]
+pub struct Entry {
+    /// The run.
+    pub id: RunId,
+    /// When it was accepted, in milliseconds since 1970.
+    pub time: u64,
+    /// Its file.
+    pub path: PathBuf,
+}
+
+impl Entry {
+    /// A new run's entry, in the directory of the records.
+    pub(super) fn new(runs: &Path, id: RunId, time: u64) -> Entry {
+        let path = runs.join(format!("{time:013}-{id}.run"));
+        Entry { id, time, path }
+    }
+
+    /// The entry that a file's name tells; `None` for other files.
+    pub(super) fn of_file(path: PathBuf) -> Option<Entry> {
+        let name = path.file_name()?.to_str()?;
+        let (time, id) = name.strip_suffix(".run")?.split_once('-')?;
+        Some(Entry {
+            id: id.parse().ok()?,
+            time: time.parse().ok()?,
+            path,
+        })
+    }
+}
+
+/// What a text may name.
+#[derive(Debug)]
+pub enum Resolve {
+    /// One run.
+    One(Arc<Entry>),
+    /// More than one; some of their ids.
+    Several(Vec<RunId>),
+    /// None.
+    Nothing,
+}
+
+/// The records, for looking up.
+#[derive(Debug, Default)]
+pub(super) struct Index {
+    by_id: BTreeMap<RunId, Arc<Entry>>,
+    by_time: BTreeSet<(u64, RunId)>,
+}
+
+impl Index {
+    pub(super) fn insert(&mut self, entry: Entry) {
+        self.by_time.insert((entry.time, entry.id.clone()));
+        self.by_id.insert(entry.id.clone(), Arc::new(entry));
+    }
+
+    pub(super) fn remove(&mut self, id: &RunId) {
+        if let Some(entry) = self.by_id.remove(id) {
+            self.by_time.remove(&(entry.time, entry.id.clone()));
+        }
+    }
+
+    pub(super) fn get(&self, id: &RunId) -> Option<Arc<Entry>> {
+        self.by_id.get(id).cloned()
+    }
+
+    /// The run whose id is, or begins with, `text`.
+    pub(super) fn resolve(&self, text: &str) -> Resolve {
+        let matching = self.by_id.iter().skip_while(|(id, _)| id.as_str() < text);
+        let mut matching =
+            matching.take_while(|(id, _)| !text.is_empty() && id.as_str().starts_with(text));
+        match (matching.next(), matching.next()) {
+            (None, _) => Resolve::Nothing,
+            (Some((_, entry)), None) => Resolve::One(Arc::clone(entry)),
+            (Some((first, _)), Some((second, _))) => {
+                let more = matching.take(3).map(|(id, _)| id.clone());
+                Resolve::Several(
+                    [first.clone(), second.clone()]
+                        .into_iter()
+                        .chain(more)
+                        .collect(),
+                )
+            }
+        }
+    }
+
+    /// All records, the newest first.
+    pub(super) fn newest_first(&self) -> Vec<Arc<Entry>> {
+        let newest = self.by_time.iter().rev();
+        newest
+            .filter_map(|(_, id)| self.by_id.get(id).cloned())
+            .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_are_found_by_their_beginning() {
+        let mut index = Index::default();
+        for (time, id) in [
+            (3, "aaaa000000000000"),
+            (1, "aaab000000000000"),
+            (2, "b000000000000000"),
+        ] {
+            index.insert(Entry::new(Path::new("/r"), id.parse().unwrap(), time));
+        }
+        let one = |text: &str| match index.resolve(text) {
+            Resolve::One(entry) => entry.id.to_string(),
+            other => format!("{other:?}"),
+        };
+        assert_eq!(one("b"), "b000000000000000");
+        assert_eq!(one("aaab"), "aaab000000000000");
+        assert_eq!(one("aaaa000000000000"), "aaaa000000000000");
+        assert!(matches!(index.resolve("aaa"), Resolve::Several(ids) if ids.len() == 2));
+        for nothing in ["", "c", "aaaa0000000000000", "../x"] {
+            assert!(
+                matches!(index.resolve(nothing), Resolve::Nothing),
+                "{nothing}"
+            );
+        }
+        let times: Vec<_> = index
+            .newest_first()
+            .iter()
+            .map(|entry| entry.time)
+            .collect();
+        assert_eq!(times, [3, 2, 1]);
+        index.remove(&"b000000000000000".parse().unwrap());
+        assert_eq!(index.newest_first().len(), 2);
+    }
+
+    #[test]
+    fn files_name_their_runs() {
+        let entry = Entry::new(Path::new("/r"), RunId::random(), 1_795_539_045_326);
+        let back = Entry::of_file(entry.path.clone()).unwrap();
+        assert_eq!((back.id, back.time), (entry.id, entry.time));
+        for other in [
+            "lock",
+            "x.run",
+            "1-short.run",
+            "12-aaaa000000000000.run.tail",
+        ] {
+            assert!(Entry::of_file(other.into()).is_none(), "{other}");
+        }
+    }
+}

@@ -1,0 +1,142 @@
+//! ListRuns: the runs that the caller may see, the newest first.
+
+use std::{collections::HashSet, time::SystemTime};
+
+use action_proto::v1::{ListRunsRequest, ListRunsResponse, Outcome, Run};
+use prost_types::Timestamp;
+use tonic::{Request, Response, Status};
+
+use super::{Service, access, get_run, page::page_size, status};
+use crate::{auth::Caller, catalogue::Catalogue, record::Summary, run::Registry};
+
+/// The most runs in one answer: each is read from the disk.
+const GREATEST: usize = 200;
+
+pub(super) async fn list_runs(
+    service: &Service,
+    request: Request<ListRunsRequest>,
+) -> Result<Response<ListRunsResponse>, Status> {
+    let caller = access::caller(&request)?.clone();
+    let request = request.into_inner();
+    let catalogue = service.definitions.snapshot();
+    let filter = Filter::new(&request, &catalogue)?;
+    let size = page_size(request.page_size, GREATEST)?;
+    let runs = service.runs.clone();
+    let list = move || {
+        read_page(
+            &runs,
+            &caller,
+            &catalogue,
+            &filter,
+            size,
+            &request.page_token,
+        )
+    };
+    Ok(Response::new(get_run::blocking(list).await?))
+}
+
+fn read_page(
+    runs: &Registry,
+    caller: &Caller,
+    catalogue: &Catalogue,
+    filter: &Filter,
+    size: usize,
+    token: &str,
+) -> Result<ListRunsResponse, Status> {
+    let mut response = ListRunsResponse::default();
+    let mut entries = runs.newest_first().into_iter().peekable();
+    if !token.is_empty() {
+        // The record the token names may be gone by now: its time is in the token too.
+        let (time, id) = token.split_once('-').unwrap_or_default();
+        let time: u64 = time
+            .parse()
+            .map_err(|_| Status::invalid_argument("page_token is not of this list"))?;
+        while entries
+            .next_if(|entry| (entry.time, entry.id.as_str()) >= (time, id))
+            .is_some()
+        {}
+    }
+    for entry in entries {
+        let Some((summary, run)) =
+            get_run::describe(runs, caller, catalogue, &entry.id).or_else(skip_what_is_gone)?
+        else {
+            continue;
+        };
+        if !filter.admits(&summary, &run) {
+            continue;
+        }
+        if response.runs.len() == size {
+            // There is more: the next page begins behind the last one here.
+            return Ok(response);
+        }
+        response.next_page_token = format!("{}-{}", entry.time, entry.id);
+        response.runs.push(run);
+    }
+    response.next_page_token.clear();
+    Ok(response)
+}
+
+/// A record that was removed, or is damaged, while the list was made hides none of the others.
+fn skip_what_is_gone<T>(status: Status) -> Result<Option<T>, Status> {
+    match status.code() {
+        tonic::Code::NotFound | tonic::Code::Internal => Ok(None),
+        _ => Err(status),
+    }
+}
+
+/// What a request asks for.
+struct Filter {
+    command: String,
+    subject: String,
+    nodes: Option<HashSet<String>>,
+    outcome: Outcome,
+    running: bool,
+    since: Option<SystemTime>,
+    until: Option<SystemTime>,
+}
+
+impl Filter {
+    fn new(request: &ListRunsRequest, catalogue: &Catalogue) -> Result<Filter, Status> {
+        let nodes = match request.nodes.as_str() {
+            "" => None,
+            set => {
+                let nodes = catalogue.nodes.select(set, catalogue.node_limit);
+                let nodes = nodes.map_err(|error| status::from_selection(&error))?;
+                Some(nodes.iter().map(|node| node.name.clone()).collect())
+            }
+        };
+        let time = |time: Option<Timestamp>| {
+            let invalid = |_| Status::invalid_argument("since or until is no time");
+            time.map(SystemTime::try_from).transpose().map_err(invalid)
+        };
+        Ok(Filter {
+            command: request.command.clone(),
+            subject: request.subject.clone(),
+            nodes,
+            outcome: request.outcome(),
+            running: request.running,
+            since: time(request.since)?,
+            until: time(request.until)?,
+        })
+    }
+
+    fn admits(&self, summary: &Summary, run: &Run) -> bool {
+        let start = run
+            .start_time
+            .and_then(|time| SystemTime::try_from(time).ok());
+        let is = |wanted: &str, is: &str| wanted.is_empty() || wanted == is;
+        is(&self.command, &run.command)
+            && is(&self.subject, &run.subject)
+            && (self.outcome == Outcome::Unspecified || self.outcome == run.outcome())
+            && (!self.running || run.outcome() == Outcome::Unspecified)
+            && self.since.is_none_or(|since| start >= Some(since))
+            && self.until.is_none_or(|until| start < Some(until))
+            && self.nodes.as_ref().is_none_or(|nodes| {
+                summary
+                    .started
+                    .nodes
+                    .iter()
+                    .any(|node| nodes.contains(node))
+            })
+    }
+}

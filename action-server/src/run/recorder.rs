@@ -1,0 +1,192 @@
+//! Writes a run's events to its record, also when the disk is full or failing for a while.
+//!
+//! While the record cannot be written the run goes on: what its jobs print is dropped and
+//! counted, what became of them is kept and written as soon as that is possible again.
+
+use std::{
+    collections::HashMap,
+    io,
+    time::{Duration, Instant},
+};
+
+use action_proto::v1::{RunFinished, run_event::Event};
+
+use crate::record::{Store, Writer};
+
+/// How often what is written is put on the disk while a run goes on.
+const SYNC_INTERVAL: Duration = Duration::from_secs(1);
+/// How often a record that cannot be written is tried again.
+const RETRY_INTERVAL: Duration = Duration::from_millis(100);
+/// How long the end of a run waits for a disk that does not take it.
+const END_LIMIT: Duration = Duration::from_secs(10);
+
+/// The writing side of a run.
+#[derive(Debug)]
+pub(super) struct Recorder {
+    writer: Writer,
+    synced: Instant,
+    /// When the record could last not be written; `None` while it can.
+    failing: Option<Instant>,
+    owed: Owed,
+}
+
+/// What is owed to the record.
+#[derive(Debug, Default)]
+struct Owed {
+    /// Events that wait to be written.
+    events: Vec<Event>,
+    /// Output that was dropped, by node, in bytes: to be told at the node's end.
+    dropped: HashMap<String, u64>,
+}
+
+impl Recorder {
+    pub(super) fn new(writer: Writer) -> Recorder {
+        Recorder {
+            writer,
+            synced: Instant::now(),
+            failing: None,
+            owed: Owed::default(),
+        }
+    }
+
+    /// True while the record cannot be written.
+    pub(super) fn is_failing(&self) -> bool {
+        self.failing.is_some()
+    }
+
+    /// Records events, or keeps what must not be lost of them.
+    pub(super) fn record(&mut self, events: Vec<Event>) {
+        match self.failing {
+            Some(tried) if tried.elapsed() < RETRY_INTERVAL => self.owed.keep_but_output(events),
+            _ => {
+                self.owed.keep(events);
+                self.write();
+            }
+        }
+        if self.synced.elapsed() >= SYNC_INTERVAL {
+            self.synced = Instant::now();
+            self.writer.sync_in_background();
+        }
+    }
+
+    /// Records the end. Blocks for the disk, and gives it the reserve where it is full.
+    pub(super) fn finish(mut self, finished: RunFinished, store: &Store) {
+        let mut events = std::mem::take(&mut self.owed.events);
+        events.push(Event::RunFinished(finished));
+        let started = Instant::now();
+        while let Err(unwritten) = self.writer.finish(events) {
+            let run_id = self.writer.id();
+            if started.elapsed() > END_LIMIT {
+                tracing::error!(%run_id, error = %unwritten.error, "the end of the run is not recorded: it will count as lost");
+                self.writer.abandon();
+                return;
+            }
+            if unwritten.error.kind() == io::ErrorKind::StorageFull {
+                tracing::warn!(%run_id, "the disk is full: the reserve is used for the end of the run");
+                store.release_reserve();
+            }
+            events = unwritten.events;
+            std::thread::sleep(RETRY_INTERVAL);
+        }
+    }
+
+    fn write(&mut self) {
+        let run_id = self.writer.id().clone();
+        match self.writer.append(std::mem::take(&mut self.owed.events)) {
+            Ok(()) => {
+                if self.failing.take().is_some() {
+                    tracing::info!(%run_id, "the record can be written again");
+                }
+            }
+            Err(unwritten) => {
+                if self.failing.is_none() {
+                    tracing::error!(%run_id, error = %unwritten.error, "cannot write the record; the run goes on, its output is dropped and counted");
+                }
+                self.failing = Some(Instant::now());
+                self.owed.keep_but_output(unwritten.events);
+            }
+        }
+    }
+}
+
+impl Owed {
+    /// Adds events to be written. A node that lost output is told of it at its end.
+    fn keep(&mut self, events: Vec<Event>) {
+        for mut event in events {
+            if let Event::NodeFinished(finished) = &mut event
+                && let Some(dropped) = self.dropped.remove(&finished.node)
+            {
+                finished.output_dropped_bytes += dropped;
+                if !finished.message.is_empty() {
+                    finished.message.push_str("; ");
+                }
+                finished.message += &format!("{dropped} bytes of output could not be recorded");
+            }
+            self.events.push(event);
+        }
+    }
+
+    /// The same, but for output, which is dropped and counted.
+    fn keep_but_output(&mut self, events: Vec<Event>) {
+        for event in events {
+            match event {
+                Event::NodeOutput(output) => {
+                    *self.dropped.entry(output.node).or_default() += output.data.len() as u64;
+                }
+                event => self.keep(vec![event]),
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use action_proto::v1::{NodeFinished, NodeOutput};
+
+    use super::*;
+
+    #[test]
+    fn output_is_counted_and_ends_are_kept() {
+        let output = |node: &str| {
+            let data = "12345".into();
+            Event::NodeOutput(NodeOutput {
+                node: node.into(),
+                data,
+                ..NodeOutput::default()
+            })
+        };
+        let end = |node: &str| {
+            Event::NodeFinished(NodeFinished {
+                node: node.into(),
+                ..NodeFinished::default()
+            })
+        };
+        let mut owed = Owed::default();
+        owed.keep_but_output(vec![output("a"), output("a")]);
+        owed.keep_but_output(vec![output("b"), end("a"), end("c")]);
+        // Written again: output is kept, and who lost some hears of it.
+        owed.keep(vec![output("b"), end("b")]);
+        let told: Vec<_> = owed
+            .events
+            .iter()
+            .map(|event| match event {
+                Event::NodeFinished(it) => (
+                    it.node.as_str(),
+                    it.output_dropped_bytes,
+                    it.message.as_str(),
+                ),
+                _ => ("output", 0, ""),
+            })
+            .collect();
+        let lost = |node, bytes, text| (node, bytes, text);
+        assert_eq!(
+            told,
+            [
+                lost("a", 10, "10 bytes of output could not be recorded"),
+                lost("c", 0, ""),
+                lost("output", 0, ""),
+                lost("b", 5, "5 bytes of output could not be recorded"),
+            ]
+        );
+    }
+}
