@@ -68,18 +68,27 @@ impl EventStream {
 impl Connection {
     /// Connects. `timeout` is the longest for that and for each call with one answer.
     pub(crate) async fn open(config: &Config, timeout: Duration) -> Result<Self> {
-        let unreachable = |base_url: &str| {
-            CliError::new(
-                ErrorKind::Connection,
-                format!("cannot reach the server at {base_url}"),
-            )
-        };
         let base_url = config.base_url.to_string().trim_end_matches('/').to_owned();
+        let unreachable = |cause: Box<dyn std::error::Error + Send + Sync>| {
+            let message = format!("cannot reach the server at {base_url}");
+            let error = CliError::new(ErrorKind::Connection, message).caused_by(cause);
+            if error
+                .causes()
+                .iter()
+                .any(|cause| cause.contains("peer certificate"))
+            {
+                return error.hint(
+                    "set `ca_path` to the certificate of the authority that signed the server's, \
+                     or `verify_ssl: false` to trust anyone",
+                );
+            }
+            error
+        };
         let endpoint = endpoint(config, timeout)?;
         let channel = within(timeout, endpoint.connect())
             .await
-            .map_err(|cause| unreachable(&base_url).caused_by(cause))?
-            .map_err(|cause| unreachable(&base_url).caused_by(cause))?;
+            .map_err(|cause| unreachable(cause.into()))?
+            .map_err(|cause| unreachable(cause.into()))?;
         // The path of base_url goes before the path of each method.
         let client = ActionServiceClient::with_origin(channel, config.base_url.clone())
             .max_decoding_message_size(LARGEST_MESSAGE);

@@ -40,6 +40,46 @@ async fn a_path_prefix_goes_before_every_method() {
 }
 
 #[tokio::test]
+async fn https_is_trusted_by_a_given_authority_or_not_at_all() {
+    let (server, certificate) = Server::start_with_tls(State::default()).await;
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("ca.pem"), certificate).unwrap();
+    let run = async |host: &str, lines: &str| {
+        let file = folder.path().join("client.yaml");
+        let port = server.port();
+        let text = format!("base_url: https://{host}:{port}/action\njwt_token: t0ken\n{lines}");
+        std::fs::write(&file, text).unwrap();
+        let mut client = bare_client("action-client", &["nodes"]);
+        client
+            .env("ACTION_CLIENT_CONFIG", file)
+            .env("ACTION_CLIENT_TIMEOUT", "20s");
+        finish(client).await
+    };
+    let ran = run("localhost", "ca_path: ca.pem\n").await;
+    assert_eq!((ran.code, ran.stderr.as_str()), (Some(0), ""));
+    let ran = run("localhost", "").await;
+    assert!(
+        ran.stderr.contains("UnknownIssuer") && ran.code == Some(255),
+        "{}",
+        ran.stderr
+    );
+    assert!(ran.stderr.contains("hint: set `ca_path`"), "{}", ran.stderr);
+    let ran = run("127.0.0.1", "ca_path: ca.pem\n").await;
+    assert!(
+        ran.stderr.contains("not valid for name") && ran.code == Some(255),
+        "{}",
+        ran.stderr
+    );
+    let ran = run("127.0.0.1", "verify_ssl: false\n").await;
+    assert!(
+        ran.stderr.starts_with("warning: verify_ssl is false"),
+        "{}",
+        ran.stderr
+    );
+    assert_eq!((ran.code, ran.stderr.lines().count()), (Some(0), 1));
+}
+
+#[tokio::test]
 async fn help_lists_every_page_of_commands() {
     let server = Server::start(State::default()).await;
     for words in [["help"].as_slice(), &["--help"], &["run", "--help"]] {

@@ -20,8 +20,8 @@ pub(crate) struct AttachArgs {
 /// Follows the run: its exit code.
 pub(crate) async fn run(args: AttachArgs, context: &mut Context<'_>) -> Result<u8> {
     let connection = context.connect().await?;
-    let mut interrupt = Interrupt::watch(Answer::Leave)?;
     let mut follow = Follow::watch(&connection, &args.run, context.globals.reconnect_for).await?;
+    let mut interrupt = Interrupt::watch(Answer::Leave)?;
     let mut renderer = Renderer::new(context.globals.output, false);
     let mode = context.globals.exit.unwrap_or(ExitMode::Largest);
     session::follow(&mut follow, &mut renderer, &mut interrupt, mode, context).await

@@ -14,6 +14,7 @@ use crate::render::output::Target as Stream;
 use crate::render::{Renderer, json};
 use action_proto::v1::{Command, DetachPolicy, PlanRunRequest, RunCommandRequest};
 use serde_json::json;
+use std::pin::pin;
 use std::time::Duration;
 
 /// Runs `command` on its target: the exit code.
@@ -73,7 +74,16 @@ pub(crate) async fn run(
     // From here on a Ctrl-C is ours: the run may exist from now on.
     let mut interrupt = Interrupt::watch(Answer::Cancel(Box::new(connection.clone())))?;
     context.output.flush()?;
-    let (run_id, stream) = connection.run_command(request).await?;
+    let mut starting = pin!(connection.run_command(request));
+    let (run_id, stream) = loop {
+        tokio::select! {
+            started = &mut starting => break started?,
+            notice = interrupt.notice() => {
+                session::say(notice, None, context.output)?;
+                context.output.flush()?;
+            }
+        }
+    };
     let patience = context.globals.reconnect_for;
     let mut follow = Follow::new(connection.clone(), run_id, stream, 0, patience);
     let mut renderer = Renderer::new(context.globals.output, prefixed);

@@ -93,7 +93,8 @@ fn broken_off(
     }
 }
 
-fn say(notice: Notice, run_id: Option<&str>, output: &mut Output) -> Result<()> {
+/// Tells the user about their Ctrl-C.
+pub(super) fn say(notice: Notice, run_id: Option<&str>, output: &mut Output) -> Result<()> {
     let run = run_id.map_or_else(|| "the run".to_owned(), |run_id| format!("run {run_id}"));
     match notice {
         Notice::Cancelling => {

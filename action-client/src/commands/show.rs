@@ -26,9 +26,9 @@ pub(crate) async fn run(args: ShowArgs, context: &mut Context<'_>) -> Result<u8>
             "the server did not describe the run",
         ));
     };
-    let mut interrupt = Interrupt::watch(Answer::Leave)?;
     let follow = Follow::watch(&connection, &run.run_id, context.globals.reconnect_for).await?;
     let mut follow = follow.until(run.last_sequence);
+    let mut interrupt = Interrupt::watch(Answer::Leave)?;
     let mut renderer = Renderer::new(context.globals.output, false);
     let mode = context.globals.exit.unwrap_or(ExitMode::Zero);
     let code = session::follow(&mut follow, &mut renderer, &mut interrupt, mode, context).await?;

@@ -88,7 +88,7 @@ impl Tally {
         };
         let name = if node.is_empty() { &self.command } else { node };
         let Some(job) = self.finished.get(node) else {
-            return Some(format!("{name}: how it ended is not known"));
+            return Some(format!("{name}: not known to have ended"));
         };
         let what = match job.outcome() {
             Outcome::Ok => return None,

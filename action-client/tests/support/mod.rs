@@ -13,6 +13,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::process::Command as Process;
 use tokio::sync::{Notify, mpsc, watch};
 use tokio_stream::wrappers::{ReceiverStream, TcpListenerStream};
+use tonic::transport::{Identity, ServerTlsConfig};
 use tonic::{Request, Response, Status};
 
 /// The longest that anything may take: a ceiling, not a wait.
@@ -57,6 +58,19 @@ type Events<T> = ReceiverStream<Result<T, Status>>;
 impl Server {
     /// Starts the server. It answers below `/action` only.
     pub(crate) async fn start(state: State) -> Self {
+        Self::start_with(state, None).await
+    }
+
+    /// Starts the server with TLS: also its certificate, which no authority has signed.
+    pub(crate) async fn start_with_tls(state: State) -> (Self, String) {
+        let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+        let certificate = made.cert.pem();
+        let identity = Identity::from_pem(&certificate, made.signing_key.serialize_pem());
+        let tls = ServerTlsConfig::new().identity(identity);
+        (Self::start_with(state, Some(tls)).await, certificate)
+    }
+
+    async fn start_with(state: State, tls: Option<ServerTlsConfig>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let inner = listener.local_addr().unwrap();
         let proxy = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -77,7 +91,11 @@ impl Server {
             *request.uri_mut() = path.parse().unwrap();
             request
         };
-        let serve = tonic::transport::Server::builder()
+        let mut builder = tonic::transport::Server::builder();
+        if let Some(tls) = tls {
+            builder = builder.tls_config(tls).unwrap();
+        }
+        let serve = builder
             .layer(tower::util::MapRequestLayer::new(below))
             .add_service(ActionServiceServer::new(server.clone()))
             .serve_with_incoming(TcpListenerStream::new(listener));
@@ -111,6 +129,11 @@ impl Server {
     /// From now on every connection is closed at once.
     pub(crate) fn close(&self) {
         self.open.send_replace(false);
+    }
+
+    /// The port that clients connect to.
+    pub(crate) fn port(&self) -> u16 {
+        self.address.port()
     }
 
     /// Cuts every connection.
