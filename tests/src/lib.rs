@@ -1,1 +1,30 @@
+//! The harness of the end-to-end suite: real servers, real clients and real callers, each in a
+//! directory of its own and with nothing of the machine's environment.
+//!
+//! Owns files, processes and waiting. What must be true of them is said in `tests/`.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "tests fail by panicking"
+)]
+
+pub mod api;
+pub mod client;
+pub mod gate;
+pub mod processes;
+pub mod program;
+pub mod server;
+pub mod site;
+pub mod terminal;
+pub mod token;
+pub mod wait;
+
+pub use api::{Api, Ended, Live, on, with_arguments};
+pub use client::Client;
+pub use gate::Gate;
+pub use program::{Ran, Running};
+pub use server::Server;
+pub use site::Site;
+pub use wait::{CEILING, wait_until};

@@ -1,0 +1,4 @@
+//! The real client, for the tests to start.
+fn main() -> std::process::ExitCode {
+    action_client::main()
+}

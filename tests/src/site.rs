@@ -1,0 +1,175 @@
+//! A site: a directory with a server's settings, nodes and commands, before a server runs on it
+//! and while one does.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use tempfile::TempDir;
+
+use crate::{
+    gate::Gate,
+    program::{Ran, Running, hermetic, program, run, under_name, write_script},
+    server::Server,
+};
+
+/// The settings of a site: those of `init`, and little patience with what does not end.
+const SETTINGS: &str = "\
+listen: \"127.0.0.1:6304\"
+jwt_secret_path: jwt_secret
+nodes_config_path: nodes.yaml
+command_directory_path: libexec
+state_directory: state
+drain_timeout: 500ms
+kill_grace: 1s
+";
+
+/// The directory of a server. Everything in it is gone with the value.
+///
+/// Scripts find it as `$SCRIPT_ROOT/..`.
+#[derive(Debug)]
+pub struct Site {
+    directory: TempDir,
+}
+
+impl Default for Site {
+    fn default() -> Site {
+        Site::new()
+    }
+}
+
+impl Site {
+    /// A site with one node, `n1`, and no commands.
+    pub fn new() -> Site {
+        let site = Site::shipped();
+        site.write("server.yaml", SETTINGS);
+        fs::remove_dir_all(site.path("libexec")).unwrap();
+        fs::create_dir(site.path("libexec")).unwrap();
+        site.nodes("n1: {}\n");
+        site
+    }
+
+    /// A site as `action-server init` makes it.
+    pub fn shipped() -> Site {
+        let site = Site {
+            directory: tempfile::tempdir().unwrap(),
+        };
+        for directory in ["bin", "home"] {
+            fs::create_dir(site.path(directory)).unwrap();
+        }
+        let mut init = hermetic(site.program("action-server"), &site.path("home"));
+        init.arg("init").arg(site.directory.path());
+        _ = run(init).ok();
+        site
+    }
+
+    /// A file of the site.
+    pub fn path(&self, name: impl AsRef<Path>) -> PathBuf {
+        self.directory.path().join(name)
+    }
+
+    /// A program under test, under its own name.
+    pub fn program(&self, name: &str) -> PathBuf {
+        under_name(&program(name), &self.path("bin"), name)
+    }
+
+    /// Writes a file of the site, in place where it is there already.
+    pub fn write(&self, name: impl AsRef<Path>, text: impl AsRef<[u8]>) {
+        fs::write(self.path(name), text).unwrap();
+    }
+
+    /// Reads a file of the site.
+    #[track_caller]
+    pub fn read(&self, name: impl AsRef<Path>) -> String {
+        let path = self.path(name);
+        fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+    }
+
+    /// Whether a file of the site is there.
+    pub fn has(&self, name: impl AsRef<Path>) -> bool {
+        self.path(name).exists()
+    }
+
+    /// Writes the nodes file.
+    pub fn nodes(&self, text: &str) {
+        self.write("nodes.yaml", text);
+    }
+
+    /// Adds lines to the settings.
+    pub fn settings(&self, lines: &str) {
+        let text = self.read("server.yaml");
+        self.write("server.yaml", format!("{text}{lines}\n"));
+    }
+
+    /// Writes a command that has no more than it needs: a default script, given without its
+    /// first line.
+    pub fn command(&self, name: &str, script: &str) {
+        self.command_with(name, "help: {summary: a test}\n", script);
+    }
+
+    /// Writes a command with this metadata.
+    pub fn command_with(&self, name: &str, metadata: &str, script: &str) {
+        self.script(&format!("{name}/default.sh"), script);
+        self.write(format!("libexec/{name}/metadata.yaml"), metadata);
+    }
+
+    /// Writes a bash script below the command directory, given without its first line.
+    pub fn script(&self, name: &str, script: &str) {
+        self.whole_script(name, format!("#!/bin/bash\n{script}\n"));
+    }
+
+    /// Writes a file that can be executed below the command directory.
+    pub fn whole_script(&self, name: &str, text: impl AsRef<[u8]>) {
+        let path = self.path("libexec").join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        write_script(&path, text);
+    }
+
+    /// Makes a place where scripts wait: `read -r < "$SCRIPT_ROOT/../NAME"`.
+    pub fn gate(&self, name: &str) -> Gate {
+        Gate::new(&self.path(name))
+    }
+
+    /// Runs a verb of `action-server` on the site's settings, to its end.
+    #[track_caller]
+    pub fn server_verb(&self, words: &[&str]) -> Ran {
+        let mut command = hermetic(self.program("action-server"), &self.path("home"));
+        command.args(words);
+        command.arg("--config").arg(self.path("server.yaml"));
+        Running::start(command, self.hidden()).finish()
+    }
+
+    /// Runs the server where it must not get as far as to serve.
+    #[track_caller]
+    pub fn refused(&self) -> Ran {
+        self.server_verb(&["serve", "--listen", "127.0.0.1:0"])
+    }
+
+    /// The token that `init` made.
+    pub fn token(&self) -> String {
+        let text = self.read("client.yaml");
+        let line = text
+            .lines()
+            .find_map(|line| line.strip_prefix("jwt_token: "));
+        line.unwrap().to_owned()
+    }
+
+    /// The secret that tokens are signed with.
+    pub fn secret(&self) -> String {
+        self.read("jwt_secret").trim().to_owned()
+    }
+
+    /// What is hidden in what programs wrote: where the site is.
+    pub fn hidden(&self) -> Vec<(String, String)> {
+        let path = fs::canonicalize(self.directory.path()).unwrap();
+        let shown = |path: &Path| (path.display().to_string(), "SITE".to_owned());
+        vec![shown(&path), shown(self.directory.path())]
+    }
+
+    /// Starts a server on the site.
+    #[track_caller]
+    pub fn start(self) -> Server {
+        Server::start(self, |_| {})
+    }
+}

@@ -1,0 +1,24 @@
+//! The stories of the end-to-end suite, one file each: real processes over TCP.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "tests fail by panicking"
+)]
+
+mod environment;
+mod listing;
+mod metadata;
+mod process;
+mod ranks;
+mod seed;
+
+/// The harness looks for the programs beside its own; cargo says here where they are.
+#[test]
+fn the_programs_under_test_are_those_that_cargo_built() {
+    let server = env!("CARGO_BIN_EXE_action-server-under-test");
+    let client = env!("CARGO_BIN_EXE_action-client-under-test");
+    let found = ["action-server", "action-client"].map(action_tests::program::program);
+    assert_eq!(found, [server, client].map(std::path::PathBuf::from));
+}
