@@ -132,8 +132,9 @@ impl Connection {
 
     /// The error of a call, which names the server if it was not reached.
     fn failed(&self, status: Status) -> CliError {
+        let is_of_transport = status::is_of_transport(&status);
         let error = status::to_error(status);
-        if error.kind() == ErrorKind::Connection {
+        if is_of_transport {
             let message = format!("the call to the server at {} failed", self.base_url);
             return CliError::new(ErrorKind::Connection, message).caused_by(error);
         }

@@ -41,6 +41,7 @@ struct Loss {
     since: Instant,
     next_try: Instant,
     wait: Duration,
+    /// Why it was lost, or why the last try failed.
     cause: CliError,
     told_lost: bool,
     told_back: bool,
@@ -196,7 +197,8 @@ impl Follow {
             Ok(Err(error)) if error.kind() != ErrorKind::Connection => {
                 Err(self.lost_for_good(error))
             }
-            Ok(Err(_)) if Instant::now() < end => {
+            Ok(Err(error)) if Instant::now() < end => {
+                loss.cause = error;
                 loss.wait = (loss.wait * 2).min(LONGEST_WAIT);
                 loss.next_try = Instant::now() + loss.wait;
                 if loss.told_lost {
@@ -211,8 +213,8 @@ impl Follow {
             }
             Ok(Err(error)) => Err(self.lost_for_good(error)),
             Err(_) => {
-                let error = CliError::new(ErrorKind::Connection, "the server does not answer");
-                Err(self.lost_for_good(error))
+                let cause = CliError::new(ErrorKind::Connection, loss.cause.one_line());
+                Err(self.lost_for_good(cause))
             }
         }
     }

@@ -83,8 +83,11 @@ pub(crate) struct RunOptions {
     #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
     pub(crate) timeout: Option<Duration>,
     /// Print the run's id and leave; `attach` shows its output
-    #[arg(long)]
+    #[arg(long, conflicts_with = "dry_run")]
     pub(crate) detach: bool,
+    /// Show what would run and run nothing
+    #[arg(long)]
+    pub(crate) dry_run: bool,
 }
 
 impl RunOptions {
@@ -95,6 +98,7 @@ impl RunOptions {
             fanout: self.fanout.or(other.fanout),
             timeout: self.timeout.or(other.timeout),
             detach: self.detach || other.detach,
+            dry_run: self.dry_run || other.dry_run,
         }
     }
 
@@ -105,6 +109,7 @@ impl RunOptions {
             (self.fanout.is_some(), "--fanout"),
             (self.timeout.is_some(), "--timeout"),
             (self.detach, "--detach"),
+            (self.dry_run, "--dry-run"),
         ];
         given
             .into_iter()

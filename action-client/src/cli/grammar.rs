@@ -1,30 +1,14 @@
 //! Owns the clap definitions: the fixed verbs, and the server's commands beside them. Says
 //! what can be written; runs nothing.
 
+use crate::cli::described::{Shape, define};
 use crate::cli::entry::Entry;
 use crate::cli::globals::{GlobalArgs, RunOptions};
-use crate::cli::syntax::Syntax;
 use crate::commands::{attach, cancel, help, nodes, runs, show};
 use crate::render::table;
 use crate::render::terminal::visible;
-use crate::render::time;
 use action_proto::v1::Command as Definition;
-use clap::{Arg, ArgAction, Args, Command};
-use std::fmt::Write;
-
-/// The id of the words after a command's name: the node, when it takes one, is the first.
-pub(crate) const FIRST: &str = "first";
-/// The id of the words after that.
-pub(crate) const REST: &str = "rest";
-
-/// Where the script's own words begin, from which on a leading `-` is not for us.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Shape {
-    /// After the node, which is the first word.
-    AfterNode,
-    /// At the first word: the nodes are in `-g`, or there are none.
-    AtOnce,
-}
+use clap::{Args, Command};
 
 /// How the root's help is laid out: the server's commands (`after-help`) before the verbs.
 const LAYOUT: &str = "{about-with-newline}\n{usage-heading} {usage}{after-help}\n\n{all-args}";
@@ -181,88 +165,10 @@ pub(crate) fn has(root: &Command, name: &str) -> bool {
         .any(|it| it.get_name() == name || it.get_all_aliases().any(|it| it == name))
 }
 
-/// A command of the server as a clap subcommand.
-fn define(shown: &str, called: &str, definition: &Definition, shape: Shape) -> Command {
-    let syntax = Syntax::parse(&visible(&definition.syntax), definition.has_context);
-    let mut usage = format!("{called} [OPTIONS] {}", syntax.with_node());
-    if definition.name.is_empty() {
-        usage = format!("{called} [OPTIONS] [NODE] [ARG..] [-g NODES]");
-    } else if definition.has_context {
-        // Lines of a usage stand below each other behind the heading.
-        let _ = write!(usage, "\n       {called} [OPTIONS] {}", syntax.with_set());
-    }
-    let description = if definition.description.trim().is_empty() {
-        &definition.summary
-    } else {
-        &definition.description
-    };
-    let first = Arg::new(FIRST).value_name("NODE").hide(true);
-    let rest = Arg::new(REST)
-        .value_name("ARG")
-        .action(ArgAction::Append)
-        .num_args(0..)
-        .trailing_var_arg(true)
-        .hide(true);
-    let command = RunOptions::augment_args(Command::new(shown.to_owned()))
-        .about(visible(description).trim_end().to_owned())
-        .override_usage(usage.trim_end().to_owned())
-        .after_help(facts(definition))
-        // The server's commands have a list of their own in the root's help.
-        .hide(true);
-    match shape {
-        Shape::AfterNode => command.arg(first).arg(rest.allow_hyphen_values(true)),
-        Shape::AtOnce => command.arg(rest),
-    }
-}
-
-/// What else there is to know of a command.
-fn facts(definition: &Definition) -> String {
-    let mut facts = Vec::new();
-    if !definition.confirmation.is_empty() {
-        facts.push(format!(
-            "Asks before it runs (--confirm answers yes): {}",
-            visible(&definition.confirmation)
-        ));
-    }
-    if let Some(timeout) = &definition.timeout {
-        let each = if definition.has_context {
-            " for each node"
-        } else {
-            ""
-        };
-        facts.push(format!("Takes at most {}{each}.", time::human(timeout)));
-    }
-    if definition.has_context && definition.fanout > 0 {
-        facts.push(format!(
-            "Runs on at most {} nodes at once.",
-            definition.fanout
-        ));
-    }
-    if !definition.ranks.is_empty() {
-        let ranks = definition.ranks.join(", ");
-        facts.push(format!(
-            "Has scripts of their own for the ranks {}.",
-            visible(&ranks)
-        ));
-    }
-    for answer in &definition.exit_codes {
-        facts.push(format!(
-            "Exit code {} means {} and is no failure.",
-            answer.code,
-            visible(&answer.state)
-        ));
-    }
-    facts.push(
-        "After the node, or after the script's first word with -g, words that begin with `-` are \
-         the script's where they are not options of this program; after `--` they always are."
-            .to_owned(),
-    );
-    facts.join("\n")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cli::described::FIRST;
     use crate::environment::Environment;
     use std::ffi::OsStr;
 

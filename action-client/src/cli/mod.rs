@@ -1,6 +1,7 @@
 //! Owns the way from a command line to an exit code: reads it, asks the server for its
 //! commands where they are needed, and hands over to one of `commands`.
 
+pub(crate) mod described;
 pub(crate) mod entry;
 pub(crate) mod globals;
 pub(crate) mod grammar;
@@ -14,8 +15,8 @@ use crate::error::{CliError, Result};
 use crate::exit;
 use crate::render::output::{Output, Target};
 use crate::render::report;
+use described::Shape;
 use entry::Entry;
-use grammar::Shape;
 use parse::{Intent, Verb};
 use std::ffi::OsString;
 use std::time::Duration;

@@ -1,9 +1,10 @@
 //! Owns the reading of the command line in two phases: what can be read without the server,
 //! then the words of a command once the server has described it. Asks nobody anything.
 
+use crate::cli::described::{FIRST, REST, Shape};
 use crate::cli::entry::Entry;
 use crate::cli::globals::{GlobalArgs, RunOptions};
-use crate::cli::grammar::{self, FIRST, REST, Shape};
+use crate::cli::grammar;
 use crate::cli::target::Words;
 use crate::commands::{attach, cancel, help, nodes, runs, show};
 use crate::error::{CliError, Result};

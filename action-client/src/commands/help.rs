@@ -1,8 +1,9 @@
 //! Owns `help`: the list of everything that can be called, or one command's description; and
 //! what is said of a command that is not there.
 
+use crate::cli::described::Shape;
 use crate::cli::entry::Entry;
-use crate::cli::grammar::{self, Shape};
+use crate::cli::grammar;
 use crate::commands::Context;
 use crate::error::{CliError, Result};
 use crate::exit;

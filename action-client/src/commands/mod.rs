@@ -5,6 +5,7 @@ pub(crate) mod attach;
 pub(crate) mod cancel;
 pub(crate) mod help;
 pub(crate) mod nodes;
+mod plan;
 pub(crate) mod run;
 pub(crate) mod runs;
 mod session;

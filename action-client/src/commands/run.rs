@@ -2,7 +2,7 @@
 
 use crate::cli::globals::RunOptions;
 use crate::cli::target::Target;
-use crate::commands::{Context, session};
+use crate::commands::{Context, plan, session};
 use crate::confirm;
 use crate::connection::Connection;
 use crate::environment::LocalUser;
@@ -32,18 +32,20 @@ pub(crate) async fn run(
         arguments,
         prefixed,
     } = target;
+    let plan_request = PlanRunRequest {
+        command: command.name.clone(),
+        nodes: nodes.clone(),
+        arguments: arguments.clone(),
+        fanout,
+        timeout,
+    };
+    if options.dry_run {
+        return plan::show(&connection.plan_run(plan_request).await?, context);
+    }
     let mut expected_nodes = None;
     if !command.confirmation.is_empty() && !context.globals.confirm {
         confirm::require_terminal(&command.name)?;
-        let plan = connection
-            .plan_run(PlanRunRequest {
-                command: command.name.clone(),
-                nodes: nodes.clone(),
-                arguments: arguments.clone(),
-                fanout,
-                timeout,
-            })
-            .await?;
+        let plan = connection.plan_run(plan_request).await?;
         // What was asked about is what runs: the server refuses another number of nodes.
         expected_nodes = u32::try_from(plan.jobs.len()).ok();
         let question = if plan.confirmation.is_empty() {

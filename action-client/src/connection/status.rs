@@ -6,7 +6,7 @@ use tonic::{Code, ConnectError, Status};
 
 /// Whether the status was made on this side, because the connection failed, and does not
 /// come from the server.
-fn is_of_transport(status: &Status) -> bool {
+pub(super) fn is_of_transport(status: &Status) -> bool {
     status.source().is_some()
 }
 

@@ -1,23 +1,17 @@
-//! A small ActionService over TCP behind a proxy that can cut connections, and a way to run
-//! the real client against it.
+//! A small ActionService over TCP, behind a proxy that can cut connections.
 
+use crate::harness::CEILING;
 use action_proto::v1::action_service_server::{ActionService, ActionServiceServer};
-use action_proto::v1::run_event::Event;
 use action_proto::v1::*;
 use std::collections::VecDeque;
 use std::net::SocketAddr;
-use std::process::Output;
 use std::sync::{Arc, Mutex, MutexGuard};
-use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::process::Command as Process;
 use tokio::sync::{Notify, mpsc, watch};
 use tokio_stream::wrappers::{ReceiverStream, TcpListenerStream};
 use tonic::transport::{Identity, ServerTlsConfig};
 use tonic::{Request, Response, Status};
 
-/// The longest that anything may take: a ceiling, not a wait.
-pub(crate) const CEILING: Duration = Duration::from_secs(30);
 /// The id of the only run.
 pub(crate) const RUN_ID: &str = "r1a2b3c4";
 
@@ -152,21 +146,6 @@ impl Server {
         );
     }
 
-    /// The client, called as `program`, with these words.
-    pub(crate) fn client(&self, program: &str, words: &[&str]) -> Process {
-        let mut client = bare_client(program, words);
-        client.env(
-            "ACTION_CLIENT_BASE_URL",
-            format!("http://{}/action", self.address),
-        );
-        client
-    }
-
-    /// Runs the client to its end.
-    pub(crate) async fn run(&self, words: &[&str]) -> Ran {
-        finish(self.client("action-client", words)).await
-    }
-
     fn stream<T: Send + 'static>(
         &self,
         after: u64,
@@ -223,83 +202,6 @@ impl Server {
             ..Run::default()
         }
     }
-}
-
-/// How the client ended.
-#[derive(Debug)]
-pub(crate) struct Ran {
-    pub(crate) stdout: String,
-    pub(crate) stderr: String,
-    pub(crate) code: Option<i32>,
-}
-
-/// The client in an empty environment but for its token.
-pub(crate) fn bare_client(program: &str, words: &[&str]) -> Process {
-    let mut client = Process::new(env!("CARGO_BIN_EXE_action-client"));
-    client
-        .arg0(program)
-        .args(words)
-        .env_clear()
-        .env("HOME", "/nowhere")
-        .env("ACTION_CLIENT_JWT_TOKEN", "t0ken")
-        .stdin(std::process::Stdio::null())
-        .stdout(std::process::Stdio::piped())
-        .stderr(std::process::Stdio::piped())
-        .kill_on_drop(true);
-    client
-}
-
-/// Runs the client to its end.
-pub(crate) async fn finish(mut client: Process) -> Ran {
-    let output = tokio::time::timeout(CEILING, client.output()).await;
-    Ran::from(output.expect("the client ends").unwrap())
-}
-
-impl From<Output> for Ran {
-    fn from(output: Output) -> Self {
-        Self {
-            stdout: String::from_utf8(output.stdout).unwrap(),
-            stderr: String::from_utf8(output.stderr).unwrap(),
-            code: output.status.code(),
-        }
-    }
-}
-
-/// The events of a run: each text is what a node wrote, then every node ends as said.
-pub(crate) fn events(nodes: &[(&str, Outcome, i32)], texts: &[(&str, &str)]) -> Vec<RunEvent> {
-    let names = nodes.iter().map(|(node, ..)| (*node).to_owned()).collect();
-    let started = RunStarted {
-        command: "usage".into(),
-        nodes: names,
-        ..RunStarted::default()
-    };
-    let mut all = vec![Event::RunStarted(started)];
-    all.extend(texts.iter().map(|(node, text)| {
-        Event::NodeOutput(NodeOutput {
-            node: (*node).into(),
-            stream: OutputStream::Stdout.into(),
-            data: text.as_bytes().to_vec().into(),
-        })
-    }));
-    all.extend(nodes.iter().map(|(node, outcome, code)| {
-        Event::NodeFinished(NodeFinished {
-            node: (*node).into(),
-            outcome: (*outcome).into(),
-            exit_code: matches!(outcome, Outcome::Ok | Outcome::Failed).then_some(*code),
-            ..NodeFinished::default()
-        })
-    }));
-    all.push(Event::RunFinished(RunFinished {
-        outcome: Outcome::Ok.into(),
-        ..Default::default()
-    }));
-    let number = |(sequence, event)| RunEvent {
-        run_id: RUN_ID.into(),
-        sequence,
-        time: None,
-        event: Some(event),
-    };
-    (1..).zip(all).map(number).collect()
 }
 
 #[tonic::async_trait]

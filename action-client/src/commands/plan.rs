@@ -1,0 +1,104 @@
+//! Owns `--dry-run`: what a run would do, as the server plans it. Nothing is run.
+
+use crate::commands::Context;
+use crate::error::Result;
+use crate::render::output::Target;
+use crate::render::time::{human, seconds};
+use crate::render::{json, table};
+use action_proto::v1::PlanRunResponse;
+use serde_json::{Value, json};
+
+/// Shows the plan: a row or an object for each job.
+pub(crate) fn show(plan: &PlanRunResponse, context: &mut Context<'_>) -> Result<u8> {
+    if context.is_json() {
+        for object in objects(plan) {
+            json::write(&object, context.output)?;
+        }
+        return Ok(0);
+    }
+    let head = ["NODE", "RANK", "SCRIPT"].map(str::to_owned);
+    let jobs = plan.jobs.iter().map(|job| {
+        let node = if job.node.is_empty() {
+            "-".to_owned()
+        } else {
+            job.node.clone()
+        };
+        [node, job.rank.clone(), job.script.clone()]
+    });
+    let rows: Vec<_> = std::iter::once(head).chain(jobs).collect();
+    for line in table::lay_out(&rows) {
+        let line = context.output.safe(Target::Stdout, &line).into_owned();
+        context.output.line(Target::Stdout, &line)?;
+    }
+    let line = context
+        .output
+        .safe(Target::Stderr, &summary(plan))
+        .into_owned();
+    context.output.line(Target::Stderr, &line)?;
+    Ok(0)
+}
+
+fn summary(plan: &PlanRunResponse) -> String {
+    let jobs = plan.jobs.len();
+    let what = if jobs == 1 {
+        "job".to_owned()
+    } else {
+        format!("jobs, at most {} at once", plan.fanout)
+    };
+    let mut text = format!("would run {jobs} {what}");
+    if let Some(timeout) = &plan.timeout {
+        text.push_str(&format!(", each for at most {}", human(timeout)));
+    }
+    if !plan.confirmation.is_empty() {
+        text.push_str(&format!("; asks first: {}", plan.confirmation));
+    }
+    text
+}
+
+fn objects(plan: &PlanRunResponse) -> Vec<Value> {
+    let jobs = plan.jobs.iter().map(|job| {
+        json!({"event": "planned_job", "node": job.node, "rank": job.rank, "script": job.script})
+    });
+    let whole = json!({
+        "event": "plan",
+        "nodes": plan.nodes,
+        "confirmation": plan.confirmation,
+        "fanout": plan.fanout,
+        "timeout": plan.timeout.as_ref().map(seconds),
+    });
+    jobs.chain([whole]).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use action_proto::v1::PlannedJob;
+
+    #[test]
+    fn a_plan_is_summed_up() {
+        let job = PlannedJob {
+            node: "n1".into(),
+            rank: "aws".into(),
+            script: "x/aws.sh".into(),
+        };
+        let mut plan = PlanRunResponse {
+            jobs: vec![job.clone()],
+            fanout: 8,
+            timeout: Some(prost_types::Duration {
+                seconds: 60,
+                nanos: 0,
+            }),
+            ..PlanRunResponse::default()
+        };
+        assert_eq!(summary(&plan), "would run 1 job, each for at most 1m");
+        plan.jobs.push(job);
+        plan.confirmation = "Sure?".into();
+        assert_eq!(
+            summary(&plan),
+            "would run 2 jobs, at most 8 at once, each for at most 1m; asks first: Sure?"
+        );
+        let objects = objects(&plan);
+        assert_eq!(objects[0]["script"], "x/aws.sh");
+        assert_eq!((objects.len(), &objects[2]["timeout"]), (3, &json!("60s")));
+    }
+}
