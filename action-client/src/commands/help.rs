@@ -123,6 +123,8 @@ pub(crate) fn unknown(entry: &Entry, shown: &str, commands: &[Command]) -> CliEr
         .filter_map(|command| entry.shown(&command.name));
     let mut near: Vec<(f64, &str)> = names
         .chain(verbs)
+        // `run help` means a command of the server, and not the verb.
+        .filter(|name| *name != shown)
         .map(|name| (strsim::jaro_winkler(shown, name), name))
         .filter(|(likeness, _)| *likeness >= LIKENESS)
         .collect();
