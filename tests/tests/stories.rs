@@ -7,12 +7,21 @@
     reason = "tests fail by panicking"
 )]
 
+mod agreement;
+mod bytes;
+mod check;
 mod environment;
+mod lifecycle;
+mod limits;
 mod listing;
 mod metadata;
+mod outcomes;
 mod process;
 mod ranks;
+mod reload;
 mod seed;
+mod streaming;
+mod wide;
 
 /// The harness looks for the programs beside its own; cargo says here where they are.
 #[test]

@@ -1,0 +1,176 @@
+//! `action-server check`: every fault of the definitions as file:line: reason, and none of them
+//! taking another definition down.
+
+use std::{
+    fs,
+    os::unix::fs::{PermissionsExt, symlink},
+};
+
+use action_tests::{Site, on};
+
+/// A site with one fault of each kind among definitions that are right.
+fn faulty() -> Site {
+    let site = Site::new();
+    site.nodes(
+        r#"
+__groups__:
+  good: n1,n2
+  gone: n1,n9
+  cut: n[1
+  "a b": n1
+n1: {ranks: [aws], ip: 10.0.0.1}
+n2:
+  PATH: /evil
+  LD_PRELOAD: evil.so
+  BASH_ENV: evil.sh
+  IFS: x
+  a=b: c
+  name: other
+  fine: yes
+n3: [a, list]
+"bad name": {}
+"../n4": {}
+twice: {at: 1}
+twice: {at: 2}
+n5: {ranks: ["a/b", aws]}
+n6: {bmc_password: visible}
+n7: {key: a, key: b}
+"#,
+    );
+    site.command("good", "echo good");
+    site.command("no-default", "");
+    fs::remove_file(site.path("libexec/no-default/default.sh")).unwrap();
+    site.command("no-summary", "");
+    site.write(
+        "libexec/no-summary/metadata.yaml",
+        "help: {description: d}\n",
+    );
+    site.command_with(
+        "unknown-keys",
+        "help: {summary: s, sumary: t}\ncolour: red\n",
+        "",
+    );
+    site.command_with("bad-values", "help: {summary: s}\ntimeout: soon\nfanout: 0\noutput_limit: much\nexit_codes: {0: {state: X}, 5: OK}\n", "");
+    site.command_with("no-yaml", "help: {summary: [\n", "");
+    site.command("Upper_Case", "");
+    site.command("not-executable", "");
+    mode(&site, "not-executable/default.sh", 0o644);
+    site.command("no-interpreter", "");
+    site.whole_script("no-interpreter/default.sh", "echo hello\n");
+    site.command("other-interpreter", "");
+    site.whole_script("other-interpreter/default.sh", "#!/bin/absent -x\n");
+    site.command("windows", "");
+    site.whole_script("windows/default.sh", "#!/bin/bash\r\necho hello\r\n");
+    site.command("broken-link", "");
+    fs::remove_file(site.path("libexec/broken-link/default.sh")).unwrap();
+    symlink("nowhere", site.path("libexec/broken-link/default.sh")).unwrap();
+    site.command("bad-rank", "echo fine");
+    site.script("bad-rank/aws.sh", "");
+    mode(&site, "bad-rank/aws.sh", 0o600);
+    site
+}
+
+fn mode(site: &Site, script: &str, mode: u32) {
+    let path = site.path("libexec").join(script);
+    fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+}
+
+#[test]
+fn every_fault_is_named_with_its_place() {
+    insta::assert_snapshot!(faulty().server_verb(&["check"]), @r#"
+    SITE/nodes.yaml:6: "a b" cannot be the name of a group
+    SITE/nodes.yaml:9: n2: PATH is set for every script by the server; choose another name
+    SITE/nodes.yaml:10: n2: LD_PRELOAD would change how the shell or the loader of a script behaves; choose another name
+    SITE/nodes.yaml:11: n2: BASH_ENV would change how the shell or the loader of a script behaves; choose another name
+    SITE/nodes.yaml:12: n2: IFS would change how the shell or the loader of a script behaves; choose another name
+    SITE/nodes.yaml:13: n2: "a=b" cannot be a variable of a script: letters, digits and _ only, no digit first, at most 64
+    SITE/nodes.yaml:14: n2: name is set for every script by the server; choose another name
+    SITE/nodes.yaml:16: expected the metadata of n3 as a map, found a list
+    SITE/nodes.yaml:17: "bad name" cannot be the name of a node: letters, digits, and _ . - after the first, at most 64
+    SITE/nodes.yaml:18: "../n4" cannot be the name of a node: letters, digits, and _ . - after the first, at most 64
+    SITE/nodes.yaml:20: twice is defined twice; it is left out until one is taken away
+    SITE/nodes.yaml:21: n5: "a/b" cannot be a rank
+    SITE/nodes.yaml:22: warning: n6: bmc_password is kept secret by its name; write it under __secret__
+    SITE/nodes.yaml:23: n7: key is given twice; the first stands
+    SITE/nodes.yaml:4: group gone is left out: no such node: n9
+    SITE/nodes.yaml:5: group cut is left out: cannot read the node set "n[1": [ without ]
+    SITE/libexec/Upper_Case:1: cannot be a command's name: lower-case letters, digits and - only
+    SITE/libexec/bad-rank/aws.sh:1: the script of rank aws is not usable: it is not executable; run: chmod +x SITE/libexec/bad-rank/aws.sh
+    SITE/libexec/bad-values/metadata.yaml:2: "soon" is not a time such as 90s or 1h
+    SITE/libexec/bad-values/metadata.yaml:3: "0" is not a number from 1
+    SITE/libexec/bad-values/metadata.yaml:4: "much" is not a size such as 64MiB, or none
+    SITE/libexec/bad-values/metadata.yaml:5: expected a code from 1 to 255 with `{state: NAME}`
+    SITE/libexec/bad-values/metadata.yaml:5: expected a code from 1 to 255 with `{state: NAME}`
+    SITE/libexec/broken-link/default.sh:1: the script of rank default is not usable: it is not there (or a link that leads nowhere)
+    SITE/libexec/no-default:1: there is no default.sh: every command needs one
+    SITE/libexec/no-interpreter/default.sh:1: the script of rank default is not usable: it does not start with #! and an interpreter, such as #!/bin/bash
+    SITE/libexec/no-summary/metadata.yaml:1: help.summary is missing: say in one line what the command does
+    SITE/libexec/no-yaml/metadata.yaml:2: did not find expected node content at line 2 column 1, while parsing a flow node
+    SITE/libexec/not-executable/default.sh:1: the script of rank default is not usable: it is not executable; run: chmod +x SITE/libexec/not-executable/default.sh
+    SITE/libexec/other-interpreter/default.sh:1: the script of rank default is not usable: its interpreter "/bin/absent" is not there
+    SITE/libexec/unknown-keys/metadata.yaml:1: warning: unknown key sumary; it has no effect
+    SITE/libexec/unknown-keys/metadata.yaml:2: warning: unknown key colour; it has no effect
+    SITE/libexec/windows/default.sh:1: the script of rank default is not usable: its interpreter "/bin/bash\r" is not there; the script has Windows line ends, run: sed -i 's/\r$//' on it
+    ------- stderr -------
+    error: 5 nodes and 3 commands can be used; 30 errors, 3 warnings
+    ------- exit 78 -------
+    "#);
+}
+
+#[test]
+fn the_log_says_the_same_and_what_is_right_works() {
+    let site = faulty();
+    let check = site.server_verb(&["check"]);
+    assert_eq!(check.code(), 78);
+    let server = site.start();
+    let log = server.log();
+    for fault in String::from_utf8(check.stdout).unwrap().lines() {
+        assert!(log.contains(&format!(" {fault}\n")), "{fault}\n---\n{log}");
+    }
+    let api = server.api();
+    assert_eq!(api.node_names(), ["n1", "n2", "n5", "n6", "n7"]);
+    assert_eq!(api.command_names(), ["bad-rank", "good", "unknown-keys"]);
+    let run = api.run(on("good", "@good"));
+    assert_eq!(run.answer_of("n1"), "good\n");
+    assert_eq!(run.answer_of("n2"), "good\n");
+    let run = api.run(on("bad-rank", "n2"));
+    assert_eq!(run.answer_of("n2"), "fine\n", "only the rank is broken");
+}
+
+#[test]
+fn nothing_wrong_is_said_of_what_is_shipped() {
+    insta::assert_snapshot!(Site::shipped().server_verb(&["check"]), @"
+    ------- stderr -------
+    6 nodes and 8 commands can be used; 0 errors, 0 warnings
+    ------- exit 0 -------
+    ");
+}
+
+#[test]
+fn settings_that_are_wrong_are_named_with_their_place() {
+    let site = Site::new();
+    site.settings("colour: red");
+    let check = site.server_verb(&["check"]);
+    let start = "error: SITE/server.yaml:8: unknown field `colour`, expected one of `listen`";
+    assert!(check.stderr().starts_with(start), "{check}");
+    assert_eq!(check.code(), 78);
+}
+
+#[test]
+fn two_scripts_of_one_rank_are_a_fault_of_that_rank_alone() {
+    let site = Site::new();
+    site.nodes("n1: {ranks: aws}\nn2:\n");
+    site.command("two", "echo fine");
+    site.whole_script("two/aws.sh", "#!/bin/bash\n");
+    site.whole_script("two/aws.py", "#!/usr/bin/env python3\n");
+    let check = site.server_verb(&["check"]);
+    assert!(
+        check.stdout().contains("is there too; one script a rank"),
+        "{check}"
+    );
+    assert_eq!(check.code(), 78);
+    let server = site.start();
+    assert_eq!(server.api().run(on("two", "n2")).answer_of("n2"), "fine\n");
+    let (code, text) = server.api().refused(on("two", "n1"));
+    assert_eq!(code, tonic::Code::FailedPrecondition, "{text}");
+}
