@@ -7,7 +7,10 @@
 use std::{
     collections::HashSet,
     fs, io,
-    sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError, RwLock,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
@@ -49,6 +52,38 @@ impl Marker {
     }
 }
 
+/// Whose strays are meant.
+#[derive(Debug, Clone)]
+pub enum Strays {
+    /// A job's: in its process group, or with its marker.
+    Job(Group, Marker),
+    /// A run's: with its marker.
+    Run(Marker),
+    /// Those that have put off every marker. They can be told from others only while no script
+    /// runs.
+    Unmarked,
+}
+
+impl Strays {
+    fn include(&self, pid: i32, status: &Status, scripts_run: bool) -> bool {
+        let environment = || fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
+        match self {
+            Strays::Job(group, marker) => {
+                status.group == group.id() || marker.is_on(&environment())
+            }
+            Strays::Run(marker) => marker.is_on(&environment()),
+            Strays::Unmarked => !scripts_run && !has_marker(&environment()),
+        }
+    }
+}
+
+/// True for an environment that names a run.
+fn has_marker(environment: &[u8]) -> bool {
+    environment
+        .split(|&b| b == 0)
+        .any(|entry| entry.starts_with(b"run_id="))
+}
+
 /// The server's children: the leaders of its jobs, which it knows, and the strays.
 #[derive(Debug, Clone, Default)]
 pub struct Descendants {
@@ -61,6 +96,8 @@ struct Shared {
     /// child that is listed and not noted is a stray then, and never a script just started.
     starting: RwLock<()>,
     leaders: Mutex<HashSet<i32>>,
+    /// Set once processes may live on without a marker.
+    unmarked_live: AtomicBool,
 }
 
 impl Descendants {
@@ -84,6 +121,12 @@ impl Descendants {
         self.leaders().remove(&group.id());
     }
 
+    /// From now on processes without a marker may be an admin's who wants them to live on: they are
+    /// left alone.
+    pub fn let_unmarked_live(&self) {
+        self.shared.unmarked_live.store(true, Ordering::Relaxed);
+    }
+
     fn leaders(&self) -> MutexGuard<'_, HashSet<i32>> {
         self.shared
             .leaders
@@ -91,13 +134,19 @@ impl Descendants {
             .unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Kills and reaps every stray of a job, and what those started, until none is left.
-    /// Returns how many were alive.
-    pub async fn end_strays(&self, group: Option<Group>, marker: &Marker) -> u32 {
+    /// Kills and reaps strays, and what those started, until none is left. Returns how many were
+    /// alive.
+    pub async fn end_strays(&self, whose: &Strays) -> u32 {
+        // As the first process of a container the server inherits strangers as well.
+        let strangers_too = rustix::process::getpid().as_raw_pid() == 1
+            || self.shared.unmarked_live.load(Ordering::Relaxed);
+        if strangers_too && matches!(whose, Strays::Unmarked) {
+            return 0;
+        }
         let mut killed = HashSet::new();
         let started = Instant::now();
         loop {
-            let strays = self.strays(group, marker, &killed);
+            let strays = self.strays(whose, &killed);
             for &pid in &strays {
                 // A stray's children become ours when it ends: the next round finds them.
                 _ = kill_process(pid, Signal::KILL);
@@ -111,10 +160,12 @@ impl Descendants {
         }
     }
 
-    /// The living strays of a job. Dead ones, whosever they were, are reaped: nobody else will.
-    fn strays(&self, group: Option<Group>, marker: &Marker, known: &HashSet<i32>) -> Vec<Pid> {
+    /// The living strays that are meant. Dead ones, whosever they were, are reaped: nobody else
+    /// will.
+    fn strays(&self, whose: &Strays, known: &HashSet<i32>) -> Vec<Pid> {
+        let (children, scripts_run) = self.unknown_children();
         let mut strays = Vec::new();
-        for child in self.unknown_children() {
+        for child in children {
             if known.contains(&child) {
                 continue;
             }
@@ -123,30 +174,25 @@ impl Descendants {
             };
             if status.is_zombie {
                 reap(child);
-                continue;
-            }
-            let in_group = group.is_some_and(|group| status.group == group.id());
-            let marked =
-                || fs::read(format!("/proc/{child}/environ")).is_ok_and(|text| marker.is_on(&text));
-            if in_group || marked() {
+            } else if whose.include(child, &status, scripts_run) {
                 strays.extend(Pid::from_raw(child));
             }
         }
         strays
     }
 
-    /// The server's children that are no scripts.
-    fn unknown_children(&self) -> Vec<i32> {
+    /// The server's children that are no scripts, and whether scripts run.
+    fn unknown_children(&self) -> (Vec<i32>, bool) {
         let _alone = self
             .shared
             .starting
             .write()
             .unwrap_or_else(PoisonError::into_inner);
         let leaders = self.leaders();
-        children()
+        let strangers = children()
             .into_iter()
-            .filter(|child| !leaders.contains(child))
-            .collect()
+            .filter(|child| !leaders.contains(child));
+        (strangers.collect(), !leaders.is_empty())
     }
 }
 

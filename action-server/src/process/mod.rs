@@ -12,4 +12,4 @@ pub use output::Output;
 pub use spawn::{Process, Script, SpawnError, spawn};
 pub use startup::{base_environment, prepare_server};
 
-pub use descend::{Descendants, Marker, end_orphans};
+pub use descend::{Descendants, Marker, Strays, end_orphans};

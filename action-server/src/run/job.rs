@@ -17,7 +17,7 @@ use crate::{
     catalogue::{PlannedJob, environment},
     crash,
     definitions::check_script,
-    process::{Marker, Process, Script, Signal, spawn},
+    process::{Marker, Process, Script, Signal, Strays, spawn},
 };
 
 /// How long outputs are waited for after the script's own end: a process that it left may hold
@@ -172,11 +172,8 @@ impl<'a> Job<'a> {
             return 0;
         }
         let marker = Marker::job(self.shared.run_id.as_str(), self.planned.node_name());
-        let ended = self
-            .shared
-            .descendants
-            .end_strays(Some(self.process.group), &marker)
-            .await;
+        let strays = Strays::Job(self.process.group, marker);
+        let ended = self.shared.descendants.end_strays(&strays).await;
         if !drained {
             // Nobody of this job holds the pipes now; what is in them is still the job's.
             self.drain(Instant::now() + DRAIN).await;

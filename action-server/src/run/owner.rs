@@ -18,7 +18,7 @@ use super::{
 };
 use crate::{
     catalogue::{Identity, Plan},
-    process::{Descendants, Marker},
+    process::{Descendants, Marker, Strays},
     record::{RunId, Store, Writer},
 };
 
@@ -169,15 +169,25 @@ impl Owner {
         self.progress.count_into(&mut status.counts);
     }
 
-    async fn finish(self, store: Arc<Store>) {
-        // What hid from its own job, behind another name, has no job to hide behind any more.
-        if !self.shared.plan.command.leave_running {
+    /// Ends what hid from its own job, behind another name or none: it has no job to hide behind
+    /// any more.
+    async fn end_what_hid(&self) {
+        let descendants = &self.shared.descendants;
+        let mut strays = 0;
+        if self.shared.plan.command.leave_running {
+            descendants.let_unmarked_live();
+        } else {
             let marker = Marker::run(self.shared.run_id.as_str());
-            let strays = self.shared.descendants.end_strays(None, &marker).await;
-            if strays > 0 {
-                tracing::warn!(run_id = %self.shared.run_id, strays, "ended processes that hid from their job");
-            }
+            strays += descendants.end_strays(&Strays::Run(marker)).await;
+            strays += descendants.end_strays(&Strays::Unmarked).await;
         }
+        if strays > 0 {
+            tracing::warn!(run_id = %self.shared.run_id, strays, "ended processes that hid from their job");
+        }
+    }
+
+    async fn finish(self, store: Arc<Store>) {
+        self.end_what_hid().await;
         let mut counts = Vec::new();
         self.progress.count_into(&mut counts);
         let outcome = Outcome::gravest(&counts);
