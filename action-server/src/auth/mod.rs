@@ -1,9 +1,11 @@
 //! Who calls: from a token to a [`Caller`], and tokens for callers. Knows nothing of gRPC.
 
 mod grant;
+mod secret;
 mod token;
 
 pub use grant::Grant;
+pub use secret::{Secret, SecretError};
 pub use token::{Authority, Claims, NewToken, TokenError};
 
 /// Who calls, as their token proved.

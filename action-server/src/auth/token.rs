@@ -6,8 +6,7 @@ use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use super::{Caller, Grant};
-use crate::config::Secret;
+use super::{Caller, Grant, Secret};
 
 /// How far the clocks of signer and server may differ, in seconds.
 const LEEWAY: u64 = 30;
@@ -97,7 +96,7 @@ impl Authority {
             sub: new.subject,
             iat: now,
             exp: now.saturating_add(u64::from(new.days) * 24 * 3600),
-            jti: crate::record::RunId::random().to_string(),
+            jti: format!("{:032x}", rand::random::<u128>()),
             uid: new.uid,
             roles: new.roles,
             commands: new.grant.commands,
@@ -171,7 +170,7 @@ mod tests {
 
     fn authority(byte: u8) -> Authority {
         let secret: Vec<u8> = (0..32).map(|at| byte ^ at).collect();
-        Authority::new(&Secret::new(secret))
+        Authority::new(&Secret::new(secret, "test").unwrap())
     }
 
     fn signed(claims: &serde_json::Value) -> String {

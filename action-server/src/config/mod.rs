@@ -15,7 +15,9 @@ use std::{
 
 use thiserror::Error;
 
-pub use values::{LogFormat, Secret};
+pub use values::LogFormat;
+
+use crate::auth::Secret;
 
 /// Where the settings are looked for when neither `--config` nor `$ACTION_SERVER_CONFIG` says.
 pub const DEFAULT_PATH: &str = "/etc/action/server.yaml";

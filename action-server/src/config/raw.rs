@@ -3,7 +3,6 @@
 use std::{
     collections::BTreeMap,
     net::SocketAddr,
-    os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -11,12 +10,14 @@ use std::{
 use serde::{Deserialize, de::IgnoredAny};
 
 use super::{
-    ConfigError, Limits, LogFormat, Secret, Settings,
+    ConfigError, Limits, LogFormat, Settings,
     values::{Size, Text, Time},
 };
-use crate::catalogue::{DEFAULT_NODE_LIMIT, bad_script_variable};
+use crate::{
+    auth::{Secret, SecretError},
+    catalogue::{DEFAULT_NODE_LIMIT, bad_script_variable},
+};
 
-const SECRET_BYTES: usize = 32;
 /// How long records are kept.
 const DEFAULT_AGE: Duration = Duration::from_secs(90 * 24 * 3600);
 
@@ -286,63 +287,19 @@ fn script_environment(
 }
 
 fn secret(file: &Path, text: Option<Text>, path: Option<PathBuf>) -> Result<Secret, ConfigError> {
-    let (bytes, from) = match (text, path) {
-        (Some(Text(text)), None) => (text.into_bytes(), "jwt_secret".to_owned()),
-        (None, Some(path)) => (read_secret(&path)?, path.display().to_string()),
-        (Some(_), Some(_)) => {
-            return Err(invalid(format!(
-                "{}: both jwt_secret and jwt_secret_path are set; keep one",
-                file.display()
-            )));
-        }
-        (None, None) => {
-            return Err(invalid(format!(
-                "{}: jwt_secret_path is not set; `action-server init` makes one",
-                file.display()
-            )));
-        }
-    };
-    let remedy = "make one with: (umask 077; openssl rand -base64 48 > FILE)";
-    if bytes.len() < SECRET_BYTES {
-        return Err(invalid(format!(
-            "{from}: the secret has {} bytes, fewer than {SECRET_BYTES}; {remedy}",
-            bytes.len()
-        )));
+    let refused = |error: SecretError| invalid(error.to_string());
+    match (text, path) {
+        (Some(Text(text)), None) => Secret::new(text.into_bytes(), "jwt_secret").map_err(refused),
+        (None, Some(path)) => Secret::read(&path).map_err(refused),
+        (Some(_), Some(_)) => Err(invalid(format!(
+            "{}: both jwt_secret and jwt_secret_path are set; keep one",
+            file.display()
+        ))),
+        (None, None) => Err(invalid(format!(
+            "{}: jwt_secret_path is not set; `action-server init` makes one",
+            file.display()
+        ))),
     }
-    if bytes.iter().all(|byte| Some(byte) == bytes.first()) {
-        return Err(invalid(format!(
-            "{from}: the secret is one byte repeated; {remedy}"
-        )));
-    }
-    if bytes.starts_with(b"-----BEGIN") {
-        return Err(invalid(format!(
-            "{from}: this is a PEM key, and its public half is no secret; {remedy}"
-        )));
-    }
-    Ok(Secret::new(bytes))
-}
-
-/// Reads a secret's file, without its last newline. It must be the server's own and nobody
-/// else's to read.
-fn read_secret(path: &Path) -> Result<Vec<u8>, ConfigError> {
-    let shown = path.display();
-    let fail = |error| invalid(format!("{shown}: cannot read the secret: {error}"));
-    let metadata = std::fs::symlink_metadata(path).map_err(fail)?;
-    if !metadata.is_file() {
-        return Err(invalid(format!(
-            "{shown}: the secret is not a regular file"
-        )));
-    }
-    if metadata.mode() & 0o077 != 0 {
-        return Err(invalid(format!(
-            "{shown}: the secret can be read or written by others; run: chmod 600 {shown}"
-        )));
-    }
-    let mut bytes = std::fs::read(path).map_err(fail)?;
-    if bytes.last() == Some(&b'\n') {
-        bytes.pop();
-    }
-    Ok(bytes)
 }
 
 #[cfg(test)]

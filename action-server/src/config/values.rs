@@ -1,30 +1,8 @@
-//! The types of single settings: secrets, times, sizes.
+//! The types of single settings: texts, times, sizes.
 
 use std::{fmt, time::Duration};
 
 use serde::{Deserialize, Deserializer, de};
-
-/// Bytes that must not be shown. `Debug` hides them.
-#[derive(Clone)]
-pub struct Secret(Vec<u8>);
-
-impl Secret {
-    /// Keeps bytes from being shown.
-    pub fn new(bytes: Vec<u8>) -> Secret {
-        Secret(bytes)
-    }
-
-    /// The bytes, for the one who signs or verifies with them.
-    pub fn expose(&self) -> &[u8] {
-        &self.0
-    }
-}
-
-impl fmt::Debug for Secret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Secret(..)")
-    }
-}
 
 /// How the log is written.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]

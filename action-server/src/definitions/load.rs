@@ -6,11 +6,12 @@ use std::{
 
 use rustix::fs::OFlags;
 
-use super::{Sources, script::check_script};
+use super::Sources;
 use crate::{
     catalogue::{
         Catalogue, Command, Listing, Nodes, is_command_name, rank_of, read_command, read_nodes,
     },
+    process::check_script,
     yaml::Fault,
 };
 

@@ -4,7 +4,6 @@
 //! something. What the texts mean is the catalogue's affair.
 
 mod load;
-mod script;
 mod watch;
 
 use std::{collections::BTreeSet, path::PathBuf, sync::Arc};
@@ -12,7 +11,6 @@ use std::{collections::BTreeSet, path::PathBuf, sync::Arc};
 use arc_swap::ArcSwap;
 
 pub use load::load;
-pub use script::{ScriptError, check_script};
 pub use watch::Watch;
 pub(crate) use watch::log_fault;
 

@@ -4,11 +4,13 @@
 mod descend;
 mod group;
 mod output;
+mod script;
 mod spawn;
 mod startup;
 
 pub use group::{Group, Signal};
 pub use output::Output;
+pub use script::{ScriptError, check_script};
 pub use spawn::{Process, Script, SpawnError, spawn};
 pub use startup::{base_environment, prepare_server};
 

@@ -13,6 +13,7 @@ mod list_nodes;
 mod list_runs;
 mod page;
 mod plan_run;
+mod planning;
 mod run_command;
 mod status;
 mod watch_run;

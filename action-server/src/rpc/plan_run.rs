@@ -3,11 +3,11 @@
 use action_proto::v1::{PlanRunRequest, PlanRunResponse, PlannedJob};
 use tonic::{Request, Response, Status};
 
-use super::{Service, access, run_command::lowered, status};
-use crate::{
-    auth::Caller,
-    catalogue::{self, Catalogue, Plan},
+use super::{
+    Service, access,
+    planning::{lowered, plan},
 };
+use crate::catalogue;
 
 pub(super) fn plan_run(
     service: &Service,
@@ -35,18 +35,4 @@ pub(super) fn plan_run(
         fanout: plan.fanout,
         timeout: prost_types::Duration::try_from(plan.timeout).ok(),
     }))
-}
-
-/// Plans what the caller may do: the one way from a request to a plan.
-pub(super) fn plan(
-    catalogue: &Catalogue,
-    caller: &Caller,
-    request: &catalogue::Request,
-) -> Result<Plan, Status> {
-    access::command(caller, &request.command)?;
-    let plan = catalogue
-        .plan(request)
-        .map_err(|error| status::from_plan(&error))?;
-    access::plan(caller, catalogue, &plan)?;
-    Ok(plan)
 }

@@ -1,15 +1,19 @@
 //! RunCommand: plan, start, and stream the record from its beginning.
 
-use std::{collections::BTreeSet, pin::Pin, time::Duration};
+use std::{collections::BTreeSet, pin::Pin};
 
 use action_proto::v1::{DetachPolicy, RunCommandRequest, RunCommandResponse};
 use tokio_stream::{Stream, StreamExt as _};
 use tonic::{Request, Response, Status, metadata::MetadataValue};
 
-use super::{Service, access, events, plan_run::plan, status};
+use super::{
+    Service, access, events,
+    planning::{lowered, plan},
+    status,
+};
 use crate::{
     catalogue::{self, Identity, Plan},
-    definitions::check_script,
+    process::check_script,
     run::Starter,
 };
 
@@ -63,17 +67,6 @@ pub(super) async fn run_command(
         response.metadata_mut().insert("action-run-id", value);
     }
     Ok(response)
-}
-
-/// A caller's limit for each job.
-pub(super) fn lowered(limit: Option<prost_types::Duration>) -> Result<Option<Duration>, Status> {
-    let Some(limit) = limit else { return Ok(None) };
-    match Duration::try_from(limit) {
-        Ok(limit) => Ok(Some(limit)),
-        Err(_) => Err(Status::invalid_argument(
-            "the timeout is negative or no time",
-        )),
-    }
 }
 
 /// Whatever the caller saw before must be what will run, and be wanted.

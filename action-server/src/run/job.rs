@@ -12,12 +12,11 @@ use tokio::{
     time::{Instant, sleep_until},
 };
 
-use super::{Stop, StopOrder, owner::Shared};
+use super::{Stop, StopOrder, shared::Shared};
 use crate::{
     catalogue::{PlannedJob, environment},
     crash,
-    definitions::check_script,
-    process::{Marker, Process, Script, Signal, Strays, spawn},
+    process::{Marker, Process, Script, Signal, Strays, check_script, spawn},
 };
 
 /// How long outputs are waited for after the script's own end: a process that it left may hold

@@ -9,7 +9,9 @@ mod owner;
 mod progress;
 mod recorder;
 mod registry;
+mod shared;
 
 pub use owner::Status;
 pub use progress::{Stop, StopOrder};
-pub use registry::{FindError, Limits, Registry, StartError, Starter};
+pub use registry::{FindError, Registry, StartError, Starter};
+pub use shared::Limits;

@@ -12,39 +12,19 @@ use tokio::{
 };
 
 use super::{
-    Limits, Stop, StopOrder, job,
+    Stop, StopOrder, job,
     progress::{Progress, never_started},
     recorder::Recorder,
+    shared::Shared,
 };
 use crate::{
-    catalogue::{Identity, Plan},
-    process::{Descendants, Marker, Strays},
-    record::{RunId, Store, Writer},
+    process::{Marker, Strays},
+    record::{Store, Writer},
 };
 
 /// How many events may wait to be written, and how many are written at once. With chunks of at
 /// most 64 KiB this bounds what a run's output takes in memory.
 const BACKLOG: usize = 64;
-
-/// What the jobs of one run share.
-#[derive(Debug)]
-pub(super) struct Shared {
-    pub(super) run_id: RunId,
-    pub(super) plan: Plan,
-    pub(super) identity: Identity,
-    pub(super) limits: Arc<Limits>,
-    pub(super) descendants: Descendants,
-}
-
-impl Shared {
-    /// The most output of one job that is kept; `None` for all.
-    pub(super) fn output_limit(&self) -> Option<u64> {
-        self.plan
-            .command
-            .output_limit
-            .unwrap_or(Some(self.limits.output_per_job))
-    }
-}
 
 /// Where a run stands now, for those who ask.
 #[derive(Debug, Clone, Default)]

@@ -3,7 +3,6 @@
 use std::{
     collections::HashMap,
     io,
-    path::PathBuf,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
@@ -18,34 +17,12 @@ use tokio::{
     time::timeout,
 };
 
-use super::{
-    Status, Stop, StopOrder,
-    owner::{Owner, Shared},
-};
+use super::{Limits, Status, Stop, StopOrder, owner::Owner, shared::Shared};
 use crate::{
     catalogue::{Identity, Plan, PlannedJob},
     process::{Descendants, end_orphans},
     record::{Entry, Reader, Resolve, Retention, RunId, Store, Summary, Watermark},
 };
-
-/// What holds for all runs.
-#[derive(Debug)]
-pub struct Limits {
-    /// The most jobs at once on the whole server.
-    pub job_threads: usize,
-    /// The most runs that live at once.
-    pub live_runs: usize,
-    /// The most output of one job that is kept, in bytes, unless its command says otherwise.
-    pub output_per_job: u64,
-    /// The longest that a run may take; `None` for no limit but its jobs' own.
-    pub run_timeout: Option<Duration>,
-    /// How long a script has after the first signal to end.
-    pub kill_grace: Duration,
-    /// Where scripts start.
-    pub working_directory: PathBuf,
-    /// What every script's environment starts from.
-    pub base_environment: Vec<(String, String)>,
-}
 
 /// Who starts a run.
 #[derive(Debug, Clone, Default)]

@@ -1,0 +1,127 @@
+//! The shared secret that tokens are signed with: read, checked, and never shown.
+
+use std::{fmt, fs, io, os::unix::fs::MetadataExt, path::Path};
+
+use thiserror::Error;
+
+/// The shortest secret, in bytes: as long as the hash of HS256 (RFC 7518, section 3.2).
+const LEAST: usize = 32;
+
+const REMEDY: &str = "make one with: (umask 077; openssl rand -base64 48 > FILE)";
+
+/// A secret that is fit to sign with. `Debug` hides it.
+#[derive(Clone)]
+pub struct Secret(Vec<u8>);
+
+/// Why a secret is refused. Names where it came from, never what it is.
+#[derive(Debug, Error)]
+pub enum SecretError {
+    /// The file cannot be read.
+    #[error("{0}: cannot read the secret: {1}")]
+    Unreadable(String, #[source] io::Error),
+    /// It is no file of its own.
+    #[error("{0}: the secret is not a regular file")]
+    NotAFile(String),
+    /// Others may read or write it.
+    #[error("{0}: the secret can be read or written by others; run: chmod 600 {0}")]
+    Open(String),
+    /// It can be guessed.
+    #[error("{0}: {1}; {REMEDY}")]
+    Weak(String, String),
+}
+
+impl Secret {
+    /// A secret from bytes; `from` says where they came from.
+    ///
+    /// # Errors
+    /// It is short, one byte repeated, or a PEM key.
+    pub fn new(bytes: Vec<u8>, from: &str) -> Result<Secret, SecretError> {
+        let weak = |why: String| Err(SecretError::Weak(from.to_owned(), why));
+        if bytes.len() < LEAST {
+            return weak(format!(
+                "the secret has {} bytes, fewer than {LEAST}",
+                bytes.len()
+            ));
+        }
+        if bytes.iter().all(|byte| Some(byte) == bytes.first()) {
+            return weak("the secret is one byte repeated".into());
+        }
+        if bytes.starts_with(b"-----BEGIN") {
+            return weak("this is a PEM key, and its public half is no secret".into());
+        }
+        Ok(Secret(bytes))
+    }
+
+    /// Reads a secret's file, without its last newline. It must be nobody else's to read.
+    ///
+    /// # Errors
+    /// See [`SecretError`].
+    pub fn read(path: &Path) -> Result<Secret, SecretError> {
+        let from = path.display().to_string();
+        let unreadable = |error| SecretError::Unreadable(from.clone(), error);
+        let metadata = fs::symlink_metadata(path).map_err(unreadable)?;
+        if !metadata.is_file() {
+            return Err(SecretError::NotAFile(from));
+        }
+        if metadata.mode() & 0o077 != 0 {
+            return Err(SecretError::Open(from));
+        }
+        let mut bytes = fs::read(path).map_err(unreadable)?;
+        if bytes.last() == Some(&b'\n') {
+            bytes.pop();
+        }
+        Secret::new(bytes, &from)
+    }
+
+    /// The bytes, for the one who signs or verifies with them.
+    pub(super) fn expose(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secret(..)")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+
+    #[test]
+    fn secrets_that_can_be_guessed_or_read_are_refused() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("secret");
+        let read = |text: &str, mode: u32| {
+            fs::write(&path, text).unwrap();
+            fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
+            Secret::read(&path)
+                .map(|secret| secret.0.len())
+                .map_err(|error| error.to_string())
+        };
+        let good = "0123456789abcdef0123456789abcdef";
+        assert_eq!(read(&format!("{good}\n"), 0o600), Ok(32));
+        assert_eq!(read(good, 0o400), Ok(32));
+        for (text, mode, part) in [
+            (good, 0o644, "chmod 600"),
+            (good, 0o620, "chmod 600"),
+            ("", 0o600, "0 bytes"),
+            (&good[1..], 0o600, "31 bytes"),
+            (&"a".repeat(40), 0o600, "one byte repeated"),
+            ("-----BEGIN PUBLIC KEY-----\nxxxxxxxx", 0o600, "PEM key"),
+        ] {
+            let error = read(text, mode).unwrap_err();
+            assert!(error.contains(part), "{error}");
+        }
+        let link = directory.path().join("link");
+        std::os::unix::fs::symlink(&path, &link).unwrap();
+        assert!(matches!(Secret::read(&link), Err(SecretError::NotAFile(_))));
+        assert!(matches!(
+            Secret::read(Path::new("/nowhere/x")),
+            Err(SecretError::Unreadable(..))
+        ));
+    }
+}

@@ -1,0 +1,48 @@
+//! What the jobs of a run share, and what holds for all runs.
+
+use std::{path::PathBuf, sync::Arc, time::Duration};
+
+use crate::{
+    catalogue::{Identity, Plan},
+    process::Descendants,
+    record::RunId,
+};
+
+/// What holds for all runs.
+#[derive(Debug)]
+pub struct Limits {
+    /// The most jobs at once on the whole server.
+    pub job_threads: usize,
+    /// The most runs that live at once.
+    pub live_runs: usize,
+    /// The most output of one job that is kept, in bytes, unless its command says otherwise.
+    pub output_per_job: u64,
+    /// The longest that a run may take; `None` for no limit but its jobs' own.
+    pub run_timeout: Option<Duration>,
+    /// How long a script has after the first signal to end.
+    pub kill_grace: Duration,
+    /// Where scripts start.
+    pub working_directory: PathBuf,
+    /// What every script's environment starts from.
+    pub base_environment: Vec<(String, String)>,
+}
+
+/// What the jobs of one run share.
+#[derive(Debug)]
+pub(super) struct Shared {
+    pub(super) run_id: RunId,
+    pub(super) plan: Plan,
+    pub(super) identity: Identity,
+    pub(super) limits: Arc<Limits>,
+    pub(super) descendants: Descendants,
+}
+
+impl Shared {
+    /// The most output of one job that is kept; `None` for all.
+    pub(super) fn output_limit(&self) -> Option<u64> {
+        self.plan
+            .command
+            .output_limit
+            .unwrap_or(Some(self.limits.output_per_job))
+    }
+}
