@@ -187,7 +187,7 @@ fn serve(config: &Path, listen: Option<String>) -> Result<(), Failure> {
     let listen = listen.map(|address| ("ACTION_SERVER_LISTEN".to_owned(), address));
     let settings = Settings::load(config, environment().chain(listen))?;
     start_log(&settings)?;
-    prepare_server()?;
+    prepare_server(settings.umask)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()?;

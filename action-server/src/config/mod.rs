@@ -35,6 +35,8 @@ pub struct Settings {
     pub nodes_config_path: PathBuf,
     /// The directory of the commands.
     pub command_directory_path: PathBuf,
+    /// Which permissions the files that scripts make do not get: umask(2).
+    pub umask: u32,
     /// Where scripts run.
     pub working_directory_path: PathBuf,
     /// Variables for all scripts.

@@ -33,6 +33,7 @@ pub(super) struct Raw {
     nodes_config_path: Option<PathBuf>,
     command_directory_path: Option<PathBuf>,
     working_directory_path: Option<PathBuf>,
+    umask: Option<Text>,
     #[serde(default)]
     script_environment: BTreeMap<String, Text>,
     state_directory: Option<PathBuf>,
@@ -113,6 +114,7 @@ impl Raw {
                 "WORKING_DIRECTORY_PATH" => {
                     |raw, text| plain(&mut raw.working_directory_path, text.into())
                 }
+                "UMASK" => |raw, text| plain(&mut raw.umask, Text(text.to_owned())),
                 "STATE_DIRECTORY" => |raw, text| plain(&mut raw.state_directory, text.into()),
                 "LOG_LEVEL" => |raw, text| plain(&mut raw.log_level, text.to_owned()),
                 "LOG_FORMAT" => |raw, text| scalar(&mut raw.log_format, text),
@@ -196,6 +198,7 @@ impl Raw {
                 "command_directory_path",
             )?,
             working_directory_path: self.working_directory_path.map_or(PathBuf::from("/"), path),
+            umask: umask(file, self.umask)?,
             script_environment: script_environment(file, self.script_environment)?,
             state_directory: self
                 .state_directory
@@ -263,6 +266,19 @@ fn at_least_one(value: Option<usize>, default: usize, key: &str) -> Result<usize
         0 => Err(invalid(format!("{key}: 0 lets nothing run"))),
         value => Ok(value),
     }
+}
+
+fn umask(file: &Path, text: Option<Text>) -> Result<u32, ConfigError> {
+    let text = text.map_or("0022".to_owned(), |Text(text)| text);
+    let mask = u32::from_str_radix(&text, 8)
+        .ok()
+        .filter(|mask| *mask <= 0o777);
+    mask.ok_or_else(|| {
+        invalid(format!(
+            "{}: umask: {text:?} is not an octal number such as 0022",
+            file.display()
+        ))
+    })
 }
 
 fn script_environment(
@@ -379,6 +395,7 @@ mod tests {
                 "LD_PRELOAD would change",
             ),
             ("drain_timeout: soon\n", "not a time"),
+            ("umask: 0999\n", "not an octal number"),
         ] {
             let error = load(&format!("{GOOD}{more}"), &[]).unwrap_err();
             assert!(error.contains(part), "{error}");

@@ -7,25 +7,47 @@ use std::{
     os::fd::{BorrowedFd, RawFd},
 };
 
-use rustix::io::{FdFlags, fcntl_getfd, fcntl_setfd};
+use rustix::{
+    io::{FdFlags, fcntl_getfd, fcntl_setfd},
+    process::{Resource, Rlimit, getrlimit, setrlimit},
+};
+
+/// As many descriptors as the server may need.
+const DESCRIPTORS: u64 = 16 * 1024;
 
 /// Makes the process fit to run scripts: nothing that it inherited leaks into them, nothing of
 /// them escapes it, and a crash leaves no secrets in a core file.
 ///
 /// # Errors
 /// The kernel's refusal to make it a subreaper (prctl(2), PR_SET_CHILD_SUBREAPER).
-pub fn prepare_server() -> io::Result<()> {
+pub fn prepare_server(umask: u32) -> io::Result<()> {
     close_inherited_on_exec();
+    // Scripts inherit it. What the server itself writes has modes of its own.
+    rustix::process::umask(rustix::fs::Mode::from_raw_mode(umask));
+    raise_descriptor_limit();
     rustix::process::set_child_subreaper(rustix::process::Pid::from_raw(1))?;
     // Where this is refused the limits of the system stand.
-    _ = rustix::process::setrlimit(
-        rustix::process::Resource::Core,
-        rustix::process::Rlimit {
+    _ = setrlimit(
+        Resource::Core,
+        Rlimit {
             current: Some(0),
             maximum: Some(0),
         },
     );
     Ok(())
+}
+
+/// Each job takes three descriptors and each watcher one: the usual 1,024 are soon used up.
+fn raise_descriptor_limit() {
+    let mut limit = getrlimit(Resource::Nofile);
+    let wanted = limit
+        .maximum
+        .map_or(DESCRIPTORS, |most| most.min(DESCRIPTORS));
+    if limit.current.is_some_and(|current| current < wanted) {
+        limit.current = Some(wanted);
+        // Where this is refused the limit stands, and what is too much is refused one by one.
+        _ = setrlimit(Resource::Nofile, limit);
+    }
 }
 
 /// Descriptors that somebody left open in us would be open in each script.
