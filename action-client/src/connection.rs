@@ -168,7 +168,7 @@ impl Connection {
             let request = self.request(ListNodesRequest {
                 nodes: set.into(),
                 page_token,
-                page_size: 0,
+                ..ListNodesRequest::default()
             });
             let mut client = self.client.clone();
             let page = self.answer(client.list_nodes(request)).await?;

@@ -259,7 +259,7 @@ fn generate_token(config: &Path, args: TokenArgs) -> Result<(), Failure> {
             .map_err(|fault| Failure::new(CONFIG, fault.to_string()))?;
         catalogue
             .nodes
-            .select(nodes, catalogue.node_limit)
+            .select(nodes, "", catalogue.node_limit)
             .map_err(|error| Failure::new(USAGE, format!("--nodes: {error}")))?;
     }
     let new = NewToken {

@@ -38,6 +38,7 @@ pub(crate) async fn run(
         arguments: arguments.clone(),
         fanout,
         timeout,
+        ..PlanRunRequest::default()
     };
     if options.dry_run {
         return plan::show(&connection.plan_run(plan_request).await?, context);
@@ -47,7 +48,8 @@ pub(crate) async fn run(
         confirm::require_terminal(&command.name)?;
         let plan = connection.plan_run(plan_request).await?;
         // What was asked about is what runs: the server refuses another number of nodes.
-        expected_nodes = u32::try_from(plan.jobs.len()).ok();
+        let nodes = plan.jobs.iter().filter(|job| !job.node.is_empty()).count();
+        expected_nodes = u32::try_from(nodes).ok();
         let question = if plan.confirmation.is_empty() {
             &command.confirmation
         } else {
@@ -69,6 +71,7 @@ pub(crate) async fn run(
         detach_policy: DetachPolicy::KeepRunning.into(),
         request_username: user.name,
         request_uid: user.id,
+        ..RunCommandRequest::default()
     };
     if options.detach {
         return detach(connection, request, context).await;

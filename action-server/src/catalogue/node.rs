@@ -7,6 +7,7 @@ use std::{
 };
 
 use super::{
+    SelectionError,
     names::{bad_script_variable, is_label, is_node_name},
     selection,
 };
@@ -142,9 +143,27 @@ impl Nodes {
             .map(|(key, value)| (key, value))
     }
 
-    /// Selects nodes; see [`selection`].
-    pub fn select(&self, set: &str, limit: usize) -> Result<Vec<Arc<Node>>, super::SelectionError> {
-        let places = selection::select(self, set, limit)?;
+    /// Selects the nodes of `set` that are not in `exclude`, where that is not empty; see
+    /// [`selection`].
+    ///
+    /// # Errors
+    /// Either set selects nothing, or nothing is left.
+    pub fn select(
+        &self,
+        set: &str,
+        exclude: &str,
+        limit: usize,
+    ) -> Result<Vec<Arc<Node>>, SelectionError> {
+        let mut places = selection::select(self, set, limit)?;
+        if !exclude.is_empty() {
+            let left_out = selection::select(self, exclude, limit)?;
+            places.retain(|place| left_out.binary_search(place).is_err());
+            if places.is_empty() {
+                return Err(SelectionError::SelectsNothing(format!(
+                    "{set} without {exclude}"
+                )));
+            }
+        }
         Ok(places
             .into_iter()
             .filter_map(|at| self.list.get(at).cloned())

@@ -24,6 +24,8 @@ pub struct Request {
     pub command: String,
     /// A node set; empty for a command that takes no nodes.
     pub nodes: String,
+    /// A node set to leave out; empty for none.
+    pub exclude: String,
     /// The script's arguments.
     pub arguments: Vec<String>,
     /// The most jobs at once; `None` for the command's own limit, which bounds it.
@@ -119,7 +121,7 @@ impl Catalogue {
     pub fn plan(&self, request: &Request) -> Result<Plan, PlanError> {
         let command = self.command(&request.command)?;
         check_arguments(&request.arguments)?;
-        let jobs = self.jobs(&command, &request.nodes)?;
+        let jobs = self.jobs(&command, request)?;
         let names: Vec<&str> = jobs.iter().map(PlannedJob::node_name).collect();
         let nodes = if command.has_context {
             action_proto::fold(names)
@@ -163,7 +165,11 @@ impl Catalogue {
         })
     }
 
-    fn jobs(&self, command: &Arc<Command>, nodes: &str) -> Result<Vec<PlannedJob>, PlanError> {
+    fn jobs(
+        &self,
+        command: &Arc<Command>,
+        request: &Request,
+    ) -> Result<Vec<PlannedJob>, PlanError> {
         let broken = |reason| PlanError::BrokenCommand {
             command: command.name.clone(),
             reason,
@@ -178,12 +184,14 @@ impl Catalogue {
             })
         };
         if !command.has_context {
-            if !nodes.trim().is_empty() {
+            if !request.nodes.trim().is_empty() || !request.exclude.is_empty() {
                 return Err(PlanError::TakesNoNodes(command.name.clone()));
             }
             return Ok(vec![job(None)?]);
         }
-        let nodes = self.nodes.select(nodes, self.node_limit)?;
+        let nodes = self
+            .nodes
+            .select(&request.nodes, &request.exclude, self.node_limit)?;
         nodes.into_iter().map(|node| job(Some(node))).collect()
     }
 }

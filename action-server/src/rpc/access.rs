@@ -25,7 +25,7 @@ pub(super) fn allowed_nodes(caller: &Caller, catalogue: &Catalogue) -> Option<Ha
     // A set that names what is no longer there allows what is left of it: nothing.
     let nodes = catalogue
         .nodes
-        .select(set, catalogue.node_limit)
+        .select(set, "", catalogue.node_limit)
         .unwrap_or_default();
     Some(nodes.iter().map(|node| node.name.clone()).collect())
 }

@@ -12,10 +12,17 @@ pub(super) fn list_nodes(
     let catalogue = service.definitions.snapshot();
     let allowed = access::allowed_nodes(access::caller(request)?, &catalogue);
     let request = request.get_ref();
-    let mut nodes = match request.nodes.is_empty() {
+    let mut nodes = match request.nodes.is_empty() && request.exclude.is_empty() {
         true => catalogue.nodes.list().to_vec(),
         false => {
-            let selected = catalogue.nodes.select(&request.nodes, catalogue.node_limit);
+            let set = if request.nodes.is_empty() {
+                "@*"
+            } else {
+                &request.nodes
+            };
+            let selected = catalogue
+                .nodes
+                .select(set, &request.exclude, catalogue.node_limit);
             selected.map_err(|error| status::from_selection(&error))?
         }
     };

@@ -100,7 +100,7 @@ impl Filter {
         let nodes = match request.nodes.as_str() {
             "" => None,
             set => {
-                let nodes = catalogue.nodes.select(set, catalogue.node_limit);
+                let nodes = catalogue.nodes.select(set, "", catalogue.node_limit);
                 let nodes = nodes.map_err(|error| status::from_selection(&error))?;
                 Some(nodes.iter().map(|node| node.name.clone()).collect())
             }

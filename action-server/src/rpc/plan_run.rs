@@ -18,6 +18,7 @@ pub(super) fn plan_run(
     let request = catalogue::Request {
         command: request.command,
         nodes: request.nodes,
+        exclude: request.exclude,
         arguments: request.arguments,
         fanout: Some(request.fanout).filter(|&fanout| fanout > 0),
         timeout: lowered(request.timeout)?,

@@ -33,6 +33,7 @@ pub(super) async fn run_command(
     let wanted = catalogue::Request {
         command: request.command,
         nodes: request.nodes,
+        exclude: request.exclude,
         arguments: request.arguments,
         fanout: Some(request.fanout).filter(|&fanout| fanout > 0),
         timeout: lowered(request.timeout)?,
@@ -48,6 +49,7 @@ pub(super) async fn run_command(
         },
         claimed_username: request.request_username,
         claimed_uid: request.request_uid,
+        max_failures: Some(request.max_failures).filter(|&most| most > 0),
     };
     let cancel_when_gone = request.detach_policy == DetachPolicy::Cancel as i32;
     let run_id = service

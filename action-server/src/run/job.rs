@@ -227,6 +227,7 @@ impl<'a> Job<'a> {
                     .get_or_insert((Outcome::Cancelled, order.why.to_string()));
                 self.kill();
             }
+            Stop::Halt => {}
             _ if self.ending.is_some() => {}
             stop => self.ask(stop.outcome(), order.why.to_string()),
         }

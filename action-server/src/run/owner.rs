@@ -110,8 +110,22 @@ impl Owner {
                 _ = events.recv_many(&mut batch, BACKLOG) => {}
             }
             self.record(&mut batch);
+            if let Some(order) = self.halt_order() {
+                self.stop(order, &stop_jobs, &mut batch);
+                self.record(&mut batch);
+            }
         }
         self.finish(store).await;
+    }
+
+    /// The order to start nothing more, once too many jobs have failed.
+    fn halt_order(&self) -> Option<StopOrder> {
+        let most = self
+            .shared
+            .max_failures
+            .filter(|&most| self.progress.failures() >= most)?;
+        let why = format!("cancelled after {most} failures");
+        (self.progress.waiting() > 0).then(|| StopOrder::new(Stop::Halt, why))
     }
 
     fn stop(

@@ -8,6 +8,8 @@ use action_proto::v1::{NodeFinished, Outcome, OutcomeCount, run_event::Event};
 /// How a run is being ended, the graver the greater.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Stop {
+    /// Start no more jobs; those that run go on.
+    Halt,
     /// Ask the scripts to end, and make them after a grace.
     Cancel,
     /// The same, because the run's time is over.
@@ -20,7 +22,7 @@ impl Stop {
     /// The outcome of a job that was ended so.
     pub(super) fn outcome(self) -> Outcome {
         match self {
-            Stop::Cancel | Stop::Force => Outcome::Cancelled,
+            Stop::Halt | Stop::Cancel | Stop::Force => Outcome::Cancelled,
             Stop::TimeOut => Outcome::TimedOut,
         }
     }
@@ -114,9 +116,18 @@ impl Progress {
         self.ended == self.jobs
     }
 
-    /// True until a stop was heard.
+    /// How many jobs have ended, and not OK.
+    pub(super) fn failures(&self) -> u32 {
+        let failed = self
+            .counts
+            .iter()
+            .filter(|(outcome, _)| **outcome != Outcome::Ok);
+        failed.map(|(_, count)| count).sum()
+    }
+
+    /// True until the jobs that run were told to stop.
     pub(super) fn is_going(&self) -> bool {
-        self.stop.is_none()
+        self.stop.is_none_or(|stop| stop == Stop::Halt)
     }
 
     /// How many jobs had which outcome so far, OK first, in place of what `counts` held.

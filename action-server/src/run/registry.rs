@@ -33,6 +33,8 @@ pub struct Starter {
     pub claimed_username: String,
     /// The user id that the client gave for itself: a claim.
     pub claimed_uid: String,
+    /// Start no more jobs once this many have not ended OK.
+    pub max_failures: Option<u32>,
 }
 
 /// Why a run is not started.
@@ -161,6 +163,7 @@ impl Registry {
             run_id: run_id.clone(),
             plan,
             identity: starter.identity,
+            max_failures: starter.max_failures,
             limits: Arc::clone(&self.inner.limits),
             descendants: self.inner.descendants.clone(),
         });

@@ -33,6 +33,7 @@ pub(super) struct Shared {
     pub(super) run_id: RunId,
     pub(super) plan: Plan,
     pub(super) identity: Identity,
+    pub(super) max_failures: Option<u32>,
     pub(super) limits: Arc<Limits>,
     pub(super) descendants: Descendants,
 }

@@ -72,9 +72,12 @@ pub struct ListNodesRequest {
     /// The most nodes in one answer; 0 for the server's choice, which also bounds it.
     #[prost(int32, tag = "2")]
     pub page_size: i32,
-    /// The `next_page_token` of the page before, with the same `nodes`.
+    /// The `next_page_token` of the page before, with the same `nodes` and `exclude`.
     #[prost(string, tag = "3")]
     pub page_token: ::prost::alloc::string::String,
+    /// A node set to leave out of `nodes`, or of all nodes; empty for none.
+    #[prost(string, tag = "4")]
+    pub exclude: ::prost::alloc::string::String,
 }
 /// The response of ListNodes.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -124,6 +127,9 @@ pub struct PlanRunRequest {
     /// A lower limit for each job than the command's own; unset for that.
     #[prost(message, optional, tag = "5")]
     pub timeout: ::core::option::Option<::prost_types::Duration>,
+    /// A node set to leave out of `nodes`; empty for none.
+    #[prost(string, tag = "6")]
+    pub exclude: ::prost::alloc::string::String,
 }
 /// The response of PlanRun.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -191,6 +197,13 @@ pub struct RunCommandRequest {
     /// The user id that the caller gives for itself: a claim, as above.
     #[prost(string, tag = "10")]
     pub request_uid: ::prost::alloc::string::String,
+    /// A node set to leave out of `nodes`; empty for none.
+    #[prost(string, tag = "11")]
+    pub exclude: ::prost::alloc::string::String,
+    /// Start no more jobs once this many have not ended OK; 0 for no such limit. Jobs that
+    /// run go on to their end; those that wait are cancelled.
+    #[prost(uint32, tag = "12")]
+    pub max_failures: u32,
 }
 /// The response of RunCommand: one message per event.
 #[derive(Clone, PartialEq, ::prost::Message)]
