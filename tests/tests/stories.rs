@@ -8,6 +8,12 @@
 )]
 
 mod agreement;
+mod bad_metadata;
+mod bad_names;
+mod bad_nodes_file;
+mod bad_scripts;
+mod bad_sets;
+mod bad_tokens;
 mod bytes;
 mod check;
 mod environment;
@@ -15,11 +21,16 @@ mod lifecycle;
 mod limits;
 mod listing;
 mod metadata;
+mod methods;
+mod original;
 mod outcomes;
+mod packs;
 mod process;
+mod python;
 mod ranks;
 mod reload;
 mod seed;
+mod ssh;
 mod streaming;
 mod wide;
 

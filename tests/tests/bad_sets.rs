@@ -1,0 +1,113 @@
+//! Bad input: node sets. Each is a clear error at once, and nothing is run.
+
+use std::time::Instant;
+
+use action_tests::{Server, Site, on, program::AT_ONCE};
+use tonic::Code;
+
+fn serving() -> Server {
+    let site = Site::new();
+    site.nodes("n1: {aws_region: x}\nn2:\n__groups__: {all: 'n[1-2]'}\n");
+    site.command("hello", "touch \"$SCRIPT_ROOT/../ran\"; echo hello");
+    site.command_with(
+        "once",
+        "help: {summary: s, has_context: false}",
+        "touch \"$SCRIPT_ROOT/../ran\"",
+    );
+    site.start()
+}
+
+#[track_caller]
+fn is_refused(sets: &[(&str, &str)]) {
+    let server = serving();
+    let api = server.api();
+    for (set, reason) in sets {
+        let began = Instant::now();
+        let (code, text) = api.refused(on("hello", set));
+        assert_eq!(code, Code::InvalidArgument, "{set}: {text}");
+        assert!(text.contains(reason), "{set}: {text}");
+        assert!(began.elapsed() < AT_ONCE, "{set}");
+    }
+    assert!(!server.has("ran"));
+    assert_eq!(api.run(on("hello", "n1")).answer_of("n1"), "hello\n");
+}
+
+#[test]
+fn a_set_of_more_nodes_than_there_could_be() {
+    let limit = "more than the limit of 10000 (limits.nodes)";
+    is_refused(&[
+        ("n[1-9999999999]", limit),
+        ("n[1-100000]", limit),
+        ("n[1-999]x[1-999]", limit),
+        ("n[1-99]x[1-99]y[1-99]z[1-99]", limit),
+        ("n1,n[0-99999999]", limit),
+        ("n[1-4294967295]!n[2-4294967295]", limit),
+        ("n[1-99999999999999999999999999]", ""),
+        ("n[1-18446744073709551615]", ""),
+    ]);
+}
+
+#[test]
+fn a_set_that_is_cut_off() {
+    is_refused(&[
+        ("n[1", "[ without ]"),
+        ("n[1-", "[ without ]"),
+        ("n1]", "] without ["),
+        ("n[]", ""),
+        ("n[1-2-3]", ""),
+        ("n[2-1]", ""),
+        ("n[a-b]", ""),
+        ("n[[1-2]]", ""),
+        ("n[1-2/0]", ""),
+        ("n1,,n2", "an operator needs a node set on each side"),
+        ("n1!", "an operator needs a node set on each side"),
+        ("&n1", "an operator needs a node set on each side"),
+    ]);
+}
+
+#[test]
+fn a_set_that_names_what_is_not_there() {
+    is_refused(&[
+        ("n9", "no such node: n9"),
+        ("n1,n[5-9],x", "no such node: n[5-9],x"),
+        ("@nobody", "no such group: @nobody"),
+        ("x*", "no such node: x*"),
+        ("rank=gpu", "gpu"),
+        ("aws_region=x", "visible_metadata"),
+        ("N1", "no such node: N1"),
+        ("n1/../n2", ""),
+        ("-n1", ""),
+        ("n1;id", ""),
+        ("$(id)", ""),
+        ("@nodes:cluster", ""),
+        ("@source:all", ""),
+    ]);
+}
+
+#[test]
+fn an_empty_set_is_never_all() {
+    is_refused(&[
+        ("", "the node set is empty"),
+        ("   ", "the node set is empty"),
+        ("n1!n1", "selects no node"),
+        ("n1&n2", "selects no node"),
+        ("@all!@*", "selects no node"),
+    ]);
+}
+
+#[test]
+fn a_set_that_is_too_long_to_be_meant() {
+    let long = vec!["n1"; 100_000].join(",");
+    is_refused(&[(&long, "bytes, more than")]);
+}
+
+#[test]
+fn nodes_for_a_command_that_takes_none() {
+    let server = serving();
+    let (code, text) = server.api().refused(on("once", "n1"));
+    assert_eq!(
+        (code, text.as_str()),
+        (Code::InvalidArgument, "the command once takes no nodes")
+    );
+    assert!(!server.has("ran"));
+}
