@@ -18,6 +18,8 @@ use crate::{
     catalogue::{DEFAULT_NODE_LIMIT, bad_script_variable},
 };
 
+/// More of anything than one server can have.
+const GREATEST: usize = 1_000_000;
 /// How long records are kept.
 const DEFAULT_AGE: Duration = Duration::from_secs(90 * 24 * 3600);
 
@@ -264,6 +266,9 @@ fn whole<'a, T: Deserialize<'a>>(slot: &mut T, text: &'a str) -> Result<(), serd
 fn at_least_one(value: Option<usize>, default: usize, key: &str) -> Result<usize, ConfigError> {
     match value.unwrap_or(default) {
         0 => Err(invalid(format!("{key}: 0 lets nothing run"))),
+        value if value > GREATEST => {
+            Err(invalid(format!("{key}: {value} is more than {GREATEST}")))
+        }
         value => Ok(value),
     }
 }

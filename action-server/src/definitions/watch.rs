@@ -81,9 +81,23 @@ async fn settle(noticed: &mut mpsc::Receiver<()>) {
 }
 
 fn observe(sources: &Sources, notices: mpsc::Sender<()>) -> Option<RecommendedWatcher> {
+    let (nodes, commands) = (sources.nodes.clone(), sources.commands.clone());
     let tell = move |event: notify::Result<notify::Event>| {
-        // Reading is no edit, and our own reading would wake us for ever.
-        if !event.is_ok_and(|event| event.kind.is_access()) {
+        let worth_a_look = match event {
+            // Reading is no edit, and our own reading would wake us for ever.
+            Ok(event) if event.kind.is_access() => false,
+            // The directories above hold other things too, such as a log.
+            Ok(event) => {
+                event.paths.is_empty()
+                    || event
+                        .paths
+                        .iter()
+                        .any(|path| *path == nodes || path.starts_with(&commands))
+            }
+            // What was missed is not known.
+            Err(_) => true,
+        };
+        if worth_a_look {
             _ = notices.try_send(());
         }
     };

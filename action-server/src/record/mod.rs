@@ -13,6 +13,8 @@ mod recover;
 mod retention;
 mod store;
 mod summary;
+#[cfg(test)]
+mod tests;
 mod writer;
 
 pub use export::{export, to_json};

@@ -111,11 +111,12 @@ impl Store {
         })
     }
 
-    /// Begins the record of a new run, with its first event on the disk. Blocks for the disk.
+    /// Begins the record of a new run, with its first event on the disk. Blocks for the disk. The
+    /// run is found by others once its entry is given to [`Store::add`].
     ///
     /// # Errors
     /// The disk's, or that the reserve cannot be set aside. Nothing is left of the record then.
-    pub fn create(&self, first: Event) -> io::Result<Writer> {
+    pub fn create(&self, first: Event) -> io::Result<(Entry, Writer)> {
         set_aside(&self.reserve)?;
         let time = now_millis();
         let entry = Entry::new(&self.runs, RunId::random(), time);
@@ -130,16 +131,18 @@ impl Store {
             Ok(writer)
         });
         match written {
-            Ok(writer) => {
-                self.index().insert(entry);
-                Ok(writer)
-            }
+            Ok(writer) => Ok((entry, writer)),
             Err(error) => {
                 // Best effort: a record without an end is seen to at the next start.
                 _ = fs::remove_file(&entry.path);
                 Err(error)
             }
         }
+    }
+
+    /// Lets a new run be found.
+    pub fn add(&self, entry: Entry) {
+        self.index().insert(entry);
     }
 
     /// Gives the reserve back to the disk, so that what must be written can be.

@@ -46,7 +46,7 @@ pub(super) struct Owner {
     progress: Progress,
     status: Arc<Mutex<Status>>,
     slots: Arc<Semaphore>,
-    orders: mpsc::Receiver<StopOrder>,
+    orders: watch::Receiver<Option<StopOrder>>,
     started: Instant,
 }
 
@@ -57,7 +57,7 @@ impl Owner {
         shared: Arc<Shared>,
         writer: Writer,
         slots: Arc<Semaphore>,
-        orders: mpsc::Receiver<StopOrder>,
+        orders: watch::Receiver<Option<StopOrder>>,
         status: Arc<Mutex<Status>>,
     ) -> Owner {
         let progress = Progress::new(shared.plan.jobs.len(), shared.plan.fanout as usize);
@@ -95,7 +95,10 @@ impl Owner {
             }
             tokio::select! {
                 biased;
-                Some(order) = self.orders.recv() => self.stop(order, &stop_jobs, &mut batch),
+                Ok(()) = self.orders.changed() => {
+                    let order = self.orders.borrow_and_update().clone();
+                    order.into_iter().for_each(|order| self.stop(order, &stop_jobs, &mut batch));
+                }
                 () = until(time_is_over), if self.progress.is_going() => {
                     let limit = self.shared.limits.run_timeout.unwrap_or_default();
                     let why = format!("the run was not done after {}", humantime::format_duration(limit));

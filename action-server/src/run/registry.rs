@@ -13,7 +13,7 @@ use std::{
 use action_proto::v1::{Job, RunStarted, run_event::Event};
 use thiserror::Error;
 use tokio::{
-    sync::{Notify, Semaphore, mpsc, watch},
+    sync::{OwnedSemaphorePermit, Semaphore, watch},
     time::timeout,
 };
 
@@ -69,7 +69,7 @@ pub enum FindError {
 
 struct Live {
     watermark: watch::Receiver<Watermark>,
-    orders: mpsc::Sender<StopOrder>,
+    orders: watch::Sender<Option<StopOrder>>,
     status: Arc<Mutex<Status>>,
 }
 
@@ -85,8 +85,8 @@ struct Inner {
     slots: Arc<Semaphore>,
     descendants: Descendants,
     live: Mutex<HashMap<RunId, Live>>,
-    /// Told whenever a run has ended.
-    ended: Notify,
+    /// One permit for each run that may live.
+    room: Arc<Semaphore>,
     stopping: AtomicBool,
 }
 
@@ -100,16 +100,15 @@ impl Registry {
     /// The disk's.
     pub async fn open(store: Store, limits: Limits) -> io::Result<Registry> {
         recover(&store).await?;
-        let slots = Arc::new(Semaphore::new(
-            limits.job_threads.min(Semaphore::MAX_PERMITS),
-        ));
+        let slots = Arc::new(Semaphore::new(limits.job_threads));
+        let room = Arc::new(Semaphore::new(limits.live_runs));
         let inner = Inner {
             store: Arc::new(store),
             limits: Arc::new(limits),
             slots,
             descendants: Descendants::default(),
             live: Mutex::default(),
-            ended: Notify::new(),
+            room,
             stopping: AtomicBool::new(false),
         };
         Ok(Registry {
@@ -123,18 +122,18 @@ impl Registry {
     /// # Errors
     /// See [`StartError`]; nothing was run then.
     pub async fn start(&self, plan: Plan, starter: Starter) -> Result<RunId, StartError> {
-        if self.inner.stopping.load(Ordering::Acquire) {
+        // In this order: a drain that begins behind the check waits for the room to be given back.
+        let room = Arc::clone(&self.inner.room).try_acquire_owned();
+        if self.inner.stopping.load(Ordering::SeqCst) {
             return Err(StartError::Stopping);
         }
-        let live = self.live().len();
-        if live >= self.inner.limits.live_runs {
-            return Err(StartError::TooManyRuns(live));
-        }
+        let room = room.map_err(|_| StartError::TooManyRuns(self.inner.limits.live_runs))?;
         let first = run_started(&plan, &starter);
         let registry = self.clone();
         // On its own: a caller that goes away here must not leave a record without an owner.
-        let started =
-            tokio::task::spawn_blocking(move || registry.record_and_own(plan, starter, first));
+        let started = tokio::task::spawn_blocking(move || {
+            registry.record_and_own(plan, starter, first, room)
+        });
         started
             .await
             .map_err(|error| StartError::Record(io::Error::other(error)))?
@@ -145,14 +144,16 @@ impl Registry {
         plan: Plan,
         starter: Starter,
         first: Event,
+        room: OwnedSemaphorePermit,
     ) -> Result<RunId, StartError> {
-        let writer = self.inner.store.create(first).map_err(StartError::Record)?;
+        let (entry, writer) = self.inner.store.create(first).map_err(StartError::Record)?;
         let run_id = writer.id().clone();
         tracing::info!(
             %run_id, command = plan.command.name, nodes = plan.nodes, jobs = plan.jobs.len(),
             subject = starter.identity.username, "started"
         );
-        let (orders, orders_receiver) = mpsc::channel(8);
+        let orders = watch::Sender::new(None);
+        let orders_receiver = orders.subscribe();
         let status = Arc::new(Mutex::default());
         let live = Live {
             watermark: writer.watermark(),
@@ -170,9 +171,12 @@ impl Registry {
         let slots = Arc::clone(&self.inner.slots);
         let owner = Owner::new(shared, writer, slots, orders_receiver, status);
         self.live().insert(run_id.clone(), live);
+        // Found by others only now: whoever finds it finds it alive.
+        self.inner.store.add(entry);
         let guard = Leave {
             registry: self.clone(),
             run_id: run_id.clone(),
+            _room: room,
         };
         let store = Arc::clone(&self.inner.store);
         tokio::spawn(async move {
@@ -242,8 +246,13 @@ impl Registry {
     /// Stops a run that lives. One that has ended stays as it is.
     pub fn stop(&self, run_id: &RunId, order: StopOrder) {
         if let Some(live) = self.live().get(run_id) {
-            // A full queue holds as good an order.
-            _ = live.orders.try_send(order);
+            live.orders.send_if_modified(|known| {
+                let graver = known.as_ref().is_none_or(|known| known.stop < order.stop);
+                if graver {
+                    *known = Some(order);
+                }
+                graver
+            });
         }
     }
 
@@ -263,7 +272,7 @@ impl Registry {
     /// Takes no more runs, waits for those that live, cancels what is left after `drain`, and
     /// returns when none lives.
     pub async fn drain(&self, drain: Duration) {
-        self.inner.stopping.store(true, Ordering::Release);
+        self.inner.stopping.store(true, Ordering::SeqCst);
         if timeout(drain, self.until_none_lives()).await.is_ok() {
             return;
         }
@@ -279,13 +288,9 @@ impl Registry {
     }
 
     async fn until_none_lives(&self) {
-        loop {
-            let ended = self.inner.ended.notified();
-            if self.live().is_empty() {
-                return;
-            }
-            ended.await;
-        }
+        // Each run that lives holds its room: all of it is free when none does.
+        let all = u32::try_from(self.inner.limits.live_runs).unwrap_or(u32::MAX);
+        _ = self.inner.room.acquire_many(all).await;
     }
 
     fn live(&self) -> MutexGuard<'_, HashMap<RunId, Live>> {
@@ -319,12 +324,12 @@ async fn recover(store: &Store) -> io::Result<()> {
 struct Leave {
     registry: Registry,
     run_id: RunId,
+    _room: OwnedSemaphorePermit,
 }
 
 impl Drop for Leave {
     fn drop(&mut self) {
         self.registry.live().remove(&self.run_id);
-        self.registry.inner.ended.notify_waiters();
     }
 }
 
