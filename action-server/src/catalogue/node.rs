@@ -23,6 +23,20 @@ pub struct Node {
     /// What scripts get as variables, in the file's order. Never shown by itself: see
     /// [`Nodes::visible_metadata`].
     pub metadata: Vec<(String, String)>,
+    /// Those of the metadata keys whose values must not be shown anywhere.
+    pub secret_keys: Vec<String>,
+}
+
+impl Node {
+    /// The values that must not be shown anywhere.
+    pub fn secrets(&self) -> impl Iterator<Item = &str> {
+        let secret = self.metadata.iter().filter(|(key, _)| self.is_secret(key));
+        secret.map(|(_, value)| value.as_str())
+    }
+
+    fn is_secret(&self, key: &str) -> bool {
+        self.secret_keys.iter().any(|secret| secret == key)
+    }
 }
 
 /// The nodes in the file's order, with the groups.
@@ -132,15 +146,14 @@ impl Nodes {
         self.visible.contains(key)
     }
 
-    /// Those metadata of a node that callers may see.
+    /// Those metadata of a node that callers may see: what the admin lists, and never a secret.
     pub fn visible_metadata<'a>(
         &'a self,
         node: &'a Node,
     ) -> impl Iterator<Item = (&'a String, &'a String)> {
-        node.metadata
-            .iter()
-            .filter(|(key, _)| self.is_visible(key))
-            .map(|(key, value)| (key, value))
+        let visible = node.metadata.iter();
+        let visible = visible.filter(|(key, _)| self.is_visible(key) && !node.is_secret(key));
+        visible.map(|(key, value)| (key, value))
     }
 
     /// Selects the nodes of `set` that are not in `exclude`, where that is not empty; see
@@ -315,6 +328,7 @@ impl Reader<'_> {
             name: name.to_owned(),
             ranks: Vec::new(),
             metadata: Vec::new(),
+            secret_keys: Vec::new(),
         };
         for (key, value) in entries {
             match key.as_str() {
@@ -327,6 +341,7 @@ impl Reader<'_> {
                             "{name}: {key} is kept secret by its name; write it under __secret__"
                         );
                         self.warning(&place, reason);
+                        node.secret_keys.push(key.clone());
                     }
                     self.metadata(&mut node, &place, &key, &value);
                 }
@@ -372,6 +387,7 @@ impl Reader<'_> {
         };
         for (key, value) in entries {
             let place = [Step::Key(&name), Step::Key("__secret__"), Step::Key(&key)];
+            node.secret_keys.push(key.clone());
             self.metadata(node, &place, &key, &value);
         }
     }
@@ -451,6 +467,30 @@ mod tests {
         let (now, _) = Nodes::build(file, Some(&before), BTreeSet::new(), 100);
         assert_eq!(now.get("n1"), before.get("n1"));
         assert_eq!(now.get("n2").unwrap().metadata[0].1, "3");
+    }
+
+    #[test]
+    fn secrets_reach_scripts_and_nobody_else() {
+        let text = "n1:\n  site: s1\n  ipmi_password: hidden1\n  __secret__: {api_key: hidden2}\n";
+        let (file, faults) = read_nodes(Path::new("f"), text).unwrap();
+        assert!(
+            faults[0]
+                .to_string()
+                .starts_with("f:3: warning: n1: ipmi_password is kept secret")
+        );
+        let visible = ["site", "ipmi_password", "api_key"]
+            .map(str::to_owned)
+            .into();
+        let (nodes, _) = Nodes::build(file, None, visible, 10);
+        let node = nodes.get("n1").unwrap();
+        let shown: Vec<_> = nodes
+            .visible_metadata(node)
+            .map(|(key, _)| key.as_str())
+            .collect();
+        assert_eq!(shown, ["site"]);
+        assert_eq!(node.secrets().collect::<Vec<_>>(), ["hidden1", "hidden2"]);
+        assert_eq!(node.metadata.len(), 3);
+        assert!(nodes.select("api_key=hidden2", "", 10).is_err());
     }
 
     #[test]

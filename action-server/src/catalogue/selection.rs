@@ -234,9 +234,8 @@ fn resolve_attribute(
     }
     let matches = |node: &super::Node| match key {
         "rank" => node.ranks.iter().any(|rank| glob.is_match(rank)),
-        _ => node
-            .metadata
-            .iter()
+        _ => nodes
+            .visible_metadata(node)
             .any(|(known, text)| known == key && glob.is_match(text)),
     };
     let places = nodes

@@ -12,7 +12,11 @@ use tokio::{
     time::{Instant, sleep_until},
 };
 
-use super::{Stop, StopOrder, shared::Shared};
+use super::{
+    Stop, StopOrder,
+    mask::{Mask, Secrets},
+    shared::Shared,
+};
 use crate::{
     catalogue::{PlannedJob, environment},
     crash,
@@ -95,6 +99,8 @@ struct Job<'a> {
     deadline: Instant,
     /// How the job is being ended, and why, once it is.
     ending: Option<(Outcome, String)>,
+    stdout_mask: Mask,
+    stderr_mask: Mask,
     killed: bool,
     kept: u64,
     dropped: u64,
@@ -109,10 +115,13 @@ impl<'a> Job<'a> {
         events: &'a mpsc::Sender<Event>,
     ) -> Job<'a> {
         let started = Instant::now();
+        let secrets = Secrets::new(planned.node.iter().flat_map(|node| node.secrets()));
         Job {
             deadline: started + shared.plan.timeout,
             started,
             ending: None,
+            stdout_mask: Mask::new(secrets.clone()),
+            stderr_mask: Mask::new(secrets),
             killed: false,
             kept: 0,
             dropped: 0,
@@ -132,6 +141,7 @@ impl<'a> Job<'a> {
         drop(permit);
         let drained = self.drain(Instant::now() + DRAIN).await;
         let leftovers = self.end_leftovers(drained).await;
+        self.tell_what_is_held().await;
         self.finished(status, duration, leftovers)
     }
 
@@ -181,14 +191,33 @@ impl<'a> Job<'a> {
     }
 
     async fn pass(&mut self, stream: OutputStream, chunk: std::io::Result<Option<Bytes>>) {
+        let mask = match stream {
+            OutputStream::Stderr => &mut self.stderr_mask,
+            _ => &mut self.stdout_mask,
+        };
         let data = match chunk {
-            Ok(Some(data)) => data,
-            Ok(None) => return,
+            Ok(Some(data)) => mask.pass(data),
+            Ok(None) => mask.finish(),
             Err(error) => {
                 tracing::warn!(run_id = %self.shared.run_id, node = self.planned.node_name(), %error, "cannot read a script's output");
-                return;
+                mask.finish()
             }
         };
+        self.tell(stream, data).await;
+    }
+
+    /// An output that was left open never told its end.
+    async fn tell_what_is_held(&mut self) {
+        for (stream, rest) in [
+            (OutputStream::Stdout, self.stdout_mask.finish()),
+            (OutputStream::Stderr, self.stderr_mask.finish()),
+        ] {
+            self.tell(stream, rest).await;
+        }
+    }
+
+    /// Tells of output, as far as there is room for it.
+    async fn tell(&mut self, stream: OutputStream, data: Bytes) {
         let room = self
             .shared
             .output_limit()

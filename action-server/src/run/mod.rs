@@ -5,6 +5,7 @@
 //! starts the script and sees it to its end. Events go up, a stop goes down; nothing is shared.
 
 mod job;
+mod mask;
 mod owner;
 mod progress;
 mod recorder;
