@@ -160,15 +160,17 @@ impl Connection {
         }
     }
 
-    /// Every node of a set, or all for an empty one, in the server's order.
-    pub(crate) async fn list_nodes(&self, set: &str) -> Result<Vec<Node>> {
+    /// Every node of a set, or all for an empty one, but for those excluded, in the server's
+    /// order.
+    pub(crate) async fn list_nodes(&self, set: &str, exclude: &str) -> Result<Vec<Node>> {
         let mut nodes = Vec::new();
         let mut page_token = String::new();
         loop {
             let request = self.request(ListNodesRequest {
                 nodes: set.into(),
                 page_token,
-                ..ListNodesRequest::default()
+                page_size: 0,
+                exclude: exclude.into(),
             });
             let mut client = self.client.clone();
             let page = self.answer(client.list_nodes(request)).await?;

@@ -1,7 +1,7 @@
 //! Owns one command of the server as a clap subcommand: where its words go, and what its help
 //! says.
 
-use crate::cli::globals::RunOptions;
+use crate::cli::options::RunOptions;
 use crate::cli::syntax::Syntax;
 use crate::render::terminal::visible;
 use crate::render::time;

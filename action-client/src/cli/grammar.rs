@@ -3,7 +3,8 @@
 
 use crate::cli::described::{Shape, define};
 use crate::cli::entry::Entry;
-use crate::cli::globals::{GlobalArgs, RunOptions};
+use crate::cli::globals::GlobalArgs;
+use crate::cli::options::RunOptions;
 use crate::commands::{attach, cancel, help, nodes, runs, show};
 use crate::render::table;
 use crate::render::terminal::visible;

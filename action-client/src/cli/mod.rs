@@ -5,6 +5,8 @@ pub(crate) mod described;
 pub(crate) mod entry;
 pub(crate) mod globals;
 pub(crate) mod grammar;
+pub(crate) mod limit;
+pub(crate) mod options;
 pub(crate) mod parse;
 pub(crate) mod syntax;
 pub(crate) mod target;
@@ -78,7 +80,7 @@ async fn dispatch(entry: &Entry, args: &[OsString], mut context: Context<'_>) ->
         Intent::Usage { asked } => usage(entry, args, asked, &mut context).await,
         Intent::Verb(verb, globals) => {
             context.globals = globals;
-            match verb {
+            match *verb {
                 Verb::Help(args) => commands::help::run(entry, args, &mut context).await,
                 Verb::Nodes(args, options) => {
                     commands::nodes::run(args, &options, &mut context).await

@@ -3,8 +3,9 @@
 
 use crate::cli::described::{FIRST, REST, Shape};
 use crate::cli::entry::Entry;
-use crate::cli::globals::{GlobalArgs, RunOptions};
+use crate::cli::globals::GlobalArgs;
 use crate::cli::grammar;
+use crate::cli::options::RunOptions;
 use crate::cli::target::Words;
 use crate::commands::{attach, cancel, help, nodes, runs, show};
 use crate::error::{CliError, Result};
@@ -27,7 +28,7 @@ pub(crate) enum Intent {
         asked: bool,
     },
     /// One of the fixed verbs.
-    Verb(Verb, GlobalArgs),
+    Verb(Box<Verb>, GlobalArgs),
     /// A command of the server, by the name under which it is called here.
     Command {
         /// The name as it was written.
@@ -120,7 +121,7 @@ pub(crate) fn first(entry: &Entry, args: &[OsString]) -> Result<Intent> {
         });
     }
     let globals = GlobalArgs::from_arg_matches(deepest(&matches))?;
-    verb(&matches).map(|verb| Intent::Verb(verb, globals))
+    verb(&matches).map(|verb| Intent::Verb(Box::new(verb), globals))
 }
 
 fn of_clap(error: clap::Error) -> Result<Intent> {
@@ -155,7 +156,7 @@ fn verb(matches: &ArgMatches) -> Result<Verb> {
         other => return Err(CliError::usage(format!("there is no verb `{other}`"))),
     };
     // Options that would silently do nothing could be taken to narrow what is done.
-    match options.first_given() {
+    match options.first_given_but(&[]) {
         Some(option) => Err(CliError::usage(format!("{option} is not for `{name}`"))),
         None => Ok(verb),
     }

@@ -4,7 +4,7 @@
 use crate::cli::described::Shape;
 use crate::cli::entry::Entry;
 use crate::cli::grammar;
-use crate::commands::Context;
+use crate::commands::{Context, suggest};
 use crate::error::{CliError, Result};
 use crate::exit;
 use crate::render::output::Target;
@@ -14,9 +14,6 @@ use action_proto::v1::Command;
 use clap::Args;
 use serde_json::{Value, json};
 use std::time::Duration;
-
-/// How alike (0 to 1) a name must be to be suggested.
-const LIKENESS: f64 = 0.75;
 
 /// The arguments of `help`.
 #[derive(Args, Debug)]
@@ -121,23 +118,10 @@ pub(crate) fn unknown(entry: &Entry, shown: &str, commands: &[Command]) -> CliEr
     let names = commands
         .iter()
         .filter_map(|command| entry.shown(&command.name));
-    let mut near: Vec<(f64, &str)> = names
-        .chain(verbs)
-        // `run help` means a command of the server, and not the verb.
-        .filter(|name| *name != shown)
-        .map(|name| (strsim::jaro_winkler(shown, name), name))
-        .filter(|(likeness, _)| *likeness >= LIKENESS)
-        .collect();
-    near.sort_by(|a, b| b.0.total_cmp(&a.0));
-    let near: Vec<String> = near
-        .iter()
-        .take(3)
-        .map(|(_, name)| format!("`{name}`"))
-        .collect();
-    let error = if near.is_empty() {
-        error
-    } else {
-        error.hint(format!("did you mean {}?", near.join(" or ")))
+    let near = suggest::nearest(shown, names.chain(verbs));
+    let error = match suggest::hint(&near) {
+        Some(hint) => error.hint(hint),
+        None => error,
     };
     error.hint(format!("`{} help` lists the commands", entry.program))
 }

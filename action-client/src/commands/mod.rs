@@ -10,6 +10,7 @@ pub(crate) mod run;
 pub(crate) mod runs;
 mod session;
 pub(crate) mod show;
+pub(crate) mod suggest;
 
 use crate::cli::globals::{Format, GlobalArgs};
 use crate::config::Config;

@@ -1,11 +1,12 @@
 //! Owns `estate-list`, also called `nodes`, and `list` of the entry point `estate`: the nodes
 //! that the token may see, in the server's order.
 
-use crate::cli::globals::RunOptions;
-use crate::commands::Context;
+use crate::cli::options::RunOptions;
+use crate::commands::{Context, suggest};
 use crate::error::{CliError, Result};
 use crate::render::output::Target;
 use crate::render::{json, table};
+use action_proto::fold;
 use action_proto::v1::Node;
 use clap::Args;
 use serde_json::{Map, Value, json};
@@ -22,6 +23,12 @@ pub(crate) struct NodesArgs {
     /// List only these nodes
     #[arg(short = 'g', long, alias = "group", value_name = "NODES")]
     nodes: Option<String>,
+    /// Leave these nodes out
+    #[arg(long, value_name = "NODES")]
+    exclude: Option<String>,
+    /// Print all of them as one node set
+    #[arg(long, conflicts_with_all = ["json", "long"])]
+    fold: bool,
 }
 
 /// Lists the nodes.
@@ -30,27 +37,35 @@ pub(crate) async fn run(
     options: &RunOptions,
     context: &mut Context<'_>,
 ) -> Result<u8> {
-    if let Some(option) = options.first_given().filter(|option| *option != "-g") {
+    if let Some(option) = options.first_given_but(&["-g", "--exclude", "--fold"]) {
         return Err(CliError::usage(format!(
             "{option} is not for a list of nodes"
         )));
     }
     let set = args.nodes.as_deref().or(options.nodes.as_deref());
-    if set.is_some_and(|set| set.trim().is_empty()) {
+    let exclude = args.exclude.as_deref().or(options.exclude.as_deref());
+    if [set, exclude]
+        .into_iter()
+        .flatten()
+        .any(|set| set.trim().is_empty())
+    {
         return Err(CliError::usage("the node set is empty"));
     }
-    let nodes = context
-        .connect()
-        .await?
-        .list_nodes(set.unwrap_or_default())
-        .await?;
+    let connection = context.connect().await?;
+    let (set, exclude) = (set.unwrap_or_default(), exclude.unwrap_or_default());
+    let nodes = match connection.list_nodes(set, exclude).await {
+        Ok(nodes) => nodes,
+        Err(error) => return Err(suggest::for_node(error, &connection).await),
+    };
     if args.json || context.is_json() {
         for node in &nodes {
             json::write(&object(node), context.output)?;
         }
         return Ok(0);
     }
-    let lines = if args.long {
+    let lines = if args.fold || options.view.fold {
+        vec![fold(nodes.iter().map(|node| node.name.as_str()))]
+    } else if args.long {
         let head = ["NAME", "RANKS", "GROUPS", "METADATA"].map(str::to_owned);
         let rows: Vec<_> = std::iter::once(head).chain(nodes.iter().map(row)).collect();
         table::lay_out(&rows)

@@ -1,8 +1,9 @@
 //! Owns the running of a command: confirmation, the request, and then its output.
 
-use crate::cli::globals::RunOptions;
+use crate::cli::limit::MaxFailures;
+use crate::cli::options::RunOptions;
 use crate::cli::target::Target;
-use crate::commands::{Context, plan, session};
+use crate::commands::{Context, plan, session, suggest};
 use crate::confirm;
 use crate::connection::Connection;
 use crate::environment::LocalUser;
@@ -12,7 +13,7 @@ use crate::follow::Follow;
 use crate::interrupt::{Answer, Interrupt};
 use crate::render::output::Target as Stream;
 use crate::render::{Renderer, json};
-use action_proto::v1::{Command, DetachPolicy, PlanRunRequest, RunCommandRequest};
+use action_proto::v1::{Command, DetachPolicy, PlanRunRequest, PlanRunResponse, RunCommandRequest};
 use serde_json::json;
 use std::pin::pin;
 use std::time::Duration;
@@ -32,30 +33,46 @@ pub(crate) async fn run(
         arguments,
         prefixed,
     } = target;
-    let plan_request = PlanRunRequest {
-        command: command.name.clone(),
-        nodes: nodes.clone(),
-        arguments: arguments.clone(),
-        fanout,
-        timeout,
-        ..PlanRunRequest::default()
+    let exclude = options.exclude.clone().unwrap_or_default();
+    let planning = async || {
+        let request = PlanRunRequest {
+            command: command.name.clone(),
+            nodes: nodes.clone(),
+            arguments: arguments.clone(),
+            fanout,
+            timeout,
+            exclude: exclude.clone(),
+        };
+        match connection.plan_run(request).await {
+            Ok(plan) => expect(plan, options.expect_nodes),
+            Err(error) => Err(suggest::for_node(error, connection).await),
+        }
     };
     if options.dry_run {
-        return plan::show(&connection.plan_run(plan_request).await?, context);
+        return plan::show(&planning().await?, context);
     }
-    let mut expected_nodes = None;
-    if !command.confirmation.is_empty() && !context.globals.confirm {
+    let asks = !command.confirmation.is_empty() && !context.globals.confirm;
+    if asks {
         confirm::require_terminal(&command.name)?;
-        let plan = connection.plan_run(plan_request).await?;
+    }
+    let mut expected_nodes = options.expect_nodes;
+    let mut max_failures = match options.max_failures {
+        Some(MaxFailures::Count(number)) => number,
+        Some(MaxFailures::Percent(_)) | None => 0,
+    };
+    if asks || matches!(options.max_failures, Some(MaxFailures::Percent(_))) {
+        let plan = planning().await?;
         // What was asked about is what runs: the server refuses another number of nodes.
-        let nodes = plan.jobs.iter().filter(|job| !job.node.is_empty()).count();
-        expected_nodes = u32::try_from(nodes).ok();
+        expected_nodes = u32::try_from(nodes_of(&plan)).ok();
+        if let Some(limit) = options.max_failures {
+            max_failures = limit.of(plan.jobs.len());
+        }
         let question = if plan.confirmation.is_empty() {
             &command.confirmation
         } else {
             &plan.confirmation
         };
-        if !confirm::ask(question, context.output)? {
+        if asks && !confirm::ask(question, context.output)? {
             return Err(CliError::new(ErrorKind::Declined, "nothing was run"));
         }
     }
@@ -66,12 +83,13 @@ pub(crate) async fn run(
         arguments,
         fanout,
         timeout,
-        confirmed: context.globals.confirm || expected_nodes.is_some(),
+        confirmed: context.globals.confirm || asks,
         expected_nodes,
         detach_policy: DetachPolicy::KeepRunning.into(),
         request_username: user.name,
         request_uid: user.id,
-        ..RunCommandRequest::default()
+        exclude,
+        max_failures,
     };
     if options.detach {
         return detach(connection, request, context).await;
@@ -82,7 +100,10 @@ pub(crate) async fn run(
     let mut starting = pin!(connection.run_command(request));
     let (run_id, stream) = loop {
         tokio::select! {
-            started = &mut starting => break started?,
+            started = &mut starting => match started {
+                Ok(started) => break started,
+                Err(error) => return Err(suggest::for_node(error, connection).await),
+            },
             notice = interrupt.notice() => {
                 session::say(notice, None, context.output)?;
                 context.output.flush()?;
@@ -102,7 +123,10 @@ async fn detach(
     request: RunCommandRequest,
     context: &mut Context<'_>,
 ) -> Result<u8> {
-    let (run_id, mut stream) = connection.run_command(request).await?;
+    let (run_id, mut stream) = match connection.run_command(request).await {
+        Ok(started) => started,
+        Err(error) => return Err(suggest::for_node(error, connection).await),
+    };
     let run_id = match run_id {
         Some(run_id) => run_id,
         None => match stream.next().await? {
@@ -124,6 +148,25 @@ async fn detach(
         context.output.line(Stream::Stdout, &run_id)?;
     }
     Ok(0)
+}
+
+fn nodes_of(plan: &PlanRunResponse) -> usize {
+    plan.jobs.iter().filter(|job| !job.node.is_empty()).count()
+}
+
+/// Refuses a plan for another number of nodes than the user expects, before anything is asked.
+fn expect(plan: PlanRunResponse, expected: Option<u32>) -> Result<PlanRunResponse> {
+    let nodes = nodes_of(&plan);
+    match expected {
+        Some(expected) if usize::try_from(expected) != Ok(nodes) => {
+            let message = format!(
+                "{expected} nodes are expected, and it is {nodes}: {}",
+                plan.nodes
+            );
+            Err(CliError::new(ErrorKind::Refused, message))
+        }
+        _ => Ok(plan),
+    }
 }
 
 fn to_proto(duration: Duration) -> Result<prost_types::Duration> {

@@ -1,6 +1,6 @@
 //! Owns `runs`: the list of runs, the newest first, with filters that the server applies.
 
-use crate::cli::globals::RunOptions;
+use crate::cli::options::RunOptions;
 use crate::commands::Context;
 use crate::error::{CliError, Result};
 use crate::render::output::Target;
@@ -57,7 +57,7 @@ pub(crate) async fn run(
     options: &RunOptions,
     context: &mut Context<'_>,
 ) -> Result<u8> {
-    if let Some(option) = options.first_given().filter(|option| *option != "-g") {
+    if let Some(option) = options.first_given_but(&["-g"]) {
         return Err(CliError::usage(format!(
             "{option} is not for a list of runs"
         )));
