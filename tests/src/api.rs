@@ -22,6 +22,10 @@ use tonic::{
 
 use crate::wait::CEILING;
 
+mod runs;
+
+pub use runs::{Digest, Watch};
+
 /// The largest message that is taken.
 const LARGEST: usize = 64 << 20;
 

@@ -11,20 +11,25 @@
 )]
 
 pub mod api;
+pub mod chance;
 pub mod client;
 pub mod gate;
 pub mod processes;
 pub mod program;
+pub mod proxy;
 pub mod server;
 pub mod site;
 pub mod terminal;
 pub mod token;
+pub mod usage;
 pub mod wait;
 
-pub use api::{Api, Ended, Live, on, with_arguments};
+pub use api::{Api, Digest, Ended, Live, Watch, on, with_arguments};
+pub use chance::{Chance, rounds};
 pub use client::Client;
 pub use gate::Gate;
 pub use program::{Ran, Running};
+pub use proxy::Proxy;
 pub use server::Server;
 pub use site::Site;
 pub use wait::{CEILING, wait_until};

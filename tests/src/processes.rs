@@ -18,6 +18,15 @@ pub fn with_variable(beginning: &str) -> Vec<(i32, String)> {
     found.map(|pid| (pid, command_line(pid))).collect()
 }
 
+/// The processes that have this text in their command line. Zombies have none and do not count.
+pub fn with_argument(text: &str) -> Vec<(i32, String)> {
+    let entries = fs::read_dir("/proc").unwrap();
+    let pids = entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse::<i32>().ok());
+    pids.map(|pid| (pid, command_line(pid)))
+        .filter(|(_, line)| line.contains(text))
+        .collect()
+}
+
 fn command_line(pid: i32) -> String {
     let words = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
     String::from_utf8_lossy(&words).replace('\0', " ")

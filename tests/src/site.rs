@@ -173,3 +173,23 @@ impl Site {
         Server::start(self, |_| {})
     }
 }
+
+/// The records of runs, as files.
+impl Site {
+    /// The file of a run's record.
+    #[track_caller]
+    pub fn record(&self, run_id: &str) -> PathBuf {
+        let entries = fs::read_dir(self.path("state/runs")).unwrap();
+        let mut paths = entries.map(|entry| entry.unwrap().path());
+        let ending = format!("-{run_id}.run");
+        paths
+            .find(|path| path.to_str().unwrap().ends_with(&ending))
+            .unwrap_or_else(|| panic!("no record of {run_id}"))
+    }
+
+    /// Writes a run's events with `action-server runs export`.
+    #[track_caller]
+    pub fn export(&self, run_id: &str) -> Ran {
+        self.server_verb(&["runs", "export", run_id])
+    }
+}

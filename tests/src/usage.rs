@@ -1,0 +1,43 @@
+//! What a process takes and holds, as /proc shows it: memory, descriptors, children.
+
+use std::fs;
+
+/// A line of `/proc/PID/status` in KiB, as `VmRSS` or `VmHWM`.
+#[track_caller]
+pub fn memory(pid: i32, line: &str) -> u64 {
+    let text = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+    let found = text
+        .lines()
+        .find_map(|text| text.strip_prefix(line)?.strip_prefix(':'));
+    let number = found.and_then(|text| text.trim().strip_suffix(" kB"));
+    number.unwrap().trim().parse().unwrap()
+}
+
+/// Sets the peak `VmHWM` back to what is used now: proc(5), clear_refs.
+pub fn forget_peak(pid: i32) {
+    fs::write(format!("/proc/{pid}/clear_refs"), "5").unwrap();
+}
+
+/// What each open descriptor is.
+pub fn descriptors(pid: i32) -> Vec<String> {
+    let entries = fs::read_dir(format!("/proc/{pid}/fd")).unwrap();
+    let targets = entries.filter_map(|entry| fs::read_link(entry.ok()?.path()).ok());
+    let mut targets: Vec<_> = targets.map(|path| path.display().to_string()).collect();
+    targets.sort();
+    targets
+}
+
+/// The children of a process: each with its state, such as `Z` for a zombie.
+pub fn children(pid: i32) -> Vec<(i32, char)> {
+    let entries = fs::read_dir("/proc").unwrap();
+    let pids = entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse::<i32>().ok());
+    let child = |child: i32| {
+        let text = fs::read_to_string(format!("/proc/{child}/stat")).ok()?;
+        // The name in parentheses may hold anything.
+        let mut fields = text.rsplit_once(") ")?.1.split(' ');
+        let state = fields.next()?.chars().next()?;
+        let parent: i32 = fields.next()?.parse().ok()?;
+        (parent == pid).then_some((child, state))
+    };
+    pids.filter_map(child).collect()
+}
