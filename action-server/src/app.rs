@@ -20,6 +20,7 @@ use crate::{
     record::{Retention, Store, StoreError},
     rpc::{Guard, Service},
     run::{Limits, Registry},
+    trust::Trust,
     yaml::Fault,
 };
 
@@ -75,6 +76,11 @@ pub async fn serve(
     let sources = Sources::new(&settings);
     let (definitions, faults) = Definitions::open(&sources).map_err(ServeError::Definitions)?;
     faults.iter().for_each(log_fault);
+    if settings.trust == Trust::Lax {
+        tracing::warn!(
+            "allow_unsafe_permissions is set: whoever can write a script or a definition runs it as this server's user"
+        );
+    }
     let store = Store::open(&settings.state_directory)?;
     let runs = Registry::open(store, limits(&settings))
         .await

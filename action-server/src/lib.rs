@@ -15,6 +15,7 @@ pub mod process;
 pub mod record;
 mod rpc;
 pub mod run;
+pub mod trust;
 pub mod yaml;
 
 pub use cli::main;

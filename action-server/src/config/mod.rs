@@ -17,7 +17,7 @@ use thiserror::Error;
 
 pub use values::LogFormat;
 
-use crate::auth::Secret;
+use crate::{auth::Secret, trust::Trust};
 
 /// Where the settings are looked for when neither `--config` nor `$ACTION_SERVER_CONFIG` says.
 pub const DEFAULT_PATH: &str = "/etc/action/server.yaml";
@@ -61,6 +61,8 @@ pub struct Settings {
     pub retention_size: u64,
     /// How long a script has after the first signal to end.
     pub kill_grace: Duration,
+    /// Whether files that others can write are refused.
+    pub trust: Trust,
     /// Bounds on what callers and scripts may use.
     pub limits: Limits,
 }
@@ -124,6 +126,11 @@ impl Settings {
             path: path.to_owned(),
             source,
         })?;
-        raw.check(path, base.parent().unwrap_or(Path::new("/")))
+        let settings = raw.check(path, base.parent().unwrap_or(Path::new("/")))?;
+        settings
+            .trust
+            .check(path)
+            .map_err(|reason| ConfigError::Invalid(reason.to_string()))?;
+        Ok(settings)
     }
 }

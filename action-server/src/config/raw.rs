@@ -16,6 +16,7 @@ use super::{
 use crate::{
     auth::{Secret, SecretError},
     catalogue::{DEFAULT_NODE_LIMIT, bad_script_variable},
+    trust::Trust,
 };
 
 /// More of anything than one server can have.
@@ -189,11 +190,16 @@ impl Raw {
         })?;
         let insecure_listen = self.insecure_listen.unwrap_or(false);
         refuse_plain_text(listen, insecure_listen)?;
+        let trust = if self.allow_unsafe_permissions {
+            Trust::Lax
+        } else {
+            Trust::Strict
+        };
         let job_threads = at_least_one(self.job_threads, 256, "job_threads")?;
         Ok(Settings {
             listen,
             insecure_listen,
-            jwt_secret: secret(file, self.jwt_secret, self.jwt_secret_path.map(path))?,
+            jwt_secret: secret(file, self.jwt_secret, self.jwt_secret_path.map(path), trust)?,
             nodes_config_path: required(self.nodes_config_path, "nodes_config_path")?,
             command_directory_path: required(
                 self.command_directory_path,
@@ -221,6 +227,7 @@ impl Raw {
             kill_grace: self
                 .kill_grace
                 .map_or(Duration::from_secs(10), |Time(time)| time),
+            trust,
             limits: Limits {
                 nodes: at_least_one(self.limits.nodes, DEFAULT_NODE_LIMIT, "limits.nodes")?,
                 output_per_job: self
@@ -307,11 +314,22 @@ fn script_environment(
     Ok(environment)
 }
 
-fn secret(file: &Path, text: Option<Text>, path: Option<PathBuf>) -> Result<Secret, ConfigError> {
+fn secret(
+    file: &Path,
+    text: Option<Text>,
+    path: Option<PathBuf>,
+    trust: Trust,
+) -> Result<Secret, ConfigError> {
     let refused = |error: SecretError| invalid(error.to_string());
     match (text, path) {
         (Some(Text(text)), None) => Secret::new(text.into_bytes(), "jwt_secret").map_err(refused),
-        (None, Some(path)) => Secret::read(&path).map_err(refused),
+        (None, Some(path)) => {
+            let secret = Secret::read(&path).map_err(refused)?;
+            trust
+                .check(&path)
+                .map_err(|reason| invalid(reason.to_string()))?;
+            Ok(secret)
+        }
         (Some(_), Some(_)) => Err(invalid(format!(
             "{}: both jwt_secret and jwt_secret_path are set; keep one",
             file.display()

@@ -12,6 +12,7 @@ use crate::{
         Catalogue, Command, Listing, Nodes, is_command_name, rank_of, read_command, read_nodes,
     },
     process::check_script,
+    trust::Trust,
     yaml::Fault,
 };
 
@@ -37,10 +38,7 @@ pub fn load(
         }
         (Err(fault), None) => return Err(fault),
     };
-    let commands = match (
-        Commands::load(&sources.commands, before, &mut faults),
-        before,
-    ) {
+    let commands = match (Commands::load(sources, before, &mut faults), before) {
         (Ok(commands), _) => commands,
         (Err(fault), Some(before)) => {
             faults.push(fault);
@@ -67,7 +65,7 @@ fn load_nodes(
     faults: &mut Vec<Fault>,
 ) -> Result<Nodes, Fault> {
     let path = &sources.nodes;
-    let text = read(path, NODES_LIMIT)?;
+    let text = read(path, NODES_LIMIT, sources.trust)?;
     let (file, found) = read_nodes(path, &text)?;
     faults.extend(found);
     let visible = sources.visible_metadata.clone();
@@ -102,10 +100,11 @@ struct Commands {
 
 impl Commands {
     fn load(
-        root: &Path,
+        sources: &Sources,
         before: Option<&Catalogue>,
         faults: &mut Vec<Fault>,
     ) -> Result<Commands, Fault> {
+        let root = &sources.commands;
         let unreadable = |error| {
             Fault::error(
                 root,
@@ -113,6 +112,7 @@ impl Commands {
                 format!("cannot read the command directory: {error}"),
             )
         };
+        trusted(root, sources.trust)?;
         let mut commands = Commands::default();
         let mut names = Vec::new();
         for entry in fs::read_dir(root).map_err(unreadable)? {
@@ -133,21 +133,25 @@ impl Commands {
         }
         names.sort();
         for name in names {
-            commands.load_one(root, name, before, faults);
+            commands.load_one(sources, name, before, faults);
         }
         Ok(commands)
     }
 
     fn load_one(
         &mut self,
-        root: &Path,
+        sources: &Sources,
         name: String,
         before: Option<&Catalogue>,
         faults: &mut Vec<Fault>,
     ) {
-        let directory = root.join(&name);
-        let read = read(&directory.join("metadata.yaml"), METADATA_LIMIT)
-            .and_then(|text| Ok((text, list(&directory)?)));
+        let directory = sources.commands.join(&name);
+        let read = read(
+            &directory.join("metadata.yaml"),
+            METADATA_LIMIT,
+            sources.trust,
+        )
+        .and_then(|text| Ok((text, list(&directory, sources.trust)?)));
         let (command, found) = match read {
             Ok((text, listing)) => read_command(&name, &text, listing),
             Err(fault) => (None, vec![fault]),
@@ -171,7 +175,7 @@ impl Commands {
 }
 
 /// Lists the scripts of a command's directory.
-fn list(directory: &Path) -> Result<Listing, Fault> {
+fn list(directory: &Path, trust: Trust) -> Result<Listing, Fault> {
     let unreadable =
         |error| Fault::error(directory, 1, format!("cannot read the directory: {error}"));
     let mut listing = Listing {
@@ -189,7 +193,7 @@ fn list(directory: &Path) -> Result<Listing, Fault> {
         if path.is_dir() {
             continue;
         }
-        match check_script(&path) {
+        match usable(&path, trust) {
             Ok(()) => {
                 let first = listing.scripts.insert(rank.to_owned(), path.clone());
                 if let Some(first) = first.filter(|first| *first != path) {
@@ -200,9 +204,7 @@ fn list(directory: &Path) -> Result<Listing, Fault> {
             }
             // Only a .sh is surely meant as a script: other files may be the scripts' data.
             Err(error) if extension == "sh" => {
-                listing
-                    .unusable
-                    .insert(rank.to_owned(), (path, error.to_string()));
+                listing.unusable.insert(rank.to_owned(), (path, error));
             }
             Err(_) => {}
         }
@@ -210,8 +212,20 @@ fn list(directory: &Path) -> Result<Listing, Fault> {
     Ok(listing)
 }
 
+/// Checks that a script can be run, and that only its admin can have written it.
+pub(super) fn usable(script: &Path, trust: Trust) -> Result<(), String> {
+    check_script(script).map_err(|error| error.to_string())?;
+    trust.check(script).map_err(|error| error.to_string())
+}
+
+fn trusted(path: &Path, trust: Trust) -> Result<(), Fault> {
+    trust
+        .check(path)
+        .map_err(|reason| Fault::error(path, 1, format!("not trusted: {reason}")))
+}
+
 /// Reads a definition's text. Never blocks on what is no file, never reads beyond `limit`.
-fn read(path: &Path, limit: u64) -> Result<String, Fault> {
+fn read(path: &Path, limit: u64, trust: Trust) -> Result<String, Fault> {
     let fault = |reason: String| Fault::error(path, 1, reason);
     let nonblocking = i32::try_from(OFlags::NONBLOCK.bits()).unwrap_or(0);
     let file = fs::File::options()
@@ -225,6 +239,7 @@ fn read(path: &Path, limit: u64) -> Result<String, Fault> {
     if !metadata.is_file() {
         return Err(fault("it is not a regular file".into()));
     }
+    trusted(path, trust)?;
     if metadata.len() > limit {
         return Err(fault(format!(
             "it has {} bytes, more than {limit}",

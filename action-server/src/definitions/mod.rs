@@ -11,10 +11,16 @@ use std::{collections::BTreeSet, path::PathBuf, sync::Arc};
 use arc_swap::ArcSwap;
 
 pub use load::load;
+use load::usable;
 pub use watch::Watch;
 pub(crate) use watch::log_fault;
 
-use crate::{catalogue::Catalogue, config::Settings, yaml::Fault};
+use crate::{
+    catalogue::{Catalogue, Plan},
+    config::Settings,
+    trust::Trust,
+    yaml::Fault,
+};
 
 /// Where the definitions are and how they are read.
 #[derive(Debug, Clone)]
@@ -27,6 +33,8 @@ pub struct Sources {
     pub visible_metadata: BTreeSet<String>,
     /// The most nodes in one selection.
     pub node_limit: usize,
+    /// Whether files that others can write are refused.
+    pub trust: Trust,
 }
 
 impl Sources {
@@ -37,6 +45,7 @@ impl Sources {
             commands: settings.command_directory_path.clone(),
             visible_metadata: settings.visible_metadata.iter().cloned().collect(),
             node_limit: settings.limits.nodes,
+            trust: settings.trust,
         }
     }
 }
@@ -45,6 +54,7 @@ impl Sources {
 #[derive(Debug, Clone)]
 pub struct Definitions {
     current: Arc<ArcSwap<Catalogue>>,
+    trust: Trust,
 }
 
 impl Definitions {
@@ -55,12 +65,29 @@ impl Definitions {
     pub fn open(sources: &Sources) -> Result<(Definitions, Vec<Fault>), Fault> {
         let (catalogue, faults) = load(sources, None)?;
         let current = Arc::new(ArcSwap::from_pointee(catalogue));
-        Ok((Definitions { current }, faults))
+        Ok((
+            Definitions {
+                current,
+                trust: sources.trust,
+            },
+            faults,
+        ))
     }
 
     /// The catalogue as it is now.
     pub fn snapshot(&self) -> Arc<Catalogue> {
         self.current.load_full()
+    }
+
+    /// Checks that each script of a plan could be started now, as it is on the disk.
+    ///
+    /// # Errors
+    /// The first that could not, by its name in the command directory, with the reason.
+    pub fn check_scripts(&self, plan: &Plan) -> Result<(), (String, String)> {
+        let scripts: BTreeSet<_> = plan.jobs.iter().map(|job| &job.script).collect();
+        scripts.into_iter().try_for_each(|script| {
+            usable(script, self.trust).map_err(|reason| (plan.script_name(script), reason))
+        })
     }
 
     /// Keeps the catalogue current from now on, until the returned watch is dropped.

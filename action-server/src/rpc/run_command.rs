@@ -1,6 +1,6 @@
 //! RunCommand: plan, start, and stream the record from its beginning.
 
-use std::{collections::BTreeSet, pin::Pin};
+use std::pin::Pin;
 
 use action_proto::v1::{DetachPolicy, RunCommandRequest, RunCommandResponse};
 use tokio_stream::{Stream, StreamExt as _};
@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     catalogue::{self, Identity, Plan},
-    process::check_script,
+    definitions::Definitions,
     run::Starter,
 };
 
@@ -40,7 +40,7 @@ pub(super) async fn run_command(
     };
     let plan = plan(&service.definitions.snapshot(), &caller, &wanted)?;
     check_agreed(&plan, request.confirmed, request.expected_nodes)?;
-    check_scripts(&plan)?;
+    check_scripts(&service.definitions, &plan)?;
 
     let starter = Starter {
         identity: Identity {
@@ -88,20 +88,13 @@ fn check_agreed(plan: &Plan, confirmed: bool, expected: Option<u32>) -> Result<(
 }
 
 /// A script that is gone or cannot run refuses the run whole, before any other is started.
-fn check_scripts(plan: &Plan) -> Result<(), Status> {
-    let scripts: BTreeSet<_> = plan.jobs.iter().map(|job| &job.script).collect();
-    for script in scripts {
-        if let Err(reason) = check_script(script) {
-            let name = plan.script_name(script);
-            tracing::warn!(script = name, %reason, "a run was refused");
-            // The reason may hold a path; what is told to callers holds the script's name only.
-            let text = format!(
-                "the script {name} cannot be run; ask the admin to run: action-server check"
-            );
-            return Err(Status::failed_precondition(text));
-        }
-    }
-    Ok(())
+fn check_scripts(definitions: &Definitions, plan: &Plan) -> Result<(), Status> {
+    definitions.check_scripts(plan).map_err(|(script, reason)| {
+        tracing::warn!(script, reason, "a run was refused");
+        // The reason may hold a path; what is told to callers holds the script's name only.
+        let remedy = "ask the admin to run: action-server check";
+        Status::failed_precondition(format!("the script {script} cannot be run; {remedy}"))
+    })
 }
 
 fn check_claims(request: &RunCommandRequest) -> Result<(), Status> {
