@@ -4,6 +4,7 @@
 use crate::connection::Connection;
 use crate::error::{CliError, ErrorKind, Result};
 use crate::exit;
+use crate::render::status;
 use std::future::pending;
 use std::time::Duration;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -120,6 +121,7 @@ async fn attend(
     }
     signals.next().await;
     // At once means without waiting for a reader of our output.
+    status::leave();
     std::process::exit(exit::INTERRUPTED.into());
 }
 

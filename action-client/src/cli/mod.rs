@@ -50,7 +50,7 @@ pub(crate) fn run(args: &[OsString], environment: &Environment) -> u8 {
         report::failure(&error, format, &mut output)?;
         Ok(exit::of_error(error.kind()))
     });
-    let flushed = output.flush();
+    let flushed = output.erase_status().and_then(|()| output.flush());
     match result.and_then(|code| flushed.map(|()| code)) {
         Ok(code) => code,
         Err(error) => exit::of_error(error.kind()),

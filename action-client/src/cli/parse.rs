@@ -5,7 +5,7 @@ use crate::cli::described::{FIRST, REST, Shape};
 use crate::cli::entry::Entry;
 use crate::cli::globals::GlobalArgs;
 use crate::cli::grammar;
-use crate::cli::options::RunOptions;
+use crate::cli::options::{RunOptions, VIEW};
 use crate::cli::target::Words;
 use crate::commands::{attach, cancel, help, nodes, runs, show};
 use crate::error::{CliError, Result};
@@ -140,6 +140,7 @@ fn verb(matches: &ArgMatches) -> Result<Verb> {
         return Err(CliError::usage("no command is given"));
     };
     let options = RunOptions::from_arg_matches(matches)?;
+    let mut taken: &[&str] = &[];
     let verb = match name {
         "help" => Verb::Help(help::HelpArgs::from_arg_matches(sub)?),
         "estate-list" | "list" => {
@@ -150,13 +151,23 @@ fn verb(matches: &ArgMatches) -> Result<Verb> {
             let args = runs::RunsArgs::from_arg_matches(sub)?;
             return Ok(Verb::Runs(args, options));
         }
-        "show" => Verb::Show(show::ShowArgs::from_arg_matches(sub)?),
-        "attach" => Verb::Attach(attach::AttachArgs::from_arg_matches(sub)?),
+        "show" => {
+            let mut args = show::ShowArgs::from_arg_matches(sub)?;
+            args.view = args.view.or(options.view.clone());
+            taken = &VIEW;
+            Verb::Show(args)
+        }
+        "attach" => {
+            let mut args = attach::AttachArgs::from_arg_matches(sub)?;
+            args.view = args.view.or(options.view.clone());
+            taken = &VIEW;
+            Verb::Attach(args)
+        }
         "cancel" => Verb::Cancel(cancel::CancelArgs::from_arg_matches(sub)?),
         other => return Err(CliError::usage(format!("there is no verb `{other}`"))),
     };
     // Options that would silently do nothing could be taken to narrow what is done.
-    match options.first_given_but(&[]) {
+    match options.first_given_but(taken) {
         Some(option) => Err(CliError::usage(format!("{option} is not for `{name}`"))),
         None => Ok(verb),
     }

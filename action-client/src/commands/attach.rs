@@ -1,6 +1,7 @@
 //! Owns `attach`: a run's output from its start, and then as it comes, to its end. The run is
 //! somebody's own, so a Ctrl-C leaves it alone.
 
+use crate::cli::options::ViewOptions;
 use crate::commands::{Context, session};
 use crate::error::Result;
 use crate::exit::ExitMode;
@@ -15,6 +16,9 @@ pub(crate) struct AttachArgs {
     /// The run's id, or its beginning
     #[arg(value_name = "RUN")]
     run: String,
+    /// How the output is shown.
+    #[command(flatten)]
+    pub(crate) view: ViewOptions,
 }
 
 /// Follows the run: its exit code.
@@ -22,7 +26,8 @@ pub(crate) async fn run(args: AttachArgs, context: &mut Context<'_>) -> Result<u
     let connection = context.connect().await?;
     let mut follow = Follow::watch(&connection, &args.run, context.globals.reconnect_for).await?;
     let mut interrupt = Interrupt::watch(Answer::Leave)?;
-    let mut renderer = Renderer::new(context.globals.output, false);
+    let format = context.globals.output;
+    let mut renderer = Renderer::new(format, &args.view, false, context.output)?;
     let mode = context.globals.exit.unwrap_or(ExitMode::Largest);
     session::follow(&mut follow, &mut renderer, &mut interrupt, mode, context).await
 }

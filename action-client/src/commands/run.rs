@@ -76,6 +76,8 @@ pub(crate) async fn run(
             return Err(CliError::new(ErrorKind::Declined, "nothing was run"));
         }
     }
+    let format = context.globals.output;
+    let mut renderer = Renderer::new(format, &options.view, prefixed, context.output)?;
     let user = LocalUser::of_process();
     let request = RunCommandRequest {
         command: command.name.clone(),
@@ -112,7 +114,6 @@ pub(crate) async fn run(
     };
     let patience = context.globals.reconnect_for;
     let mut follow = Follow::new(connection.clone(), run_id, stream, 0, patience);
-    let mut renderer = Renderer::new(context.globals.output, prefixed);
     let mode = context.globals.exit.unwrap_or(ExitMode::Largest);
     session::follow(&mut follow, &mut renderer, &mut interrupt, mode, context).await
 }

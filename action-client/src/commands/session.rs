@@ -8,9 +8,13 @@ use crate::follow::{Follow, Step};
 use crate::interrupt::{Interrupt, Notice};
 use crate::render::Renderer;
 use crate::render::output::{Output, Target};
+use crate::render::progress::Progress;
 use crate::render::report;
 use crate::render::tally::Tally;
-use std::future::ready;
+use std::future::{pending, ready};
+use std::time::{Duration, Instant};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::time::{Interval, MissedTickBehavior};
 
 /// What the loop woke up for.
 enum Wake {
@@ -18,6 +22,58 @@ enum Wake {
     Step(Result<Option<Step>>),
     /// Nothing more has come yet: a good moment to let the user see what there is.
     Idle,
+    /// The line of progress is due again.
+    Tick,
+}
+
+/// How often the line of progress is shown anew.
+const TICK: Duration = Duration::from_millis(250);
+
+/// How long it stays away at most while output comes in bursts.
+const BREAK: Duration = Duration::from_millis(50);
+
+/// The line of progress below the output: when it is due, and what it says.
+struct Line {
+    progress: Progress,
+    ticks: Interval,
+    resizes: Signal,
+    shown: Instant,
+}
+
+impl Line {
+    fn new() -> std::io::Result<Self> {
+        let mut ticks = tokio::time::interval(TICK);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        Ok(Self {
+            progress: Progress::new(Instant::now()),
+            ticks,
+            resizes: signal(SignalKind::window_change())?,
+            shown: Instant::now(),
+        })
+    }
+
+    async fn is_due(line: &mut Option<Self>) {
+        match line {
+            Some(line) => tokio::select! {
+                _ = line.ticks.tick() => {}
+                _ = line.resizes.recv() => {}
+            },
+            None => pending().await,
+        }
+    }
+
+    /// Whether output has stood in its place for a while.
+    fn was_hidden(&self) -> bool {
+        self.shown.elapsed() >= BREAK
+    }
+
+    fn show(&mut self, output: &mut Output) -> Result<()> {
+        self.shown = Instant::now();
+        match self.progress.line(Instant::now(), output.columns()) {
+            Some(text) => output.show_status(&text),
+            None => output.erase_status(),
+        }
+    }
 }
 
 /// Shows a run to its end: the exit code.
@@ -30,6 +86,11 @@ pub(crate) async fn follow(
 ) -> Result<u8> {
     let mut tally = Tally::default();
     let mut unflushed = true;
+    // Without a watch over the terminal's size there is no such line.
+    let mut line = match renderer.may_show_progress(context.output) {
+        true => Line::new().ok(),
+        false => None,
+    };
     loop {
         if let Some(run_id) = follow.run_id() {
             interrupt.know(run_id);
@@ -39,6 +100,7 @@ pub(crate) async fn follow(
         let wake = tokio::select! {
             biased;
             notice = interrupt.notice() => Wake::Notice(notice),
+            () = Line::is_due(&mut line) => Wake::Tick,
             step = follow.next() => Wake::Step(step),
             () = ready(()), if unflushed => Wake::Idle,
         };
@@ -46,6 +108,14 @@ pub(crate) async fn follow(
             Wake::Idle => {
                 context.output.flush()?;
                 unflushed = false;
+                if let Some(line) = line.as_mut().filter(|line| line.was_hidden()) {
+                    line.show(context.output)?;
+                }
+            }
+            Wake::Tick => {
+                if let Some(line) = &mut line {
+                    line.show(context.output)?;
+                }
             }
             Wake::Notice(Notice::Leaving) => {
                 if let Some(run_id) = follow.run_id().filter(|_| !tally.is_ended()) {
@@ -60,6 +130,9 @@ pub(crate) async fn follow(
             }
             Wake::Step(Ok(Some(Step::Event(event)))) => {
                 tally.take(&event);
+                if let Some(line) = &mut line {
+                    line.progress.take(&event, Instant::now());
+                }
                 renderer.show(&event, context.output)?;
                 unflushed = true;
             }

@@ -1,5 +1,6 @@
 //! Owns `show`: a run's output again, as far as it has come.
 
+use crate::cli::options::ViewOptions;
 use crate::commands::{Context, session};
 use crate::error::{CliError, ErrorKind, Result};
 use crate::exit::ExitMode;
@@ -15,6 +16,9 @@ pub(crate) struct ShowArgs {
     /// The run's id, or its beginning
     #[arg(value_name = "RUN")]
     run: String,
+    /// How the output is shown.
+    #[command(flatten)]
+    pub(crate) view: ViewOptions,
 }
 
 /// Shows the run. The exit code tells of the showing, unless `--exit` asks for the run's.
@@ -29,7 +33,8 @@ pub(crate) async fn run(args: ShowArgs, context: &mut Context<'_>) -> Result<u8>
     let follow = Follow::watch(&connection, &run.run_id, context.globals.reconnect_for).await?;
     let mut follow = follow.until(run.last_sequence);
     let mut interrupt = Interrupt::watch(Answer::Leave)?;
-    let mut renderer = Renderer::new(context.globals.output, false);
+    let format = context.globals.output;
+    let mut renderer = Renderer::new(format, &args.view, false, context.output)?;
     let mode = context.globals.exit.unwrap_or(ExitMode::Zero);
     let code = session::follow(&mut follow, &mut renderer, &mut interrupt, mode, context).await?;
     if run.end_time.is_none() && !context.is_json() {

@@ -4,6 +4,7 @@
 use crate::error::Result;
 use crate::render::lines::{End, LineAssembler};
 use crate::render::output::{Output, Target};
+use crate::render::prefix;
 use crate::render::tally::Tally;
 use crate::render::terminal::Filter;
 use action_proto::v1::{NodeOutput, OutputStream, RunEvent, run_event::Event};
@@ -12,6 +13,8 @@ use std::collections::HashMap;
 /// Shows a run to people.
 pub(crate) struct Human {
     prefixed: bool,
+    /// How wide prefixes are on a terminal.
+    width: usize,
     nodes: HashMap<String, Streams>,
     /// Reused for each line.
     line: Vec<u8>,
@@ -20,13 +23,13 @@ pub(crate) struct Human {
 /// What has been read of a node's two streams.
 #[derive(Default)]
 struct Streams {
-    prefix: Vec<u8>,
     stdout: Reading,
     stderr: Reading,
 }
 
 #[derive(Default)]
 struct Reading {
+    prefix: Vec<u8>,
     lines: LineAssembler,
     filter: Filter,
 }
@@ -36,6 +39,7 @@ impl Human {
     pub(crate) fn new(prefixed: bool) -> Self {
         Self {
             prefixed,
+            width: 0,
             nodes: HashMap::new(),
             line: Vec::new(),
         }
@@ -47,6 +51,7 @@ impl Human {
             Some(Event::RunStarted(started)) => {
                 self.prefixed =
                     (self.prefixed && !started.nodes.is_empty()) || started.nodes.len() > 1;
+                self.width = prefix::width(&started.nodes);
                 Ok(())
             }
             Some(Event::NodeOutput(chunk)) if self.prefixed => self.show_lines(chunk, output),
@@ -56,15 +61,22 @@ impl Human {
         }
     }
 
-    /// Says how the run ended, or what is known of it when the stream ended early.
-    pub(crate) fn conclude(&mut self, tally: &Tally, output: &mut Output) -> Result<()> {
-        // Of nodes without an end; the others have been taken off.
+    /// Shows what was held back of nodes that have not ended; the others have been taken off.
+    pub(crate) fn finish_all(&mut self, output: &mut Output) -> Result<()> {
         let mut rest: Vec<String> = self.nodes.keys().cloned().collect();
         rest.sort_unstable();
-        for node in rest {
-            self.finish(&node, output)?;
-        }
-        let last = if self.prefixed {
+        rest.iter().try_for_each(|node| self.finish(node, output))
+    }
+
+    /// Says how the run ended, or what is known of it when the stream ended early: `summed_up`
+    /// even for a single node.
+    pub(crate) fn conclude(
+        &mut self,
+        tally: &Tally,
+        summed_up: bool,
+        output: &mut Output,
+    ) -> Result<()> {
+        let last = if self.prefixed || summed_up {
             Some(tally.summary())
         } else {
             tally.remark()
@@ -80,14 +92,15 @@ impl Human {
         let Some(target) = target_of(chunk) else {
             return Ok(());
         };
-        let Self { nodes, line, .. } = self;
-        let streams = streams_of(nodes, &chunk.node, output);
-        let Streams {
+        let Self {
+            nodes, line, width, ..
+        } = self;
+        let Streams { stdout, stderr } = streams_of(nodes, &chunk.node, *width, output);
+        let Reading {
             prefix,
-            stdout,
-            stderr,
-        } = streams;
-        let Reading { lines, filter } = if target == Target::Stdout {
+            lines,
+            filter,
+        } = if target == Target::Stdout {
             stdout
         } else {
             stderr
@@ -104,7 +117,7 @@ impl Human {
         if !output.is_filtered(target) {
             return output.write(target, &chunk.data);
         }
-        let streams = streams_of(&mut self.nodes, &chunk.node, output);
+        let streams = streams_of(&mut self.nodes, &chunk.node, self.width, output);
         let Reading { filter, .. } = if target == Target::Stdout {
             &mut streams.stdout
         } else {
@@ -120,17 +133,17 @@ impl Human {
         let Some(streams) = self.nodes.remove(node) else {
             return Ok(());
         };
-        let Streams {
-            prefix,
-            stdout,
-            stderr,
-        } = streams;
+        let Streams { stdout, stderr } = streams;
         for (target, mut reading) in [(Target::Stdout, stdout), (Target::Stderr, stderr)] {
-            let Reading { lines, filter } = &mut reading;
+            let Reading {
+                prefix,
+                lines,
+                filter,
+            } = &mut reading;
             let buffer = &mut self.line;
             if self.prefixed {
                 lines.finish(|text, _: End| {
-                    write_line(&prefix, text, filter, buffer, target, output)
+                    write_line(prefix, text, filter, buffer, target, output)
                 })?;
                 continue;
             }
@@ -158,17 +171,16 @@ fn target_of(chunk: &NodeOutput) -> Option<Target> {
 fn streams_of<'a>(
     nodes: &'a mut HashMap<String, Streams>,
     node: &str,
+    width: usize,
     output: &Output,
 ) -> &'a mut Streams {
     if !nodes.contains_key(node) {
-        let prefix = format!("{}: ", output.safe(Target::Stdout, node)).into_bytes();
-        nodes.insert(
-            node.to_owned(),
-            Streams {
-                prefix,
-                ..Streams::default()
-            },
-        );
+        let reading = |target| Reading {
+            prefix: prefix::of(node, width, target, output),
+            ..Reading::default()
+        };
+        let (stdout, stderr) = (reading(Target::Stdout), reading(Target::Stderr));
+        nodes.insert(node.to_owned(), Streams { stdout, stderr });
     }
     nodes.entry(node.to_owned()).or_default()
 }
@@ -243,7 +255,8 @@ mod tests {
             tally.take(&event);
             human.show(&event, &mut output).unwrap();
         }
-        human.conclude(&tally, &mut output).unwrap();
+        human.finish_all(&mut output).unwrap();
+        human.conclude(&tally, false, &mut output).unwrap();
         output.flush().unwrap();
         (captured.of(Target::Stdout), captured.text(Target::Stderr))
     }

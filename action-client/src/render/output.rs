@@ -2,6 +2,7 @@
 //! Buffered, kept in order with each other, and quiet when the reader has gone.
 
 use crate::error::{CliError, ErrorKind, Result};
+use crate::render::status;
 use crate::render::terminal::visible;
 use std::borrow::Cow;
 use std::fs::File;
@@ -34,10 +35,14 @@ pub(crate) struct Output {
     stdout: Stream,
     stderr: Stream,
     last: Target,
+    status: Status,
+    /// Whether stdout goes to another program, which may write to the terminal itself.
+    is_piped: bool,
 }
 
 struct Stream {
     writer: BufWriter<Box<dyn Write + Send>>,
+    terminal: bool,
     filtered: bool,
     coloured: bool,
 }
@@ -54,6 +59,7 @@ impl Output {
                     Err(_) => Box::new(io::sink()),
                 },
             ),
+            terminal,
             filtered: terminal && !raw,
             coloured: match color {
                 ColorChoice::Auto => terminal && !no_color,
@@ -68,6 +74,8 @@ impl Output {
             stdout: stream(copy(stdout.as_fd()), stdout.is_terminal()),
             stderr: stream(copy(stderr.as_fd()), stderr.is_terminal()),
             last: Target::Stdout,
+            status: Status::default(),
+            is_piped: status::is_piped(&stdout),
         }
     }
 
@@ -76,6 +84,11 @@ impl Output {
             Target::Stdout => &self.stdout,
             Target::Stderr => &self.stderr,
         }
+    }
+
+    /// Whether people read it as it is written.
+    pub(crate) fn is_terminal(&self, target: Target) -> bool {
+        self.stream(target).terminal
     }
 
     /// Whether control sequences must be made visible there.
@@ -99,6 +112,7 @@ impl Output {
 
     /// Writes bytes as they are. What was written to the other stream before is seen before.
     pub(crate) fn write(&mut self, target: Target, bytes: &[u8]) -> Result<()> {
+        self.erase_status()?;
         if target != self.last {
             self.flush()?;
             self.last = target;
@@ -107,6 +121,9 @@ impl Output {
             Target::Stdout => &mut self.stdout,
             Target::Stderr => &mut self.stderr,
         };
+        if let (true, Some(last)) = (stream.terminal, bytes.last()) {
+            self.status.is_amid_line = *last != b'\n';
+        }
         stream.writer.write_all(bytes).map_err(failed)
     }
 
@@ -132,6 +149,55 @@ impl Output {
         self.stdout.writer.flush().map_err(failed)?;
         self.stderr.writer.flush().map_err(failed)
     }
+}
+
+impl Output {
+    /// Shows a line below all output, until something is written or another is shown. Left
+    /// out where it would stand behind a line that has not ended.
+    pub(crate) fn show_status(&mut self, text: &str) -> Result<()> {
+        self.erase_status()?;
+        if self.status.is_amid_line {
+            return Ok(());
+        }
+        self.flush()?;
+        let writer = &mut self.stderr.writer;
+        let written = writer.write_all(text.as_bytes());
+        written.and_then(|()| writer.flush()).map_err(failed)?;
+        self.status.shown = Some(text.chars().count());
+        status::set_shown(true);
+        Ok(())
+    }
+
+    /// Whether such a line may stand: on a terminal that only this process writes to, and
+    /// where the cursor is where this process put it.
+    pub(crate) fn may_show_status(&self) -> bool {
+        self.stderr.terminal && self.stderr.filtered && !self.is_piped
+    }
+
+    /// How wide such a line may be.
+    pub(crate) fn columns(&self) -> usize {
+        status::columns()
+    }
+
+    /// Takes the line away again.
+    pub(crate) fn erase_status(&mut self) -> Result<()> {
+        let Some(width) = self.status.shown.take() else {
+            return Ok(());
+        };
+        let writer = &mut self.stderr.writer;
+        let written = writer.write_all(status::erasure(width, status::columns()).as_bytes());
+        status::set_shown(false);
+        written.and_then(|()| writer.flush()).map_err(failed)
+    }
+}
+
+/// The line below all output.
+#[derive(Default)]
+struct Status {
+    /// How wide the line is that stands there.
+    shown: Option<usize>,
+    /// Whether what was written last to a terminal does not end with a newline.
+    is_amid_line: bool,
 }
 
 fn failed(error: io::Error) -> CliError {
@@ -211,6 +277,7 @@ pub(crate) mod memory {
             let captured = Captured::default();
             let stream = |target| Stream {
                 writer: BufWriter::new(Box::new(Writer(captured.clone(), target)) as _),
+                terminal,
                 filtered: terminal,
                 coloured: false,
             };
@@ -218,6 +285,8 @@ pub(crate) mod memory {
                 stdout: stream(Target::Stdout),
                 stderr: stream(Target::Stderr),
                 last: Target::Stdout,
+                status: Status::default(),
+                is_piped: !terminal,
             };
             (output, captured)
         }

@@ -52,26 +52,11 @@ impl Tally {
     pub(crate) fn summary(&self) -> String {
         let mut groups: BTreeMap<(u8, &str, String), Vec<&str>> = BTreeMap::new();
         for node in &self.nodes {
-            let (outcome, reason) = match self.finished.get(node) {
-                Some(job) => (job.outcome(), reason(job)),
-                None => (Outcome::Unspecified, String::new()),
-            };
-            // What is still running stands last: it is not known yet.
-            let rank = if outcome == Outcome::Unspecified {
-                u8::MAX
-            } else {
-                outcome.gravity()
-            };
-            groups
-                .entry((rank, outcome.label(), reason))
-                .or_default()
-                .push(node);
+            groups.entry(self.standing(node)).or_default().push(node);
         }
         let mut parts = Vec::new();
         for ((_, label, reason), nodes) in groups {
-            let set = fold(nodes.iter().copied());
-            let set = if set.is_empty() { &self.command } else { &set };
-            let mut part = format!("{label} {set} ({})", nodes.len());
+            let mut part = format!("{label} {}", self.named(&nodes));
             if !reason.is_empty() {
                 part.push_str(": ");
                 part.push_str(&reason);
@@ -79,6 +64,47 @@ impl Tally {
             parts.push(part);
         }
         parts.join("  ")
+    }
+
+    /// The nodes in the order of the plan.
+    pub(crate) fn nodes(&self) -> &[String] {
+        &self.nodes
+    }
+
+    /// How a node's job ended, if it has.
+    pub(crate) fn finished(&self, node: &str) -> Option<&NodeFinished> {
+        self.finished.get(node)
+    }
+
+    /// Whether every job has ended well.
+    pub(crate) fn is_all_ok(&self) -> bool {
+        let is_ok = |job: &NodeFinished| job.outcome() == Outcome::Ok;
+        self.nodes
+            .iter()
+            .all(|node| self.finished.get(node).is_some_and(is_ok))
+    }
+
+    /// How a node stands: how grave that is, its outcome and the reason for it.
+    pub(crate) fn standing(&self, node: &str) -> (u8, &'static str, String) {
+        let (outcome, reason) = match self.finished.get(node) {
+            Some(job) => (job.outcome(), reason(job)),
+            None => (Outcome::Unspecified, String::new()),
+        };
+        // What is still running stands last: it is not known yet.
+        let rank = if outcome == Outcome::Unspecified {
+            u8::MAX
+        } else {
+            outcome.gravity()
+        };
+        (rank, outcome.label(), reason)
+    }
+
+    /// Nodes as a set and their number, as in `node[01-08] (8)`; the command for the job of
+    /// one that takes no nodes.
+    pub(crate) fn named(&self, nodes: &[&str]) -> String {
+        let set = fold(nodes.iter().copied());
+        let set = if set.is_empty() { &self.command } else { &set };
+        format!("{set} ({})", nodes.len())
     }
 
     /// A line for a run on a single node, when its exit code alone does not say it.

@@ -1,0 +1,97 @@
+//! Owns the folded form of a run's outputs: equal ones once, under the nodes they are of.
+//! Stdout and stderr stay apart, each with its header, so that either can be read alone.
+
+use crate::error::Result;
+use crate::render::output::{Output, Target};
+use crate::render::outputs::{Group, Outputs};
+use crate::render::tally::Tally;
+use crate::render::terminal::Filter;
+use anstyle::Style;
+
+/// Prints the outputs of a run.
+pub(crate) fn print(outputs: &Outputs, tally: &Tally, output: &mut Output) -> Result<()> {
+    for group in outputs.groups(tally) {
+        let kept = &group.output;
+        // A group without any output is named too: no node may be missing.
+        if !kept.stdout.is_empty() || kept.is_empty() {
+            header(&head(&group, tally, ""), Target::Stdout, output)?;
+            text(&kept.stdout, Target::Stdout, output)?;
+        }
+        if !kept.stderr.is_empty() {
+            header(&head(&group, tally, "stderr"), Target::Stderr, output)?;
+            text(&kept.stderr, Target::Stderr, output)?;
+        }
+        if kept.missing > 0 {
+            let line = format!(
+                "{}: {} bytes more are not kept here; `action-client show` prints them",
+                tally.named(&group.nodes),
+                kept.missing
+            );
+            let line = output.safe(Target::Stderr, &line).into_owned();
+            output.line(Target::Stderr, &line)?;
+        }
+    }
+    Ok(())
+}
+
+/// The header of a group, as in `node[01-08] (8)` or `node09 (1): exit 3, stderr`.
+fn head(group: &Group<'_>, tally: &Tally, stream: &str) -> String {
+    let what = match (group.label, group.reason.as_str()) {
+        ("ok", reason) => reason.to_owned(),
+        ("failed", reason) if !reason.is_empty() => reason.to_owned(),
+        (label, "") => label.to_owned(),
+        (label, reason) => format!("{label}: {reason}"),
+    };
+    let empty = if group.output.is_empty() {
+        "no output"
+    } else {
+        ""
+    };
+    let notes: Vec<&str> = [what.as_str(), stream, empty]
+        .into_iter()
+        .filter(|note| !note.is_empty())
+        .collect();
+    let named = tally.named(&group.nodes);
+    if notes.is_empty() {
+        named
+    } else {
+        format!("{named}: {}", notes.join(", "))
+    }
+}
+
+/// Prints a line that stands above others.
+pub(super) fn header(text: &str, target: Target, output: &mut Output) -> Result<()> {
+    let text = output.safe(target, text).into_owned();
+    if output.is_coloured(target) {
+        let bold = Style::new().bold();
+        return output.line(target, &format!("{bold}{text}{bold:#}"));
+    }
+    output.line(target, &text)
+}
+
+/// Prints a whole output, with a newline at its end.
+fn text(bytes: &[u8], target: Target, output: &mut Output) -> Result<()> {
+    if bytes.is_empty() {
+        return Ok(());
+    }
+    if output.is_filtered(target) {
+        let mut filter = Filter::default();
+        let mut shown = Vec::with_capacity(bytes.len());
+        filter.push(bytes, &mut shown);
+        filter.finish(&mut shown);
+        if !filter.style().is_empty() {
+            shown.extend(b"\x1b[0m");
+        }
+        output.write(target, &shown)?;
+    } else {
+        output.write(target, bytes)?;
+    }
+    if bytes.ends_with(b"\n") {
+        return Ok(());
+    }
+    output.write(target, b"\n")
+}
+
+#[cfg(test)]
+#[path = "fold_tests.rs"]
+mod tests;

@@ -1,0 +1,203 @@
+//! Owns the outputs of a run's nodes for renderers that show them at its end: each distinct
+//! output is kept once, and not more than a bound of all. Fed RunEvents; prints nothing.
+
+use crate::render::tally::Tally;
+use action_proto::v1::{NodeOutput, OutputStream, RunEvent, run_event::Event};
+use std::cmp::Reverse;
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::rc::Rc;
+
+/// The most bytes that are kept at once: of nodes that run, and of distinct outputs.
+const LIMIT: usize = 256 << 20;
+
+/// What one node wrote.
+#[derive(Debug, Default, PartialEq, Eq, Hash)]
+pub(crate) struct Kept {
+    pub(crate) stdout: Vec<u8>,
+    pub(crate) stderr: Vec<u8>,
+    /// Bytes that there was no room for. An output that has any is not known to equal another.
+    pub(crate) missing: u64,
+}
+
+impl Kept {
+    fn len(&self) -> usize {
+        self.stdout.len() + self.stderr.len()
+    }
+
+    /// Whether nothing was written.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.len() == 0 && self.missing == 0
+    }
+}
+
+/// The outputs of a run.
+pub(crate) struct Outputs {
+    limit: usize,
+    used: usize,
+    /// Of nodes that have not ended.
+    open: HashMap<String, Kept>,
+    distinct: Vec<Rc<Kept>>,
+    places: HashMap<Rc<Kept>, usize>,
+    of_nodes: HashMap<String, usize>,
+}
+
+/// Nodes that have the same to show.
+#[derive(Debug)]
+pub(crate) struct Group<'a> {
+    /// In the order of the plan.
+    pub(crate) nodes: Vec<&'a str>,
+    /// Their outcome.
+    pub(crate) label: &'static str,
+    /// The reason for it; empty for none.
+    pub(crate) reason: String,
+    /// The output of each.
+    pub(crate) output: Rc<Kept>,
+}
+
+impl Default for Outputs {
+    fn default() -> Self {
+        Self::with_limit(LIMIT)
+    }
+}
+
+impl Outputs {
+    fn with_limit(limit: usize) -> Self {
+        Self {
+            limit,
+            used: 0,
+            open: HashMap::new(),
+            distinct: Vec::new(),
+            places: HashMap::new(),
+            of_nodes: HashMap::new(),
+        }
+    }
+
+    /// Takes the next event.
+    pub(crate) fn take(&mut self, event: &RunEvent) {
+        match &event.event {
+            Some(Event::NodeOutput(chunk)) => self.keep(chunk),
+            Some(Event::NodeFinished(finished)) => self.close(&finished.node),
+            _ => {}
+        }
+    }
+
+    fn keep(&mut self, chunk: &NodeOutput) {
+        if !self.open.contains_key(&chunk.node) {
+            self.open.insert(chunk.node.clone(), Kept::default());
+        }
+        let Some(kept) = self.open.get_mut(&chunk.node) else {
+            return;
+        };
+        let into = match chunk.stream() {
+            OutputStream::Stdout => &mut kept.stdout,
+            OutputStream::Stderr => &mut kept.stderr,
+            OutputStream::Unspecified => return,
+        };
+        let room = self.limit.saturating_sub(self.used);
+        // After a gap nothing more is kept: it would look like one text.
+        let take = if kept.missing > 0 {
+            0
+        } else {
+            chunk.data.len().min(room)
+        };
+        into.extend_from_slice(&chunk.data[..take]);
+        self.used += take;
+        kept.missing += u64::try_from(chunk.data.len() - take).unwrap_or(u64::MAX);
+    }
+
+    fn close(&mut self, node: &str) {
+        let kept = self.open.remove(node).unwrap_or_default();
+        let len = kept.len();
+        let place = if kept.missing > 0 {
+            self.distinct.push(Rc::new(kept));
+            self.distinct.len() - 1
+        } else {
+            let kept = Rc::new(kept);
+            match self.places.entry(kept.clone()) {
+                Entry::Occupied(place) => {
+                    self.used -= len;
+                    *place.get()
+                }
+                Entry::Vacant(place) => {
+                    self.distinct.push(kept);
+                    *place.insert(self.distinct.len() - 1)
+                }
+            }
+        };
+        self.of_nodes.insert(node.to_owned(), place);
+    }
+
+    /// Ends the outputs of all nodes, where the stream ended before they did.
+    pub(crate) fn close_all(&mut self, tally: &Tally) {
+        for node in tally.nodes() {
+            if !self.of_nodes.contains_key(node) {
+                self.close(node);
+            }
+        }
+    }
+
+    fn of(&self, node: &str) -> Option<(usize, &Rc<Kept>)> {
+        let place = *self.of_nodes.get(node)?;
+        Some((place, self.distinct.get(place)?))
+    }
+
+    /// Nodes of equal output, outcome and reason: the best outcome first, then by number.
+    pub(crate) fn groups<'a>(&self, tally: &'a Tally) -> Vec<Group<'a>> {
+        let mut places = HashMap::new();
+        let mut groups: Vec<(u8, Group<'a>)> = Vec::new();
+        for node in tally.nodes() {
+            let Some((output_place, output)) = self.of(node) else {
+                continue;
+            };
+            let (rank, label, reason) = tally.standing(node);
+            let place = *places
+                .entry((rank, reason.clone(), output_place))
+                .or_insert(groups.len());
+            if place == groups.len() {
+                let (nodes, output) = (Vec::new(), output.clone());
+                groups.push((
+                    rank,
+                    Group {
+                        nodes,
+                        label,
+                        reason,
+                        output,
+                    },
+                ));
+            }
+            groups[place].1.nodes.push(node);
+        }
+        // Stable, so that the plan decides between groups of one size.
+        groups.sort_by_key(|(rank, group)| (*rank, Reverse(group.nodes.len())));
+        groups.into_iter().map(|(_, group)| group).collect()
+    }
+
+    /// Nodes of equal output, the largest group first, of those that were run.
+    pub(crate) fn by_output<'a>(&self, tally: &'a Tally) -> Vec<(Vec<&'a str>, Rc<Kept>)> {
+        use action_proto::v1::Outcome;
+        let mut places = HashMap::new();
+        let mut groups: Vec<(Vec<&str>, Rc<Kept>)> = Vec::new();
+        for node in tally.nodes() {
+            let ran = tally
+                .finished(node)
+                .is_some_and(|job| job.outcome() != Outcome::NotStarted && job.duration.is_some());
+            let Some((output_place, output)) =
+                self.of(node).filter(|(_, kept)| ran || !kept.is_empty())
+            else {
+                continue;
+            };
+            let place = *places.entry(output_place).or_insert(groups.len());
+            if place == groups.len() {
+                groups.push((Vec::new(), output.clone()));
+            }
+            groups[place].0.push(node);
+        }
+        groups.sort_by_key(|(nodes, _)| Reverse(nodes.len()));
+        groups
+    }
+}
+
+#[cfg(test)]
+#[path = "outputs_tests.rs"]
+mod tests;

@@ -1,0 +1,67 @@
+//! Owns what is known of the terminal around the status line: its width, how the line is
+//! taken away, and that it stands there when the process is ended from another thread.
+
+use std::io;
+use std::os::fd::AsFd;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// Columns of a terminal that does not say how many it has.
+const USUAL_COLUMNS: usize = 80;
+
+static SHOWN: AtomicBool = AtomicBool::new(false);
+
+/// How many columns the terminal on stderr has now.
+pub(super) fn columns() -> usize {
+    match rustix::termios::tcgetwinsize(io::stderr()) {
+        Ok(size) if size.ws_col > 0 => size.ws_col.into(),
+        _ => USUAL_COLUMNS,
+    }
+}
+
+/// Whether a stream is a pipe or a socket.
+pub(super) fn is_piped(stream: &impl AsFd) -> bool {
+    use rustix::fs::{FileType, fstat};
+    let is_pipe = |kind| matches!(kind, FileType::Fifo | FileType::Socket);
+    fstat(stream).is_ok_and(|stat| is_pipe(FileType::from_raw_mode(stat.st_mode)))
+}
+
+/// What takes a line away that was written this wide. A terminal that was made narrower since
+/// has wrapped it; the cursor is in its last row.
+pub(super) fn erasure(width: usize, columns: usize) -> String {
+    let rows = width.div_ceil(columns.max(1)).max(1);
+    format!("\r{}\x1b[J", "\x1b[A".repeat(rows - 1))
+}
+
+/// Remembers whether the line stands there.
+pub(super) fn set_shown(is_shown: bool) {
+    SHOWN.store(is_shown, Ordering::Relaxed);
+}
+
+/// Leaves the terminal as the next program expects it, when there is no time for more: below
+/// the line, if one stands there. Does not wait for a terminal that is stopped.
+pub(crate) fn leave() {
+    use rustix::event::{PollFd, PollFlags, Timespec, poll};
+    if !SHOWN.swap(false, Ordering::Relaxed) {
+        return;
+    }
+    let stderr = io::stderr();
+    let at_once = Timespec::default();
+    if let Ok(1) = poll(&mut [PollFd::new(&stderr, PollFlags::OUT)], Some(&at_once)) {
+        // The process ends now, whether it could be written or not.
+        let _ = rustix::io::write(&stderr, b"\n");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_that_was_wrapped_is_taken_away_whole() {
+        assert_eq!(erasure(79, 80), "\r\x1b[J");
+        assert_eq!(erasure(0, 80), "\r\x1b[J");
+        assert_eq!(erasure(79, 40), "\r\x1b[A\x1b[J");
+        assert_eq!(erasure(81, 40), "\r\x1b[A\x1b[A\x1b[J");
+        assert_eq!(erasure(5, 0), format!("\r{}\x1b[J", "\x1b[A".repeat(4)));
+    }
+}
