@@ -2,20 +2,19 @@
 
 use std::{io, sync::Arc, time::Duration};
 
-use futures_util::stream;
 use thiserror::Error;
 use tokio::{
-    net::{TcpListener, TcpStream},
+    net::TcpListener,
     sync::oneshot,
     time::{sleep, timeout},
 };
-use tokio_stream::Stream;
 use tonic::{service::Routes, transport::Server};
 
 use crate::{
     auth::Authority,
     config::Settings,
     definitions::{Definitions, Sources, Watch, log_fault},
+    net::{Listener, Tls, TlsError},
     process::base_environment,
     record::{Retention, Store, StoreError},
     rpc::{Guard, Service},
@@ -28,8 +27,6 @@ use crate::{
 const CLOSE_LIMIT: Duration = Duration::from_secs(2);
 /// How often old records are looked for.
 const EXPIRE_INTERVAL: Duration = Duration::from_secs(60);
-/// How long to wait after the kernel refused a connection: it lacks descriptors or memory.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// Why the server does not serve.
 #[derive(Debug, Error)]
@@ -49,6 +46,9 @@ pub enum ServeError {
     /// The network failed.
     #[error("the server failed: {0}")]
     Transport(#[from] tonic::transport::Error),
+    /// The certificate or key cannot be used.
+    #[error("tls: {0}")]
+    Tls(#[from] TlsError),
     /// The listener failed.
     #[error("cannot listen: {0}")]
     Listen(#[from] io::Error),
@@ -81,6 +81,12 @@ pub async fn serve(
             "allow_unsafe_permissions is set: whoever can write a script or a definition runs it as this server's user"
         );
     }
+    let tls = settings
+        .tls
+        .clone()
+        .map(Tls::open)
+        .transpose()?
+        .map(Arc::new);
     let store = Store::open(&settings.state_directory)?;
     let runs = Registry::open(store, limits(&settings))
         .await
@@ -89,12 +95,14 @@ pub async fn serve(
         age: settings.retention_age,
         size: settings.retention_size,
     };
+    tokio::spawn(keep_tls_current(tls.clone()));
     tokio::spawn(expire_regularly(runs.clone(), retention));
     let authority = Arc::new(Authority::new(&settings.jwt_secret));
     let routes = routes(definitions.clone(), runs.clone()).await?;
     let watch = definitions.watch(sources);
 
     let address = listener.local_addr()?;
+    let listener = Listener::new(listener, tls, settings.limits.connections);
     let (close, closing) = oneshot::channel::<()>();
     let server = router(Guard::new(authority), routes, listener, closing);
     let mut server = tokio::spawn(server);
@@ -127,7 +135,7 @@ async fn until_stopped(notice: &mut tokio::sync::mpsc::Receiver<Notice>, watch: 
 async fn router(
     guard: Guard,
     routes: Routes,
-    listener: TcpListener,
+    listener: Listener,
     closing: oneshot::Receiver<()>,
 ) -> Result<(), tonic::transport::Error> {
     Server::builder()
@@ -139,7 +147,7 @@ async fn router(
         .http2_keepalive_interval(Some(Duration::from_secs(30)))
         .http2_keepalive_timeout(Some(Duration::from_secs(20)))
         .add_routes(routes)
-        .serve_with_incoming_shutdown(connections(listener), async {
+        .serve_with_incoming_shutdown(listener.connections(), async {
             // The sender says nothing: that it is gone is the word.
             _ = closing.await;
         })
@@ -166,6 +174,12 @@ async fn routes(definitions: Definitions, runs: Registry) -> Result<Routes, Serv
         .add_service(describe().build_v1alpha()?))
 }
 
+async fn keep_tls_current(tls: Option<Arc<Tls>>) {
+    if let Some(tls) = tls {
+        tls.keep_current().await;
+    }
+}
+
 /// Removes old records now and then.
 async fn expire_regularly(runs: Registry, retention: Retention) {
     loop {
@@ -186,23 +200,4 @@ fn limits(settings: &Settings) -> Limits {
         working_directory: settings.working_directory_path.clone(),
         base_environment: base_environment(&settings.script_environment),
     }
-}
-
-/// The connections as they come. A refusal by the kernel is waited out, not spun on.
-fn connections(listener: TcpListener) -> impl Stream<Item = io::Result<TcpStream>> {
-    stream::unfold(listener, |listener| async {
-        loop {
-            match listener.accept().await {
-                Ok((connection, _)) => {
-                    // Chunks of output go out as they come, however small.
-                    _ = connection.set_nodelay(true);
-                    return Some((Ok(connection), listener));
-                }
-                Err(error) => {
-                    tracing::warn!(%error, "cannot take a connection");
-                    sleep(ACCEPT_PAUSE).await;
-                }
-            }
-        }
-    })
 }

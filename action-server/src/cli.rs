@@ -18,6 +18,7 @@ use tokio::{
 use crate::{
     app::{self, Notice, ServeError},
     auth::{Authority, Grant, NewToken},
+    cert,
     config::{ConfigError, DEFAULT_PATH, LogFormat, Settings},
     definitions::{self, Sources},
     init,
@@ -53,6 +54,15 @@ enum Verb {
     GenerateToken(TokenArgs),
     /// Say what is wrong with the settings, nodes and commands
     Check,
+    /// Write a certificate that the server signs itself, and its key
+    Cert {
+        /// Where to write; nothing that is there is overwritten
+        directory: PathBuf,
+        /// A host name or IP address that clients call the server by; may be repeated
+        /// [default: this host's name, localhost, 127.0.0.1, ::1]
+        #[arg(long = "name", value_name = "NAME")]
+        names: Vec<String>,
+    },
     /// Read the records of runs
     Runs {
         #[command(subcommand)]
@@ -153,6 +163,9 @@ pub fn main() -> ExitCode {
         Verb::Runs {
             verb: RunsVerb::Export { run },
         } => export(&config, &run),
+        Verb::Cert { directory, names } => cert::cert(&directory, &names)
+            .map_err(|error| Failure::new(1, error.to_string()))
+            .and_then(|text| say(&text)),
         Verb::Init { directory, listen } => init::init(&directory, &listen)
             .map_err(|error| Failure::new(1, error.to_string()))
             .and_then(|text| say(&text)),
@@ -199,7 +212,9 @@ fn serve(config: &Path, listen: Option<String>) -> Result<(), Failure> {
         app::serve(settings, listener, notices)
             .await
             .map_err(|error| match error {
-                ServeError::Definitions(_) => Failure::new(CONFIG, error.to_string()),
+                ServeError::Definitions(_) | ServeError::Tls(_) => {
+                    Failure::new(CONFIG, error.to_string())
+                }
                 _ => Failure::new(1, error.to_string()),
             })
     });

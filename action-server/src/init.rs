@@ -51,11 +51,7 @@ pub(crate) fn init(directory: &Path, listen: &str) -> Result<String, InitError> 
         .parse()
         .map_err(|_| InitError::Listen(listen.to_owned()))?;
     let directory = std::path::absolute(directory).map_err(failed(directory))?;
-    make_directory(&directory, 0o755)?;
-    let mut written = Writer {
-        directory: &directory,
-        told: String::new(),
-    };
+    let mut written = Writer::new(&directory)?;
 
     let mut secret = [0_u8; 32];
     rand::rng().fill_bytes(&mut secret);
@@ -173,14 +169,29 @@ fn make_directory(path: &Path, mode: u32) -> Result<(), InitError> {
         .map_err(failed(path))
 }
 
-struct Writer<'a> {
+/// Writes files into one directory, overwriting nothing, and notes what it did.
+pub(crate) struct Writer<'a> {
     directory: &'a Path,
     told: String,
 }
 
-impl Writer<'_> {
+impl<'a> Writer<'a> {
+    /// A writer into a directory, which is made if it is not there.
+    pub(crate) fn new(directory: &'a Path) -> Result<Writer<'a>, InitError> {
+        make_directory(directory, 0o755)?;
+        Ok(Writer {
+            directory,
+            told: String::new(),
+        })
+    }
+
+    /// What was done, one line a file.
+    pub(crate) fn told(&self) -> &str {
+        &self.told
+    }
+
     /// Writes a file that is not there, and keeps one that is.
-    fn file(&mut self, name: &str, mode: u32, bytes: &[u8]) -> Result<(), InitError> {
+    pub(crate) fn file(&mut self, name: &str, mode: u32, bytes: &[u8]) -> Result<(), InitError> {
         let path = self.directory.join(name);
         let what = match create(&path, mode, bytes) {
             Ok(()) => "wrote",

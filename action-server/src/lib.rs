@@ -6,11 +6,13 @@
 pub mod app;
 pub mod auth;
 pub mod catalogue;
+mod cert;
 mod cli;
 pub mod config;
 mod crash;
 pub mod definitions;
 mod init;
+pub mod net;
 pub mod process;
 pub mod record;
 mod rpc;

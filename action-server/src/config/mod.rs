@@ -17,7 +17,7 @@ use thiserror::Error;
 
 pub use values::LogFormat;
 
-use crate::{auth::Secret, trust::Trust};
+use crate::{auth::Secret, net, trust::Trust};
 
 /// Where the settings are looked for when neither `--config` nor `$ACTION_SERVER_CONFIG` says.
 pub const DEFAULT_PATH: &str = "/etc/action/server.yaml";
@@ -29,6 +29,8 @@ pub struct Settings {
     pub listen: SocketAddr,
     /// Plain text on an address that is not loopback is wanted.
     pub insecure_listen: bool,
+    /// The server's certificate and key; plain text where there are none.
+    pub tls: Option<net::Files>,
     /// The secret that tokens are signed with.
     pub jwt_secret: Secret,
     /// The nodes file.
@@ -76,6 +78,8 @@ pub struct Limits {
     pub output_per_job: u64,
     /// The most runs that live at once.
     pub live_runs: usize,
+    /// Bounds on connections.
+    pub connections: net::Limits,
 }
 
 /// Why there are no settings.

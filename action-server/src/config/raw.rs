@@ -16,9 +16,12 @@ use super::{
 use crate::{
     auth::{Secret, SecretError},
     catalogue::{DEFAULT_NODE_LIMIT, bad_script_variable},
+    net,
     trust::Trust,
 };
 
+/// How long a caller has for its handshake, and then until its first call is let pass.
+const HANDSHAKE: Duration = Duration::from_secs(10);
 /// More of anything than one server can have.
 const GREATEST: usize = 1_000_000;
 /// How long records are kept.
@@ -52,12 +55,20 @@ pub(super) struct Raw {
     retention: RawRetention,
     #[serde(default)]
     limits: RawLimits,
+    tls: Option<RawTls>,
     // In the contract, and refused until they are built: see `check`.
-    tls: Option<IgnoredAny>,
     policy_path: Option<IgnoredAny>,
     metrics_listen: Option<IgnoredAny>,
     #[serde(default)]
     allow_unsafe_permissions: bool,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawTls {
+    certificate: PathBuf,
+    private_key: PathBuf,
+    client_ca: Option<PathBuf>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -73,6 +84,8 @@ struct RawLimits {
     nodes: Option<usize>,
     output_per_job: Option<Size>,
     live_runs: Option<usize>,
+    connections: Option<usize>,
+    connections_per_address: Option<usize>,
 }
 
 fn invalid(reason: impl Into<String>) -> ConfigError {
@@ -150,11 +163,6 @@ impl Raw {
     pub(super) fn check(self, file: &Path, base: &Path) -> Result<Settings, ConfigError> {
         let not_built = [
             (
-                "tls",
-                self.tls.is_some(),
-                "put a web server with TLS in front, or listen on loopback",
-            ),
-            (
                 "policy_path",
                 self.policy_path.is_some(),
                 "a token's own claims decide what it may do",
@@ -189,7 +197,7 @@ impl Raw {
             ))
         })?;
         let insecure_listen = self.insecure_listen.unwrap_or(false);
-        refuse_plain_text(listen, insecure_listen)?;
+        refuse_plain_text(listen, insecure_listen || self.tls.is_some())?;
         let trust = if self.allow_unsafe_permissions {
             Trust::Lax
         } else {
@@ -199,6 +207,11 @@ impl Raw {
         Ok(Settings {
             listen,
             insecure_listen,
+            tls: self.tls.map(|tls| net::Files {
+                certificate: path(tls.certificate),
+                private_key: path(tls.private_key),
+                client_ca: tls.client_ca.map(path),
+            }),
             jwt_secret: secret(file, self.jwt_secret, self.jwt_secret_path.map(path), trust)?,
             nodes_config_path: required(self.nodes_config_path, "nodes_config_path")?,
             command_directory_path: required(
@@ -235,6 +248,15 @@ impl Raw {
                     .output_per_job
                     .map_or(64 << 20, |Size(size)| size),
                 live_runs: at_least_one(self.limits.live_runs, 1000, "limits.live_runs")?,
+                connections: net::Limits {
+                    connections: at_least_one(self.limits.connections, 1024, "limits.connections")?,
+                    connections_per_address: at_least_one(
+                        self.limits.connections_per_address,
+                        256,
+                        "limits.connections_per_address",
+                    )?,
+                    handshake: HANDSHAKE,
+                },
             },
         })
     }
@@ -247,7 +269,8 @@ pub(super) fn refuse_plain_text(listen: SocketAddr, insecure: bool) -> Result<()
     }
     Err(invalid(format!(
         "listen: {listen} is not a loopback address, and tokens would cross the network in plain text; \
-         listen on 127.0.0.1 behind a web server with TLS, or set insecure_listen: true"
+         set tls (`action-server cert` makes a certificate), listen on 127.0.0.1 behind a web server \
+         with TLS, or set insecure_listen: true"
     )))
 }
 
@@ -412,7 +435,8 @@ mod tests {
             ("listen: 0.0.0.0:6304\n", "not a loopback address"),
             ("listen: gateway1\n", "is not an address"),
             ("job_threads: 0\n", "lets nothing run"),
-            ("tls: {}\n", "tls is not supported"),
+            ("tls: {}\n", "missing field `certificate`"),
+            ("policy_path: p\n", "policy_path is not supported"),
             (
                 "script_environment: {LD_PRELOAD: x}\n",
                 "LD_PRELOAD would change",

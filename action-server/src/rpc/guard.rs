@@ -13,7 +13,10 @@ use http::{HeaderMap, Request, Response, header::AUTHORIZATION};
 use tonic::{Status, body::Body};
 use tower::{Layer, Service};
 
-use crate::auth::{Authority, Caller};
+use crate::{
+    auth::{Authority, Caller},
+    net::Peer,
+};
 
 /// The one method that is open to everybody: load balancers ask it.
 const OPEN: &str = "/grpc.health.v1.Health/Check";
@@ -102,6 +105,7 @@ where
     }
 
     fn call(&mut self, mut request: Request<Body>) -> Self::Future {
+        let peer = request.extensions().get::<Peer>().cloned();
         if request.uri().path() != OPEN {
             match self.guard.judge(request.headers()) {
                 Ok(caller) => {
@@ -110,6 +114,9 @@ where
                 Err(reason) => {
                     tracing::warn!(
                         method = request.uri().path(),
+                        address = peer
+                            .as_ref()
+                            .map(|peer| tracing::field::display(peer.address)),
                         reason,
                         "refused a call without a valid token"
                     );
@@ -119,6 +126,8 @@ where
                 }
             }
         }
+        // A caller that may pass may also keep its connection.
+        peer.iter().for_each(Peer::admit);
         Box::pin(self.inner.call(request))
     }
 }

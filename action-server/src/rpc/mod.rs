@@ -12,6 +12,7 @@ mod list_commands;
 mod list_nodes;
 mod list_runs;
 mod page;
+mod peer;
 mod plan_run;
 mod planning;
 mod run_command;

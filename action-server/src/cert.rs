@@ -1,0 +1,67 @@
+//! `action-server cert`: a certificate that the server signs itself, for a start and for tests.
+
+use std::{net::IpAddr, path::Path};
+
+use rcgen::{CertificateParams, DistinguishedName, DnType, KeyPair};
+use thiserror::Error;
+
+use crate::init::{InitError, Writer};
+
+/// Why no certificate was made.
+#[derive(Debug, Error)]
+pub(crate) enum CertError {
+    /// A name cannot be in a certificate.
+    #[error("cannot make a certificate: {0}")]
+    Make(#[from] rcgen::Error),
+    /// The files cannot be written.
+    #[error(transparent)]
+    Write(#[from] InitError),
+}
+
+/// Writes a certificate and its key where there are none, and returns what to tell the admin.
+pub(crate) fn cert(directory: &Path, names: &[String]) -> Result<String, CertError> {
+    let names = if names.is_empty() {
+        own_names()
+    } else {
+        names.to_vec()
+    };
+    // Names and addresses are told apart by rcgen as rustls does it.
+    let mut params = CertificateParams::new(names.clone())?;
+    params.distinguished_name = DistinguishedName::new();
+    params.distinguished_name.push(
+        DnType::CommonName,
+        names.first().map_or("action", String::as_str),
+    );
+    let key = KeyPair::generate()?;
+    let certificate = params.self_signed(&key)?;
+
+    let mut written = Writer::new(directory)?;
+    written.file("private_key.pem", 0o600, key.serialize_pem().as_bytes())?;
+    written.file("certificate.pem", 0o644, certificate.pem().as_bytes())?;
+    let shown = directory.display();
+    Ok(format!(
+        "{}\nIt is for {}. In server.yaml:\n  tls:\n    certificate: {shown}/certificate.pem\n    \
+         private_key: {shown}/private_key.pem\nand in each client.yaml, with a copy of certificate.pem:\n  \
+         ca_path: certificate.pem\n",
+        written.told(),
+        names.join(", "),
+    ))
+}
+
+/// The names that a server most likely has.
+fn own_names() -> Vec<String> {
+    let host = rustix::system::uname()
+        .nodename()
+        .to_string_lossy()
+        .into_owned();
+    let mut names = vec![host, "localhost".to_owned()];
+    names.extend(
+        [
+            IpAddr::from([127, 0, 0, 1]),
+            IpAddr::from([0_u16, 0, 0, 0, 0, 0, 0, 1]),
+        ]
+        .map(|ip| ip.to_string()),
+    );
+    names.dedup();
+    names
+}

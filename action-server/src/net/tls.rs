@@ -1,0 +1,325 @@
+//! TLS: certificates and keys from PEM files, clear words about what is wrong with them, and
+//! new ones taken without dropping a connection.
+
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
+
+use arc_swap::ArcSwap;
+use rustls::{
+    RootCertStore, ServerConfig,
+    crypto::aws_lc_rs,
+    pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
+    server::WebPkiClientVerifier,
+};
+use thiserror::Error;
+use tokio::net::TcpStream;
+use tokio_rustls::{TlsAcceptor, server::TlsStream};
+
+/// How often the files are looked at.
+const LOOK_INTERVAL: Duration = Duration::from_secs(2);
+
+/// The files of a server's TLS.
+#[derive(Debug, Clone)]
+pub struct Files {
+    /// The certificate and those between it and its authority, in this order, as PEM.
+    pub certificate: PathBuf,
+    /// The certificate's key, as PEM: PKCS#8, SEC1 or PKCS#1.
+    pub private_key: PathBuf,
+    /// The authorities whose certificates callers must have; `None` when they need none.
+    pub client_ca: Option<PathBuf>,
+}
+
+/// Why the files cannot be used.
+#[derive(Debug, Error)]
+pub enum TlsError {
+    /// A file cannot be read.
+    #[error("{path}: cannot read it: {source}")]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// A file has none of the PEM blocks that it should have.
+    #[error("{path}: no {expected} in it; it has {found}")]
+    Missing {
+        /// The file.
+        path: PathBuf,
+        /// What it should have.
+        expected: &'static str,
+        /// The labels of the blocks that it has.
+        found: String,
+    },
+    /// A block is damaged.
+    #[error("{path}: {reason}")]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The key can be read by others.
+    #[error("{path}: the key can be read or written by others; run: chmod 600 {path}")]
+    Open {
+        /// The file.
+        path: PathBuf,
+    },
+    /// They do not go together.
+    #[error("{certificate} and {private_key} do not go together: {reason}")]
+    Mismatch {
+        /// The certificate's file.
+        certificate: PathBuf,
+        /// The key's file.
+        private_key: PathBuf,
+        /// Why not.
+        reason: String,
+    },
+}
+
+/// A server's TLS, kept current.
+#[derive(Debug)]
+pub struct Tls {
+    files: Files,
+    current: ArcSwap<ServerConfig>,
+}
+
+impl Tls {
+    /// Reads the files.
+    ///
+    /// # Errors
+    /// See [`TlsError`].
+    pub fn open(files: Files) -> Result<Tls, TlsError> {
+        let config = read(&files)?;
+        Ok(Tls {
+            files,
+            current: ArcSwap::from_pointee(config),
+        })
+    }
+
+    /// The handshake with one caller.
+    pub(super) async fn accept(&self, stream: TcpStream) -> io::Result<TlsStream<TcpStream>> {
+        TlsAcceptor::from(self.current.load_full())
+            .accept(stream)
+            .await
+    }
+
+    /// Reads the files again whenever they change, for as long as it is polled. Connections that
+    /// are open stay as they are; files that cannot be used leave the last good ones in use.
+    pub async fn keep_current(self: Arc<Self>) {
+        let mut seen = self.stamps();
+        loop {
+            tokio::time::sleep(LOOK_INTERVAL).await;
+            let now = self.stamps();
+            if now == seen {
+                continue;
+            }
+            match read(&self.files) {
+                Ok(config) => {
+                    self.current.store(Arc::new(config));
+                    tracing::info!("took the new certificate");
+                    seen = now;
+                }
+                Err(error) if seen.is_empty() => {
+                    tracing::debug!(%error, "still no good certificate");
+                }
+                Err(error) => {
+                    tracing::error!(%error, "cannot take the new certificate; the last one stays in use");
+                    // Files that are written one after the other fit together a little later.
+                    seen = Vec::new();
+                }
+            }
+        }
+    }
+
+    fn stamps(&self) -> Vec<Option<(SystemTime, u64)>> {
+        let files = [
+            Some(&self.files.certificate),
+            Some(&self.files.private_key),
+            self.files.client_ca.as_ref(),
+        ];
+        let stamp = |path: &PathBuf| {
+            let metadata = fs::metadata(path).ok()?;
+            Some((metadata.modified().ok()?, metadata.len()))
+        };
+        files.into_iter().flatten().map(stamp).collect()
+    }
+}
+
+fn read(files: &Files) -> Result<ServerConfig, TlsError> {
+    let chain = certificates(&files.certificate)?;
+    let key = private_key(&files.private_key)?;
+    let builder = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
+        .with_safe_default_protocol_versions()
+        .map_err(|error| damaged(&files.certificate, &error))?;
+    let builder = match &files.client_ca {
+        None => builder.with_no_client_auth(),
+        Some(path) => builder.with_client_cert_verifier(client_verifier(path)?),
+    };
+    let mut config = builder
+        .with_single_cert(chain, key)
+        .map_err(|error| TlsError::Mismatch {
+            certificate: files.certificate.clone(),
+            private_key: files.private_key.clone(),
+            reason: error.to_string(),
+        })?;
+    config.alpn_protocols = vec![b"h2".to_vec()];
+    Ok(config)
+}
+
+fn client_verifier(
+    path: &Path,
+) -> Result<Arc<dyn rustls::server::danger::ClientCertVerifier>, TlsError> {
+    let mut roots = RootCertStore::empty();
+    for certificate in certificates(path)? {
+        roots
+            .add(certificate)
+            .map_err(|error| damaged(path, &error))?;
+    }
+    let provider = Arc::new(aws_lc_rs::default_provider());
+    let verifier = WebPkiClientVerifier::builder_with_provider(roots.into(), provider).build();
+    verifier.map_err(|error| damaged(path, &error))
+}
+
+fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
+    let text = read_file(path)?;
+    let read: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&text).collect();
+    let certificates = read.map_err(|error| damaged(path, &error))?;
+    match certificates.is_empty() {
+        true => Err(missing(path, "CERTIFICATE", &text)),
+        false => Ok(certificates),
+    }
+}
+
+fn private_key(path: &Path) -> Result<PrivateKeyDer<'static>, TlsError> {
+    use std::os::unix::fs::MetadataExt;
+    let text = read_file(path)?;
+    let open = fs::metadata(path).is_ok_and(|metadata| metadata.mode() & 0o077 != 0);
+    if open {
+        return Err(TlsError::Open {
+            path: path.to_owned(),
+        });
+    }
+    match PrivateKeyDer::from_pem_slice(&text) {
+        Ok(key) => Ok(key),
+        Err(rustls::pki_types::pem::Error::NoItemsFound) => Err(missing(
+            path,
+            "PRIVATE KEY, EC PRIVATE KEY or RSA PRIVATE KEY",
+            &text,
+        )),
+        Err(error) => Err(damaged(path, &error)),
+    }
+}
+
+fn read_file(path: &Path) -> Result<Vec<u8>, TlsError> {
+    fs::read(path).map_err(|source| TlsError::Unreadable {
+        path: path.to_owned(),
+        source,
+    })
+}
+
+fn damaged(path: &Path, error: &impl ToString) -> TlsError {
+    TlsError::Damaged {
+        path: path.to_owned(),
+        reason: error.to_string(),
+    }
+}
+
+fn missing(path: &Path, expected: &'static str, text: &[u8]) -> TlsError {
+    let text = String::from_utf8_lossy(text);
+    let labels = text
+        .lines()
+        .filter_map(|line| line.strip_prefix("-----BEGIN ")?.strip_suffix("-----"));
+    let labels: Vec<&str> = labels.collect();
+    let found = if labels.is_empty() {
+        "no PEM block at all".to_owned()
+    } else {
+        labels.join(", ")
+    };
+    TlsError::Missing {
+        path: path.to_owned(),
+        expected,
+        found,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+
+    struct Fixture {
+        directory: tempfile::TempDir,
+        certificate: String,
+        key: String,
+    }
+
+    impl Fixture {
+        fn new() -> Fixture {
+            let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+            Fixture {
+                directory: tempfile::tempdir().unwrap(),
+                certificate: made.cert.pem(),
+                key: made.signing_key.serialize_pem(),
+            }
+        }
+
+        fn open(&self, certificate: &str, key: &str, mode: u32) -> Result<(), String> {
+            let files = Files {
+                certificate: self.directory.path().join("certificate.pem"),
+                private_key: self.directory.path().join("key.pem"),
+                client_ca: None,
+            };
+            fs::write(&files.certificate, certificate).unwrap();
+            fs::write(&files.private_key, key).unwrap();
+            fs::set_permissions(&files.private_key, fs::Permissions::from_mode(mode)).unwrap();
+            let place = format!("{}/", self.directory.path().display());
+            Tls::open(files)
+                .map(|_| ())
+                .map_err(|error| error.to_string().replace(&place, ""))
+        }
+    }
+
+    #[test]
+    fn what_is_wrong_with_the_files_is_named() {
+        let good = Fixture::new();
+        let (certificate, key) = (good.certificate.as_str(), good.key.as_str());
+        assert_eq!(good.open(certificate, key, 0o600), Ok(()));
+        let swapped = good.open(key, certificate, 0o600).unwrap_err();
+        assert_eq!(
+            swapped,
+            "certificate.pem: no CERTIFICATE in it; it has PRIVATE KEY"
+        );
+        let no_key = good.open(certificate, certificate, 0o600).unwrap_err();
+        assert!(
+            no_key.starts_with("key.pem: no PRIVATE KEY, EC PRIVATE KEY or"),
+            "{no_key}"
+        );
+        assert!(
+            good.open("nothing", key, 0o600)
+                .unwrap_err()
+                .contains("no PEM block at all")
+        );
+        assert!(
+            good.open(certificate, key, 0o644)
+                .unwrap_err()
+                .contains("chmod 600 key.pem")
+        );
+        let other = Fixture::new().key;
+        assert!(
+            good.open(certificate, &other, 0o600)
+                .unwrap_err()
+                .contains("do not go together")
+        );
+        let cut = &certificate[..certificate.len() / 2];
+        assert!(
+            good.open(cut, key, 0o600)
+                .unwrap_err()
+                .starts_with("certificate.pem: ")
+        );
+    }
+}
