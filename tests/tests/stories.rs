@@ -16,6 +16,8 @@ mod bad_sets;
 mod bad_tokens;
 mod bytes;
 mod check;
+mod client_rendering;
+mod client_selection;
 mod environment;
 mod kill;
 mod lifecycle;

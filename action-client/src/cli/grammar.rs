@@ -5,7 +5,7 @@ use crate::cli::described::{Shape, define};
 use crate::cli::entry::Entry;
 use crate::cli::globals::GlobalArgs;
 use crate::cli::options::RunOptions;
-use crate::commands::{attach, cancel, help, nodes, runs, show};
+use crate::commands::{attach, cancel, help, nodes, rerun, runs, show};
 use crate::render::table;
 use crate::render::terminal::visible;
 use action_proto::v1::Command as Definition;
@@ -65,6 +65,10 @@ pub(crate) fn root(entry: &Entry) -> Command {
         ))
         .subcommand(verb::<show::ShowArgs>("show", show))
         .subcommand(verb::<attach::AttachArgs>("attach", attach))
+        .subcommand(verb::<rerun::RerunArgs>(
+            "rerun",
+            "Run a run's command again, on the nodes where it did not end ok",
+        ))
         .subcommand(verb::<cancel::CancelArgs>("cancel", "Stop a run"))
 }
 

@@ -90,6 +90,7 @@ async fn dispatch(entry: &Entry, args: &[OsString], mut context: Context<'_>) ->
                 }
                 Verb::Show(args) => commands::show::run(args, &mut context).await,
                 Verb::Attach(args) => commands::attach::run(args, &mut context).await,
+                Verb::Rerun(args) => commands::rerun::run(args, &mut context).await,
                 Verb::Cancel(args) => commands::cancel::run(args, &mut context).await,
             }
         }

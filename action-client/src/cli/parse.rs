@@ -7,7 +7,7 @@ use crate::cli::globals::GlobalArgs;
 use crate::cli::grammar;
 use crate::cli::options::{RunOptions, VIEW};
 use crate::cli::target::Words;
-use crate::commands::{attach, cancel, help, nodes, runs, show};
+use crate::commands::{attach, cancel, help, nodes, rerun, runs, show};
 use crate::error::{CliError, Result};
 use action_proto::v1::Command as Definition;
 use clap::error::ErrorKind;
@@ -53,6 +53,8 @@ pub(crate) enum Verb {
     Show(show::ShowArgs),
     /// `attach`
     Attach(attach::AttachArgs),
+    /// `rerun`
+    Rerun(rerun::RerunArgs),
     /// `cancel`
     Cancel(cancel::CancelArgs),
 }
@@ -162,6 +164,15 @@ fn verb(matches: &ArgMatches) -> Result<Verb> {
             args.view = args.view.or(options.view.clone());
             taken = &VIEW;
             Verb::Attach(args)
+        }
+        "rerun" => {
+            let mut args = rerun::RerunArgs::from_arg_matches(sub)?;
+            args.options = args.options.or(options);
+            if args.options.nodes.is_some() {
+                let error = CliError::usage("-g is not for `rerun`, which has the run's nodes");
+                return Err(error.hint("--exclude leaves some of them out"));
+            }
+            return Ok(Verb::Rerun(args));
         }
         "cancel" => Verb::Cancel(cancel::CancelArgs::from_arg_matches(sub)?),
         other => return Err(CliError::usage(format!("there is no verb `{other}`"))),

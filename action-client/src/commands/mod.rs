@@ -6,6 +6,7 @@ pub(crate) mod cancel;
 pub(crate) mod help;
 pub(crate) mod nodes;
 mod plan;
+pub(crate) mod rerun;
 pub(crate) mod run;
 pub(crate) mod runs;
 mod session;

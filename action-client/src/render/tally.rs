@@ -170,7 +170,8 @@ impl Tally {
     }
 }
 
-fn reason(job: &NodeFinished) -> String {
+/// Why a job ended as it did, in a word or two; empty when its outcome says it all.
+pub(crate) fn reason(job: &NodeFinished) -> String {
     match job.outcome() {
         Outcome::Ok => job.state.clone(),
         Outcome::Failed => match (job.exit_code, job.signal) {

@@ -1,0 +1,157 @@
+//! The client's ways to say on which nodes: sets, exclusions, expectations and limits.
+
+use action_tests::{Client, Server, Site};
+
+const NODES: &str = "
+__groups__: {compute: 'cnode[01-04]'}
+login1: {}
+cnode01: {ranks: aws, zone: a}
+cnode02: {ranks: aws, zone: b}
+cnode03: {}
+cnode04: {}
+";
+
+fn serving() -> (Server, Client) {
+    let site = Site::new();
+    site.nodes(NODES);
+    site.settings("visible_metadata: [zone]");
+    site.command("hello", "echo hello from $name");
+    site.command("fail", "exit 3");
+    let metadata = "help: {summary: a test}\nconfirmation: 'Stop %{nodes} [y/n]?'\n";
+    site.command_with("stop", metadata, "echo stopped");
+    let server = site.start();
+    let client = server.client();
+    (server, client)
+}
+
+#[test]
+fn nodes_are_listed_as_lines_rows_objects_and_a_set() {
+    let (_server, client) = serving();
+    insta::assert_snapshot!(client.run(&["nodes", "-g", "@compute", "--exclude", "cnode03"]), @r"
+    cnode01
+    cnode02
+    cnode04
+    ------- stderr -------
+    ------- exit 0 -------
+    ");
+    insta::assert_snapshot!(client.run(&["nodes", "--long"]), @r"
+    NAME     RANKS  GROUPS   METADATA
+    login1   -      -        -
+    cnode01  aws    compute  zone=a
+    cnode02  aws    compute  zone=b
+    cnode03  -      compute  -
+    cnode04  -      compute  -
+    ------- stderr -------
+    ------- exit 0 -------
+    ");
+    insta::assert_snapshot!(client.run(&["nodes", "-g", "cnode0[1,3]", "--json"]), @r#"
+    {"event":"node","name":"cnode01","ranks":["aws"],"groups":["compute"],"metadata":{"zone":"a"}}
+    {"event":"node","name":"cnode03","ranks":[],"groups":["compute"],"metadata":{}}
+    ------- stderr -------
+    ------- exit 0 -------
+    "#);
+    insta::assert_snapshot!(client.run(&["nodes", "--fold"]), @r"
+    cnode[01-04],login1
+    ------- stderr -------
+    ------- exit 0 -------
+    ");
+    insta::assert_snapshot!(client.run(&["--fold", "--exclude", "login1", "nodes"]), @r"
+    cnode[01-04]
+    ------- stderr -------
+    ------- exit 0 -------
+    ");
+}
+
+#[test]
+fn excluded_nodes_are_left_alone() {
+    let (_server, client) = serving();
+    insta::assert_snapshot!(client.run(&["hello", "-g", "@compute", "--exclude", "cnode[02-04]"]), @r"
+    cnode01: hello from cnode01
+    ------- stderr -------
+    ok cnode01 (1)
+    ------- exit 0 -------
+    ");
+    insta::assert_snapshot!(client.run(&["hello", "-g", "cnode01", "--exclude", "cnode01"]), @r#"
+    ------- stderr -------
+    error: the node set "cnode01 without cnode01" selects no node
+    ------- exit 255 -------
+    "#);
+}
+
+#[test]
+fn a_misspelt_node_has_its_nearest_suggested() {
+    let (_server, client) = serving();
+    insta::assert_snapshot!(client.run(&["hello", "cnoed01"]), @r"
+    ------- stderr -------
+    error: no such node: cnoed01
+    hint: did you mean `cnode01` or `cnode02` or `cnode03`?
+    hint: `action-client nodes` lists the nodes
+    ------- exit 255 -------
+    ");
+    insta::assert_snapshot!(client.run(&["nodes", "-g", "login"]), @r"
+    ------- stderr -------
+    error: no such node: login
+    hint: did you mean `login1`?
+    hint: `action-client nodes` lists the nodes
+    ------- exit 255 -------
+    ");
+    insta::assert_snapshot!(client.run(&["hello", "--dry-run", "-g", "cnode[05-06]"]), @r"
+    ------- stderr -------
+    error: no such node: cnode[05-06]
+    ------- exit 255 -------
+    ");
+}
+
+#[test]
+fn another_number_of_nodes_than_expected_is_refused() {
+    let (_server, client) = serving();
+    insta::assert_snapshot!(client.run(&["hello", "-g", "@compute", "--expect-nodes", "3"]), @r"
+    ------- stderr -------
+    error: 3 nodes were expected and 4 are selected; nothing was run
+    ------- exit 255 -------
+    ");
+    insta::assert_snapshot!(client.run(&["hello", "-g", "@compute", "--expect-nodes", "3", "--dry-run"]), @r"
+    ------- stderr -------
+    error: 3 nodes are expected, and it is 4: cnode[01-04]
+    ------- exit 255 -------
+    ");
+    insta::assert_snapshot!(client.run(&["hello", "-g", "cnode01", "--expect-nodes", "1"]), @r"
+    cnode01: hello from cnode01
+    ------- stderr -------
+    ok cnode01 (1)
+    ------- exit 0 -------
+    ");
+    let asked = client.run_on_terminal(&["stop", "-g", "@compute", "--expect-nodes", "3"], "y\n");
+    assert!(!asked.stdout().contains("Stop"), "{asked}");
+}
+
+#[test]
+fn after_too_many_failures_no_more_is_started() {
+    let (_server, client) = serving();
+    let one_by_one = ["fail", "-g", "@compute", "--fanout", "1", "--max-failures"];
+    let with = |limit| client.run(&[&one_by_one[..], &[limit]].concat());
+    insta::assert_snapshot!(with("2"), @r"
+    ------- stderr -------
+    failed cnode[01-02] (2): exit 3  cancelled cnode[03-04] (2)
+    ------- exit 252 -------
+    ");
+    insta::assert_snapshot!(with("25%"), @r"
+    ------- stderr -------
+    failed cnode01 (1): exit 3  cancelled cnode[02-04] (3)
+    ------- exit 252 -------
+    ");
+    insta::assert_snapshot!(with("0"), @r"
+    ------- stderr -------
+    error: invalid value '0' for '--max-failures <N[%]>': with 0 nothing could run; leave it out for no limit
+
+    For more information, try '--help'.
+    ------- exit 64 -------
+    ");
+    insta::assert_snapshot!(with("many"), @r"
+    ------- stderr -------
+    error: invalid value 'many' for '--max-failures <N[%]>': write a number of nodes, as in `5`, or a part of them, as in `10%`
+
+    For more information, try '--help'.
+    ------- exit 64 -------
+    ");
+}
