@@ -194,7 +194,7 @@ pub struct Live {
 impl Live {
     /// The next event; `None` at the end.
     #[track_caller]
-    pub fn next(&mut self) -> Result<Option<&RunEvent>, Status> {
+    pub fn read(&mut self) -> Result<Option<&RunEvent>, Status> {
         let Some(message) = within("the next event", self.stream.message())? else {
             return Ok(None);
         };
@@ -206,7 +206,7 @@ impl Live {
     #[track_caller]
     pub fn wait_for(&mut self, node: &str, text: &str) {
         while !output_of(&self.events, node, OutputStream::Stdout).ends_with(text.as_bytes()) {
-            let event = self.next().unwrap();
+            let event = self.read().unwrap();
             assert!(event.is_some(), "the run ended before {node} said {text:?}");
         }
     }
@@ -215,7 +215,7 @@ impl Live {
     #[track_caller]
     pub fn wait_for_end_of(&mut self, node: &str) -> NodeFinished {
         loop {
-            match self.next().unwrap().expect("another event").event.clone() {
+            match self.read().unwrap().expect("another event").event.clone() {
                 Some(Event::NodeFinished(finished)) if finished.node == node => return finished,
                 _ => {}
             }
@@ -233,14 +233,20 @@ impl Live {
         self.events.len() - before
     }
 
-    /// Sees the run to its end.
+    /// Sees the run to its end, and checks what must be true of every run.
     #[track_caller]
-    pub fn finish(mut self) -> Ended {
-        while self.next().unwrap().is_some() {}
-        let Live { id, events, .. } = self;
-        let ended = Ended { id, events };
+    pub fn finish(self) -> Ended {
+        let ended = self.finish_unchecked();
         ended.check();
         ended
+    }
+
+    /// Sees the run to its end.
+    #[track_caller]
+    pub fn finish_unchecked(mut self) -> Ended {
+        while self.read().unwrap().is_some() {}
+        let Live { id, events, .. } = self;
+        Ended { id, events }
     }
 }
 
@@ -315,17 +321,14 @@ impl Ended {
     /// How a node's script was started.
     #[track_caller]
     pub fn start_of(&self, node: &str) -> &NodeStarted {
-        let find = |event: &'_ RunEvent| match &event.event {
-            Some(Event::NodeStarted(started)) if started.node == node => true,
-            _ => false,
-        };
-        match self.events.iter().find(|event| find(event)) {
-            Some(RunEvent {
-                event: Some(Event::NodeStarted(started)),
-                ..
-            }) => started,
-            _ => panic!("{node} was not started"),
-        }
+        let starts = self.events.iter().filter_map(|event| match &event.event {
+            Some(Event::NodeStarted(started)) => Some(started),
+            _ => None,
+        });
+        let mut starts = starts.filter(|started| started.node == node);
+        starts
+            .next()
+            .unwrap_or_else(|| panic!("{node} was not started"))
     }
 
     /// How a node's job ended.

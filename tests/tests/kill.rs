@@ -287,7 +287,11 @@ fn three_hundred_quick_runs_leave_no_zombie_and_no_descriptor() {
     let server = site.start();
     let api = server.api();
     let one = |at: u32| {
-        let command = if at % 10 == 0 { "untidy" } else { "quick" };
+        let command = if at.is_multiple_of(10) {
+            "untidy"
+        } else {
+            "quick"
+        };
         let run = api.run(on(command, "n1"));
         assert_eq!(run.end_of("n1").outcome(), Outcome::Ok);
     };

@@ -13,15 +13,12 @@ use serde_json::{Value, json};
 /// the program that runs now.
 fn python() -> PathBuf {
     let own = std::env::current_exe().unwrap();
-    let found = own
+    let mut places = own
         .ancestors()
         .map(|directory| directory.join("test-venv/bin/python"));
-    found
-        .filter(|python| python.exists())
-        .next()
-        .unwrap_or_else(|| {
-            panic!("no test-venv in the target directory: run tests/run, which makes it")
-        })
+    places.find(|python| python.exists()).unwrap_or_else(|| {
+        panic!("there is no test-venv in the target directory: run tests/run, which makes it")
+    })
 }
 
 /// Makes the stubs, once for all tests.

@@ -1,11 +1,6 @@
 //! The stories of the end-to-end suite, one file each: real processes over TCP.
 
-#![expect(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    reason = "tests fail by panicking"
-)]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "tests fail by panicking")]
 
 mod agreement;
 mod bad_metadata;
@@ -16,7 +11,13 @@ mod bad_sets;
 mod bad_tokens;
 mod bytes;
 mod check;
+mod client_confirm;
+mod client_errors;
+mod client_exit;
+mod client_help;
+mod client_json;
 mod client_rendering;
+mod client_run;
 mod client_selection;
 mod environment;
 mod kill;

@@ -35,7 +35,7 @@ impl Api {
     pub fn ended(&self, run_id: &str) -> Ended {
         let mut watch = self.watch(run_id, 0).unwrap();
         let id = watch.id.clone();
-        while watch.next().unwrap().is_some() {}
+        while watch.read().unwrap().is_some() {}
         let events = watch.events;
         let ended = Ended { id, events };
         ended.check();
@@ -104,7 +104,7 @@ pub struct Watch {
 impl Watch {
     /// The next event; `None` at the end.
     #[track_caller]
-    pub fn next(&mut self) -> Result<Option<&RunEvent>, Status> {
+    pub fn read(&mut self) -> Result<Option<&RunEvent>, Status> {
         let Some(message) = within("the next event", self.stream.message())? else {
             return Ok(None);
         };
@@ -116,7 +116,7 @@ impl Watch {
     #[track_caller]
     pub fn rest(mut self) -> (Vec<RunEvent>, Option<Status>) {
         let error = loop {
-            match self.next() {
+            match self.read() {
                 Ok(Some(_)) => {}
                 Ok(None) => break None,
                 Err(status) => break Some(status),

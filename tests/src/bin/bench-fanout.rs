@@ -1,2 +1,103 @@
-//! placeholder
-fn main() {}
+//! What a run costs beside its scripts: a run of many nodes through the real server, over TCP,
+//! against a bare loop that spawns the same scripts, as many at once, and reads what they write.
+//!
+//! `cargo run --release -p action-tests --bin bench-fanout`; the goal is a ratio of 1.5 or less.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "it reports to whoever runs it, and stops at what it does not expect"
+)]
+
+use std::{
+    path::Path,
+    process::Stdio,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use action_proto::v1::Outcome;
+use action_tests::{Api, Site, on};
+use tokio::{process::Command, runtime::Runtime, sync::Semaphore, task::JoinSet};
+
+const NODES: usize = 1000;
+const FANOUT: usize = 64;
+const ROUNDS: usize = 5;
+/// What each script prints, but for the node's name.
+const SCRIPT: &str = "echo \"hello from $name\"";
+
+fn main() {
+    if cfg!(debug_assertions) {
+        // The server beside this program is built as this program is.
+        println!("only a release build says something: add --release");
+        return;
+    }
+    let site = Site::new();
+    let nodes = (1..=NODES).map(|number| format!("n{number}: {{}}\n"));
+    site.nodes(&nodes.collect::<String>());
+    let metadata = format!("help: {{summary: s}}\nfanout: {FANOUT}");
+    site.command_with("hello", &metadata, SCRIPT);
+    let script = site.path("libexec/hello/default.sh");
+    let server = site.start();
+    let api = server.api();
+    let runtime = Runtime::new().unwrap();
+
+    // The first of each fills caches.
+    through_the_server(&api);
+    bare(&runtime, &script);
+    let (mut ours, mut theirs) = (Vec::new(), Vec::new());
+    for round in 1..=ROUNDS {
+        ours.push(through_the_server(&api));
+        theirs.push(bare(&runtime, &script));
+        let (ours, theirs) = (ours[round - 1], theirs[round - 1]);
+        println!("round {round}: server {ours:.0?}, bare loop {theirs:.0?}");
+    }
+    let (ours, theirs) = (median(ours), median(theirs));
+    let ratio = ours.as_secs_f64() / theirs.as_secs_f64();
+    println!(
+        "medians of {ROUNDS}, {NODES} scripts, {FANOUT} at once: \
+         server {ours:.0?}, bare loop {theirs:.0?}, ratio {ratio:.2}"
+    );
+}
+
+/// A whole run, to its last event with all output.
+fn through_the_server(api: &Api) -> Duration {
+    let began = Instant::now();
+    let run = api.start(on("hello", "@*")).unwrap();
+    let run = run.finish_unchecked();
+    let took = began.elapsed();
+    assert_eq!(run.summary().outcome(), Outcome::Ok);
+    assert_eq!(run.stdout_of("n1000"), b"hello from n1000\n");
+    took
+}
+
+/// The same scripts without a server.
+fn bare(runtime: &Runtime, script: &Path) -> Duration {
+    let began = Instant::now();
+    let outputs = runtime.block_on(async {
+        let permits = Arc::new(Semaphore::new(FANOUT));
+        let mut jobs = JoinSet::new();
+        for number in 1..=NODES {
+            let permit = Arc::clone(&permits).acquire_owned().await.unwrap();
+            let mut command = Command::new(script);
+            command.env_clear().env("name", format!("n{number}"));
+            command.stdin(Stdio::null()).process_group(0);
+            jobs.spawn(async move {
+                let output = command.output().await.unwrap();
+                drop(permit);
+                assert!(output.status.success());
+                output.stdout
+            });
+        }
+        jobs.join_all().await
+    });
+    let took = began.elapsed();
+    assert_eq!(outputs.len(), NODES);
+    assert!(outputs.contains(&b"hello from n1000\n".to_vec()));
+    took
+}
+
+fn median(mut times: Vec<Duration>) -> Duration {
+    times.sort_unstable();
+    times[times.len() / 2]
+}
