@@ -5,7 +5,7 @@ use std::{io, sync::Arc, time::Duration};
 use thiserror::Error;
 use tokio::{
     net::TcpListener,
-    sync::oneshot,
+    sync::{Notify, oneshot, watch},
     time::{sleep, timeout},
 };
 use tonic::{service::Routes, transport::Server};
@@ -55,23 +55,23 @@ pub enum ServeError {
 }
 
 /// What the world tells a server that serves.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Notice {
-    /// Look at the definitions now.
-    Reload,
-    /// End the runs and stop.
-    Stop,
+#[derive(Debug)]
+pub struct Signals {
+    /// How often the server was told to stop: once to drain, twice to cancel what runs.
+    pub stopped: watch::Receiver<u32>,
+    /// Told when the definitions shall be looked at.
+    pub reload: Arc<Notify>,
 }
 
-/// Serves on `listener` until `notice` says to stop (or ends), then drains: no new runs, the
-/// living ones are waited for, then cancelled.
+/// Serves on `listener` until it is told to stop, then drains: no new runs, the living ones are
+/// waited for, then cancelled.
 ///
 /// # Errors
 /// See [`ServeError`]; nothing was served then, but for [`ServeError::Transport`].
 pub async fn serve(
     settings: Settings,
     listener: TcpListener,
-    mut notice: tokio::sync::mpsc::Receiver<Notice>,
+    signals: Signals,
 ) -> Result<(), ServeError> {
     let sources = Sources::new(&settings);
     let (definitions, faults) = Definitions::open(&sources).map_err(ServeError::Definitions)?;
@@ -109,9 +109,16 @@ pub async fn serve(
     tracing::info!("listening on {address}");
 
     let drained = async {
-        until_stopped(&mut notice, &watch).await;
+        until_stopped(&signals, &watch).await;
         tracing::info!("stopping");
-        runs.drain(settings.drain_timeout).await;
+        let mut again = signals.stopped.clone();
+        // The second word to stop cuts the wait short; that nobody can say it is no such word.
+        let hurried = async {
+            if again.wait_for(|times| *times > 1).await.is_err() {
+                std::future::pending::<()>().await;
+            }
+        };
+        runs.drain(settings.drain_timeout, hurried).await;
     };
     tokio::select! {
         ended = &mut server => return ended.map_err(io::Error::other)?.map_err(ServeError::from),
@@ -125,10 +132,16 @@ pub async fn serve(
     }
 }
 
-async fn until_stopped(notice: &mut tokio::sync::mpsc::Receiver<Notice>, watch: &Watch) {
-    while let Some(Notice::Reload) = notice.recv().await {
-        tracing::info!("looking at the definitions");
-        watch.look();
+async fn until_stopped(signals: &Signals, watch: &Watch) {
+    let mut stopped = signals.stopped.clone();
+    loop {
+        tokio::select! {
+            _ = stopped.wait_for(|times| *times > 0) => return,
+            () = signals.reload.notified() => {
+                tracing::info!("looking at the definitions");
+                watch.look();
+            }
+        }
     }
 }
 

@@ -6,17 +6,20 @@ use std::{
     io::{IsTerminal, Write},
     path::{Path, PathBuf},
     process::ExitCode,
+    sync::Arc,
 };
+
+use tracing_appender::non_blocking::WorkerGuard;
 
 use clap::{Parser, Subcommand, error::ErrorKind};
 use tokio::{
     net::TcpListener,
     signal::unix::{SignalKind, signal},
-    sync::mpsc,
+    sync::{Notify, watch},
 };
 
 use crate::{
-    app::{self, Notice, ServeError},
+    app::{self, ServeError, Signals},
     auth::{Authority, Grant, NewToken},
     cert,
     config::{ConfigError, DEFAULT_PATH, LogFormat, Settings},
@@ -199,17 +202,17 @@ fn note(text: &str) {
 fn serve(config: &Path, listen: Option<String>) -> Result<(), Failure> {
     let listen = listen.map(|address| ("ACTION_SERVER_LISTEN".to_owned(), address));
     let settings = Settings::load(config, environment().chain(listen))?;
-    start_log(&settings)?;
+    let _log = start_log(&settings)?;
     prepare_server(settings.umask)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()?;
     let served = runtime.block_on(async {
-        let notices = listen_to_signals()?;
+        let signals = listen_to_signals()?;
         let listener = TcpListener::bind(settings.listen).await.map_err(|error| {
             Failure::new(1, format!("cannot listen on {}: {error}", settings.listen))
         })?;
-        app::serve(settings, listener, notices)
+        app::serve(settings, listener, signals)
             .await
             .map_err(|error| match error {
                 ServeError::Definitions(_) | ServeError::Tls(_) => {
@@ -229,37 +232,49 @@ fn environment() -> impl Iterator<Item = (String, String)> {
         .filter_map(|(key, value)| Some((key.into_string().ok()?, value.into_string().ok()?)))
 }
 
-fn start_log(settings: &Settings) -> Result<(), Failure> {
+/// Starts the log. A reader of stderr that is gone, or takes nothing, must stop no run: lines are
+/// written by a thread of their own, and those that it cannot take are left out.
+fn start_log(settings: &Settings) -> Result<WorkerGuard, Failure> {
     let filter = tracing_subscriber::EnvFilter::try_new(&settings.log_level)
         .map_err(|error| Failure::new(CONFIG, format!("log_level: {error}")))?;
+    let (writer, guard) = tracing_appender::non_blocking(io::stderr());
     let log = tracing_subscriber::fmt()
         .with_env_filter(filter)
-        .with_writer(io::stderr)
+        .log_internal_errors(false)
+        .with_writer(writer)
         .with_target(false);
     match settings.log_format {
         LogFormat::Text => log.with_ansi(io::stderr().is_terminal()).init(),
         LogFormat::Json => log.json().flatten_event(true).init(),
     }
-    Ok(())
+    Ok(guard)
 }
 
-fn listen_to_signals() -> io::Result<mpsc::Receiver<Notice>> {
-    let (sender, notices) = mpsc::channel(4);
-    for (kind, notice) in [
-        (SignalKind::terminate(), Notice::Stop),
-        (SignalKind::interrupt(), Notice::Stop),
-        (SignalKind::hangup(), Notice::Reload),
+fn listen_to_signals() -> io::Result<Signals> {
+    let (stop, stopped) = watch::channel(0_u32);
+    let reload = Arc::new(Notify::new());
+    for kind in [
+        SignalKind::terminate(),
+        SignalKind::interrupt(),
+        SignalKind::quit(),
     ] {
-        let mut signals = signal(kind)?;
-        let sender = sender.clone();
+        let (mut signals, stop) = (signal(kind)?, stop.clone());
         tokio::spawn(async move {
             while signals.recv().await.is_some() {
-                // A full queue holds as good a notice.
-                _ = sender.try_send(notice);
+                stop.send_modify(|times| *times = times.saturating_add(1));
             }
         });
     }
-    Ok(notices)
+    let (mut hangups, told) = (signal(SignalKind::hangup())?, Arc::clone(&reload));
+    tokio::spawn(async move {
+        while hangups.recv().await.is_some() {
+            told.notify_one();
+        }
+    });
+    // Whoever started the server may have had it ignored, and then no script could be waited for.
+    let mut children = signal(SignalKind::child())?;
+    tokio::spawn(async move { while children.recv().await.is_some() {} });
+    Ok(Signals { stopped, reload })
 }
 
 fn generate_token(config: &Path, args: TokenArgs) -> Result<(), Failure> {
@@ -306,7 +321,7 @@ fn generate_token(config: &Path, args: TokenArgs) -> Result<(), Failure> {
 
 fn export(config: &Path, run: &str) -> Result<(), Failure> {
     let settings = Settings::load(config, environment())?;
-    start_log(&settings)?;
+    let _log = start_log(&settings)?;
     let mut out = io::BufWriter::new(io::stdout().lock());
     let exported =
         record::export(&settings.state_directory, run, &mut out).and_then(|()| out.flush());

@@ -51,17 +51,26 @@ pub struct Nodes {
 /// What a nodes file says, before it is joined with what was known.
 #[derive(Debug, Default)]
 pub struct NodesFile {
-    /// Names in the file's order; `None` for a node whose definition is broken.
-    entries: Vec<(String, Option<Node>)>,
+    entries: Vec<Entry>,
     /// Each group with its node set.
     groups: Vec<(String, String)>,
 }
 
+/// A node as the file's order has it.
+#[derive(Debug)]
+struct Entry {
+    name: String,
+    /// `None` where too little of the definition is good.
+    node: Option<Node>,
+    /// True where a part of the definition is broken: a node that was known stays as it was.
+    faulty: bool,
+}
+
 impl Nodes {
     /// Joins what a file says with the nodes known before: a node whose definition is broken
-    /// keeps the one it had. `visible` are the metadata keys that callers may see.
+    /// keeps the one it had, and so does a group. `visible` are the metadata keys that callers may see.
     ///
-    /// The faults are of groups that name what is not there; such a group is left out.
+    /// The faults are of groups that name what is not there.
     pub fn build(
         file: NodesFile,
         before: Option<&Nodes>,
@@ -72,9 +81,13 @@ impl Nodes {
             visible,
             ..Nodes::default()
         };
-        for (name, node) in file.entries {
-            let kept = || before.and_then(|before| before.get(&name)).cloned();
-            if let Some(node) = node.map(Arc::new).or_else(kept) {
+        for Entry { name, node, faulty } in file.entries {
+            let known = before.and_then(|before| before.get(&name)).cloned();
+            let node = match node {
+                Some(node) if !faulty || known.is_none() => Some(Arc::new(node)),
+                _ => known,
+            };
+            if let Some(node) = node {
                 nodes.index.insert(name, nodes.list.len());
                 nodes.list.push(node);
             }
@@ -98,9 +111,26 @@ impl Nodes {
                 }
             }
             if left.is_empty() || left.len() == count {
+                nodes.keep_groups(left, before);
                 return (nodes, faults);
             }
             waiting = left;
+        }
+    }
+
+    /// Gives broken groups the members that they had, as far as those are there.
+    fn keep_groups(&mut self, broken: Vec<(String, String)>, before: Option<&Nodes>) {
+        for (name, _) in broken {
+            let known = before.and_then(|before| Some((before, before.groups.get(&name)?)));
+            let Some((before, members)) = known else {
+                continue;
+            };
+            let members = members
+                .iter()
+                .filter_map(|&at| self.position(&before.list.get(at)?.name));
+            let mut members: Vec<usize> = members.collect();
+            members.sort_unstable();
+            self.groups.insert(name, members);
         }
     }
 
@@ -172,8 +202,8 @@ impl Nodes {
             let left_out = selection::select(self, exclude, limit)?;
             places.retain(|place| left_out.binary_search(place).is_err());
             if places.is_empty() {
-                return Err(SelectionError::SelectsNothing(format!(
-                    "{set} without {exclude}"
+                return Err(SelectionError::SelectsNothing(selection::shortened(
+                    format!("{set} without {exclude}"),
                 )));
             }
         }
@@ -209,8 +239,9 @@ pub fn read_nodes(path: &Path, text: &str) -> Result<(NodesFile, Vec<Fault>), Fa
     };
     let mut reader = Reader {
         path,
-        text,
+        lines: yaml::Lines::new(text),
         faults: Vec::new(),
+        errors: 0,
     };
     let mut file = NodesFile::default();
     let mut seen: HashMap<String, usize> = HashMap::new();
@@ -227,13 +258,15 @@ pub fn read_nodes(path: &Path, text: &str) -> Result<(NodesFile, Vec<Fault>), Fa
                 let reason =
                     format!("{name} is defined twice; it is left out until one is taken away");
                 reader.fault(&[Step::Nth(&name, nth)], reason);
-                if let Some(entry) = file.entries.iter_mut().find(|(known, _)| *known == name) {
-                    entry.1 = None;
+                if let Some(entry) = file.entries.iter_mut().find(|entry| entry.name == name) {
+                    entry.node = None;
                 }
             }
             _ => {
+                let faults = reader.errors;
                 let node = reader.node(&name, value);
-                file.entries.push((name, node));
+                let faulty = reader.errors > faults;
+                file.entries.push(Entry { name, node, faulty });
             }
         }
     }
@@ -243,25 +276,21 @@ pub fn read_nodes(path: &Path, text: &str) -> Result<(NodesFile, Vec<Fault>), Fa
 /// Reads entries and gathers what is wrong with them.
 struct Reader<'a> {
     path: &'a Path,
-    text: &'a str,
+    lines: yaml::Lines<'a>,
     faults: Vec<Fault>,
+    errors: usize,
 }
 
 impl Reader<'_> {
     fn fault(&mut self, place: &[Step<'_>], reason: String) {
-        self.faults.push(Fault::error(
-            self.path,
-            yaml::line_of(self.text, place),
-            reason,
-        ));
+        self.errors += 1;
+        self.faults
+            .push(Fault::error(self.path, self.lines.line_of(place), reason));
     }
 
     fn warning(&mut self, place: &[Step<'_>], reason: String) {
-        self.faults.push(Fault::warning(
-            self.path,
-            yaml::line_of(self.text, place),
-            reason,
-        ));
+        self.faults
+            .push(Fault::warning(self.path, self.lines.line_of(place), reason));
     }
 
     fn groups(&mut self, value: Yaml) -> Vec<(String, String)> {
@@ -332,7 +361,8 @@ impl Reader<'_> {
         };
         for (key, value) in entries {
             match key.as_str() {
-                "ranks" => node.ranks = self.ranks(name, value),
+                // With a rank left out another platform's script would run: the node is left out.
+                "ranks" => node.ranks = self.ranks(name, value)?,
                 "__secret__" => self.secrets(&mut node, value),
                 _ => {
                     let place = [Step::Key(name), Step::Key(&key)];
@@ -350,7 +380,7 @@ impl Reader<'_> {
         Some(node)
     }
 
-    fn ranks(&mut self, name: &str, value: Yaml) -> Vec<String> {
+    fn ranks(&mut self, name: &str, value: Yaml) -> Option<Vec<String>> {
         let items = match value {
             Yaml::Null => Vec::new(),
             Yaml::List(items) => items,
@@ -366,10 +396,11 @@ impl Reader<'_> {
                         &place,
                         format!("{name}: {:?} cannot be a rank", other.to_text()),
                     );
+                    return None;
                 }
             }
         }
-        ranks
+        Some(ranks)
     }
 
     fn secrets(&mut self, node: &mut Node, value: Yaml) {
@@ -466,6 +497,19 @@ mod tests {
         assert_eq!(faults.len(), 1);
         let (now, _) = Nodes::build(file, Some(&before), BTreeSet::new(), 100);
         assert_eq!(now.get("n1"), before.get("n1"));
+        // A key or a rank that is broken is a broken edit as well.
+        let text = "n1: {a: 5, PATH: x}\nn2: {a: 6, ranks: ['aws!']}\nn3: {ranks: ['aws!']}\n";
+        let (file, faults) = read_nodes(Path::new("f"), text).unwrap();
+        assert_eq!(faults.len(), 3);
+        let (later, _) = Nodes::build(file, Some(&now), BTreeSet::new(), 100);
+        assert_eq!(
+            (later.get("n1"), later.get("n2")),
+            (now.get("n1"), now.get("n2"))
+        );
+        assert!(
+            later.get("n3").is_none(),
+            "no other platform's script runs on it"
+        );
         assert_eq!(now.get("n2").unwrap().metadata[0].1, "3");
     }
 
@@ -499,5 +543,9 @@ mod tests {
         let (nodes, _) = read(text);
         assert_eq!(nodes.group("all"), Some(&[0, 1, 2][..]));
         assert_eq!(nodes.groups_of(nodes.get("n3").unwrap()), ["all", "b"]);
+        let (file, _) =
+            read_nodes(Path::new("f"), "__groups__: {a: nobody}\nn0: {}\nn1: {}\n").unwrap();
+        let (later, faults) = Nodes::build(file, Some(&nodes), BTreeSet::new(), 100);
+        assert_eq!((later.group("a"), faults.len()), (Some(&[1][..]), 1));
     }
 }

@@ -15,6 +15,10 @@ use super::node::Nodes;
 /// The longest node set text, in bytes.
 const TEXT_LIMIT: usize = 16 * 1024;
 
+/// How many names a text may spell out for each node that it may select: what it takes away again
+/// with `!`, and some repetition.
+const NAMED_PER_SELECTED: usize = 4;
+
 /// Why a text selects no nodes.
 #[derive(Debug, Error, PartialEq, Eq)]
 pub enum SelectionError {
@@ -73,6 +77,16 @@ pub(super) fn select(
     if terms.is_empty() {
         return Err(SelectionError::Empty);
     }
+    // Over all terms, so that many small ones cost no more than one large one.
+    let named = terms.iter().fold(0_usize, |sum, (_, term)| {
+        sum.saturating_add(count(term).unwrap_or(1))
+    });
+    if named > limit.saturating_mul(NAMED_PER_SELECTED) {
+        return Err(SelectionError::TooMany {
+            count: named,
+            limit,
+        });
+    }
     let mut selected = BTreeSet::new();
     let mut unknown = Vec::new();
     for (operator, term) in terms {
@@ -98,11 +112,11 @@ pub(super) fn select(
     if !unknown.is_empty() {
         return Err(SelectionError::Unknown {
             kind: "node",
-            names: unknown.join(","),
+            names: shortened(unknown.join(",")),
         });
     }
     if selected.is_empty() {
-        return Err(SelectionError::SelectsNothing(text.to_owned()));
+        return Err(SelectionError::SelectsNothing(shortened(text.to_owned())));
     }
     if selected.len() > limit {
         return Err(SelectionError::TooMany {
@@ -116,7 +130,7 @@ pub(super) fn select(
 /// Cuts a text into terms, each with the operator before it (`,` for the first).
 fn split(text: &str) -> Result<Vec<(char, &str)>, SelectionError> {
     let malformed = |reason| SelectionError::Malformed {
-        text: text.to_owned(),
+        text: shortened(text.to_owned()),
         reason,
     };
     let mut terms = Vec::new();
@@ -267,7 +281,7 @@ fn found(
 fn glob(text: &str) -> Result<globset::GlobMatcher, SelectionError> {
     let reason = "the pattern is not one (* and ? are known)";
     let malformed = |_| SelectionError::Malformed {
-        text: text.to_owned(),
+        text: shortened(text.to_owned()),
         reason,
     };
     globset::GlobBuilder::new(text)
@@ -283,7 +297,7 @@ fn expand(term: &str, limit: usize) -> Result<Vec<String>, SelectionError> {
         return Ok(vec![term.to_owned()]);
     }
     let malformed = |reason| SelectionError::Malformed {
-        text: term.to_owned(),
+        text: shortened(term.to_owned()),
         reason,
     };
     let count = count(term).ok_or_else(|| {
@@ -332,7 +346,8 @@ fn range_len(range: &str) -> Option<usize> {
         .or(Some(usize::MAX))
 }
 
-fn shortened(mut text: String) -> String {
+/// A text as short as an error may hold it.
+pub(super) fn shortened(mut text: String) -> String {
     if text.len() > 200 {
         let cut = (0..=200)
             .rev()
@@ -430,6 +445,7 @@ mod tests {
             "n[1-9999999999]",
             "n[1-100000]r[1-100000]",
             "n[1-99999999999999999999999]",
+            &"n[1-900],".repeat(20),
             "n[1",
             "n]1[",
             "n[]",

@@ -1,7 +1,12 @@
 //! Reads the nodes file and the command directory into a catalogue.
 
 use std::{
-    collections::BTreeMap, fs, io::Read, os::unix::fs::OpenOptionsExt, path::Path, sync::Arc,
+    collections::BTreeMap,
+    fs,
+    io::Read,
+    os::unix::fs::OpenOptionsExt,
+    path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use rustix::fs::OFlags;
@@ -183,6 +188,7 @@ fn list(directory: &Path, trust: Trust) -> Result<Listing, Fault> {
         scripts: BTreeMap::new(),
         unusable: BTreeMap::new(),
     };
+    let mut found: BTreeMap<String, Vec<PathBuf>> = BTreeMap::new();
     for entry in fs::read_dir(directory).map_err(unreadable)? {
         let entry = entry.map_err(unreadable)?;
         let name = entry.file_name();
@@ -194,14 +200,7 @@ fn list(directory: &Path, trust: Trust) -> Result<Listing, Fault> {
             continue;
         }
         match usable(&path, trust) {
-            Ok(()) => {
-                let first = listing.scripts.insert(rank.to_owned(), path.clone());
-                if let Some(first) = first.filter(|first| *first != path) {
-                    let reason = format!("{} is there too; one script a rank", first.display());
-                    listing.unusable.insert(rank.to_owned(), (path, reason));
-                    listing.scripts.remove(rank);
-                }
-            }
+            Ok(()) => found.entry(rank.to_owned()).or_default().push(path),
             // Only a .sh is surely meant as a script: other files may be the scripts' data.
             Err(error) if extension == "sh" => {
                 listing.unusable.insert(rank.to_owned(), (path, error));
@@ -209,6 +208,21 @@ fn list(directory: &Path, trust: Trust) -> Result<Listing, Fault> {
             Err(_) => {}
         }
     }
+    for (rank, mut scripts) in found {
+        scripts.sort();
+        match scripts.as_slice() {
+            [script] => _ = listing.scripts.insert(rank, script.clone()),
+            [first, second, ..] => {
+                let reason = format!("{} is there too; one script a rank", first.display());
+                listing.unusable.insert(rank, (second.clone(), reason));
+            }
+            [] => {}
+        }
+    }
+    // Which of two was meant is not known, also when only one of them can run.
+    listing
+        .scripts
+        .retain(|rank, _| !listing.unusable.contains_key(rank));
     Ok(listing)
 }
 

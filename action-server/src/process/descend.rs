@@ -98,9 +98,25 @@ struct Shared {
     leaders: Mutex<HashSet<i32>>,
     /// Set once processes may live on without a marker.
     unmarked_live: AtomicBool,
+    /// Children that were there before the first script: whoever started the server started them.
+    strangers: Mutex<HashSet<i32>>,
 }
 
 impl Descendants {
+    /// Takes note of the children that there are now. Call it before any script is started.
+    pub fn new() -> Descendants {
+        let descendants = Descendants::default();
+        descendants.strangers().extend(children());
+        descendants
+    }
+
+    fn strangers(&self) -> MutexGuard<'_, HashSet<i32>> {
+        self.shared
+            .strangers
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Starts a script by `start` and takes note of its group.
     pub(super) fn start<T>(
         &self,
@@ -146,15 +162,24 @@ impl Descendants {
         let mut killed = HashSet::new();
         let started = Instant::now();
         loop {
-            let strays = self.strays(whose, &killed);
-            for &pid in &strays {
+            let found = self.strays(whose, &killed);
+            for &pid in &found.living {
                 // A stray's children become ours when it ends: the next round finds them.
                 _ = kill_process(pid, Signal::KILL);
                 killed.insert(pid.as_raw_pid());
             }
             let waiting = killed.iter().filter(|&&pid| !reap(pid)).count();
-            if (strays.is_empty() && waiting == 0) || started.elapsed() > REAP_LIMIT {
-                return u32::try_from(killed.len()).unwrap_or(u32::MAX);
+            let count = u32::try_from(killed.len()).unwrap_or(u32::MAX);
+            // One that has just ended may have left another, which only the next round sees.
+            if found.living.is_empty() && !found.reaped && waiting == 0 {
+                return count;
+            }
+            if started.elapsed() > REAP_LIMIT {
+                tracing::error!(
+                    waiting,
+                    "processes that were killed do not end, or start others without a pause"
+                );
+                return count;
             }
             sleep(REAP_PAUSE).await;
         }
@@ -162,9 +187,9 @@ impl Descendants {
 
     /// The living strays that are meant. Dead ones, whosever they were, are reaped: nobody else
     /// will.
-    fn strays(&self, whose: &Strays, known: &HashSet<i32>) -> Vec<Pid> {
+    fn strays(&self, whose: &Strays, known: &HashSet<i32>) -> Found {
         let (children, scripts_run) = self.unknown_children();
-        let mut strays = Vec::new();
+        let mut found = Found::default();
         for child in children {
             if known.contains(&child) {
                 continue;
@@ -174,11 +199,28 @@ impl Descendants {
             };
             if status.is_zombie {
                 reap(child);
+                self.strangers().remove(&child);
+                found.reaped = true;
+            } else if self.strangers().contains(&child) {
+                // Not ours to end.
             } else if whose.include(child, &status, scripts_run) {
-                strays.extend(Pid::from_raw(child));
+                found.living.extend(Pid::from_raw(child));
             }
         }
-        strays
+        found
+    }
+
+    /// True while there are strays that live.
+    pub fn has_strays(&self, whose: &Strays) -> bool {
+        !self.strays(whose, &HashSet::new()).living.is_empty()
+    }
+
+    /// Asks strays to end.
+    pub fn ask_strays(&self, whose: &Strays) {
+        for pid in self.strays(whose, &HashSet::new()).living {
+            _ = kill_process(pid, Signal::TERM);
+            _ = kill_process(pid, Signal::CONT);
+        }
     }
 
     /// The server's children that are no scripts, and whether scripts run.
@@ -222,6 +264,20 @@ pub async fn end_orphans(run_ids: &[&str]) -> u32 {
     }
 }
 
+/// This process and those above it.
+fn ancestors() -> Vec<i32> {
+    let mut pid = rustix::process::getpid().as_raw_pid();
+    let mut ancestors = vec![pid];
+    while let Some(parent) = Status::of(pid)
+        .map(|status| status.parent)
+        .filter(|&parent| parent > 0)
+    {
+        ancestors.push(parent);
+        pid = parent;
+    }
+    ancestors
+}
+
 /// The living processes that carry one of the markers.
 fn orphans(markers: &[Marker]) -> Vec<Pid> {
     let Ok(entries) = fs::read_dir("/proc") else {
@@ -230,12 +286,23 @@ fn orphans(markers: &[Marker]) -> Vec<Pid> {
     let pids = entries
         .flatten()
         .filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok());
+    // A server that was started by a script carries a marker itself.
+    let own = ancestors();
+    let pids = pids.filter(|pid| !own.contains(pid));
     let marked = pids.filter(|pid| {
         // A process that has ended has no environment, so that this finds living ones only.
         fs::read(format!("/proc/{pid}/environ"))
             .is_ok_and(|environment| markers.iter().any(|marker| marker.is_on(&environment)))
     });
     marked.filter_map(Pid::from_raw).collect()
+}
+
+/// What one look at the children found.
+#[derive(Debug, Default)]
+struct Found {
+    living: Vec<Pid>,
+    /// True when some had ended and were taken leave of.
+    reaped: bool,
 }
 
 /// Takes the status of a child that has ended. True when it is gone.
@@ -288,7 +355,9 @@ struct Status {
 
 impl Status {
     fn of(pid: i32) -> Option<Status> {
-        let text = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+        // A process may call itself anything, also what is no UTF-8.
+        let text = fs::read(format!("/proc/{pid}/stat")).ok()?;
+        let text = String::from_utf8_lossy(&text);
         // The name in parentheses may itself hold anything: the last ) ends it.
         let mut fields = text.rsplit_once(") ")?.1.split(' ');
         let state = fields.next()?;

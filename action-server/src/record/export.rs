@@ -32,7 +32,7 @@ pub fn export(directory: &Path, run: &str, out: &mut impl Write) -> io::Result<(
     };
     let mut written = Ok(());
     let file = File::open(&entry.path)?;
-    let mark = summary::scan(&file, |event| {
+    let mark = summary::scan(&file, |event, _| {
         if written.is_ok() {
             written = writeln!(out, "{}", to_json(&event));
         }

@@ -1,17 +1,17 @@
 //! What a server that died left behind: records without an end, and how they get one.
 
 use std::{
-    fs::{self, File},
-    io,
-    os::unix::fs::FileExt,
+    fs::File,
+    io::{self, Seek, SeekFrom},
     sync::Arc,
     time::SystemTime,
 };
 
+use action_proto::v1::run_event::Event;
 use prost_types::Timestamp;
 
 use super::{
-    Entry, HEADER_LEN, RunId, Store, Watermark, Writer,
+    Entry, RunId, Store, Watermark, Writer,
     summary::{self, Jobs},
 };
 
@@ -22,6 +22,8 @@ pub struct Unfinished {
     mark: Watermark,
     jobs: Jobs,
     began: Option<Timestamp>,
+    /// Where the run's end begins, when only the footer is missing.
+    end: Option<u64>,
 }
 
 impl Unfinished {
@@ -42,14 +44,23 @@ impl Store {
     pub fn unfinished(&self) -> io::Result<Vec<Unfinished>> {
         let mut unfinished = Vec::new();
         for entry in self.newest_first() {
-            let file = File::open(&entry.path)?;
-            if file.metadata()?.len() > HEADER_LEN as u64 && summary::has_ended(&file)? {
+            let file = match File::open(&entry.path) {
+                Ok(file) => file,
+                // One record must not keep the server from all others.
+                Err(error) => {
+                    tracing::error!(file = %entry.path.display(), %error, "cannot read a record");
+                    continue;
+                }
+            };
+            if summary::has_ended(&file).unwrap_or(false) {
                 continue;
             }
             let mut jobs = Jobs::default();
             let mut began = None;
-            let scanned = summary::scan(&file, |event| {
+            let mut end = None;
+            let scanned = summary::scan(&file, |event, offset| {
                 began = began.or(event.time);
+                end = matches!(event.event, Some(Event::RunFinished(_))).then_some(offset);
                 if let Some(event) = event.event {
                     jobs.observe(event);
                 }
@@ -60,6 +71,7 @@ impl Store {
                     mark,
                     jobs,
                     began,
+                    end,
                 }),
                 Ok(_) => self.remove(&entry)?,
                 Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
@@ -83,10 +95,14 @@ impl Store {
             mark,
             jobs,
             began,
+            end,
         } = unfinished;
         let file = File::options().read(true).append(true).open(&entry.path)?;
         keep_tail(&entry, &file, mark.end)?;
         file.set_len(mark.end)?;
+        if let Some(end) = end {
+            return Writer::resume(entry.id.clone(), file, mark).add_footer(end);
+        }
         let events = jobs.endings(Some(SystemTime::now().into()), began);
         let mut writer = Writer::resume(entry.id.clone(), file, mark);
         writer.finish(events).map_err(|unwritten| unwritten.error)
@@ -95,13 +111,13 @@ impl Store {
 
 /// Damage is evidence: it is put aside before the record goes on.
 fn keep_tail(entry: &Entry, file: &File, end: u64) -> io::Result<()> {
-    let length = usize::try_from(file.metadata()?.len() - end).unwrap_or(0);
+    let length = file.metadata()?.len().saturating_sub(end);
     if length == 0 {
         return Ok(());
     }
-    let mut tail = vec![0; length];
-    file.read_exact_at(&mut tail, end)?;
     let aside = entry.path.with_extension("run.tail");
     tracing::warn!(run_id = %entry.id, bytes = length, aside = %aside.display(), "the record's end was damaged");
-    fs::write(aside, tail)
+    let mut tail = file.try_clone()?;
+    tail.seek(SeekFrom::Start(end))?;
+    io::copy(&mut tail, &mut File::create(aside)?).map(drop)
 }

@@ -187,7 +187,7 @@ impl Store {
     pub fn jobs(&self, id: &RunId) -> io::Result<Vec<Job>> {
         let (_, file) = self.open_record(id)?;
         let mut jobs = Jobs::default();
-        summary::scan(&file, |event| {
+        summary::scan(&file, |event, _| {
             event
                 .event
                 .into_iter()

@@ -194,8 +194,8 @@ fn event_at(file: &File, offset: u64) -> io::Result<RunEvent> {
     }
 }
 
-/// How far a record that nobody writes is whole, and each of its events on the way.
-pub(super) fn scan(file: &File, mut see: impl FnMut(RunEvent)) -> io::Result<Watermark> {
+/// How far a record that nobody writes is whole, and each of its events with its offset on the way.
+pub(super) fn scan(file: &File, mut see: impl FnMut(RunEvent, u64)) -> io::Result<Watermark> {
     let mut reader = io::BufReader::with_capacity(256 * 1024, file);
     let mut header = [0; HEADER_LEN];
     reader.read_exact(&mut header)?;
@@ -211,9 +211,9 @@ pub(super) fn scan(file: &File, mut see: impl FnMut(RunEvent)) -> io::Result<Wat
         if event.sequence != mark.sequence + 1 {
             break;
         }
-        mark.end += frame.len() as u64;
         mark.sequence = event.sequence;
-        see(event);
+        see(event, mark.end);
+        mark.end += frame.len() as u64;
     }
     Ok(mark)
 }
@@ -229,7 +229,7 @@ pub(super) fn whole_part(file: &File) -> io::Result<Watermark> {
             ended: true,
         });
     }
-    scan(file, |_| {})
+    scan(file, |_, _| {})
 }
 
 /// True for a record that has its end.

@@ -40,6 +40,8 @@ pub struct Writer {
     watermark: watch::Sender<Watermark>,
     /// What is written, which readers are told only when they may see it.
     written: Watermark,
+    /// True when a failed write may have left something behind the valid part.
+    torn: bool,
     buffer: Vec<u8>,
 }
 
@@ -55,7 +57,7 @@ impl Writer {
         let mut writer = Writer::resume(id, file, start);
         crash::point("before-intent");
         writer
-            .write(vec![first])
+            .write(vec![first], false)
             .map_err(|unwritten| unwritten.error)?;
         writer.file.sync_all()?;
         crash::point("after-intent");
@@ -71,6 +73,7 @@ impl Writer {
             file,
             watermark,
             written,
+            torn: false,
             buffer: Vec::new(),
         }
     }
@@ -90,7 +93,7 @@ impl Writer {
     /// # Errors
     /// The write's, with the events.
     pub fn append(&mut self, events: Vec<Event>) -> Result<(), Unwritten> {
-        self.write(events)?;
+        self.write(events, false)?;
         self.publish(false);
         Ok(())
     }
@@ -103,15 +106,8 @@ impl Writer {
     /// record all the same: asking it again could only be answered with a lie (fsync(2), EIO).
     pub fn finish(&mut self, events: Vec<Event>) -> Result<(), Unwritten> {
         crash::point("before-end");
-        let last = self.write(events)?;
-        let mut footer = Vec::with_capacity(format::FOOTER_LEN);
-        format::encode_footer(last, &mut footer);
-        // Without its footer a record that has its last event is found to be whole all the same.
-        let kept = self
-            .file
-            .write_all(&footer)
-            .and_then(|()| self.file.sync_data());
-        if let Err(error) = kept {
+        self.write(events, true)?;
+        if let Err(error) = self.file.sync_data() {
             tracing::error!(run_id = %self.id, %error, "the disk may not keep the end of this record");
         }
         crash::point("after-end");
@@ -136,8 +132,16 @@ impl Writer {
         self.publish(true);
     }
 
-    /// Writes the events' frames; returns where the last of them begins.
-    fn write(&mut self, events: Vec<Event>) -> Result<u64, Unwritten> {
+    /// Writes the footer of a record that has its last event, which begins at `last`.
+    pub(super) fn add_footer(&mut self, last: u64) -> io::Result<()> {
+        let mut footer = Vec::with_capacity(format::FOOTER_LEN);
+        format::encode_footer(last, &mut footer);
+        self.file.write_all(&footer)?;
+        self.file.sync_data()
+    }
+
+    /// Writes the events' frames, and behind the last ones of a run the footer.
+    fn write(&mut self, events: Vec<Event>, are_last: bool) -> Result<(), Unwritten> {
         let time = SystemTime::now();
         let mut sequence = self.written.sequence;
         let mut last = 0;
@@ -155,22 +159,37 @@ impl Writer {
             format::encode(&event, &mut self.buffer);
             numbered.push(event);
         }
-        if let Err(error) = self.file.write_all(&self.buffer) {
-            // A part may be written: what comes next must not stand behind it.
-            if let Err(error) = self.file.set_len(self.written.end) {
-                tracing::error!(run_id = %self.id, %error, "cannot take back half a write");
-            }
+        let frames = self.buffer.len() as u64;
+        if are_last {
+            format::encode_footer(last, &mut self.buffer);
+        }
+        // A part may be written when a write fails: what comes next must not stand behind it.
+        let written = self
+            .take_back()
+            .and_then(|()| self.file.write_all(&self.buffer));
+        if let Err(error) = written {
+            self.torn = true;
+            _ = self.take_back();
             let events = numbered
                 .into_iter()
                 .filter_map(|event| event.event)
                 .collect();
             return Err(Unwritten { error, events });
         }
-        self.written.end += self.buffer.len() as u64;
+        self.written.end += frames;
         self.written.sequence = sequence;
         self.buffer.clear();
         self.buffer.shrink_to(256 * 1024);
-        Ok(last)
+        Ok(())
+    }
+
+    /// Takes back what a failed write left behind the valid part.
+    fn take_back(&mut self) -> io::Result<()> {
+        if self.torn {
+            self.file.set_len(self.written.end)?;
+            self.torn = false;
+        }
+        Ok(())
     }
 
     fn publish(&mut self, ended: bool) {

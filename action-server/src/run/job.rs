@@ -9,7 +9,7 @@ use action_proto::v1::{
 use bytes::Bytes;
 use tokio::{
     sync::{OwnedSemaphorePermit, mpsc, watch},
-    time::{Instant, sleep_until},
+    time::{Instant, sleep, sleep_until},
 };
 
 use super::{
@@ -26,6 +26,8 @@ use crate::{
 /// How long outputs are waited for after the script's own end: a process that it left may hold
 /// them open.
 const DRAIN: Duration = Duration::from_millis(500);
+/// How often those that were asked to end are looked for.
+const STRAY_PAUSE: Duration = Duration::from_millis(20);
 
 /// Runs one job to its end.
 pub(super) async fn run(
@@ -139,8 +141,13 @@ impl<'a> Job<'a> {
         self.shared.descendants.remove_leader(self.process.group);
         // The script is gone: another may take its place while this one is cleaned up after.
         drop(permit);
+        let strays = Strays::Job(
+            self.process.group,
+            Marker::job(self.shared.run_id.as_str(), self.planned.node_name()),
+        );
+        self.wait_for_those_asked(&strays).await;
         let drained = self.drain(Instant::now() + DRAIN).await;
-        let leftovers = self.end_leftovers(drained).await;
+        let leftovers = self.end_leftovers(&strays, drained).await;
         self.tell_what_is_held().await;
         self.finished(status, duration, leftovers)
     }
@@ -150,8 +157,15 @@ impl<'a> Job<'a> {
         loop {
             tokio::select! {
                 // In no order: a script that never pauses on one output must not hide the rest.
-                () = sleep_until(self.deadline) => self.out_of_time(),
-                Ok(()) = self.stop.changed() => self.hear_stop(),
+                () = sleep_until(self.deadline) => match self.process.child.try_wait() {
+                    // The server may have slept too: an end that is there already counts.
+                    Ok(Some(status)) => return Ok(status),
+                    _ => self.out_of_time(),
+                },
+                Ok(()) = self.stop.changed() => match self.process.child.try_wait() {
+                    Ok(Some(status)) => return Ok(status),
+                    _ => self.hear_stop(),
+                },
                 chunk = self.process.stdout.next() => self.pass(OutputStream::Stdout, chunk).await,
                 chunk = self.process.stderr.next() => self.pass(OutputStream::Stderr, chunk).await,
                 status = self.process.child.wait() => return status,
@@ -175,14 +189,36 @@ impl<'a> Job<'a> {
         true
     }
 
+    /// When a job is ended its script may be gone long before what it started: that has the same
+    /// time to put things in order.
+    async fn wait_for_those_asked(&mut self, strays: &Strays) {
+        if self.ending.is_none() || self.killed {
+            return;
+        }
+        // What left the group did not hear the first word.
+        self.shared.descendants.ask_strays(strays);
+        while self.shared.descendants.has_strays(strays) {
+            tokio::select! {
+                () = sleep_until(self.deadline) => return self.killed = true,
+                Ok(()) = self.stop.changed() => {
+                    let order = self.stop.borrow_and_update().clone();
+                    if order.is_some_and(|order| order.stop == Stop::Force) {
+                        return self.killed = true;
+                    }
+                }
+                chunk = self.process.stdout.next() => self.pass(OutputStream::Stdout, chunk).await,
+                chunk = self.process.stderr.next() => self.pass(OutputStream::Stderr, chunk).await,
+                () = sleep(STRAY_PAUSE) => {}
+            }
+        }
+    }
+
     /// Ends what the script left running, unless its admin wants that. Returns how many.
-    async fn end_leftovers(&mut self, drained: bool) -> u32 {
+    async fn end_leftovers(&mut self, strays: &Strays, drained: bool) -> u32 {
         if self.shared.plan.command.leave_running && self.ending.is_none() {
             return 0;
         }
-        let marker = Marker::job(self.shared.run_id.as_str(), self.planned.node_name());
-        let strays = Strays::Job(self.process.group, marker);
-        let ended = self.shared.descendants.end_strays(&strays).await;
+        let ended = self.shared.descendants.end_strays(strays).await;
         if !drained {
             // Nobody of this job holds the pipes now; what is in them is still the job's.
             self.drain(Instant::now() + DRAIN).await;

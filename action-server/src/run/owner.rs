@@ -77,6 +77,9 @@ impl Owner {
 
     /// Sees the run to its end.
     pub(super) async fn run(mut self, store: Arc<Store>) {
+        if self.shared.plan.command.leave_running {
+            self.shared.descendants.let_unmarked_live();
+        }
         let (sender, mut events) = mpsc::channel(BACKLOG);
         let (stop_jobs, jobs_stop) = watch::channel(None);
         let time_is_over = self
@@ -171,9 +174,7 @@ impl Owner {
     async fn end_what_hid(&self) {
         let descendants = &self.shared.descendants;
         let mut strays = 0;
-        if self.shared.plan.command.leave_running {
-            descendants.let_unmarked_live();
-        } else {
+        if !self.shared.plan.command.leave_running {
             let marker = Marker::run(self.shared.run_id.as_str());
             strays += descendants.end_strays(&Strays::Run(marker)).await;
             strays += descendants.end_strays(&Strays::Unmarked).await;

@@ -14,7 +14,7 @@ use action_proto::v1::{Job, RunStarted, run_event::Event};
 use thiserror::Error;
 use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore, watch},
-    time::timeout,
+    time::{sleep, timeout},
 };
 
 use super::{Limits, Status, Stop, StopOrder, owner::Owner, shared::Shared};
@@ -23,6 +23,9 @@ use crate::{
     process::{Descendants, end_orphans},
     record::{Entry, Reader, Resolve, Retention, RunId, Store, Summary, Watermark},
 };
+
+/// How long runs have to end after the last of their scripts was killed.
+const STOP_LIMIT: Duration = Duration::from_secs(15);
 
 /// Who starts a run.
 #[derive(Debug, Clone, Default)]
@@ -106,7 +109,7 @@ impl Registry {
             store: Arc::new(store),
             limits: Arc::new(limits),
             slots,
-            descendants: Descendants::default(),
+            descendants: Descendants::new(),
             live: Mutex::default(),
             room,
             stopping: AtomicBool::new(false),
@@ -269,22 +272,28 @@ impl Registry {
         }
     }
 
-    /// Takes no more runs, waits for those that live, cancels what is left after `drain`, and
-    /// returns when none lives.
-    pub async fn drain(&self, drain: Duration) {
+    /// Takes no more runs, waits for those that live, cancels what is left after `drain` or when
+    /// `hurried` is done, and returns when none lives, or soon after the last could.
+    pub async fn drain(&self, drain: Duration, hurried: impl Future<Output = ()>) {
         self.inner.stopping.store(true, Ordering::SeqCst);
-        if timeout(drain, self.until_none_lives()).await.is_ok() {
-            return;
+        tokio::select! {
+            () = self.until_none_lives() => return,
+            () = sleep(drain) => {}
+            () = hurried => {}
         }
         tracing::warn!(runs = self.live().len(), "cancelling what still runs");
         let ids: Vec<RunId> = self.live().keys().cloned().collect();
         for id in &ids {
-            self.stop(
-                id,
-                StopOrder::new(Stop::Cancel, "cancelled: the server is stopping"),
+            let why = "cancelled: the server is stopping";
+            self.stop(id, StopOrder::new(Stop::Cancel, why));
+        }
+        let limit = self.inner.limits.kill_grace + STOP_LIMIT;
+        if timeout(limit, self.until_none_lives()).await.is_err() {
+            tracing::error!(
+                runs = self.live().len(),
+                "runs do not end; they count as lost at the next start"
             );
         }
-        self.until_none_lives().await;
     }
 
     async fn until_none_lives(&self) {
@@ -308,14 +317,20 @@ async fn recover(store: &Store) -> io::Result<()> {
         return Ok(());
     }
     let ids: Vec<&str> = unfinished.iter().map(|run| run.id().as_str()).collect();
-    let ended = end_orphans(&ids).await;
+    let processes = end_orphans(&ids).await;
+    let runs = ids.len();
     tracing::warn!(
-        runs = ids.len(),
-        processes = ended,
-        "the last server died: its runs are marked lost, its scripts ended"
+        runs,
+        processes,
+        "the last server died: its scripts are ended, its runs lost"
     );
+    // What the reserve is for: an end must be written also on a full disk.
+    store.release_reserve();
     for run in unfinished {
-        store.end_lost(run)?;
+        let run_id = run.id().clone();
+        if let Err(error) = store.end_lost(run) {
+            tracing::error!(%run_id, %error, "cannot record that the run is lost; it is tried at the next start");
+        }
     }
     Ok(())
 }

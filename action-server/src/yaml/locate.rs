@@ -3,7 +3,7 @@
 //! The deserializer tells a place only with an error. So the text is read once more along the
 //! path, with an error on purpose at its end; this costs nothing until something is wrong.
 
-use std::fmt;
+use std::{cell::Cell, fmt};
 
 use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
@@ -18,12 +18,97 @@ pub enum Step<'a> {
     Item(usize),
 }
 
+/// The error on purpose.
+const HERE: &str = "\u{1}here";
+
+/// How often the whole text is read for one line before an estimate must do.
+const BUDGET: u32 = 20;
+
 /// The line of the last step of `path`, from 1; 0 when the path leads nowhere.
 pub fn line_of(text: &str, path: &[Step<'_>]) -> usize {
     let Err(error) = (Walk { path }).deserialize(serde_yaml::Deserializer::from_str(text)) else {
         return 0;
     };
-    error.location().map_or(0, |place| place.line())
+    // Any other error is of a text that cannot be read so far.
+    let here = error
+        .location()
+        .filter(|_| error.to_string().contains(HERE));
+    here.map_or(0, |place| place.line())
+}
+
+/// The lines of many keys of a text whose top is a map: each is looked for in its own entry only,
+/// so that many faults in a large file cost no more than reading it some times over.
+#[derive(Debug)]
+pub struct Lines<'a> {
+    text: &'a str,
+    /// Where each line begins that may begin an entry of the top map.
+    tops: Vec<(usize, usize)>,
+    budget: Cell<u32>,
+}
+
+impl<'a> Lines<'a> {
+    /// Gets ready to look for lines.
+    pub fn new(text: &'a str) -> Lines<'a> {
+        let mut tops = Vec::new();
+        let mut start = 0;
+        for (at, line) in text.split_inclusive('\n').enumerate() {
+            if line.starts_with(|c: char| !c.is_whitespace() && !"#-]}".contains(c)) {
+                tops.push((start, at + 1));
+            }
+            start += line.len();
+        }
+        Lines {
+            text,
+            tops,
+            budget: Cell::new(BUDGET),
+        }
+    }
+
+    /// As [`line_of`]; an estimate, the line of the entry, when too many were asked for that are
+    /// hard to find.
+    pub fn line_of(&self, path: &[Step<'_>]) -> usize {
+        let (key, nth, rest) = match path {
+            [Step::Key(key), rest @ ..] => (*key, 0, rest),
+            [Step::Nth(key, nth), rest @ ..] => (*key, *nth, rest),
+            _ => return self.in_whole(path, 0),
+        };
+        let named = |(_, (start, _)): &(usize, &(usize, usize))| {
+            let line = &self.text[*start..];
+            let line = line.trim_start_matches(['"', '\'']);
+            let after = line
+                .strip_prefix(key)
+                .map(|after| after.trim_start_matches(['"', '\'']));
+            after.is_some_and(|after| after.trim_start_matches(' ').starts_with(':'))
+        };
+        let Some((at, &(start, line))) = self.tops.iter().enumerate().filter(named).nth(nth) else {
+            return self.in_whole(path, 0);
+        };
+        if rest.is_empty() {
+            return line;
+        }
+        let end = self.tops.get(at + 1).map_or(self.text.len(), |next| next.0);
+        let path_inside: Vec<_> = [Step::Key(key)]
+            .into_iter()
+            .chain(rest.iter().copied())
+            .collect();
+        match line_of(&self.text[start..end], &path_inside) {
+            0 => self.in_whole(path, line),
+            found => line + found - 1,
+        }
+    }
+
+    fn in_whole(&self, path: &[Step<'_>], estimate: usize) -> usize {
+        match self.budget.get() {
+            0 => estimate,
+            left => {
+                self.budget.set(left - 1);
+                match line_of(self.text, path) {
+                    0 => estimate,
+                    found => found,
+                }
+            }
+        }
+    }
 }
 
 /// Goes down the path; fails at its end.
@@ -49,7 +134,7 @@ impl<'de> Visitor<'de> for Walk<'_> {
         let (key, nth) = match self.path.first() {
             Some(Step::Key(key)) => (*key, 0),
             Some(Step::Nth(key, nth)) => (*key, *nth),
-            Some(Step::Item(_)) | None => return Err(A::Error::custom("here")),
+            Some(Step::Item(_)) | None => return Err(A::Error::custom(HERE)),
         };
         let rest = &self.path[1..];
         let mut left = nth;
@@ -70,7 +155,7 @@ impl<'de> Visitor<'de> for Walk<'_> {
     }
     fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<(), A::Error> {
         let Some(Step::Item(index)) = self.path.first() else {
-            return Err(A::Error::custom("here"));
+            return Err(A::Error::custom(HERE));
         };
         for _ in 0..*index {
             if items.next_element::<IgnoredAny>()?.is_none() {
@@ -83,7 +168,7 @@ impl<'de> Visitor<'de> for Walk<'_> {
         Ok(())
     }
     fn visit_str<E: Error>(self, _: &str) -> Result<(), E> {
-        Err(E::custom("here"))
+        Err(E::custom(HERE))
     }
 }
 
@@ -110,7 +195,7 @@ impl Visitor<'_> for WantedKey<'_> {
     fn visit_str<E: Error>(self, text: &str) -> Result<bool, E> {
         let found = text == self.key;
         if found && self.stop {
-            Err(E::custom("here"))
+            Err(E::custom(HERE))
         } else {
             Ok(found)
         }
@@ -132,5 +217,22 @@ mod tests {
             10
         );
         assert_eq!(line_of(text, &[Step::Key("nobody")]), 0);
+        let lines = Lines::new(text);
+        for path in [
+            &[Step::Key("node01")][..],
+            &[Step::Key("node01"), Step::Key("PATH")],
+            &[Step::Nth("node01", 1)],
+            &[Step::Key("list"), Step::Item(1), Step::Key("y")],
+            &[Step::Key("nobody")],
+        ] {
+            assert_eq!(lines.line_of(path), line_of(text, path), "{path:?}");
+        }
+        // An alias leads out of the entry: the whole text tells, and later the entry's own line.
+        let text = "a: &a {x: 1}\n'b':\n  <<: *a\n  y: 2\n";
+        let lines = Lines::new(text);
+        let found: Vec<usize> = (0..=BUDGET)
+            .map(|_| lines.line_of(&[Step::Key("b"), Step::Key("y")]))
+            .collect();
+        assert_eq!((found[0], found[BUDGET as usize]), (4, 2));
     }
 }
