@@ -130,7 +130,7 @@ fn fault(message: impl Into<String>) -> CliError {
 
 /// The file to read: the one that was named, which must be there, or the first of the usual
 /// places; None when there is none.
-fn find(path: Option<&Path>, environment: &Environment) -> Result<Option<PathBuf>> {
+pub(crate) fn find(path: Option<&Path>, environment: &Environment) -> Result<Option<PathBuf>> {
     let named = path.map(|path| (path.to_owned(), "--config"));
     let variable = || {
         environment

@@ -21,6 +21,39 @@ pub(crate) const NOT_RUN: u8 = 254;
 /// Nothing ran.
 pub(crate) const NOTHING: u8 = 255;
 
+/// What each exit code means, for the manual; the gravest first, which is the one that wins.
+#[cfg(test)]
+pub(crate) const MEANINGS: [(&str, &str); 10] = [
+    (
+        "255",
+        "nothing ran: no connection, TLS, login, or the server refused the request",
+    ),
+    (
+        "254",
+        "some node was not started or is lost, or the output of the run is",
+    ),
+    ("253", "some node took longer than the time limit"),
+    (
+        "252",
+        "the run was cancelled by someone else or by the server",
+    ),
+    ("251", "a script's own code was above 251, or was this"),
+    (
+        "1..250",
+        "the script's own code; of several nodes the largest; 128 and the number for a signal",
+    ),
+    ("141", "whoever read the output has gone"),
+    ("130", "your own Ctrl-C cancelled the run, or left it"),
+    (
+        "64",
+        "the command line is wrong, or a command asks before it runs and there is no terminal",
+    ),
+    (
+        "0",
+        "all is well; codes that a command declares to be answers count as 0",
+    ),
+];
+
 /// How the jobs' outcomes become one exit code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub(crate) enum ExitMode {

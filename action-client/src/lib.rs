@@ -1,10 +1,11 @@
 //! The command line client of Action: runs an admin's commands on nodes, through the server's
 //! gRPC API, and shows their output as it happens.
 //!
-//! Arrows go one way: `cli -> commands -> {follow, confirm, interrupt, render} -> connection`.
+//! Arrows go one way: `cli -> commands -> {complete, follow, confirm, interrupt, render} -> connection`.
 
 mod cli;
 mod commands;
+mod complete;
 mod config;
 mod confirm;
 mod connection;

@@ -7,7 +7,7 @@ use std::ffi::OsStr;
 use std::path::Path;
 
 /// Names that stand for a namespace, with it.
-const NAMES: [(&str, &str); 4] = [
+pub(crate) const NAMES: [(&str, &str); 4] = [
     ("power", "power"),
     ("flight-power", "power"),
     ("estate", "estate"),

@@ -5,7 +5,7 @@ use crate::cli::described::{Shape, define};
 use crate::cli::entry::Entry;
 use crate::cli::globals::GlobalArgs;
 use crate::cli::options::RunOptions;
-use crate::commands::{attach, cancel, help, nodes, rerun, runs, show};
+use crate::commands::{attach, cancel, completion, help, nodes, rerun, runs, show};
 use crate::render::table;
 use crate::render::terminal::visible;
 use action_proto::v1::Command as Definition;
@@ -70,6 +70,10 @@ pub(crate) fn root(entry: &Entry) -> Command {
             "Run a run's command again, on the nodes where it did not end ok",
         ))
         .subcommand(verb::<cancel::CancelArgs>("cancel", "Stop a run"))
+        .subcommand(verb::<completion::CompletionArgs>(
+            "completion",
+            "Print the script that makes a shell complete commands, nodes and runs",
+        ))
 }
 
 /// A fixed verb with its arguments. clap would take the comment on the arguments for what

@@ -8,10 +8,13 @@ pub(crate) mod grammar;
 pub(crate) mod limit;
 pub(crate) mod options;
 pub(crate) mod parse;
+#[cfg(test)]
+mod reference;
 pub(crate) mod syntax;
 pub(crate) mod target;
 
 use crate::commands::{self, Context};
+use crate::complete::{COMPLETE, REFRESH};
 use crate::environment::Environment;
 use crate::error::{CliError, Result};
 use crate::exit;
@@ -40,6 +43,17 @@ pub(crate) fn run(args: &[OsString], environment: &Environment) -> u8 {
     let no_color = environment.get("NO_COLOR").is_some();
     let mut output = Output::standard(globals.color, globals.raw, no_color);
     let format = globals.output;
+    let asked = args.get(1).and_then(|word| word.to_str());
+    if asked == Some(COMPLETE) {
+        let entry = entry.unwrap_or_default();
+        let result = commands::completion::complete(&entry, args, environment, &mut output);
+        return result
+            .and_then(|code| output.flush().map(|()| code))
+            .unwrap_or(0);
+    }
+    if asked == Some(REFRESH) {
+        return in_runtime(commands::completion::refresh(args, environment)).unwrap_or(0);
+    }
     let context = Context {
         globals,
         environment,
@@ -91,6 +105,7 @@ async fn dispatch(entry: &Entry, args: &[OsString], mut context: Context<'_>) ->
                 Verb::Show(args) => commands::show::run(args, &mut context).await,
                 Verb::Attach(args) => commands::attach::run(args, &mut context).await,
                 Verb::Rerun(args) => commands::rerun::run(args, &mut context).await,
+                Verb::Completion(args) => commands::completion::run(&args, &mut context),
                 Verb::Cancel(args) => commands::cancel::run(args, &mut context).await,
             }
         }
@@ -102,6 +117,7 @@ async fn dispatch(entry: &Entry, args: &[OsString], mut context: Context<'_>) ->
             context.globals = globals;
             let connection = context.connect().await?;
             let all = connection.list_commands().await?;
+            context.learn(|store| store.learn_commands(&all));
             let name = entry.full_name(&shown);
             let Some(command) = all.iter().find(|command| command.name == name) else {
                 return Err(commands::help::unknown(entry, &shown, &all));
@@ -126,7 +142,7 @@ async fn usage(
     asked: bool,
     context: &mut Context<'_>,
 ) -> Result<u8> {
-    let commands = context.commands_within(HELP_PATIENCE).await;
+    let (commands, missing) = context.commands_or_known(HELP_PATIENCE).await;
     let root = grammar::root(entry);
     let open = grammar::open(root.clone());
     let external = open
@@ -136,13 +152,19 @@ async fn usage(
         .try_get_matches_from(args)
         .ok()
         .and_then(|matches| parse::external(&open, &matches));
-    let root = match (&commands, external) {
-        (Ok(all), Some((shown, _))) if !all.iter().any(|it| it.name == entry.full_name(&shown)) => {
-            return Err(commands::help::unknown(entry, &shown, all));
+    let has = |shown: &str| {
+        let name = entry.full_name(shown);
+        commands.iter().any(|it| it.name == name)
+    };
+    let root = match (&missing, external) {
+        (None, Some((shown, _))) if !has(&shown) => {
+            return Err(commands::help::unknown(entry, &shown, &commands));
         }
-        (Ok(all), _) => grammar::with_commands(root, entry, all, Shape::AfterNode),
-        (Err(_), Some((shown, _))) => grammar::with_name(root, entry, &shown, Shape::AfterNode),
-        (Err(_), None) => root,
+        (Some(_), Some((shown, _))) if !has(&shown) => {
+            grammar::with_name(root, entry, &shown, Shape::AfterNode)
+        }
+        (Some(_), _) if commands.is_empty() => root,
+        _ => grammar::with_commands(root, entry, &commands, Shape::AfterNode),
     };
     let text = parse::usage_text(root, args)?;
     context.output.styled(
@@ -153,8 +175,8 @@ async fn usage(
         },
         &text,
     )?;
-    if let Err(error) = commands {
-        let line = format!("the server's commands are missing: {}", error.one_line());
+    if let Some((error, text)) = missing {
+        let line = format!("{text}: {}", error.one_line());
         report::warning(&line, context.output)?;
     }
     Ok(if asked { 0 } else { exit::USAGE })

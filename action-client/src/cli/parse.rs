@@ -7,7 +7,7 @@ use crate::cli::globals::GlobalArgs;
 use crate::cli::grammar;
 use crate::cli::options::{RunOptions, VIEW};
 use crate::cli::target::Words;
-use crate::commands::{attach, cancel, help, nodes, rerun, runs, show};
+use crate::commands::{attach, cancel, completion, help, nodes, rerun, runs, show};
 use crate::error::{CliError, Result};
 use action_proto::v1::Command as Definition;
 use clap::error::ErrorKind;
@@ -55,6 +55,8 @@ pub(crate) enum Verb {
     Attach(attach::AttachArgs),
     /// `rerun`
     Rerun(rerun::RerunArgs),
+    /// `completion`
+    Completion(completion::CompletionArgs),
     /// `cancel`
     Cancel(cancel::CancelArgs),
 }
@@ -174,6 +176,7 @@ fn verb(matches: &ArgMatches) -> Result<Verb> {
             }
             return Ok(Verb::Rerun(args));
         }
+        "completion" => Verb::Completion(completion::CompletionArgs::from_arg_matches(sub)?),
         "cancel" => Verb::Cancel(cancel::CancelArgs::from_arg_matches(sub)?),
         other => return Err(CliError::usage(format!("there is no verb `{other}`"))),
     };

@@ -25,58 +25,61 @@ pub(crate) struct HelpArgs {
 
 /// Prints the help.
 pub(crate) async fn run(entry: &Entry, args: HelpArgs, context: &mut Context<'_>) -> Result<u8> {
-    let commands = context.commands_within(Duration::MAX).await;
+    let (commands, missing) = context.commands_or_known(Duration::MAX).await;
     let root = grammar::root(entry);
     let Some(name) = args.command else {
-        return list(entry, root, commands, context);
+        return list(entry, root, &commands, missing, context);
     };
     if grammar::has(&root, &name) {
         return describe(root, &name, context);
     }
-    let commands = commands?;
     let full_name = entry.full_name(&name);
     let Some(command) = commands.iter().find(|command| command.name == full_name) else {
-        return Err(unknown(entry, &name, &commands));
+        return Err(match missing {
+            Some((error, _)) => error,
+            None => unknown(entry, &name, &commands),
+        });
     };
     if context.is_json() {
         json::write(&object(command), context.output)?;
-        return Ok(0);
+    } else {
+        let root = grammar::with_commands(root, entry, &commands, Shape::AfterNode);
+        describe(root, &name, context)?;
     }
-    let root = grammar::with_commands(root, entry, &commands, Shape::AfterNode);
-    describe(root, &name, context)
+    excuse(missing, context)
 }
 
 fn list(
     entry: &Entry,
-    root: clap::Command,
-    commands: Result<Vec<Command>>,
+    mut root: clap::Command,
+    commands: &[Command],
+    missing: Option<(CliError, String)>,
     context: &mut Context<'_>,
 ) -> Result<u8> {
-    let commands = match commands {
-        Ok(commands) => commands,
-        Err(error) if context.is_json() => return Err(error),
-        Err(error) => {
-            let mut root = root;
-            context.output.styled(Target::Stdout, &root.render_help())?;
-            let message = format!("the server's commands are missing: {}", error.one_line());
-            let full = error.hints().iter().cloned();
-            let full = full.fold(CliError::new(error.kind(), message), CliError::hint);
-            report::failure(&full, context.globals.output, context.output)?;
-            return Ok(exit::of_error(error.kind()));
-        }
-    };
     if context.is_json() {
-        for command in commands
-            .iter()
-            .filter(|command| entry.shown(&command.name).is_some())
-        {
+        let shown = |command: &&Command| entry.shown(&command.name).is_some();
+        for command in commands.iter().filter(shown) {
             json::write(&object(command), context.output)?;
         }
-        return Ok(0);
+        return excuse(missing, context);
     }
-    let mut root = grammar::with_commands(root, entry, &commands, Shape::AfterNode);
+    if missing.is_none() || !commands.is_empty() {
+        root = grammar::with_commands(root, entry, commands, Shape::AfterNode);
+    }
     context.output.styled(Target::Stdout, &root.render_help())?;
-    Ok(0)
+    excuse(missing, context)
+}
+
+/// Says why there is not more to show, if there is not: the exit code.
+fn excuse(missing: Option<(CliError, String)>, context: &mut Context<'_>) -> Result<u8> {
+    let Some((error, text)) = missing else {
+        return Ok(0);
+    };
+    let message = format!("{text}: {}", error.one_line());
+    let full = error.hints().iter().cloned();
+    let full = full.fold(CliError::new(error.kind(), message), CliError::hint);
+    report::failure(&full, context.globals.output, context.output)?;
+    Ok(exit::of_error(error.kind()))
 }
 
 fn describe(mut root: clap::Command, name: &str, context: &mut Context<'_>) -> Result<u8> {

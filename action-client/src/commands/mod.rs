@@ -3,6 +3,7 @@
 
 pub(crate) mod attach;
 pub(crate) mod cancel;
+pub(crate) mod completion;
 pub(crate) mod help;
 pub(crate) mod nodes;
 mod plan;
@@ -14,10 +15,11 @@ pub(crate) mod show;
 pub(crate) mod suggest;
 
 use crate::cli::globals::{Format, GlobalArgs};
+use crate::complete::known::{Store, now};
 use crate::config::Config;
 use crate::connection::Connection;
 use crate::environment::Environment;
-use crate::error::Result;
+use crate::error::{CliError, Result};
 use crate::render::output::Output;
 use crate::render::report;
 use action_proto::v1::Command;
@@ -50,7 +52,42 @@ impl Context<'_> {
 
     /// The server's commands, if it answers soon enough.
     pub(crate) async fn commands_within(&mut self, patience: Duration) -> Result<Vec<Command>> {
-        self.connect_within(patience).await?.list_commands().await
+        let commands = self.connect_within(patience).await?.list_commands().await?;
+        self.learn(|store| store.learn_commands(&commands));
+        Ok(commands)
+    }
+
+    /// The server's commands, or those that it had when it was asked last: then also why they
+    /// are not newer, and how old they are. Empty when nothing is known.
+    pub(crate) async fn commands_or_known(
+        &mut self,
+        patience: Duration,
+    ) -> (Vec<Command>, Option<(CliError, String)>) {
+        let error = match self.commands_within(patience).await {
+            Ok(commands) => return (commands, None),
+            Err(error) => error,
+        };
+        let known = self.store().map(|store| store.load()).unwrap_or_default();
+        let text = if known.commands.is_empty() {
+            "the server's commands are missing".to_owned()
+        } else {
+            let age = Duration::from_secs(now().saturating_sub(known.commands_at));
+            let age = humantime::format_duration(age);
+            format!("the server is away, and these are its commands of {age} ago")
+        };
+        (known.commands, Some((error, text)))
+    }
+
+    /// Keeps for completion, and for help without the server, what the server has said.
+    pub(crate) fn learn(&self, told: impl FnOnce(&Store)) {
+        if let Some(store) = self.store() {
+            told(&store);
+        }
+    }
+
+    /// Where that is kept.
+    pub(crate) fn store(&self) -> Option<Store> {
+        Store::find(self.globals.config.as_deref(), self.environment)
     }
 
     /// Whether programs read the output.

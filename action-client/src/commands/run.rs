@@ -4,6 +4,7 @@ use crate::cli::limit::MaxFailures;
 use crate::cli::options::RunOptions;
 use crate::cli::target::Target;
 use crate::commands::{Context, plan, session, suggest};
+use crate::complete::known::KnownRun;
 use crate::confirm;
 use crate::connection::Connection;
 use crate::environment::LocalUser;
@@ -81,7 +82,7 @@ pub(crate) async fn run(
     let user = LocalUser::of_process();
     let request = RunCommandRequest {
         command: command.name.clone(),
-        nodes,
+        nodes: nodes.clone(),
         arguments,
         fanout,
         timeout,
@@ -112,6 +113,15 @@ pub(crate) async fn run(
             }
         }
     };
+    if let Some(id) = &run_id {
+        let about = [&command.name, &nodes].map(String::as_str).join(" ");
+        context.learn(|store| {
+            store.learn_run(KnownRun {
+                id: id.clone(),
+                about,
+            });
+        });
+    }
     let patience = context.globals.reconnect_for;
     let mut follow = Follow::new(connection.clone(), run_id, stream, 0, patience);
     let mode = context.globals.exit.unwrap_or(ExitMode::Largest);

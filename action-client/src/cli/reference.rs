@@ -1,0 +1,234 @@
+//! Owns the manual pages and the reference of the command line, made from the definitions.
+//! They are committed; the test fails when they differ, and writes them with `UPDATE=1`.
+
+use crate::cli::entry::Entry;
+use crate::cli::grammar;
+use crate::environment::Environment;
+use crate::exit::MEANINGS;
+use clap::{Arg, Command};
+use clap_mangen::Man;
+use clap_mangen::roff::{Roff, bold, roman};
+use std::ffi::OsStr;
+use std::fmt::Write;
+use std::path::Path;
+
+const ENVIRONMENT: [(&str, &str); 5] = [
+    ("ACTION_CLIENT_CONFIG", "the configuration file"),
+    (
+        "ACTION_CLIENT_BASE_URL, .._JWT_TOKEN, .._JWT_TOKEN_PATH, .._VERIFY_SSL, .._CA_PATH, .._TIMEOUT",
+        "each overrides the key of that name in the configuration file",
+    ),
+    (
+        "ACTION_NAMESPACE, FLIGHT_ACTION_NAMESPACE",
+        "a word such as `power`: only commands whose names begin with it, by the rest of their names",
+    ),
+    (
+        "FLIGHT_ACTION_DESCRIPTION",
+        "what the program says of itself in help",
+    ),
+    ("NO_COLOR", "no colour, unless --color says always"),
+];
+
+const FILES: [(&str, &str); 3] = [
+    ("~/.config/action/client.yaml", "the user's configuration"),
+    (
+        "/etc/action/client.yaml",
+        "the system's configuration, for users without one",
+    ),
+    (
+        ".client.cache beside the configuration, or in ~/.cache/action",
+        "what completion, and help while the server is away, know of the server",
+    ),
+];
+
+/// The whole client, with its verbs in the order of its help.
+fn whole() -> Command {
+    let environment = Environment::default();
+    let entry = Entry::detect(OsStr::new("action-client"), &environment).unwrap();
+    let mut root = grammar::root(&entry);
+    root.build();
+    root
+}
+
+fn verbs(root: &Command) -> impl Iterator<Item = &Command> {
+    root.get_subcommands().filter(|verb| !verb.is_hide_set())
+}
+
+/// The manual page of the client or of one verb; the client's has all of what is common.
+fn page(command: &Command, name: &str) -> Vec<u8> {
+    let is_root = name == "action-client";
+    let command = command
+        .clone()
+        .name(name.to_owned())
+        .display_name(name.to_owned());
+    let man = Man::new(command)
+        .title(name.to_uppercase())
+        .date("")
+        .source("Action");
+    let mut page = Vec::new();
+    man.render_title(&mut page).unwrap();
+    man.render_name_section(&mut page).unwrap();
+    man.render_synopsis_section(&mut page).unwrap();
+    man.render_description_section(&mut page).unwrap();
+    man.render_options_section(&mut page).unwrap();
+    let mut more = Roff::new();
+    if is_root {
+        man.render_subcommands_section(&mut page).unwrap();
+        list(&mut more, "EXIT STATUS", &MEANINGS);
+        more.text([roman("The gravest of all nodes wins. --exit any gives 1 where any node is not ok, and --exit zero gives 0 always.")]);
+        list(&mut more, "ENVIRONMENT", &ENVIRONMENT);
+        list(&mut more, "FILES", &FILES);
+    } else {
+        more.control("SH", ["SEE ALSO"]);
+        more.text([
+            bold("action-client"),
+            roman("(1), with the exit codes and the files"),
+        ]);
+    }
+    more.to_writer(&mut page).unwrap();
+    page
+}
+
+fn list(roff: &mut Roff, heading: &str, rows: &[(&str, &str)]) {
+    roff.control("SH", [heading]);
+    for (term, text) in rows {
+        roff.control("TP", []);
+        roff.text([bold(*term)]);
+        roff.text([roman(*text)]);
+    }
+}
+
+/// The reference of the command line, in Markdown.
+fn reference() -> String {
+    let root = whole();
+    let mut text = String::from(
+        "# The command line\n\nMade from the definitions in `action-client/src/cli`; \
+         `UPDATE=1 cargo test -p action-client reference` makes it again.\n\n\
+         The server's commands are verbs too: `action-client COMMAND [NODE] [ARG..]`, with the \
+         options of `run`. `action-client help` lists them, and `action-client help COMMAND` \
+         describes one.\n\nGlobal options may stand anywhere before the script's arguments:\n\n",
+    );
+    options(&mut text, &root, |heading| heading == "Global options");
+    for verb in verbs(&root) {
+        let mut verb = verb.clone();
+        let usage = verb.render_usage().to_string();
+        let usage = usage
+            .trim_start_matches("Usage: ")
+            .replace("\n       ", "\n");
+        let about = verb
+            .get_about()
+            .map(ToString::to_string)
+            .unwrap_or_default();
+        let name = verb.get_name().to_owned();
+        let aliases: Vec<_> = verb
+            .get_visible_aliases()
+            .map(|it| format!(", `{it}`"))
+            .collect();
+        let _ = write!(
+            text,
+            "\n## `{name}`{}\n\n{about}.\n\n```\n{usage}\n```\n\n",
+            aliases.concat()
+        );
+        options(&mut text, &verb, |heading| heading != "Global options");
+    }
+    text.push_str("\n## Exit codes\n\n| code | meaning |\n| --- | --- |\n");
+    for (code, meaning) in MEANINGS {
+        let _ = writeln!(text, "| {code} | {meaning} |");
+    }
+    text.push_str("\nThe gravest of all nodes wins: the first that fits in the table, where your own Ctrl-C \
+                   counts for the nodes that it cancelled. `--exit any` gives 1 where any node is not ok, \
+                   and `--exit zero` gives 0 always.\n");
+    while text.contains("\n\n\n") {
+        text = text.replace("\n\n\n", "\n\n");
+    }
+    text
+}
+
+fn options(text: &mut String, command: &Command, of: impl Fn(&str) -> bool) {
+    let is_wanted =
+        |arg: &&Arg| !arg.is_hide_set() && of(arg.get_help_heading().unwrap_or_default());
+    let is_help = |arg: &&Arg| matches!(arg.get_id().as_str(), "help" | "version");
+    let mut args = command
+        .get_arguments()
+        .filter(is_wanted)
+        .filter(|it| !is_help(it))
+        .peekable();
+    if args.peek().is_none() {
+        return;
+    }
+    text.push_str("| | |\n| --- | --- |\n");
+    for arg in args {
+        let help = arg.get_help().map(ToString::to_string).unwrap_or_default();
+        let defaults: Vec<_> = arg
+            .get_default_values()
+            .iter()
+            .map(|it| it.to_string_lossy())
+            .collect();
+        let default = if defaults.is_empty() || !arg.get_action().takes_values() {
+            String::new()
+        } else {
+            format!(" [default: {}]", defaults.join(" "))
+        };
+        let shown = arg.to_string().replace('|', "\\|");
+        let short = arg
+            .get_short()
+            .map(|it| format!("`-{it}`, "))
+            .unwrap_or_default();
+        let help = help.replace('\n', " ").replace('|', "\\|");
+        let _ = writeln!(text, "| {short}`{shown}` | {help}{default} |");
+    }
+}
+
+fn check(path: &str, expected: &[u8]) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../docs")
+        .join(path);
+    if std::env::var_os("UPDATE").is_some() {
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(&path, expected).unwrap();
+    }
+    let found = std::fs::read(&path).unwrap_or_default();
+    assert!(
+        found == expected,
+        "{} is not what the definitions say; UPDATE=1 writes it",
+        path.display()
+    );
+}
+
+#[test]
+fn the_manual_is_that_of_the_definitions() {
+    let root = whole();
+    check("man/action-client.1", &page(&root, "action-client"));
+    for verb in verbs(&root) {
+        let name = format!("action-client-{}", verb.get_name());
+        check(&format!("man/{name}.1"), &page(verb, &name));
+    }
+}
+
+#[test]
+fn the_reference_is_that_of_the_definitions() {
+    check("cli.md", reference().as_bytes());
+}
+
+#[test]
+fn the_table_of_exit_codes_has_every_code_that_is_given() {
+    use crate::exit::{
+        BROKEN_PIPE, CANCELLED, INTERRUPTED, LARGEST_OF_SCRIPT, NOT_RUN, NOTHING, TIMED_OUT, USAGE,
+    };
+    for code in [
+        BROKEN_PIPE,
+        CANCELLED,
+        INTERRUPTED,
+        LARGEST_OF_SCRIPT,
+        NOT_RUN,
+        NOTHING,
+        TIMED_OUT,
+        USAGE,
+        0,
+    ] {
+        assert!(
+            MEANINGS.iter().any(|(it, _)| *it == code.to_string()),
+            "{code}"
+        );
+    }
+}

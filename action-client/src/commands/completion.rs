@@ -1,0 +1,108 @@
+//! Owns `completion`, which prints a shell's script, and the two calls that the script leads
+//! to: completing a line from what is known, and asking the server for it in the background.
+
+use crate::cli::entry::Entry;
+use crate::cli::parse;
+use crate::commands::Context;
+use crate::complete::known::{Store, now};
+use crate::complete::scripts::Shell;
+use crate::complete::{self, REFRESH};
+use crate::config::Config;
+use crate::connection::Connection;
+use crate::environment::Environment;
+use crate::error::Result;
+use crate::render::output::{Output, Target};
+use action_proto::v1::ListRunsRequest;
+use clap::Args;
+use std::ffi::OsString;
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+/// How long the server is waited for, in the background.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// The arguments of `completion`.
+#[derive(Args, Debug)]
+pub(crate) struct CompletionArgs {
+    /// The shell
+    #[arg(value_name = "SHELL", value_enum)]
+    shell: Shell,
+}
+
+/// Prints the script.
+pub(crate) fn run(args: &CompletionArgs, context: &mut Context<'_>) -> Result<u8> {
+    let script = args.shell.script();
+    context.output.write(Target::Stdout, script.as_bytes())?;
+    Ok(0)
+}
+
+/// Completes a line: `args` are the program, the word `__complete`, the shell, and the line's
+/// words behind its program. Says nothing of what is wrong; there is no place for it.
+pub(crate) fn complete(
+    entry: &Entry,
+    args: &[OsString],
+    environment: &Environment,
+    output: &mut Output,
+) -> Result<u8> {
+    let text = |word: &OsString| word.to_string_lossy().into_owned();
+    let words: Vec<String> = args.iter().skip(3).map(text).collect();
+    let program = args.first().cloned().unwrap_or_default();
+    let line: Vec<OsString> = std::iter::once(program.clone())
+        .chain(args.iter().skip(3).cloned())
+        .collect();
+    let config = parse::globals(entry, &line).config;
+    let store = Store::find(config.as_deref(), environment);
+    let known = store.as_ref().map(Store::load).unwrap_or_default();
+    let found = complete::candidates(entry, &known, &words);
+    let shell = args.get(2).map(text).unwrap_or_default();
+    output.write(Target::Stdout, complete::lines(&found, &shell).as_bytes())?;
+    if store.is_some() && known.is_due(now()) {
+        refresh_later(&program, config.as_deref());
+    }
+    Ok(0)
+}
+
+/// Starts a process that asks the server, and does not wait for it: the next completion has
+/// what it finds. That it cannot be started is no reason to complete less.
+fn refresh_later(program: &OsString, config: Option<&Path>) {
+    let Ok(own) = std::env::current_exe() else {
+        return;
+    };
+    let mut command = Command::new(own);
+    command.arg0(program).arg(REFRESH);
+    if let Some(config) = config {
+        command.arg(config);
+    }
+    // Nothing of the shell's may be held open by it, and no Ctrl-C is meant for it.
+    command
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null());
+    let _ = command.process_group(0).spawn();
+}
+
+/// Asks the server for all that completion should know.
+pub(crate) async fn refresh(args: &[OsString], environment: &Environment) -> Result<u8> {
+    let path = args.get(2).map(Path::new);
+    let Some(store) = Store::find(path, environment) else {
+        return Ok(0);
+    };
+    let mut known = store.load();
+    known.tried_at = now();
+    store.save(&known);
+    let asking = async {
+        let config = Config::load(path, environment)?;
+        let connection = Connection::open(&config, config.timeout.min(PATIENCE)).await?;
+        let commands = connection.list_commands().await?;
+        let nodes = connection.list_nodes("", "").await?;
+        let (runs, _) = connection.list_runs(ListRunsRequest::default()).await?;
+        known.take(commands, &nodes, &runs, now());
+        store.save(&known);
+        Ok(0)
+    };
+    tokio::time::timeout(PATIENCE, asking)
+        .await
+        .unwrap_or(Ok(0))
+}

@@ -1,0 +1,116 @@
+//! Tests of completion: which words are offered where, and what ten thousand nodes cost.
+
+use super::*;
+use action_proto::v1::Command as Definition;
+use known::KnownRun;
+use std::time::Instant;
+
+fn known() -> Known {
+    let command = |name: &str, has_context| Definition {
+        name: name.into(),
+        summary: format!("Do {name}"),
+        has_context,
+        ..Definition::default()
+    };
+    Known {
+        commands: vec![
+            command("power-off", true),
+            command("power-on", true),
+            command("zone", false),
+            command("b$(reboot)", true),
+        ],
+        nodes: ["cnode01", "cnode02", "gpu1", "x;reboot"]
+            .map(str::to_owned)
+            .to_vec(),
+        groups: vec!["compute".into()],
+        runs: vec![KnownRun {
+            id: "r1a2".into(),
+            about: "power-off gpu1".into(),
+        }],
+        ..Known::default()
+    }
+}
+
+fn offered(program: &str, line: &str) -> Vec<String> {
+    let environment = crate::environment::Environment::default();
+    let entry = Entry::detect(std::ffi::OsStr::new(program), &environment).unwrap();
+    let words: Vec<String> = line.split(' ').map(str::to_owned).collect();
+    let found = candidates(&entry, &known(), &words);
+    found.into_iter().map(|it| it.word).collect()
+}
+
+#[test]
+fn words_are_offered_where_they_belong() {
+    let table: &[(&str, &[&str])] = &[
+        ("po", &["power-off", "power-on"]),
+        ("ru", &["run", "runs"]),
+        ("run po", &["power-off", "power-on"]),
+        (
+            "power-off ",
+            &["cnode01", "cnode02", "gpu1", "@compute", "@*"],
+        ),
+        ("power-off g", &["gpu1"]),
+        ("power-off gpu1 ", &[]),
+        ("power-off -g cnode01,g", &["cnode01,gpu1"]),
+        ("power-off -g gpu1 c", &[]),
+        ("power-off --nodes=cnode01,g", &["--nodes=cnode01,gpu1"]),
+        ("-g @c", &["@compute"]),
+        ("-g gpu1 power-of", &["power-off"]),
+        ("--exclude c", &["cnode01", "cnode02"]),
+        (
+            "nodes -g gpu1!",
+            &[
+                "gpu1!cnode01",
+                "gpu1!cnode02",
+                "gpu1!gpu1",
+                "gpu1!@compute",
+                "gpu1!@*",
+            ],
+        ),
+        ("zone ", &[]),
+        ("show ", &["r1a2"]),
+        ("show --fold r", &["r1a2"]),
+        ("rerun r1a2 --fai", &["--failed"]),
+        ("help power-o", &["power-off", "power-on"]),
+        ("runs --command z", &["zone"]),
+        ("runs --outcome ti", &["timed-out"]),
+        ("--output j", &["json"]),
+        ("--output=j", &["--output=json"]),
+        ("power-off --fo", &["--fold"]),
+        ("power-off -- c", &["cnode01", "cnode02"]),
+        ("completion ", &["bash", "fish", "zsh"]),
+        ("nonsense x", &[]),
+        ("b$", &[]),
+        ("power-off x", &[]),
+    ];
+    for (line, expected) in table {
+        assert_eq!(offered("action-client", line), *expected, "{line}");
+    }
+    assert_eq!(offered("power", "o"), ["off", "on"]);
+    assert_eq!(offered("estate", "li"), ["list"]);
+    assert_eq!(offered("power", "off gpu1 --qu"), ["--quiet"]);
+}
+
+#[test]
+fn shells_get_what_they_can_show() {
+    let one = [Candidate {
+        word: "show".into(),
+        about: "Show\tit\nagain".into(),
+    }];
+    assert_eq!(lines(&one, "bash"), "show\n");
+    assert_eq!(lines(&one, "fish"), "show\tShowit\n");
+}
+
+/// Prints what it costs; run it with `--nocapture` to see.
+#[test]
+fn ten_thousand_nodes_are_completed() {
+    let mut known = known();
+    known.nodes = (0..10_000)
+        .map(|number| format!("node{number:05}"))
+        .collect();
+    let words = ["power-off", "-g", "node00001,node0"].map(str::to_owned);
+    let begun = Instant::now();
+    let found = candidates(&Entry::default(), &known, &words);
+    println!("completion among 10,000 nodes: {:?}", begun.elapsed());
+    assert_eq!(found.len(), 10_000);
+}

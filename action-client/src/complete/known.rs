@@ -1,0 +1,296 @@
+//! Owns what is known of the server without asking it: a small file beside the configuration,
+//! readable by its owner only, written whenever the server has said something new.
+
+use crate::config::{self, Config};
+use crate::environment::Environment;
+use action_proto::v1::{Command, ListCommandsResponse, Node, Run};
+use data_encoding::BASE64;
+use prost::Message;
+use serde::{Deserialize, Serialize};
+use std::fs::{self, OpenOptions};
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+/// What is older than this is asked for again, in the background.
+const FRESH: Duration = Duration::from_secs(30);
+/// How long a server that did not answer is left alone.
+const RETRY: Duration = Duration::from_secs(10);
+/// The most runs that are remembered.
+const RUNS: usize = 50;
+
+/// What the server said last.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Known {
+    /// Its commands.
+    pub(crate) commands: Vec<Command>,
+    /// The names of its nodes.
+    pub(crate) nodes: Vec<String>,
+    /// The names of its groups.
+    pub(crate) groups: Vec<String>,
+    /// Its newest runs.
+    pub(crate) runs: Vec<KnownRun>,
+    /// When all of it was asked for last, in seconds of the epoch; 0 for never.
+    pub(crate) complete_at: u64,
+    /// When the server was tried last.
+    pub(crate) tried_at: u64,
+    /// When the commands were told last.
+    pub(crate) commands_at: u64,
+}
+
+/// A run, for people to recognise.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct KnownRun {
+    /// Its id.
+    pub(crate) id: String,
+    /// What it was.
+    pub(crate) about: String,
+}
+
+/// The file.
+#[derive(Default, Serialize, Deserialize)]
+struct Stored {
+    /// Which server and token it is of: what another may see is another's.
+    server: u64,
+    #[serde(default)]
+    complete_at: u64,
+    #[serde(default)]
+    tried_at: u64,
+    #[serde(default)]
+    commands_at: u64,
+    /// As the API has them.
+    #[serde(default)]
+    commands: String,
+    #[serde(default)]
+    groups: Vec<String>,
+    #[serde(default)]
+    runs: Vec<KnownRun>,
+    #[serde(default)]
+    nodes: Vec<String>,
+}
+
+/// Where it is kept.
+#[derive(Clone, Debug)]
+pub(crate) struct Store {
+    server: u64,
+    places: Vec<PathBuf>,
+}
+
+impl Store {
+    /// The store of the configured server; None without a configuration that can be used.
+    pub(crate) fn find(config_path: Option<&Path>, environment: &Environment) -> Option<Self> {
+        let config = Config::load(config_path, environment).ok()?;
+        let mut hasher = DefaultHasher::new();
+        config.base_url.to_string().hash(&mut hasher);
+        config.token.bearer().hash(&mut hasher);
+        let file = config::find(config_path, environment).ok().flatten();
+        let stem = file.as_deref().and_then(Path::file_stem);
+        let stem = stem.map_or_else(|| "client".into(), |stem| stem.to_string_lossy());
+        let name = format!(".{stem}.cache");
+        let beside = file
+            .as_deref()
+            .and_then(Path::parent)
+            .map(|it| it.join(&name));
+        let at_home = environment
+            .home()
+            .map(|it| it.join(".cache/action").join(&name));
+        Some(Self {
+            server: hasher.finish(),
+            places: beside.into_iter().chain(at_home).collect(),
+        })
+    }
+
+    /// What is known; nothing where nothing was ever told.
+    pub(crate) fn load(&self) -> Known {
+        let read = |place: &PathBuf| {
+            let stored: Stored = serde_json::from_slice(&fs::read(place).ok()?).ok()?;
+            (stored.server == self.server).then_some(stored)
+        };
+        let Some(stored) = self.places.iter().find_map(read) else {
+            return Known::default();
+        };
+        let commands = BASE64.decode(stored.commands.as_bytes()).ok();
+        let commands = commands.and_then(|it| ListCommandsResponse::decode(it.as_slice()).ok());
+        Known {
+            commands: commands.unwrap_or_default().commands,
+            nodes: stored.nodes,
+            groups: stored.groups,
+            runs: stored.runs,
+            complete_at: stored.complete_at,
+            tried_at: stored.tried_at,
+            commands_at: stored.commands_at,
+        }
+    }
+
+    /// Keeps it. That this may fail, as on a disk that is full, is no fault of what was asked.
+    pub(crate) fn save(&self, known: &Known) {
+        let commands = ListCommandsResponse {
+            commands: known.commands.clone(),
+            ..ListCommandsResponse::default()
+        };
+        let stored = Stored {
+            server: self.server,
+            complete_at: known.complete_at,
+            tried_at: known.tried_at,
+            commands_at: known.commands_at,
+            commands: BASE64.encode(&commands.encode_to_vec()),
+            groups: known.groups.clone(),
+            runs: known.runs.clone(),
+            nodes: known.nodes.clone(),
+        };
+        let Ok(text) = serde_json::to_vec(&stored) else {
+            return;
+        };
+        // The first place may be another user's, as /etc is.
+        let _ = self
+            .places
+            .iter()
+            .find(|place| replace(place, &text).is_ok());
+    }
+
+    /// Keeps the commands, when they are others than before or it has been a while.
+    pub(crate) fn learn_commands(&self, commands: &[Command]) {
+        let mut known = self.load();
+        let now = now();
+        if known.commands == commands && now.saturating_sub(known.commands_at) < FRESH.as_secs() {
+            return;
+        }
+        known.commands = commands.to_vec();
+        known.commands_at = now;
+        self.save(&known);
+    }
+
+    /// Keeps a run that was started, so that it can be completed at once.
+    pub(crate) fn learn_run(&self, run: KnownRun) {
+        let mut known = self.load();
+        known.runs.insert(0, run);
+        known.runs.truncate(RUNS);
+        self.save(&known);
+    }
+}
+
+impl Known {
+    /// Whether it is time to ask the server.
+    pub(crate) fn is_due(&self, now: u64) -> bool {
+        let old = now.saturating_sub(self.complete_at) >= FRESH.as_secs();
+        old && now.saturating_sub(self.tried_at) >= RETRY.as_secs()
+    }
+
+    /// Takes what the server says now.
+    pub(crate) fn take(&mut self, commands: Vec<Command>, nodes: &[Node], runs: &[Run], now: u64) {
+        self.commands = commands;
+        self.commands_at = now;
+        self.nodes = nodes.iter().map(|node| node.name.clone()).collect();
+        self.groups = nodes.iter().flat_map(|node| node.groups.clone()).collect();
+        self.groups.sort_unstable();
+        self.groups.dedup();
+        self.runs = runs.iter().take(RUNS).map(KnownRun::of).collect();
+        self.complete_at = now;
+    }
+}
+
+impl KnownRun {
+    fn of(run: &Run) -> Self {
+        let about = [
+            run.command.as_str(),
+            run.nodes.as_str(),
+            run.outcome().label(),
+        ];
+        Self {
+            id: run.run_id.clone(),
+            about: about.join(" "),
+        }
+    }
+}
+
+/// The time, in seconds of the epoch.
+pub(crate) fn now() -> u64 {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+    since.map_or(0, |it| it.as_secs())
+}
+
+/// Replaces the file at once, so that no reader sees half of it.
+fn replace(place: &Path, text: &[u8]) -> io::Result<()> {
+    let folder = place.parent().unwrap_or(Path::new(""));
+    if folder.ends_with(".cache/action") {
+        fs::create_dir_all(folder)?;
+    }
+    let mut name = place.file_name().unwrap_or_default().to_owned();
+    name.push(format!(".{}", std::process::id()));
+    let new = folder.join(name);
+    let mut options = OpenOptions::new();
+    let mut file = options
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(&new)?;
+    let written = file.write_all(text).and_then(|()| fs::rename(&new, place));
+    if written.is_err() {
+        let _ = fs::remove_file(&new);
+    }
+    written
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn store(directory: &Path) -> Store {
+        let path = directory.join("client.yaml");
+        fs::write(&path, "base_url: http://127.0.0.1:1\njwt_token: abc\n").unwrap();
+        Store::find(Some(&path), &Environment::default()).unwrap()
+    }
+
+    #[test]
+    fn what_was_told_is_known_again_to_the_same_token_only() {
+        use std::os::unix::fs::PermissionsExt;
+        let directory = tempfile::tempdir().unwrap();
+        let store = store(directory.path());
+        assert_eq!(store.load(), Known::default());
+        let node = Node {
+            name: "n1".into(),
+            groups: vec!["b".into(), "a".into()],
+            ..Node::default()
+        };
+        let command = Command {
+            name: "usage".into(),
+            ..Command::default()
+        };
+        let mut known = Known::default();
+        known.take(vec![command.clone()], &[node], &[Run::default()], 100);
+        store.save(&known);
+        assert_eq!(store.load(), known);
+        assert_eq!(known.groups, ["a", "b"]);
+        store.learn_run(KnownRun::default());
+        store.learn_commands(&[]);
+        assert_eq!(
+            (store.load().runs.len(), store.load().commands.len()),
+            (2, 0)
+        );
+        let file = directory.path().join(".client.cache");
+        let mode = fs::metadata(&file).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+        let text = "base_url: http://127.0.0.1:1\njwt_token: other\n";
+        let path = directory.path().join("client.yaml");
+        fs::write(&path, text).unwrap();
+        let other = Store::find(Some(&path), &Environment::default()).unwrap();
+        assert_eq!(other.load(), Known::default());
+        fs::write(&file, "{").unwrap();
+        assert_eq!(store.load(), Known::default());
+    }
+
+    #[test]
+    fn it_is_asked_for_now_and_then() {
+        let known = |complete_at, tried_at| Known {
+            complete_at,
+            tried_at,
+            ..Known::default()
+        };
+        assert!(known(0, 0).is_due(1000));
+        assert!(!known(990, 0).is_due(1000));
+        assert!(!known(0, 995).is_due(1000));
+        assert!(known(900, 900).is_due(1000));
+    }
+}

@@ -1,0 +1,255 @@
+//! Owns completion: what may stand at the end of a command line, from what is known locally
+//! and without a word to the server. Pure; the scripts for shells are beside it.
+
+pub(crate) mod known;
+pub(crate) mod scripts;
+mod sets;
+
+use crate::cli::described::{FIRST, Shape};
+use crate::cli::entry::Entry;
+use crate::cli::grammar;
+use clap::{Arg, Command};
+use known::Known;
+
+/// The word that makes the client complete the words after it.
+pub(crate) const COMPLETE: &str = "__complete";
+/// The word that makes the client ask the server for what completion should know.
+pub(crate) const REFRESH: &str = "__refresh";
+
+/// What may stand at the end of the line.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Candidate {
+    /// The whole word.
+    pub(crate) word: String,
+    /// A few words about it; empty for none.
+    pub(crate) about: String,
+}
+
+/// What kind of thing a place on the line takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    Set,
+    Run,
+    Command,
+    /// Only what clap says is possible.
+    Listed,
+}
+
+/// The candidates for the last of these words, which follow the program's name.
+pub(crate) fn candidates(entry: &Entry, known: &Known, words: &[String]) -> Vec<Candidate> {
+    let root = grammar::root(entry);
+    let mut root = grammar::with_commands(root, entry, &known.commands, Shape::AfterNode);
+    root.build();
+    let Some((current, before)) = words.split_last() else {
+        return Vec::new();
+    };
+    let place = Place::after(&root, before);
+    let found = if let Some(arg) = place.value_of {
+        values(arg, current, entry, known)
+    } else if place.is_all_words || !current.starts_with('-') {
+        place.words(current, entry, known)
+    } else if let Some((flag, value)) = current.split_once('=') {
+        let arg = option(place.command, flag);
+        let values = arg.map(|arg| values(arg, value, entry, known));
+        let whole = |it: Candidate| Candidate {
+            word: format!("{flag}={}", it.word),
+            ..it
+        };
+        values.into_iter().flatten().map(whole).collect()
+    } else {
+        options(place.command)
+    };
+    found
+        .into_iter()
+        .filter(|it| it.word.starts_with(current.as_str()) && is_plain(&it.word))
+        .collect()
+}
+
+/// Where the words before lead to.
+struct Place<'a> {
+    command: &'a Command,
+    /// The option whose value comes now.
+    value_of: Option<&'a Arg>,
+    positional: usize,
+    /// Whether `-g` was given, so that no node is to come.
+    has_set: bool,
+    /// Whether `--` stood before.
+    is_all_words: bool,
+}
+
+impl<'a> Place<'a> {
+    fn after(root: &'a Command, words: &[String]) -> Self {
+        let mut place = Self {
+            command: root,
+            value_of: None,
+            positional: 0,
+            has_set: false,
+            is_all_words: false,
+        };
+        for word in words {
+            if place.value_of.take().is_some() {
+                continue;
+            }
+            if place.is_all_words || !word.starts_with('-') || word == "-" {
+                place.take_word(word);
+            } else if word == "--" {
+                place.is_all_words = true;
+            } else {
+                let (flag, has_value) = match word.split_once('=') {
+                    Some((flag, _)) => (flag, true),
+                    None => (word.as_str(), false),
+                };
+                let arg = option(place.command, flag);
+                place.has_set |= arg.is_some_and(|arg| arg.get_id() == "nodes");
+                place.value_of = arg.filter(|arg| !has_value && arg.get_action().takes_values());
+            }
+        }
+        place
+    }
+
+    fn take_word(&mut self, word: &str) {
+        match self.command.find_subcommand(word) {
+            Some(sub) if self.positional == 0 && !self.is_all_words => self.command = sub,
+            _ => self.positional += 1,
+        }
+    }
+
+    fn words(&self, current: &str, entry: &Entry, known: &Known) -> Vec<Candidate> {
+        if self.command.has_subcommands() && self.positional == 0 {
+            return subcommands(self.command);
+        }
+        let Some(arg) = self.command.get_positionals().nth(self.positional) else {
+            return Vec::new();
+        };
+        if arg.get_id() == FIRST && self.has_set {
+            return Vec::new();
+        }
+        values(arg, current, entry, known)
+    }
+}
+
+fn option<'a>(command: &'a Command, flag: &str) -> Option<&'a Arg> {
+    let long = flag.strip_prefix("--");
+    let short = flag.strip_prefix('-').filter(|_| long.is_none());
+    command.get_arguments().find(|arg| match (long, short) {
+        (Some(long), _) => arg
+            .get_long_and_visible_aliases()
+            .is_some_and(|names| names.contains(&long)),
+        (_, Some(short)) => arg.get_short().is_some_and(|it| short.chars().eq([it])),
+        _ => false,
+    })
+}
+
+fn kind(arg: &Arg) -> Kind {
+    match arg.get_id().as_str() {
+        "nodes" | "exclude" | FIRST => Kind::Set,
+        "run" => Kind::Run,
+        "command" => Kind::Command,
+        _ => Kind::Listed,
+    }
+}
+
+fn values(arg: &Arg, current: &str, entry: &Entry, known: &Known) -> Vec<Candidate> {
+    let bare = |word: String| Candidate {
+        word,
+        about: String::new(),
+    };
+    match kind(arg) {
+        Kind::Set => {
+            let words = sets::complete(current, &known.nodes, &known.groups);
+            words.into_iter().map(bare).collect()
+        }
+        Kind::Run => known
+            .runs
+            .iter()
+            .map(|run| Candidate {
+                word: run.id.clone(),
+                about: run.about.clone(),
+            })
+            .collect(),
+        Kind::Command => {
+            let shown = |it: &action_proto::v1::Command| {
+                Some(Candidate {
+                    word: entry.shown(&it.name)?.to_owned(),
+                    about: it.summary.clone(),
+                })
+            };
+            known.commands.iter().filter_map(shown).collect()
+        }
+        Kind::Listed => {
+            let listed = arg.get_possible_values();
+            let listed = listed.iter().filter(|it| !it.is_hide_set());
+            listed
+                .map(|it| Candidate {
+                    word: it.get_name().to_owned(),
+                    about: it.get_help().map(ToString::to_string).unwrap_or_default(),
+                })
+                .collect()
+        }
+    }
+}
+
+fn subcommands(command: &Command) -> Vec<Candidate> {
+    let mut found = Vec::new();
+    for sub in command.get_subcommands() {
+        let about = sub.get_about().map(ToString::to_string).unwrap_or_default();
+        for name in std::iter::once(sub.get_name()).chain(sub.get_visible_aliases()) {
+            found.push(Candidate {
+                word: name.to_owned(),
+                about: about.clone(),
+            });
+        }
+    }
+    found.sort_by(|a, b| a.word.cmp(&b.word));
+    found
+}
+
+fn options(command: &Command) -> Vec<Candidate> {
+    let shown = command.get_arguments().filter(|arg| !arg.is_hide_set());
+    let named = shown.filter_map(|arg| {
+        let name = match (arg.get_long(), arg.get_short()) {
+            (Some(long), _) => format!("--{long}"),
+            (None, Some(short)) => format!("-{short}"),
+            (None, None) => return None,
+        };
+        Some(Candidate {
+            word: name,
+            about: arg.get_help().map(ToString::to_string).unwrap_or_default(),
+        })
+    });
+    let short = Candidate {
+        word: "-g".to_owned(),
+        about: String::new(),
+    };
+    let has_set = command
+        .get_arguments()
+        .any(|arg| arg.get_short() == Some('g'));
+    named.chain(has_set.then_some(short)).collect()
+}
+
+/// Whether a shell takes the word as it is: names from a server must not become commands.
+fn is_plain(word: &str) -> bool {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "_.-@*,!&^[]/=:".contains(c);
+    word.chars().all(is_plain)
+}
+
+/// The candidates as a shell's script reads them: a line each, with what they are behind a tab
+/// where the shell shows that.
+pub(crate) fn lines(candidates: &[Candidate], shell: &str) -> String {
+    let mut lines = String::new();
+    for candidate in candidates {
+        lines.push_str(&candidate.word);
+        let about = candidate.about.lines().next().unwrap_or_default();
+        let about: String = about.chars().filter(|c| !c.is_control()).collect();
+        if shell != "bash" && !about.is_empty() {
+            lines.push('\t');
+            lines.push_str(&about);
+        }
+        lines.push('\n');
+    }
+    lines
+}
+
+#[cfg(test)]
+#[path = "complete_tests.rs"]
+mod tests;
