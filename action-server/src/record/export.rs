@@ -24,10 +24,16 @@ pub fn export(directory: &Path, run: &str, out: &mut impl Write) -> io::Result<(
             index.insert(entry);
         }
     }
-    let super::Resolve::One(entry) = index.resolve(run) else {
+    let matching = index.matching(run, 2);
+    let [entry] = matching.as_slice() else {
+        let what = if matching.is_empty() {
+            "no such run"
+        } else {
+            "more than one run begins so"
+        };
         return Err(io::Error::new(
             io::ErrorKind::NotFound,
-            format!("no such run, or more than one: {run}"),
+            format!("{what}: {run}"),
         ));
     };
     let mut written = Ok(());

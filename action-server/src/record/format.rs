@@ -102,12 +102,26 @@ pub(super) fn encode(event: &RunEvent, out: &mut Vec<u8>) {
 pub(super) enum Frame {
     /// An event, and how many bytes its frame has.
     Event(Box<RunEvent>, usize),
+    /// An event that is not wanted, and how many bytes its frame has.
+    Skipped(usize),
     /// A frame begins that has this many bytes in all, or at least.
     Incomplete(usize),
 }
 
+/// The part of an event that says which it is.
+#[derive(Clone, PartialEq, Message)]
+struct Numbered {
+    #[prost(uint64, tag = "2")]
+    sequence: u64,
+}
+
 /// Reads one frame.
 pub(super) fn decode(bytes: &[u8]) -> Result<Frame, Damage> {
+    decode_after(bytes, 0)
+}
+
+/// Reads one frame; skips an event up to and with `after`.
+pub(super) fn decode_after(bytes: &[u8], after: u64) -> Result<Frame, Damage> {
     let Some(head) = bytes.first_chunk::<FRAME_LEN>() else {
         return Ok(Frame::Incomplete(FRAME_LEN));
     };
@@ -120,6 +134,12 @@ pub(super) fn decode(bytes: &[u8]) -> Result<Frame, Damage> {
     };
     if crc32fast::hash(payload).to_le_bytes() != head[4..8] {
         return Err(Damage::Frame("checksum"));
+    }
+    if after > 0 {
+        let numbered = Numbered::decode(payload).map_err(|_| Damage::Frame("content"))?;
+        if numbered.sequence <= after {
+            return Ok(Frame::Skipped(FRAME_LEN + length));
+        }
     }
     let event = RunEvent::decode(payload).map_err(|_| Damage::Frame("content"))?;
     Ok(Frame::Event(Box::new(event), FRAME_LEN + length))

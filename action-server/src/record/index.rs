@@ -26,6 +26,11 @@ impl Entry {
         Entry { id, time, path }
     }
 
+    /// Where a damaged end of the record is put aside.
+    pub(super) fn tail_path(&self) -> PathBuf {
+        self.path.with_extension("run.tail")
+    }
+
     /// The entry that a file's name tells; `None` for other files.
     pub(super) fn of_file(path: PathBuf) -> Option<Entry> {
         let name = path.file_name()?.to_str()?;
@@ -36,17 +41,6 @@ impl Entry {
             path,
         })
     }
-}
-
-/// What a text may name.
-#[derive(Debug)]
-pub enum Resolve {
-    /// One run.
-    One(Arc<Entry>),
-    /// More than one; some of their ids.
-    Several(Vec<RunId>),
-    /// None.
-    Nothing,
 }
 
 /// The records, for looking up.
@@ -72,24 +66,14 @@ impl Index {
         self.by_id.get(id).cloned()
     }
 
-    /// The run whose id is, or begins with, `text`.
-    pub(super) fn resolve(&self, text: &str) -> Resolve {
-        let matching = self.by_id.iter().skip_while(|(id, _)| id.as_str() < text);
-        let mut matching =
-            matching.take_while(|(id, _)| !text.is_empty() && id.as_str().starts_with(text));
-        match (matching.next(), matching.next()) {
-            (None, _) => Resolve::Nothing,
-            (Some((_, entry)), None) => Resolve::One(Arc::clone(entry)),
-            (Some((first, _)), Some((second, _))) => {
-                let more = matching.take(3).map(|(id, _)| id.clone());
-                Resolve::Several(
-                    [first.clone(), second.clone()]
-                        .into_iter()
-                        .chain(more)
-                        .collect(),
-                )
-            }
-        }
+    /// The runs whose id is, or begins with, `text`: at most `most`.
+    pub(super) fn matching(&self, text: &str, most: usize) -> Vec<Arc<Entry>> {
+        let from = self.by_id.iter().skip_while(|(id, _)| id.as_str() < text);
+        let matching = from.take_while(|(id, _)| !text.is_empty() && id.as_str().starts_with(text));
+        matching
+            .take(most)
+            .map(|(_, entry)| Arc::clone(entry))
+            .collect()
     }
 
     /// All records, the newest first.
@@ -115,19 +99,19 @@ mod tests {
         ] {
             index.insert(Entry::new(Path::new("/r"), id.parse().unwrap(), time));
         }
-        let one = |text: &str| match index.resolve(text) {
-            Resolve::One(entry) => entry.id.to_string(),
-            other => format!("{other:?}"),
+        let ids = |text: &str| -> Vec<String> {
+            index
+                .matching(text, 2)
+                .iter()
+                .map(|entry| entry.id.to_string())
+                .collect()
         };
-        assert_eq!(one("b"), "b000000000000000");
-        assert_eq!(one("aaab"), "aaab000000000000");
-        assert_eq!(one("aaaa000000000000"), "aaaa000000000000");
-        assert!(matches!(index.resolve("aaa"), Resolve::Several(ids) if ids.len() == 2));
+        assert_eq!(ids("b"), ["b000000000000000"]);
+        assert_eq!(ids("aaab"), ["aaab000000000000"]);
+        assert_eq!(ids("aaaa000000000000"), ["aaaa000000000000"]);
+        assert_eq!(ids("aaa").len(), 2);
         for nothing in ["", "c", "aaaa0000000000000", "../x"] {
-            assert!(
-                matches!(index.resolve(nothing), Resolve::Nothing),
-                "{nothing}"
-            );
+            assert_eq!(ids(nothing), [""; 0], "{nothing}");
         }
         let times: Vec<_> = index
             .newest_first()

@@ -20,7 +20,7 @@ mod writer;
 pub use export::{export, to_json};
 pub use format::{Damage, HEADER_LEN};
 pub use id::RunId;
-pub use index::{Entry, Resolve};
+pub use index::Entry;
 pub use reader::Reader;
 pub use recover::Unfinished;
 pub use retention::Retention;

@@ -45,6 +45,12 @@ impl Reader {
         }
     }
 
+    /// The sequence of the last event that is there now.
+    pub fn last_sequence(&self) -> Option<u64> {
+        let mark = *self.watermark.borrow();
+        (mark.end > HEADER_LEN as u64).then_some(mark.sequence)
+    }
+
     /// The next events, in order: all that are there, up to a bound. Waits while there are none
     /// and the run goes on; none at all is the end of the record.
     ///
@@ -60,6 +66,8 @@ impl Reader {
                 if !events.is_empty() {
                     return Ok(events);
                 }
+                // Far from where to begin: others shall have their turn on the way.
+                tokio::task::yield_now().await;
             } else if mark.ended || self.watermark.changed().await.is_err() {
                 return Ok(Vec::new());
             }
@@ -76,13 +84,15 @@ impl Reader {
             let mut rest = &self.buffer[..];
             let mut events = Vec::new();
             loop {
-                match format::decode(rest).map_err(io::Error::other)? {
+                match format::decode_after(rest, self.after).map_err(io::Error::other)? {
                     Frame::Event(event, length) => {
                         rest = &rest[length..];
                         self.offset += length as u64;
-                        if event.sequence > self.after {
-                            events.push(*event);
-                        }
+                        events.push(*event);
+                    }
+                    Frame::Skipped(length) => {
+                        rest = &rest[length..];
+                        self.offset += length as u64;
                     }
                     // One frame that is longer than what was read: read all of it.
                     Frame::Incomplete(length) if rest.len() == self.buffer.len() => {

@@ -115,7 +115,7 @@ fn keep_tail(entry: &Entry, file: &File, end: u64) -> io::Result<()> {
     if length == 0 {
         return Ok(());
     }
-    let aside = entry.path.with_extension("run.tail");
+    let aside = entry.tail_path();
     tracing::warn!(run_id = %entry.id, bytes = length, aside = %aside.display(), "the record's end was damaged");
     let mut tail = file.try_clone()?;
     tail.seek(SeekFrom::Start(end))?;

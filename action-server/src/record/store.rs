@@ -13,7 +13,10 @@ use std::{
     io,
     os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt},
     path::{Path, PathBuf},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     time::{SystemTime, UNIX_EPOCH},
 };
 
@@ -23,7 +26,7 @@ use thiserror::Error;
 use tokio::sync::watch;
 
 use super::{
-    Entry, Reader, Resolve, Retention, RunId, Summary, Watermark, Writer,
+    Entry, Reader, Retention, RunId, Summary, Watermark, Writer,
     index::Index,
     retention::Kept,
     summary::{self, Jobs, whole_part},
@@ -68,6 +71,8 @@ pub struct Store {
     index: Mutex<Index>,
     /// Space that is given back when a run could not end otherwise.
     reserve: File,
+    /// True while the reserve is given back: what is left of the disk is for the ends of runs.
+    tight: AtomicBool,
     /// The lock is held as long as this is open.
     _lock: File,
 }
@@ -107,6 +112,7 @@ impl Store {
             runs,
             index: Mutex::new(index),
             reserve: open("reserve")?,
+            tight: AtomicBool::new(false),
             _lock: lock,
         })
     }
@@ -118,6 +124,7 @@ impl Store {
     /// The disk's, or that the reserve cannot be set aside. Nothing is left of the record then.
     pub fn create(&self, first: Event) -> io::Result<(Entry, Writer)> {
         set_aside(&self.reserve)?;
+        self.tight.store(false, Ordering::Relaxed);
         let time = now_millis();
         let entry = Entry::new(&self.runs, RunId::random(), time);
         let file = File::options()
@@ -147,9 +154,16 @@ impl Store {
 
     /// Gives the reserve back to the disk, so that what must be written can be.
     pub fn release_reserve(&self) {
+        self.tight.store(true, Ordering::Relaxed);
         if let Err(error) = self.reserve.set_len(0) {
             tracing::error!(%error, "cannot release the reserve");
         }
+    }
+
+    /// True while the reserve is given back: nothing but the ends of runs may be written then. It
+    /// is over with the first new run for which it can be set aside again.
+    pub fn is_tight(&self) -> bool {
+        self.tight.load(Ordering::Relaxed)
     }
 
     /// A reader of a run's record. `watermark` is the writer's while the run lives; without one
@@ -196,9 +210,9 @@ impl Store {
         Ok(jobs.into_vec())
     }
 
-    /// The run that a text names: its id, or the beginning of only its id.
-    pub fn resolve(&self, text: &str) -> Resolve {
-        self.index().resolve(text)
+    /// The runs whose id is, or begins with, `text`: at most `most`.
+    pub fn matching(&self, text: &str, most: usize) -> Vec<Arc<Entry>> {
+        self.index().matching(text, most)
     }
 
     /// All records, the newest first.
@@ -220,7 +234,8 @@ impl Store {
             .iter()
             .map(|entry| Kept {
                 time: entry.time,
-                size: fs::metadata(&entry.path).map_or(0, |metadata| metadata.len()),
+                // What it takes on the disk, which for a short one is more than its length.
+                size: fs::metadata(&entry.path).map_or(0, |metadata| metadata.blocks() * 512),
                 // The index and this list hold one each; a third is a reader's.
                 in_use: lives(&entry.id) || Arc::strong_count(entry) > 2,
             })
@@ -234,6 +249,8 @@ impl Store {
 
     pub(super) fn remove(&self, entry: &Entry) -> io::Result<()> {
         self.index().remove(&entry.id);
+        // What was put aside of it goes with it, where there is such a thing.
+        _ = fs::remove_file(entry.tail_path());
         fs::remove_file(&entry.path)
     }
 

@@ -189,7 +189,7 @@ fn event_at(file: &File, offset: u64) -> io::Result<RunEvent> {
         file.read_exact_at(&mut bytes, offset)?;
         match format::decode(&bytes).map_err(io::Error::other)? {
             Frame::Event(event, _) => return Ok(*event),
-            Frame::Incomplete(length) => bytes.resize(length, 0),
+            Frame::Incomplete(length) | Frame::Skipped(length) => bytes.resize(length, 0),
         }
     }
 }
@@ -252,7 +252,7 @@ fn next_frame(reader: &mut impl Read, frame: &mut Vec<u8>) -> io::Result<Option<
         match format::decode(frame) {
             Ok(Frame::Event(event, _)) => return Ok(Some(*event)),
             Ok(Frame::Incomplete(length)) => wanted = length,
-            Err(_) => return Ok(None),
+            Ok(Frame::Skipped(_)) | Err(_) => return Ok(None),
         }
     }
 }

@@ -155,6 +155,27 @@ async fn what_a_dead_server_left_gets_its_end_and_keeps_its_evidence() {
     }
 }
 
+#[tokio::test]
+async fn a_run_that_had_its_end_gets_no_second_one() {
+    let fixture = Fixture::new();
+    let store = fixture.open();
+    let mut writer = begin(&store);
+    let id = writer.id().clone();
+    writer
+        .finish(vec![Event::RunFinished(RunFinished::default())])
+        .unwrap();
+    drop((writer, store));
+    let path = fixture.record();
+    let whole = fs::read(&path).unwrap();
+    fs::write(&path, &whole[..whole.len() - 16]).unwrap();
+    let store = fixture.open();
+    for run in store.unfinished().unwrap() {
+        store.end_lost(run).unwrap();
+    }
+    assert!(fs::read(&path).unwrap() == whole);
+    assert_eq!(sequences(&store, &id, 0).await, [1, 2]);
+}
+
 #[test]
 fn a_record_without_its_first_event_is_of_no_run() {
     let fixture = Fixture::new();

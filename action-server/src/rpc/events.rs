@@ -6,7 +6,7 @@ use std::collections::VecDeque;
 use action_proto::v1::RunEvent;
 use futures_util::stream;
 use tokio_stream::Stream;
-use tonic::Status;
+use tonic::{Response, Status, metadata::MetadataValue};
 
 use super::status;
 use crate::{
@@ -15,6 +15,7 @@ use crate::{
 };
 
 /// The events of a run after `after`, to its end. Reads the record at the speed of the caller.
+/// Blocks for the disk until it has begun.
 pub(super) fn stream(
     runs: &Registry,
     run_id: &RunId,
@@ -23,6 +24,10 @@ pub(super) fn stream(
     let reader = runs
         .read(run_id, after)
         .map_err(|error| status::from_record(run_id, &error))?;
+    if let Some(last) = reader.last_sequence().filter(|&last| after > last) {
+        let text = format!("run {run_id} has no event {after}: its last is {last}");
+        return Err(Status::out_of_range(text));
+    }
     let run_id = run_id.clone();
     let start = (reader, VecDeque::new(), run_id);
     Ok(stream::try_unfold(
@@ -46,29 +51,44 @@ async fn more(reader: &mut Reader, run_id: &RunId) -> Result<VecDeque<RunEvent>,
     Ok(events.into())
 }
 
-/// The same stream. When it is dropped before its end and `run` is given, that run is cancelled:
-/// its caller asked for that.
-pub(super) fn while_watched<T>(
+/// The answer that streams events, with the run's id in its header.
+pub(super) fn response<S>(run_id: &RunId, events: S) -> Response<S> {
+    let mut response = Response::new(events);
+    if let Ok(value) = MetadataValue::try_from(run_id.as_str()) {
+        response.metadata_mut().insert("action-run-id", value);
+    }
+    response
+}
+
+/// The same stream with a guard: what it guards against is over when the stream is.
+pub(super) fn guarded<T>(
     events: impl Stream<Item = T> + Send + 'static,
-    run: Option<(Registry, RunId)>,
+    guard: Option<CancelOnDrop>,
 ) -> impl Stream<Item = T> + Send {
-    let start = (Box::pin(events), CancelOnDrop { run });
+    let start = (Box::pin(events), guard);
     stream::unfold(start, |(mut events, guard)| async move {
         match tokio_stream::StreamExt::next(&mut events).await {
             Some(event) => Some((event, (events, guard))),
             None => {
-                guard.disarm();
+                guard.into_iter().for_each(CancelOnDrop::disarm);
                 None
             }
         }
     })
 }
 
-struct CancelOnDrop {
+/// Cancels a run when it is dropped: its caller went away and had asked for that.
+pub(super) struct CancelOnDrop {
     run: Option<(Registry, RunId)>,
 }
 
 impl CancelOnDrop {
+    pub(super) fn new(runs: Registry, run_id: RunId) -> CancelOnDrop {
+        CancelOnDrop {
+            run: Some((runs, run_id)),
+        }
+    }
+
     fn disarm(mut self) {
         self.run = None;
     }
@@ -77,8 +97,8 @@ impl CancelOnDrop {
 impl Drop for CancelOnDrop {
     fn drop(&mut self) {
         if let Some((runs, run_id)) = self.run.take() {
-            tracing::info!(%run_id, "cancelled: its caller went away and asked for that");
             let why = "cancelled: its caller went away and had asked for that";
+            tracing::info!(%run_id, why);
             runs.stop(&run_id, StopOrder::new(Stop::Cancel, why));
         }
     }

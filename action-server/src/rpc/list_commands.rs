@@ -3,31 +3,30 @@
 use action_proto::v1::{Command, ExitState, ListCommandsRequest, ListCommandsResponse};
 use tonic::{Request, Response, Status};
 
-use super::{Service, access, page::page};
+use super::{
+    Service,
+    access::{self, Access},
+    page::page,
+};
 use crate::catalogue::{self, DEFAULT_RANK};
 
 pub(super) fn list_commands(
     service: &Service,
     request: &Request<ListCommandsRequest>,
 ) -> Result<Response<ListCommandsResponse>, Status> {
-    let catalogue = service.definitions.snapshot();
-    let caller = access::caller(request)?;
-    let allowed = catalogue
-        .commands
-        .values()
-        .filter(|command| caller.grant.allows_command(&command.name));
-    let commands: Vec<_> = allowed.collect();
+    let access = Access::new(access::caller(request)?, service.definitions.snapshot());
+    let commands = access.catalogue().commands.values();
+    let commands: Vec<_> = commands
+        .filter(|command| access.allows_command(&command.name))
+        .collect();
     let request = request.get_ref();
     let (commands, next_page_token) = page(
-        commands,
+        &commands,
         |command| &command.name,
+        |command| describe(command),
         request.page_size,
         &request.page_token,
     )?;
-    let commands = commands
-        .into_iter()
-        .map(|command| describe(command))
-        .collect();
     Ok(Response::new(ListCommandsResponse {
         commands,
         next_page_token,

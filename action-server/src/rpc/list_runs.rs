@@ -3,11 +3,17 @@
 use std::{collections::HashSet, time::SystemTime};
 
 use action_proto::v1::{ListRunsRequest, ListRunsResponse, Outcome, Run};
+use prost::Message;
 use prost_types::Timestamp;
 use tonic::{Request, Response, Status};
 
-use super::{Service, access, get_run, page::page_size, status};
-use crate::{auth::Caller, catalogue::Catalogue, record::Summary, run::Registry};
+use super::{
+    Service,
+    access::{self, Access},
+    page::{PAGE_BYTES, page_size},
+    runs, status,
+};
+use crate::{catalogue::Catalogue, record::Summary, run::Registry};
 
 /// The most runs in one answer: each is read from the disk.
 const GREATEST: usize = 200;
@@ -16,35 +22,25 @@ pub(super) async fn list_runs(
     service: &Service,
     request: Request<ListRunsRequest>,
 ) -> Result<Response<ListRunsResponse>, Status> {
-    let caller = access::caller(&request)?.clone();
+    let access = Access::new(access::caller(&request)?, service.definitions.snapshot());
     let request = request.into_inner();
-    let catalogue = service.definitions.snapshot();
-    let filter = Filter::new(&request, &catalogue)?;
+    let filter = Filter::new(&request, access.catalogue())?;
     let size = page_size(request.page_size, GREATEST)?;
-    let runs = service.runs.clone();
-    let list = move || {
-        read_page(
-            &runs,
-            &caller,
-            &catalogue,
-            &filter,
-            size,
-            &request.page_token,
-        )
-    };
-    Ok(Response::new(get_run::blocking(list).await?))
+    let registry = service.runs.clone();
+    let list = move || read_page(&registry, &access, &filter, size, &request.page_token);
+    Ok(Response::new(runs::blocking(list).await?))
 }
 
 fn read_page(
-    runs: &Registry,
-    caller: &Caller,
-    catalogue: &Catalogue,
+    registry: &Registry,
+    access: &Access,
     filter: &Filter,
     size: usize,
     token: &str,
 ) -> Result<ListRunsResponse, Status> {
     let mut response = ListRunsResponse::default();
-    let mut entries = runs.newest_first().into_iter().peekable();
+    let mut bytes = 0;
+    let mut entries = registry.newest_first().into_iter().peekable();
     if !token.is_empty() {
         // The record the token names may be gone by now: its time is in the token too.
         let (time, id) = token.split_once('-').unwrap_or_default();
@@ -57,15 +53,13 @@ fn read_page(
         {}
     }
     for entry in entries {
-        let Some((summary, run)) =
-            get_run::describe(runs, caller, catalogue, &entry.id).or_else(skip_what_is_gone)?
-        else {
+        let described = runs::describe(registry, access, &entry.id).or_else(skip_what_is_gone)?;
+        let Some((_, run)) = described.filter(|(summary, run)| filter.admits(summary, run)) else {
             continue;
         };
-        if !filter.admits(&summary, &run) {
-            continue;
-        }
-        if response.runs.len() == size {
+        bytes += run.encoded_len();
+        let is_full = response.runs.len() == size || bytes > PAGE_BYTES;
+        if is_full && !response.runs.is_empty() {
             // There is more: the next page begins behind the last one here.
             return Ok(response);
         }

@@ -16,6 +16,7 @@ mod peer;
 mod plan_run;
 mod planning;
 mod run_command;
+mod runs;
 mod status;
 mod watch_run;
 

@@ -4,7 +4,8 @@ use action_proto::v1::{PlanRunRequest, PlanRunResponse, PlannedJob};
 use tonic::{Request, Response, Status};
 
 use super::{
-    Service, access,
+    Service,
+    access::{self, Access},
     planning::{lowered, plan},
 };
 use crate::catalogue;
@@ -13,7 +14,7 @@ pub(super) fn plan_run(
     service: &Service,
     request: Request<PlanRunRequest>,
 ) -> Result<Response<PlanRunResponse>, Status> {
-    let caller = access::caller(&request)?.clone();
+    let access = Access::new(access::caller(&request)?, service.definitions.snapshot());
     let request = request.into_inner();
     let request = catalogue::Request {
         command: request.command,
@@ -23,7 +24,7 @@ pub(super) fn plan_run(
         fanout: Some(request.fanout).filter(|&fanout| fanout > 0),
         timeout: lowered(request.timeout)?,
     };
-    let plan = plan(&service.definitions.snapshot(), &caller, &request)?;
+    let plan = plan(&access, &request)?;
     let job = |job: &catalogue::PlannedJob| PlannedJob {
         node: job.node_name().to_owned(),
         rank: job.rank.clone(),

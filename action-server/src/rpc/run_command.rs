@@ -4,17 +4,20 @@ use std::pin::Pin;
 
 use action_proto::v1::{DetachPolicy, RunCommandRequest, RunCommandResponse};
 use tokio_stream::{Stream, StreamExt as _};
-use tonic::{Request, Response, Status, metadata::MetadataValue};
+use tonic::{Request, Response, Status};
 
 use super::{
-    Service, access, events,
+    Service,
+    access::{self, Access},
+    events::{self, CancelOnDrop},
     planning::{lowered, plan},
     status,
 };
 use crate::{
     catalogue::{self, Identity, Plan},
     definitions::Definitions,
-    run::Starter,
+    record::RunId,
+    run::{Registry, StartError, Starter},
 };
 
 /// The answer's stream.
@@ -28,6 +31,7 @@ pub(super) async fn run_command(
     request: Request<RunCommandRequest>,
 ) -> Result<Response<Events>, Status> {
     let caller = access::caller(&request)?.clone();
+    let access = Access::new(&caller, service.definitions.snapshot());
     let request = request.into_inner();
     check_claims(&request)?;
     let wanted = catalogue::Request {
@@ -38,7 +42,7 @@ pub(super) async fn run_command(
         fanout: Some(request.fanout).filter(|&fanout| fanout > 0),
         timeout: lowered(request.timeout)?,
     };
-    let plan = plan(&service.definitions.snapshot(), &caller, &wanted)?;
+    let plan = plan(&access, &wanted)?;
     check_agreed(&plan, request.confirmed, request.expected_nodes)?;
     check_scripts(&service.definitions, &plan)?;
 
@@ -47,28 +51,37 @@ pub(super) async fn run_command(
             username: caller.subject,
             uid: caller.uid,
         },
+        token_id: caller.token_id,
         claimed_username: request.request_username,
         claimed_uid: request.request_uid,
         max_failures: Some(request.max_failures).filter(|&most| most > 0),
     };
     let cancel_when_gone = request.detach_policy == DetachPolicy::Cancel as i32;
-    let run_id = service
-        .runs
-        .start(plan, starter)
-        .await
-        .map_err(|error| status::from_start(&error))?;
-
+    let (run_id, guard) = start(&service.runs, plan, starter, cancel_when_gone).await?;
     let events = events::stream(&service.runs, &run_id, 0)?;
-    let events = events::while_watched(
-        events,
-        cancel_when_gone.then(|| (service.runs.clone(), run_id.clone())),
-    );
+    let events = events::guarded(events, guard);
     let events = events.map(|event| event.map(|event| RunCommandResponse { event: Some(event) }));
-    let mut response = Response::new(Box::pin(events) as Events);
-    if let Ok(value) = MetadataValue::try_from(run_id.as_str()) {
-        response.metadata_mut().insert("action-run-id", value);
-    }
-    Ok(response)
+    Ok(events::response(&run_id, Box::pin(events)))
+}
+
+/// Starts a run in a task of its own: a caller that goes away meanwhile leaves a run that is
+/// started and, where it asked for that, cancelled.
+async fn start(
+    runs: &Registry,
+    plan: Plan,
+    starter: Starter,
+    cancel_when_gone: bool,
+) -> Result<(RunId, Option<CancelOnDrop>), Status> {
+    let runs = runs.clone();
+    let started = tokio::spawn(async move {
+        let run_id = runs.start(plan, starter).await?;
+        let guard = cancel_when_gone.then(|| CancelOnDrop::new(runs, run_id.clone()));
+        Ok::<_, StartError>((run_id, guard))
+    });
+    let started = started
+        .await
+        .map_err(|_| Status::internal("the server failed"))?;
+    started.map_err(|error| status::from_start(&error))
 }
 
 /// Whatever the caller saw before must be what will run, and be wanted.

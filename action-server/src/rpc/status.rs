@@ -5,7 +5,7 @@ use tonic::Status;
 use crate::{
     catalogue::{PlanError, SelectionError},
     record::RunId,
-    run::{FindError, StartError},
+    run::StartError,
 };
 
 /// For requests that cannot be planned.
@@ -36,15 +36,6 @@ pub(super) fn from_start(error: &StartError) -> Status {
             tracing::error!(error = %source, "a run was refused: its record cannot be written");
             Status::unavailable(text)
         }
-    }
-}
-
-/// For texts that name no run.
-pub(super) fn from_find(error: &FindError) -> Status {
-    let text = error.to_string();
-    match error {
-        FindError::Unknown(_) => Status::not_found(text),
-        FindError::Ambiguous { .. } => Status::invalid_argument(text),
     }
 }
 

@@ -14,5 +14,5 @@ mod shared;
 
 pub use owner::Status;
 pub use progress::{Stop, StopOrder};
-pub use registry::{FindError, Registry, StartError, Starter};
+pub use registry::{Registry, StartError, Starter};
 pub use shared::Limits;

@@ -56,12 +56,13 @@ impl Owner {
     pub(super) fn new(
         shared: Arc<Shared>,
         writer: Writer,
+        store: Arc<Store>,
         slots: Arc<Semaphore>,
         orders: watch::Receiver<Option<StopOrder>>,
         status: Arc<Mutex<Status>>,
     ) -> Owner {
         let progress = Progress::new(shared.plan.jobs.len(), shared.plan.fanout as usize);
-        let recorder = Recorder::new(writer);
+        let recorder = Recorder::new(writer, store);
         let owner = Owner {
             shared,
             recorder,
@@ -76,7 +77,7 @@ impl Owner {
     }
 
     /// Sees the run to its end.
-    pub(super) async fn run(mut self, store: Arc<Store>) {
+    pub(super) async fn run(mut self) {
         if self.shared.plan.command.leave_running {
             self.shared.descendants.let_unmarked_live();
         }
@@ -121,7 +122,7 @@ impl Owner {
                 self.record(&mut batch);
             }
         }
-        self.finish(store).await;
+        self.finish().await;
     }
 
     /// The order to start nothing more, once too many jobs have failed.
@@ -184,7 +185,7 @@ impl Owner {
         }
     }
 
-    async fn finish(self, store: Arc<Store>) {
+    async fn finish(self) {
         self.end_what_hid().await;
         let mut counts = Vec::new();
         self.progress.count_into(&mut counts);
@@ -196,7 +197,7 @@ impl Owner {
         };
         // The disk may take its time; other runs do not wait for it.
         let recorder = self.recorder;
-        let written = tokio::task::spawn_blocking(move || recorder.finish(finished, &store));
+        let written = tokio::task::spawn_blocking(move || recorder.finish(finished));
         _ = written.await;
         tracing::info!(run_id = %self.shared.run_id, outcome = outcome.label(), "finished");
     }

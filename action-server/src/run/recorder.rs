@@ -6,6 +6,7 @@
 use std::{
     collections::HashMap,
     io,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -24,6 +25,7 @@ const END_LIMIT: Duration = Duration::from_secs(10);
 #[derive(Debug)]
 pub(super) struct Recorder {
     writer: Writer,
+    store: Arc<Store>,
     synced: Instant,
     /// When the record could last not be written; `None` while it can.
     failing: Option<Instant>,
@@ -40,9 +42,10 @@ struct Owed {
 }
 
 impl Recorder {
-    pub(super) fn new(writer: Writer) -> Recorder {
+    pub(super) fn new(writer: Writer, store: Arc<Store>) -> Recorder {
         Recorder {
             writer,
+            store,
             synced: Instant::now(),
             failing: None,
             owed: Owed::default(),
@@ -58,6 +61,11 @@ impl Recorder {
     pub(super) fn record(&mut self, events: Vec<Event>) {
         match self.failing {
             Some(tried) if tried.elapsed() < RETRY_INTERVAL => self.owed.keep_but_output(events),
+            // What is left of the disk is for the ends of runs.
+            _ if self.store.is_tight() => {
+                self.owed.keep_but_output(events);
+                self.write();
+            }
             _ => {
                 self.owed.keep(events);
                 self.write();
@@ -70,10 +78,11 @@ impl Recorder {
     }
 
     /// Records the end. Blocks for the disk, and gives it the reserve where it is full.
-    pub(super) fn finish(mut self, finished: RunFinished, store: &Store) {
+    pub(super) fn finish(mut self, finished: RunFinished) {
         let mut events = std::mem::take(&mut self.owed.events);
         events.push(Event::RunFinished(finished));
         let started = Instant::now();
+        let mut released = false;
         while let Err(unwritten) = self.writer.finish(events) {
             let run_id = self.writer.id();
             if started.elapsed() > END_LIMIT {
@@ -81,12 +90,15 @@ impl Recorder {
                 self.writer.abandon();
                 return;
             }
-            if unwritten.error.kind() == io::ErrorKind::StorageFull {
-                tracing::warn!(%run_id, "the disk is full: the reserve is used for the end of the run");
-                store.release_reserve();
-            }
+            let full = unwritten.error.kind() == io::ErrorKind::StorageFull;
             events = unwritten.events;
-            std::thread::sleep(RETRY_INTERVAL);
+            if full && !released {
+                tracing::warn!(%run_id, "the disk is full: the reserve is used for the end of the run");
+                self.store.release_reserve();
+                released = true;
+            } else {
+                std::thread::sleep(RETRY_INTERVAL);
+            }
         }
     }
 

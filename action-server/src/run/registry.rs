@@ -21,7 +21,7 @@ use super::{Limits, Status, Stop, StopOrder, owner::Owner, shared::Shared};
 use crate::{
     catalogue::{Identity, Plan, PlannedJob},
     process::{Descendants, end_orphans},
-    record::{Entry, Reader, Resolve, Retention, RunId, Store, Summary, Watermark},
+    record::{Entry, Reader, Retention, RunId, Store, Summary, Watermark},
 };
 
 /// How long runs have to end after the last of their scripts was killed.
@@ -32,6 +32,8 @@ const STOP_LIMIT: Duration = Duration::from_secs(15);
 pub struct Starter {
     /// As the token proves.
     pub identity: Identity,
+    /// The token's `jti`, for the log.
+    pub token_id: String,
     /// The user name that the client gave for itself: a claim.
     pub claimed_username: String,
     /// The user id that the client gave for itself: a claim.
@@ -52,22 +54,6 @@ pub enum StartError {
     /// The record cannot be written.
     #[error("the run cannot be recorded, so it was not started")]
     Record(#[source] io::Error),
-}
-
-/// Why a text names no run.
-#[derive(Debug, Error)]
-pub enum FindError {
-    /// No run's id is this or begins so.
-    #[error("no such run: {0}")]
-    Unknown(String),
-    /// More than one run's id begins so.
-    #[error("{text} is the beginning of more than one run's id: {ids}")]
-    Ambiguous {
-        /// What was asked for.
-        text: String,
-        /// Some of the ids.
-        ids: String,
-    },
 }
 
 struct Live {
@@ -153,7 +139,7 @@ impl Registry {
         let run_id = writer.id().clone();
         tracing::info!(
             %run_id, command = plan.command.name, nodes = plan.nodes, jobs = plan.jobs.len(),
-            subject = starter.identity.username, "started"
+            subject = starter.identity.username, jti = starter.token_id, "started"
         );
         let orders = watch::Sender::new(None);
         let orders_receiver = orders.subscribe();
@@ -172,7 +158,8 @@ impl Registry {
             descendants: self.inner.descendants.clone(),
         });
         let slots = Arc::clone(&self.inner.slots);
-        let owner = Owner::new(shared, writer, slots, orders_receiver, status);
+        let store = Arc::clone(&self.inner.store);
+        let owner = Owner::new(shared, writer, store, slots, orders_receiver, status);
         self.live().insert(run_id.clone(), live);
         // Found by others only now: whoever finds it finds it alive.
         self.inner.store.add(entry);
@@ -181,9 +168,8 @@ impl Registry {
             run_id: run_id.clone(),
             _room: room,
         };
-        let store = Arc::clone(&self.inner.store);
         tokio::spawn(async move {
-            owner.run(store).await;
+            owner.run().await;
             drop(guard);
         });
         Ok(run_id)
@@ -198,20 +184,9 @@ impl Registry {
         self.inner.store.read(run_id, watermark, after)
     }
 
-    /// The run that a text names: its id, or the beginning of only its id.
-    ///
-    /// # Errors
-    /// See [`FindError`].
-    pub fn find(&self, text: &str) -> Result<Arc<Entry>, FindError> {
-        let text: String = text.chars().take(80).flat_map(char::escape_debug).collect();
-        match self.inner.store.resolve(&text) {
-            Resolve::One(entry) => Ok(entry),
-            Resolve::Nothing => Err(FindError::Unknown(text)),
-            Resolve::Several(ids) => {
-                let ids = ids.iter().map(RunId::as_str).collect::<Vec<_>>().join(", ");
-                Err(FindError::Ambiguous { text, ids })
-            }
-        }
+    /// The runs whose id is, or begins with, `text`: at most `most`.
+    pub fn matching(&self, text: &str, most: usize) -> Vec<Arc<Entry>> {
+        self.inner.store.matching(text, most)
     }
 
     /// All runs, the newest first.
