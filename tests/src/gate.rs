@@ -35,7 +35,7 @@ impl Gate {
     }
 
     /// For writing, without blocking: fails (ENXIO, fifo(7)) while nobody reads.
-    fn try_open(&self) -> Option<File> {
+    pub fn try_open(&self) -> Option<File> {
         let nonblocking = i32::try_from(OFlags::NONBLOCK.bits()).unwrap();
         let mut options = File::options();
         options.write(true).custom_flags(nonblocking);

@@ -23,7 +23,12 @@ mod client_run;
 mod client_selection;
 mod client_terminal;
 mod client_thousand;
+mod crash;
+mod disk;
+mod drain;
 mod environment;
+mod fairness;
+mod flat;
 mod kill;
 mod lifecycle;
 mod limits;
@@ -38,9 +43,12 @@ mod python;
 mod ranks;
 mod record;
 mod reload;
+mod resume;
 mod seed;
 mod ssh;
+mod state;
 mod streaming;
+mod watchers;
 mod wide;
 
 /// The harness looks for the programs beside its own; cargo says here where they are.

@@ -155,7 +155,8 @@ impl Digest {
         digest
     }
 
-    fn add(&mut self, event: &RunEvent) {
+    /// Adds the next event.
+    pub fn add(&mut self, event: &RunEvent) {
         use action_proto::v1::run_event::Event;
         let mut hasher = DefaultHasher::new();
         hasher.write_u64(self.hash);
