@@ -38,7 +38,8 @@ pub(crate) fn cert(directory: &Path, names: &[String]) -> Result<String, CertErr
     let mut written = Writer::new(directory)?;
     written.file("private_key.pem", 0o600, key.serialize_pem().as_bytes())?;
     written.file("certificate.pem", 0o644, certificate.pem().as_bytes())?;
-    let shown = directory.display();
+    let absolute = std::path::absolute(directory).unwrap_or_else(|_| directory.to_owned());
+    let shown = absolute.display();
     Ok(format!(
         "{}\nIt is for {}. In server.yaml:\n  tls:\n    certificate: {shown}/certificate.pem\n    \
          private_key: {shown}/private_key.pem\nand in each client.yaml, with a copy of certificate.pem:\n  \

@@ -24,7 +24,7 @@ use crate::{
     cert,
     config::{ConfigError, DEFAULT_PATH, LogFormat, Settings},
     definitions::{self, Sources},
-    init,
+    init, net,
     process::prepare_server,
     record,
 };
@@ -170,7 +170,9 @@ pub fn main() -> ExitCode {
             .map_err(|error| Failure::new(1, error.to_string()))
             .and_then(|text| say(&text)),
         Verb::Init { directory, listen } => init::init(&directory, &listen)
-            .map_err(|error| Failure::new(1, error.to_string()))
+            .map_err(|error| {
+                Failure::new(if error.is_usage() { USAGE } else { 1 }, error.to_string())
+            })
             .and_then(|text| say(&text)),
     };
     match done {
@@ -232,11 +234,15 @@ fn environment() -> impl Iterator<Item = (String, String)> {
         .filter_map(|(key, value)| Some((key.into_string().ok()?, value.into_string().ok()?)))
 }
 
+fn log_filter(settings: &Settings) -> Result<tracing_subscriber::EnvFilter, Failure> {
+    tracing_subscriber::EnvFilter::try_new(&settings.log_level)
+        .map_err(|error| Failure::new(CONFIG, format!("log_level: {error}")))
+}
+
 /// Starts the log. A reader of stderr that is gone, or takes nothing, must stop no run: lines are
 /// written by a thread of their own, and those that it cannot take are left out.
 fn start_log(settings: &Settings) -> Result<WorkerGuard, Failure> {
-    let filter = tracing_subscriber::EnvFilter::try_new(&settings.log_level)
-        .map_err(|error| Failure::new(CONFIG, format!("log_level: {error}")))?;
+    let filter = log_filter(settings)?;
     let (writer, guard) = tracing_appender::non_blocking(io::stderr());
     let log = tracing_subscriber::fmt()
         .with_env_filter(filter)
@@ -333,6 +339,10 @@ fn export(config: &Path, run: &str) -> Result<(), Failure> {
 
 fn check(config: &Path) -> Result<(), Failure> {
     let settings = Settings::load(config, environment())?;
+    log_filter(&settings)?;
+    if let Some(files) = settings.tls.clone() {
+        net::Tls::open(files).map_err(|error| Failure::new(CONFIG, format!("tls: {error}")))?;
+    }
     let (catalogue, faults) = definitions::load(&Sources::new(&settings), None)
         .map_err(|fault| Failure::new(CONFIG, fault.to_string()))?;
     for fault in &faults {

@@ -13,7 +13,7 @@ use rand::Rng as _;
 use thiserror::Error;
 
 use crate::{
-    auth::{Authority, NewToken},
+    auth::{Authority, NewToken, is_subject},
     config::{ConfigError, Settings},
 };
 
@@ -37,6 +37,11 @@ pub(crate) enum InitError {
     /// The address is none.
     #[error("--listen: {0:?} is not an address with a port, such as 127.0.0.1:6304")]
     Listen(String),
+    /// Others could reach the address, and there is no certificate yet.
+    #[error(
+        "--listen: {0} is not a loopback address; begin with one, then add tls to server.yaml (`action-server cert` makes a certificate)"
+    )]
+    NotLoopback(SocketAddr),
     /// What is there already cannot be used.
     #[error(transparent)]
     Config(#[from] ConfigError),
@@ -45,11 +50,21 @@ pub(crate) enum InitError {
     Token(#[from] crate::auth::TokenError),
 }
 
+impl InitError {
+    /// True when the command line is wrong, and not what is on the disk.
+    pub(crate) fn is_usage(&self) -> bool {
+        matches!(self, InitError::Listen(_) | InitError::NotLoopback(_))
+    }
+}
+
 /// Writes what is not there yet, and returns what to tell the admin.
 pub(crate) fn init(directory: &Path, listen: &str) -> Result<String, InitError> {
     let address: SocketAddr = listen
         .parse()
         .map_err(|_| InitError::Listen(listen.to_owned()))?;
+    if !address.ip().is_loopback() {
+        return Err(InitError::NotLoopback(address));
+    }
     let directory = std::path::absolute(directory).map_err(failed(directory))?;
     let mut written = Writer::new(&directory)?;
 
@@ -88,10 +103,12 @@ pub(crate) fn init(directory: &Path, listen: &str) -> Result<String, InitError> 
 
 /// The name of the user who runs this, as far as it can be a token's subject.
 pub(crate) fn own_name() -> String {
-    std::env::var("USER")
-        .ok()
-        .filter(|name| !name.is_empty())
-        .unwrap_or_else(|| "admin".to_owned())
+    let name = std::env::var("USER").unwrap_or_default();
+    if is_subject(&name) {
+        name
+    } else {
+        "admin".to_owned()
+    }
 }
 
 fn server_yaml(listen: &str, directory: &Path) -> String {

@@ -6,6 +6,7 @@ mod token;
 
 pub use grant::Grant;
 pub use secret::{Secret, SecretError};
+pub(crate) use token::is_subject;
 pub use token::{Authority, Claims, NewToken, TokenError};
 
 /// Who calls, as their token proved.

@@ -117,6 +117,14 @@ impl Authority {
                 "the header has crit, and no extension is known",
             ));
         }
+        // A token that the same secret signed for something else says so here: RFC 8725, 3.11.
+        if data
+            .header
+            .typ
+            .is_some_and(|typ| !typ.eq_ignore_ascii_case("jwt"))
+        {
+            return Err(TokenError::Claim("typ is not JWT"));
+        }
         let claims = data.claims;
         if claims.iat > now().saturating_add(LEEWAY) {
             return Err(TokenError::Claim("iat is in the future"));
@@ -148,7 +156,8 @@ impl Authority {
 const SUBJECT_RULE: &str =
     "the subject is not letters, digits, and _ . @ - after the first, at most 64";
 
-fn is_subject(subject: &str) -> bool {
+/// True for what may be a token's subject.
+pub(crate) fn is_subject(subject: &str) -> bool {
     let word = |b: u8| b.is_ascii_alphanumeric() || b == b'_';
     subject.len() <= 64
         && subject.bytes().next().is_some_and(word)

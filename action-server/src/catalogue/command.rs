@@ -347,9 +347,11 @@ fn one_line(text: &str) -> String {
 }
 
 fn parse_timeout(text: &str) -> Option<Duration> {
-    humantime::parse_duration(text)
+    let time = humantime::parse_duration(text)
         .ok()
-        .filter(|time| !time.is_zero())
+        .filter(|time| !time.is_zero());
+    // Clocks overflow beyond.
+    time.map(|time| time.min(Duration::from_secs(10 * 365 * 24 * 3600)))
 }
 
 fn parse_count(text: &str) -> Option<u32> {

@@ -35,6 +35,9 @@ impl<'de> Deserialize<'de> for Text {
     }
 }
 
+/// No time is longer: clocks overflow.
+const LONGEST: Duration = Duration::from_secs(10 * 365 * 24 * 3600);
+
 /// A time such as `90s` or `1h`.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Time(pub(super) Duration);
@@ -43,7 +46,7 @@ impl<'de> Deserialize<'de> for Time {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Time, D::Error> {
         let Text(text) = Text::deserialize(deserializer)?;
         humantime::parse_duration(&text)
-            .map(Time)
+            .map(|time| Time(time.min(LONGEST)))
             .map_err(|_| de::Error::custom(format!("{text:?} is not a time such as 90s or 1h")))
     }
 }

@@ -4,6 +4,7 @@
 //! something. What the texts mean is the catalogue's affair.
 
 mod load;
+mod stamp;
 mod watch;
 
 use std::{collections::BTreeSet, path::PathBuf, sync::Arc};
@@ -55,6 +56,8 @@ impl Sources {
 pub struct Definitions {
     current: Arc<ArcSwap<Catalogue>>,
     trust: Trust,
+    /// What was wrong at the first load, and told.
+    told: Arc<Vec<Fault>>,
 }
 
 impl Definitions {
@@ -65,10 +68,12 @@ impl Definitions {
     pub fn open(sources: &Sources) -> Result<(Definitions, Vec<Fault>), Fault> {
         let (catalogue, faults) = load(sources, None)?;
         let current = Arc::new(ArcSwap::from_pointee(catalogue));
+        let told = Arc::new(faults.clone());
         Ok((
             Definitions {
                 current,
                 trust: sources.trust,
+                told,
             },
             faults,
         ))
@@ -99,7 +104,16 @@ impl Definitions {
     fn reload(&self, sources: &Sources) -> Vec<Fault> {
         match load(sources, Some(&self.snapshot())) {
             Ok((catalogue, faults)) => {
-                self.current.store(Arc::new(catalogue));
+                let before = self.current.swap(Arc::new(catalogue));
+                let now = self.snapshot();
+                let gone = before
+                    .commands
+                    .keys()
+                    .filter(|name| !now.commands.contains_key(*name));
+                let gone: Vec<&str> = gone.map(String::as_str).collect();
+                if !gone.is_empty() {
+                    tracing::warn!(commands = gone.join(", "), "commands are gone");
+                }
                 faults
             }
             Err(fault) => vec![fault],

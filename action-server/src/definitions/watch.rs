@@ -9,7 +9,7 @@ use std::{path::Path, time::Duration};
 use notify::{RecommendedWatcher, RecursiveMode, Watcher};
 use tokio::{sync::mpsc, task::JoinHandle, time};
 
-use super::{Definitions, Sources};
+use super::{Definitions, Sources, stamp::stamp};
 use crate::yaml::Fault;
 
 /// How long to wait for an edit to be complete: an editor or a package writes several files.
@@ -48,30 +48,40 @@ async fn run(
     notices: mpsc::Sender<()>,
     mut noticed: mpsc::Receiver<()>,
 ) {
-    let mut reported = Vec::new();
-    // An edit between the first load and the first notice must not be missed.
-    let mut first = true;
-    let mut notifier = None;
+    let mut reported = definitions.told.to_vec();
+    let mut notifier = observe(&sources, notices.clone());
+    // An edit between the first load and the first notice must not be missed: look once at once.
+    let mut seen = None;
     loop {
-        if first {
-            notifier = observe(&sources, notices.clone());
-            first = false;
-        } else {
-            // Without a notifier only the rescan is left.
-            tokio::select! {
-                Some(()) = noticed.recv() => settle(&mut noticed).await,
-                () = time::sleep(RESCAN) => {}
+        let stamp = stamp_of(&sources).await;
+        if seen != Some(stamp) {
+            seen = Some(stamp);
+            let (definitions, sources) = (definitions.clone(), sources.clone());
+            let loaded = tokio::task::spawn_blocking(move || definitions.reload(&sources)).await;
+            if let Ok(faults) = loaded {
+                report(&faults, &mut reported);
             }
-            // What was replaced by rename is another directory now: observe it anew.
-            drop(notifier.take());
-            notifier = observe(&sources, notices.clone());
         }
-        let (definitions, sources) = (definitions.clone(), sources.clone());
-        let loaded = tokio::task::spawn_blocking(move || definitions.reload(&sources)).await;
-        if let Ok(faults) = loaded {
-            report(&faults, &mut reported);
+        // Without a notifier only the rescan is left.
+        tokio::select! {
+            Some(()) = noticed.recv() => {
+                settle(&mut noticed).await;
+                // Two writes within a tick of the clock leave one stamp: a notice is always heard.
+                seen = None;
+            }
+            () = time::sleep(RESCAN) => {}
         }
+        // What was replaced by rename is another directory now: observe it anew.
+        drop(notifier.take());
+        notifier = observe(&sources, notices.clone());
     }
+}
+
+async fn stamp_of(sources: &Sources) -> u64 {
+    let sources = sources.clone();
+    tokio::task::spawn_blocking(move || stamp(&sources))
+        .await
+        .unwrap_or_default()
 }
 
 async fn settle(noticed: &mut mpsc::Receiver<()>) {

@@ -19,7 +19,14 @@ use super::{index::Index, summary};
 /// The disk's, the output's, or that no run or more than one is meant (`NotFound`).
 pub fn export(directory: &Path, run: &str, out: &mut impl Write) -> io::Result<()> {
     let mut index = Index::default();
-    for entry in std::fs::read_dir(directory.join("runs"))? {
+    let runs = directory.join("runs");
+    let unreadable = |error: io::Error| {
+        io::Error::new(
+            error.kind(),
+            format!("cannot read the records in {}: {error}", runs.display()),
+        )
+    };
+    for entry in std::fs::read_dir(&runs).map_err(unreadable)? {
         if let Some(entry) = super::Entry::of_file(entry?.path()) {
             index.insert(entry);
         }

@@ -40,6 +40,10 @@ pub(super) async fn run(
     let Some(planned) = shared.plan.jobs.get(at) else {
         return;
     };
+    let mut guard = Guard {
+        node: planned.node_name().to_owned(),
+        events: Some(events.clone()),
+    };
     crash::point("before-spawn");
     let finished = match start(&shared, planned).await {
         Err(message) => NodeFinished {
@@ -61,7 +65,32 @@ pub(super) async fn run(
             job.see_to_its_end(permit).await
         }
     };
+    guard.events = None;
     _ = events.send(Event::NodeFinished(finished)).await;
+}
+
+/// Tells the owner of a job that did not come to tell of its own end: no run waits for ever for a
+/// fault of ours.
+struct Guard {
+    node: String,
+    events: Option<mpsc::Sender<Event>>,
+}
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        let Some(events) = self.events.take() else {
+            return;
+        };
+        let finished = NodeFinished {
+            node: std::mem::take(&mut self.node),
+            outcome: Outcome::Lost.into(),
+            message: "the server failed in this job; how it ended is not known".into(),
+            ..NodeFinished::default()
+        };
+        tokio::spawn(async move {
+            _ = events.send(Event::NodeFinished(finished)).await;
+        });
+    }
 }
 
 async fn start(shared: &Shared, planned: &PlannedJob) -> Result<Process, String> {
@@ -103,7 +132,10 @@ struct Job<'a> {
     ending: Option<(Outcome, String)>,
     stdout_mask: Mask,
     stderr_mask: Mask,
+    /// True when it was asked to end and had to be killed.
     killed: bool,
+    /// True when its processes have no time left.
+    is_over: bool,
     kept: u64,
     dropped: u64,
 }
@@ -125,6 +157,7 @@ impl<'a> Job<'a> {
             stdout_mask: Mask::new(secrets.clone()),
             stderr_mask: Mask::new(secrets),
             killed: false,
+            is_over: false,
             kept: 0,
             dropped: 0,
             shared,
@@ -192,7 +225,7 @@ impl<'a> Job<'a> {
     /// When a job is ended its script may be gone long before what it started: that has the same
     /// time to put things in order.
     async fn wait_for_those_asked(&mut self, strays: &Strays) {
-        if self.ending.is_none() || self.killed {
+        if self.ending.is_none() || self.is_over {
             return;
         }
         // What left the group did not hear the first word.
@@ -278,7 +311,10 @@ impl<'a> Job<'a> {
                 let limit = humantime::format_duration(self.shared.plan.timeout);
                 self.ask(Outcome::TimedOut, format!("not done after {limit}"));
             }
-            Some(_) => self.kill(),
+            Some(_) => {
+                self.killed = true;
+                self.kill();
+            }
         }
     }
 
@@ -288,8 +324,13 @@ impl<'a> Job<'a> {
         };
         match order.stop {
             Stop::Force => {
-                self.ending
-                    .get_or_insert((Outcome::Cancelled, order.why.to_string()));
+                match self.ending {
+                    Some(_) => self.killed = true,
+                    None => {
+                        self.ending =
+                            Some((Outcome::Cancelled, format!("{}, by force", order.why)));
+                    }
+                }
                 self.kill();
             }
             Stop::Halt => {}
@@ -309,7 +350,7 @@ impl<'a> Job<'a> {
 
     /// The last step.
     fn kill(&mut self) {
-        self.killed = true;
+        self.is_over = true;
         self.process.group.signal(Signal::Kill);
         // Nothing more can be done but wait. The kernel ends it as soon as it can.
         self.deadline = Instant::now() + Duration::from_secs(3600);
