@@ -45,7 +45,11 @@ fn each_script_leads_a_process_group_of_its_own() {
 fn stdin_is_empty() {
     let site = Site::new();
     site.command("ask", "cat; read -r line || echo nothing to read");
-    let server = site.start();
+    site.write("input", "for the server\n");
+    let input = site.path("input").display().to_string();
+    let server = Server::start(site, |command| {
+        *command = through_shell(command, &format!("exec <'{input}'; exec \"$@\""));
+    });
     assert_eq!(
         server.api().run(on("ask", "n1")).answer_of("n1"),
         "nothing to read\n"
