@@ -3,7 +3,7 @@
 use std::{fs, sync::Mutex, thread};
 
 use action_proto::v1::{ListRunsRequest, Outcome, Run};
-use action_tests::{CEILING, Live, Server, Site, on, wait_until};
+use action_tests::{CEILING, Gate, Live, Server, Site, on, wait_until};
 use tonic::Code;
 
 /// A server with room for four jobs at once, and 500 nodes.
@@ -12,8 +12,14 @@ fn narrow(settings: &str) -> Server {
     let nodes = (1..=500).map(|number| format!("n{number}:\n"));
     site.nodes(&nodes.collect::<String>());
     site.settings(settings);
-    site.command("short", "sleep 0.01; echo \"$run_id\" >> \"$SCRIPT_ROOT/../order\"");
-    site.command("wait", "echo ready; read -r < \"$SCRIPT_ROOT/../gate\"");
+    site.command(
+        "short",
+        "sleep 0.01; echo \"$run_id\" >> \"$SCRIPT_ROOT/../order\"",
+    );
+    site.command(
+        "wait",
+        "echo ready; read -r < \"$SCRIPT_ROOT/../gate.$name\"",
+    );
     site.write("order", "");
     site.start()
 }
@@ -44,14 +50,18 @@ fn a_small_run_does_not_wait_for_a_large_one_to_end() {
 #[test]
 fn runs_take_turns_however_many_jobs_each_has() {
     let server = narrow("job_threads: 1");
-    let _gate = server.gate("gate");
+    let _gate = server.gate("gate.n1");
     let api = server.api();
     // One holds the only place until all others wait for it.
     let mut holder = api.start(on("wait", "n1")).unwrap();
     holder.wait_for("n1", "ready\n");
-    let runs: Vec<_> = (0..3).map(|_| api.start(on("short", "n[1-40]")).unwrap()).collect();
+    let runs: Vec<_> = (0..3)
+        .map(|_| api.start(on("short", "n[1-40]")).unwrap())
+        .collect();
     for run in &runs {
-        wait_until("the run to wait", CEILING, || (now(&server, run).waiting_jobs == 40).then_some(()));
+        wait_until("the run to wait", CEILING, || {
+            (now(&server, run).waiting_jobs == 40).then_some(())
+        });
     }
     api.cancel(&holder.id, true).unwrap();
     assert_eq!(holder.finish().summary().outcome(), Outcome::Cancelled);
@@ -74,7 +84,9 @@ fn runs_take_turns_however_many_jobs_each_has() {
 #[test]
 fn where_a_run_stands_is_shown() {
     let server = narrow("job_threads: 3");
-    let gate = server.gate("gate");
+    let gates: Vec<_> = (1..=8)
+        .map(|number| server.gate(&format!("gate.n{number}")))
+        .collect();
     let api = server.api();
     let run = api.start(on("wait", "n[1-8]")).unwrap();
     let stands = |running: u32, ok: u32| {
@@ -90,13 +102,22 @@ fn where_a_run_stands_is_shown() {
     stands(3, 0);
     // Another one waits whole, and is told so: by name, with nothing running.
     let queued = api.start(on("short", "n1")).unwrap();
-    assert_eq!((now(&server, &queued).running_jobs, now(&server, &queued).waiting_jobs), (0, 1));
-    gate.open();
-    assert_eq!(queued.finish().answer_of("n1"), "");
+    assert_eq!(
+        (
+            now(&server, &queued).running_jobs,
+            now(&server, &queued).waiting_jobs
+        ),
+        (0, 1)
+    );
+    // The large run's next job stood in the queue before it, and no other of that run's.
+    gates[1].open();
     stands(3, 1);
-    (0..6).for_each(|_| gate.open());
+    gates[0].open();
+    assert_eq!(queued.finish().answer_of("n1"), "");
+    stands(3, 2);
+    gates[2..7].iter().for_each(Gate::open);
     stands(1, 7);
-    gate.open();
+    gates[7].open();
     let run = run.finish();
     let shown = api.run_now(&run.id);
     assert_eq!((shown.running_jobs, shown.waiting_jobs), (0, 0));
@@ -107,7 +128,7 @@ fn where_a_run_stands_is_shown() {
 #[test]
 fn what_waits_for_a_place_can_be_cancelled() {
     let server = narrow("job_threads: 1");
-    let _gate = server.gate("gate");
+    let _gate = server.gate("gate.n1");
     let api = server.api();
     let mut holder = api.start(on("wait", "n1")).unwrap();
     holder.wait_for("n1", "ready\n");
@@ -116,8 +137,15 @@ fn what_waits_for_a_place_can_be_cancelled() {
     let queued = queued.finish();
     for node in queued.nodes() {
         let end = queued.end_of(node);
-        assert_eq!((end.outcome(), end.duration.is_some()), (Outcome::Cancelled, false));
-        assert!(end.message.ends_with("before it was started"), "{}", end.message);
+        assert_eq!(
+            (end.outcome(), end.duration.is_some()),
+            (Outcome::Cancelled, false)
+        );
+        assert!(
+            end.message.ends_with("before it was started"),
+            "{}",
+            end.message
+        );
     }
     assert_eq!(server.read("order"), "");
     api.cancel(&holder.id, true).unwrap();
@@ -127,7 +155,7 @@ fn what_waits_for_a_place_can_be_cancelled() {
 #[test]
 fn no_more_runs_live_than_the_limit() {
     let server = narrow("limits: {live_runs: 5}");
-    let _gate = server.gate("gate");
+    let _gate = server.gate("gate.n1");
     // Many ask at once.
     let (running, refused) = (Mutex::new(Vec::new()), Mutex::new(Vec::new()));
     thread::scope(|scope| {
@@ -151,7 +179,10 @@ fn no_more_runs_live_than_the_limit() {
         assert!(status.message().contains("limits.live_runs"), "{status}");
     }
     let api = server.api();
-    let request = || ListRunsRequest { running: true, ..ListRunsRequest::default() };
+    let request = || ListRunsRequest {
+        running: true,
+        ..ListRunsRequest::default()
+    };
     assert_eq!(api.list_runs(request()).unwrap().runs.len(), 5);
     // When one has ended there is room for one.
     let first = running.pop().unwrap();

@@ -1,0 +1,118 @@
+//! Old records go, and never one that lives or that somebody reads.
+
+use std::{
+    fs, thread,
+    time::{Duration, Instant},
+};
+
+use action_server::record::{Retention, RunId, Store};
+use action_tests::{CEILING, Ended, Server, Site, on, wait_until};
+use tonic::Code;
+
+fn site() -> Site {
+    let site = Site::new();
+    site.command("print", "head -c 100000 /dev/zero");
+    site
+}
+
+fn runs(server: &Server, count: usize) -> Vec<Ended> {
+    (0..count)
+        .map(|_| server.api().run(on("print", "n1")))
+        .collect()
+}
+
+/// Which of these runs are known.
+fn known(server: &Server, runs: &[Ended]) -> Vec<bool> {
+    let api = server.api();
+    let known = runs.iter().map(|run| match api.get_run(&run.id) {
+        Ok(_) => true,
+        Err(status) => {
+            assert_eq!(status.code(), Code::NotFound, "{status}");
+            false
+        }
+    });
+    known.collect()
+}
+
+fn files(site: &Site) -> usize {
+    fs::read_dir(site.path("state/runs")).unwrap().count()
+}
+
+#[test]
+fn records_that_are_too_old_go() {
+    let server = site().start();
+    let old = runs(&server, 3);
+    let ended = Instant::now();
+    wait_until("the records to age", CEILING, || {
+        (ended.elapsed() > Duration::from_millis(1500)).then_some(())
+    });
+    let young = runs(&server, 2);
+    let site = server.stop();
+    site.settings("retention: {age: 1s}");
+    let server = site.start();
+    server.wait_for_log("removed old records runs=3");
+    assert_eq!(known(&server, &old), [false; 3]);
+    assert_eq!(known(&server, &young), [true; 2]);
+    assert_eq!(files(&server), 2);
+}
+
+#[test]
+fn the_oldest_go_where_all_are_too_large() {
+    let server = site().start();
+    let all = runs(&server, 6);
+    let site = server.stop();
+    // Three and a half of them.
+    site.settings("retention: {size: 352000}");
+    let server = site.start();
+    server.wait_for_log("removed old records");
+    assert_eq!(
+        known(&server, &all),
+        [false, false, false, true, true, true]
+    );
+    assert_eq!(server.api().ended(&all[5].id).events, all[5].events);
+}
+
+#[test]
+fn what_was_put_aside_of_a_damaged_record_goes_with_it() {
+    let server = site().start();
+    let run = runs(&server, 1).remove(0);
+    let site = server.stop();
+    let record = site.record(&run.id);
+    let bytes = fs::read(&record).unwrap();
+    fs::write(&record, &bytes[..bytes.len() - 40]).unwrap();
+    let site = site.start().stop();
+    assert_eq!(files(&site), 2, "the record and its tail");
+    site.settings("retention: {size: 1}");
+    let server = site.start();
+    server.wait_for_log("removed old records runs=1");
+    assert_eq!(files(&server), 0);
+}
+
+/// What the server does each minute, without the minute.
+#[test]
+fn a_record_that_lives_or_is_read_stays() {
+    let server = site().start();
+    let all = runs(&server, 4);
+    let site = server.stop();
+    let store = Store::open(&site.path("state")).unwrap();
+    let id = |at: usize| -> RunId { all[at].id.parse().unwrap() };
+    let none = Retention {
+        age: Duration::ZERO,
+        size: 0,
+    };
+    thread::park_timeout(Duration::from_millis(5));
+    let reader = store.read(&id(1), None, 0).unwrap();
+    let listed = store.newest_first();
+    let found = listed.iter().find(|entry| entry.id == id(2)).cloned();
+    drop(listed);
+    assert_eq!(store.expire(&none, |run| *run == id(0)).unwrap(), 1);
+    let there = |at| store.summary(&id(at)).is_ok();
+    assert_eq!(
+        [there(0), there(1), there(2), there(3)],
+        [true, true, true, false]
+    );
+    assert_eq!(files(&site), 3);
+    drop((reader, found));
+    assert_eq!(store.expire(&none, |_| false).unwrap(), 3);
+    assert_eq!(files(&site), 0);
+}
