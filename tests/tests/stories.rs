@@ -24,6 +24,7 @@ mod client_run;
 mod client_selection;
 mod client_terminal;
 mod client_thousand;
+mod client_verbs;
 mod crash;
 mod disk;
 mod drain;

@@ -64,7 +64,12 @@ pub(crate) async fn run(
         return Ok(0);
     }
     let lines = if args.fold || options.view.fold {
-        vec![fold(nodes.iter().map(|node| node.name.as_str()))]
+        let set = fold(nodes.iter().map(|node| node.name.as_str()));
+        if set.is_empty() {
+            Vec::new()
+        } else {
+            vec![set]
+        }
     } else if args.long {
         let head = ["NAME", "RANKS", "GROUPS", "METADATA"].map(str::to_owned);
         let rows: Vec<_> = std::iter::once(head).chain(nodes.iter().map(row)).collect();

@@ -114,13 +114,7 @@ pub(crate) async fn run(
         }
     };
     if let Some(id) = &run_id {
-        let about = [&command.name, &nodes].map(String::as_str).join(" ");
-        context.learn(|store| {
-            store.learn_run(KnownRun {
-                id: id.clone(),
-                about,
-            });
-        });
+        context.learn(|store| store.learn_run(KnownRun::started(id, &command.name, &nodes)));
     }
     let patience = context.globals.reconnect_for;
     let mut follow = Follow::new(connection.clone(), run_id, stream, 0, patience);
@@ -134,6 +128,7 @@ async fn detach(
     request: RunCommandRequest,
     context: &mut Context<'_>,
 ) -> Result<u8> {
+    let (command, nodes) = (request.command.clone(), request.nodes.clone());
     let (run_id, mut stream) = match connection.run_command(request).await {
         Ok(started) => started,
         Err(error) => return Err(suggest::for_node(error, connection).await),
@@ -150,6 +145,7 @@ async fn detach(
             }
         },
     };
+    context.learn(|store| store.learn_run(KnownRun::started(&run_id, &command, &nodes)));
     if context.is_json() {
         json::write(
             &json!({"event": "run_detached", "run_id": run_id}),

@@ -93,8 +93,10 @@ impl Store {
             .as_deref()
             .and_then(Path::parent)
             .map(|it| it.join(&name));
+        // A home that is not there is not made.
         let at_home = environment
             .home()
+            .filter(|home| home.is_dir())
             .map(|it| it.join(".cache/action").join(&name));
         Some(Self {
             server: hasher.finish(),
@@ -192,6 +194,14 @@ impl Known {
 }
 
 impl KnownRun {
+    /// A run that was started just now.
+    pub(crate) fn started(id: &str, command: &str, nodes: &str) -> Self {
+        Self {
+            id: id.to_owned(),
+            about: [command, nodes].join(" "),
+        }
+    }
+
     fn of(run: &Run) -> Self {
         let about = [
             run.command.as_str(),

@@ -156,7 +156,7 @@ impl Output {
     /// out where it would stand behind a line that has not ended.
     pub(crate) fn show_status(&mut self, text: &str) -> Result<()> {
         self.erase_status()?;
-        if self.status.is_amid_line {
+        if self.status.is_amid_line || !status::is_foreground() {
             return Ok(());
         }
         self.flush()?;

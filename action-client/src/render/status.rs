@@ -18,6 +18,14 @@ pub(super) fn columns() -> usize {
     }
 }
 
+/// Whether the terminal is this process's to write to as it likes, and not a shell's that has
+/// put it into the background.
+pub(super) fn is_foreground() -> bool {
+    let group = rustix::termios::tcgetpgrp(io::stderr());
+    // On a terminal of no session there is no such thing as a foreground.
+    group.map_or(true, |group| group == rustix::process::getpgrp())
+}
+
 /// Whether a stream is a pipe or a socket.
 pub(super) fn is_piped(stream: &impl AsFd) -> bool {
     use rustix::fs::{FileType, fstat};
