@@ -30,6 +30,7 @@ pub(crate) fn ask(question: &str, output: &mut Output) -> Result<bool> {
             output.line(Target::Stderr, "")?;
             return Ok(false);
         }
+        output.line_was_ended();
         if let Some(answer) = answer_of(&line) {
             return Ok(answer);
         }

@@ -158,6 +158,41 @@ fn a_run_that_lasts_shows_how_far_it_is_and_tears_no_line() {
 }
 
 #[test]
+fn a_run_that_was_asked_about_shows_how_far_it_is_too() {
+    let site = Site::new();
+    let metadata = "help: {summary: s}\nconfirmation: 'Stop %{nodes} [y/n]?'\n";
+    let script = "read -r < \"$SCRIPT_ROOT/../gate\"; [[ -e $SCRIPT_ROOT/again ]] || { touch \"$SCRIPT_ROOT/again\"; exit 3; }";
+    site.command_with("stop", metadata, script);
+    let server = site.start();
+    let gate = server.gate("gate");
+    let mut user = User::runs(&server, &["stop", "-g", "n1"], 80);
+    _ = user.sees("Stop n1 [y/n]? ");
+    user.types("y\n");
+    _ = user.sees("0 of 1 done, 1 running; slowest n1 ");
+    gate.open();
+    assert_eq!(user.end().0, 3);
+    // Running it again asks again.
+    let listed = server
+        .client()
+        .run(&["runs", "--output", "json"])
+        .ok()
+        .stdout();
+    let run: serde_json::Value = serde_json::from_str(&listed).unwrap();
+    let run = run["run_id"].as_str().unwrap();
+    let mut user = User::runs(&server, &["rerun", run, "--failed"], 80);
+    _ = user.sees("stop on n1 (1); last time failed: exit 3 (1)");
+    _ = user.sees("Stop n1 [y/n]? ");
+    user.types("n\n");
+    let (code, shown) = user.end();
+    assert!(code == 255 && shown.contains("nothing was run"), "{shown}");
+    let mut user = User::runs(&server, &["rerun", run], 80);
+    _ = user.sees("Stop n1 [y/n]? ");
+    user.types("y\n");
+    gate.open();
+    assert_eq!(user.end().0, 0);
+}
+
+#[test]
 fn a_window_that_is_made_narrow_keeps_the_line_in_one_row() {
     let server = serving();
     let gates = ["gate.slow1", "gate.slow2"].map(|name| server.gate(name));

@@ -3,7 +3,11 @@
 
 function __action_client_complete
     set -l words (commandline -opc)
-    $words[1] __complete fish $words[2..-1] (commandline -ct) 2>/dev/null
+    set -l program $words[1]
+    set -e words[1]
+    set -l current (commandline -ct)
+    # In quotes, as an empty word counts too.
+    $program __complete fish $words "$current" 2>/dev/null
 end
 
 for name in action-client power estate flight-power flight-estate

@@ -126,7 +126,13 @@ impl Renderer {
         if let Some((last, outputs)) = &mut self.last {
             outputs.close_all(tally);
             match last {
-                Last::Fold => fold::print(outputs, tally, output)?,
+                Last::Fold => {
+                    // Lines that came live stand above.
+                    if self.is_live {
+                        output.line(Target::Stdout, "")?;
+                    }
+                    fold::print(outputs, tally, output)?;
+                }
                 Last::Diff => diff::print(outputs, tally, output)?,
             }
         }

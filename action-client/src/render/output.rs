@@ -168,6 +168,11 @@ impl Output {
         Ok(())
     }
 
+    /// Takes note that the user has ended the line on the terminal, by typing.
+    pub(crate) fn line_was_ended(&mut self) {
+        self.status.is_amid_line = false;
+    }
+
     /// Whether such a line may stand: on a terminal that only this process writes to, and
     /// where the cursor is where this process put it.
     pub(crate) fn may_show_status(&self) -> bool {
