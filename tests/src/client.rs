@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use crate::{
-    program::{Ran, Running, hermetic},
+    program::{Ran, Running, hermetic, through_shell},
     site::Site,
     terminal,
 };
@@ -65,6 +65,14 @@ impl Client {
         let mut command = hermetic(&self.program, &self.home);
         command.args(words).envs(self.variables.iter().cloned());
         Running::start(command, self.hidden.clone())
+    }
+
+    /// Starts a line of bash in which `"$@"` is the client with these words.
+    #[track_caller]
+    pub fn start_through_shell(&self, line: &str, words: &[&str]) -> Running {
+        let mut command = hermetic(&self.program, &self.home);
+        command.args(words).envs(self.variables.iter().cloned());
+        Running::start(through_shell(&command, line), self.hidden.clone())
     }
 
     /// Runs it with these words to its end.

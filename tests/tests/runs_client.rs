@@ -17,6 +17,10 @@ fn serving() -> Server {
     site.nodes("n1:\nn2:\n");
     site.command("talk", TALK);
     site.command("hello", "echo hello $name");
+    site.command(
+        "long",
+        "for i in {1..20000}; do echo line $i; done; touch \"$SCRIPT_ROOT/../all\"",
+    );
     site.command("deaf", "trap '' TERM; echo deaf; sleep 1000");
     site.start()
 }
@@ -226,4 +230,25 @@ fn a_run_that_was_lost_is_shown_as_such() {
     assert!(attached.stderr().contains("the server died"), "{attached}");
     let listed = server.client().run(&["runs", "--outcome", "lost"]).ok();
     assert!(listed.stdout().contains(&run.id), "{listed}");
+}
+
+#[test]
+fn a_reader_that_leaves_ends_the_client_and_not_the_run() {
+    let server = serving();
+    let client = server.client();
+    let ran = client
+        .start_through_shell("\"$@\" | head -1", &["run", "long", "n1"])
+        .finish();
+    assert_eq!(
+        (ran.stdout().as_str(), ran.stderr().as_str()),
+        ("line 1\n", "")
+    );
+    wait_until("the script's end", CEILING, || {
+        server.has("all").then_some(())
+    });
+    let runs = server
+        .api()
+        .list_runs(action_proto::v1::ListRunsRequest::default());
+    let id = runs.unwrap().runs[0].run_id.clone();
+    assert_eq!(server.api().ended(&id).summary().outcome(), Outcome::Ok);
 }

@@ -31,6 +31,7 @@ mod drain;
 mod environment;
 mod fairness;
 mod flat;
+mod jobs;
 mod kill;
 mod lifecycle;
 mod limits;
