@@ -58,6 +58,8 @@ pub struct Definitions {
     trust: Trust,
     /// What was wrong at the first load, and told.
     told: Arc<Vec<Fault>>,
+    /// The stamp of the files at the first load.
+    stamp: u64,
 }
 
 impl Definitions {
@@ -66,6 +68,8 @@ impl Definitions {
     /// # Errors
     /// The nodes file or the command directory as a whole cannot be read.
     pub fn open(sources: &Sources) -> Result<(Definitions, Vec<Fault>), Fault> {
+        // Before the load: an edit in between is another stamp.
+        let stamp = stamp::stamp(sources);
         let (catalogue, faults) = load(sources, None)?;
         let current = Arc::new(ArcSwap::from_pointee(catalogue));
         let told = Arc::new(faults.clone());
@@ -74,6 +78,7 @@ impl Definitions {
                 current,
                 trust: sources.trust,
                 told,
+                stamp,
             },
             faults,
         ))

@@ -51,7 +51,7 @@ async fn run(
     let mut reported = definitions.told.to_vec();
     let mut notifier = observe(&sources, notices.clone());
     // An edit between the first load and the first notice must not be missed: look once at once.
-    let mut seen = None;
+    let mut seen = Some(definitions.stamp);
     loop {
         let stamp = stamp_of(&sources).await;
         if seen != Some(stamp) {

@@ -5,11 +5,11 @@
 //! process group or carry its marker in their environment.
 
 use std::{
-    collections::HashSet,
+    collections::{HashMap, HashSet},
     fs, io,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError, RwLock,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     time::Duration,
 };
@@ -55,33 +55,81 @@ impl Marker {
 /// Whose strays are meant.
 #[derive(Debug, Clone)]
 pub enum Strays {
-    /// A job's: in its process group, or with its marker.
-    Job(Group, Marker),
+    /// A job's: in its process group, with its marker, or known to be of its family.
+    Job(Group, Marker, Family),
     /// A run's: with its marker.
     Run(Marker),
-    /// Those that have put off every marker. They can be told from others only while no script
-    /// runs.
-    Unmarked,
+    /// Everybody's. They can be told from those of jobs only while there is no job.
+    All,
 }
 
 impl Strays {
-    fn include(&self, pid: i32, status: &Status, scripts_run: bool) -> bool {
+    fn include(&self, pid: i32, status: &Status, is_idle: bool) -> bool {
         let environment = || fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
         match self {
-            Strays::Job(group, marker) => {
-                status.group == group.id() || marker.is_on(&environment())
+            Strays::Job(group, marker, family) => {
+                status.group == group.id()
+                    || family.0.contains(&(pid, status.start))
+                    || marker.is_on(&environment())
             }
             Strays::Run(marker) => marker.is_on(&environment()),
-            Strays::Unmarked => !scripts_run && !has_marker(&environment()),
+            Strays::All => is_idle,
         }
     }
 }
 
-/// True for an environment that names a run.
-fn has_marker(environment: &[u8]) -> bool {
-    environment
-        .split(|&b| b == 0)
-        .any(|entry| entry.starts_with(b"run_id="))
+/// Processes that were seen below a script while it lived, each with the time of its start: a pid
+/// alone may be another's later.
+#[derive(Debug, Clone, Default)]
+pub struct Family(HashSet<(i32, u64)>);
+
+impl Family {
+    /// Those below a group's leader now, and the group's own.
+    pub fn of(group: Group) -> Family {
+        let mut below: HashMap<i32, Vec<(i32, u64)>> = HashMap::new();
+        let mut family = HashSet::new();
+        for (pid, status) in processes() {
+            below
+                .entry(status.parent)
+                .or_default()
+                .push((pid, status.start));
+            if status.group == group.id() && pid != group.id() {
+                family.insert((pid, status.start));
+            }
+        }
+        let mut parents = vec![group.id()];
+        parents.extend(family.iter().map(|(pid, _)| *pid));
+        while let Some(parent) = parents.pop() {
+            for child in below.remove(&parent).unwrap_or_default() {
+                family.insert(child);
+                parents.push(child.0);
+            }
+        }
+        Family(family)
+    }
+
+    /// Adds those that another look found.
+    pub fn extend(&mut self, other: Family) {
+        self.0.extend(other.0);
+    }
+
+    /// Those that live, whoever is their parent now.
+    fn living(&self) -> impl Iterator<Item = Pid> {
+        let lives = |(pid, start): &&(i32, u64)| {
+            Status::of(*pid).is_some_and(|status| status.start == *start && !status.is_zombie)
+        };
+        self.0
+            .iter()
+            .filter(lives)
+            .filter_map(|(pid, _)| Pid::from_raw(*pid))
+    }
+}
+
+/// All processes, with what is known of each.
+fn processes() -> impl Iterator<Item = (i32, Status)> {
+    let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
+    let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok());
+    pids.filter_map(|pid| Some((pid, Status::of(pid)?)))
 }
 
 /// The server's children: the leaders of its jobs, which it knows, and the strays.
@@ -96,6 +144,8 @@ struct Shared {
     /// child that is listed and not noted is a stray then, and never a script just started.
     starting: RwLock<()>,
     leaders: Mutex<HashSet<i32>>,
+    /// How many jobs there are, those included whose script is gone and not yet cleaned up after.
+    jobs: AtomicUsize,
     /// Set once processes may live on without a marker.
     unmarked_live: AtomicBool,
     /// Children that were there before the first script: whoever started the server started them.
@@ -132,6 +182,14 @@ impl Descendants {
         Ok((group, value))
     }
 
+    /// Takes note of a job, until what this returns is dropped.
+    pub fn begin_job(&self) -> JobInProgress {
+        self.shared.jobs.fetch_add(1, Ordering::SeqCst);
+        JobInProgress {
+            descendants: self.clone(),
+        }
+    }
+
     /// Takes note that a script was waited for.
     pub fn remove_leader(&self, group: Group) {
         self.leaders().remove(&group.id());
@@ -156,7 +214,7 @@ impl Descendants {
         // As the first process of a container the server inherits strangers as well.
         let strangers_too = rustix::process::getpid().as_raw_pid() == 1
             || self.shared.unmarked_live.load(Ordering::Relaxed);
-        if strangers_too && matches!(whose, Strays::Unmarked) {
+        if strangers_too && matches!(whose, Strays::All) {
             return 0;
         }
         let mut killed = HashSet::new();
@@ -188,7 +246,7 @@ impl Descendants {
     /// The living strays that are meant. Dead ones, whosever they were, are reaped: nobody else
     /// will.
     fn strays(&self, whose: &Strays, known: &HashSet<i32>) -> Found {
-        let (children, scripts_run) = self.unknown_children();
+        let (children, is_idle) = self.unknown_children();
         let mut found = Found::default();
         for child in children {
             if known.contains(&child) {
@@ -203,9 +261,17 @@ impl Descendants {
                 found.reaped = true;
             } else if self.strangers().contains(&child) {
                 // Not ours to end.
-            } else if whose.include(child, &status, scripts_run) {
+            } else if whose.include(child, &status, is_idle) {
                 found.living.extend(Pid::from_raw(child));
             }
+        }
+        if let Strays::Job(_, _, family) = whose {
+            let more = family
+                .living()
+                .filter(|pid| !known.contains(&pid.as_raw_pid()));
+            found.living.extend(more);
+            found.living.sort_unstable_by_key(|pid| pid.as_raw_pid());
+            found.living.dedup();
         }
         found
     }
@@ -223,7 +289,7 @@ impl Descendants {
         }
     }
 
-    /// The server's children that are no scripts, and whether scripts run.
+    /// The server's children that are no scripts, and whether there is no job.
     fn unknown_children(&self) -> (Vec<i32>, bool) {
         let _alone = self
             .shared
@@ -234,7 +300,8 @@ impl Descendants {
         let strangers = children()
             .into_iter()
             .filter(|child| !leaders.contains(child));
-        (strangers.collect(), !leaders.is_empty())
+        let is_idle = self.shared.jobs.load(Ordering::SeqCst) == 0;
+        (strangers.collect(), is_idle)
     }
 }
 
@@ -297,6 +364,18 @@ fn orphans(markers: &[Marker]) -> Vec<Pid> {
     marked.filter_map(Pid::from_raw).collect()
 }
 
+/// A job that is not over.
+#[derive(Debug)]
+pub struct JobInProgress {
+    descendants: Descendants,
+}
+
+impl Drop for JobInProgress {
+    fn drop(&mut self) {
+        self.descendants.shared.jobs.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
 /// What one look at the children found.
 #[derive(Debug, Default)]
 struct Found {
@@ -336,13 +415,9 @@ fn children() -> Vec<i32> {
 /// The same where the kernel lacks CONFIG_PROC_CHILDREN: slower, over all processes.
 fn children_by_scan() -> Vec<i32> {
     let own = rustix::process::getpid().as_raw_pid();
-    let Ok(entries) = fs::read_dir("/proc") else {
-        return Vec::new();
-    };
-    let pids = entries
-        .flatten()
-        .filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok());
-    pids.filter(|&pid| Status::of(pid).is_some_and(|status| status.parent == own))
+    processes()
+        .filter(|(_, status)| status.parent == own)
+        .map(|(pid, _)| pid)
         .collect()
 }
 
@@ -351,6 +426,8 @@ struct Status {
     is_zombie: bool,
     parent: i32,
     group: i32,
+    /// When it was started, in clock ticks since the system was.
+    start: u64,
 }
 
 impl Status {
@@ -363,10 +440,13 @@ impl Status {
         let state = fields.next()?;
         let parent = fields.next()?.parse().ok()?;
         let group = fields.next()?.parse().ok()?;
+        // Field 22 of proc(5); the group is field 5.
+        let start = fields.nth(16)?.parse().ok()?;
         Some(Status {
             is_zombie: state == "Z" || state == "X",
             parent,
             group,
+            start,
         })
     }
 }

@@ -14,4 +14,4 @@ pub use script::{ScriptError, check_script};
 pub use spawn::{Process, Script, SpawnError, spawn};
 pub use startup::{base_environment, prepare_server};
 
-pub use descend::{Descendants, Marker, Strays, end_orphans};
+pub use descend::{Descendants, Family, Marker, Strays, end_orphans};

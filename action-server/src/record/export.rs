@@ -51,11 +51,14 @@ pub fn export(directory: &Path, run: &str, out: &mut impl Write) -> io::Result<(
         }
     })?;
     written?;
-    let behind = file.metadata()?.len().saturating_sub(mark.end);
-    if behind > 0 && !summary::has_ended(&file)? {
+    let whole = summary::whole_part(&file)?;
+    if mark.end < whole.end {
+        let text = format!("the record is damaged behind event {}", mark.sequence);
+        return Err(io::Error::new(io::ErrorKind::InvalidData, text));
+    }
+    if !summary::has_ended(&file)? {
         tracing::warn!(
-            bytes = behind,
-            "the record goes on, or is damaged, behind event {}",
+            "the run goes on, or its server died: there is no more than event {}",
             mark.sequence
         );
     }

@@ -1,9 +1,10 @@
 //! The bytes of a record: a header, then frames.
 //!
 //! ```text
-//! header   8 bytes "ACTIONR\n", then the format version as u32, then 4 zero bytes
+//! header   8 bytes "ACTIONR\n", the format version as u32, and the record's mark: 4 random bytes
 //! frame    length as u32, CRC-32 of the payload as u32, payload: one `RunEvent` in protobuf
-//! footer   8 bytes "ACTREND\n", then the offset of the last frame as u64; only after RunFinished
+//! footer   4 bytes "END\n", the record's mark, the offset of the last frame as u64; only after
+//!          RunFinished. What a script prints cannot pass for one: it does not know the mark
 //! ```
 //! Numbers are little-endian. A frame that is cut, or whose checksum is wrong, ends the record:
 //! what is before it is valid, what is after it is not looked at. The footer says that the run
@@ -16,7 +17,10 @@ use thiserror::Error;
 /// The version that is written, and the newest that is read.
 pub(super) const VERSION: u32 = 1;
 const MAGIC: &[u8; 8] = b"ACTIONR\n";
-const END_MAGIC: &[u8; 8] = b"ACTREND\n";
+const END_MAGIC: &[u8; 4] = b"END\n";
+
+/// What tells a record's own footer from bytes that look like one.
+pub(super) type Mark = [u8; 4];
 
 /// The footer's length in bytes.
 pub(super) const FOOTER_LEN: usize = 16;
@@ -43,43 +47,44 @@ pub enum Damage {
 }
 
 /// The header of a new record.
-pub(super) fn header() -> [u8; HEADER_LEN] {
+pub(super) fn header(mark: Mark) -> [u8; HEADER_LEN] {
     let mut bytes = [0; HEADER_LEN];
+    bytes[12..16].copy_from_slice(&mark);
     bytes[..8].copy_from_slice(MAGIC);
     bytes[8..12].copy_from_slice(&VERSION.to_le_bytes());
     bytes
 }
 
-/// Checks a record's header.
-pub(super) fn check_header(bytes: &[u8]) -> Result<(), Damage> {
-    let Some(header) = bytes
+/// Checks a record's header and gives its mark.
+pub(super) fn check_header(bytes: &[u8]) -> Result<Mark, Damage> {
+    let header = bytes
         .first_chunk::<HEADER_LEN>()
-        .filter(|header| header.starts_with(MAGIC))
-    else {
+        .filter(|header| header.starts_with(MAGIC));
+    let Some(header) = header else {
         return Err(Damage::NotARecord);
     };
     let version = u32::from_le_bytes([header[8], header[9], header[10], header[11]]);
-    if version > VERSION {
-        Err(Damage::Newer(version))
-    } else {
-        Ok(())
+    match version > VERSION {
+        true => Err(Damage::Newer(version)),
+        false => Ok([header[12], header[13], header[14], header[15]]),
     }
 }
 
 /// Appends the footer of a record whose last frame begins at `offset`.
-pub(super) fn encode_footer(offset: u64, out: &mut Vec<u8>) {
+pub(super) fn encode_footer(mark: Mark, offset: u64, out: &mut Vec<u8>) {
     out.extend_from_slice(END_MAGIC);
+    out.extend_from_slice(&mark);
     out.extend_from_slice(&offset.to_le_bytes());
 }
 
 /// The offset of the last frame, when these are the last bytes of a record that has ended.
-pub(super) fn decode_footer(bytes: &[u8; FOOTER_LEN]) -> Option<u64> {
-    let (magic, offset) = bytes.split_first_chunk::<8>()?;
-    (magic == END_MAGIC).then(|| {
-        offset
-            .first_chunk()
-            .map(|offset| u64::from_le_bytes(*offset))
-    })?
+pub(super) fn decode_footer(mark: Mark, bytes: &[u8; FOOTER_LEN]) -> Option<u64> {
+    let (magic, rest) = bytes.split_first_chunk::<4>()?;
+    let (own, offset) = rest.split_first_chunk::<4>()?;
+    let offset = offset
+        .first_chunk()
+        .map(|offset| u64::from_le_bytes(*offset));
+    offset.filter(|_| magic == END_MAGIC && *own == mark)
 }
 
 /// Appends an event's frame.
@@ -177,12 +182,17 @@ mod tests {
 
     #[test]
     fn headers() {
-        assert_eq!(check_header(&header()), Ok(()));
+        assert_eq!(check_header(&header(*b"mark")), Ok(*b"mark"));
         assert_eq!(check_header(b"short"), Err(Damage::NotARecord));
         assert_eq!(check_header(&[0; 16]), Err(Damage::NotARecord));
-        let mut newer = header();
+        let mut newer = header(*b"mark");
         newer[8] = 9;
         assert_eq!(check_header(&newer), Err(Damage::Newer(9)));
+        let mut footer = Vec::new();
+        encode_footer(*b"mark", 77, &mut footer);
+        let footer: &[u8; FOOTER_LEN] = footer[..].try_into().unwrap();
+        assert_eq!(decode_footer(*b"mark", footer), Some(77));
+        assert_eq!(decode_footer(*b"kram", footer), None);
     }
 
     proptest! {

@@ -84,7 +84,13 @@ impl Reader {
             let mut rest = &self.buffer[..];
             let mut events = Vec::new();
             loop {
-                match format::decode_after(rest, self.after).map_err(io::Error::other)? {
+                let frame = match format::decode_after(rest, self.after) {
+                    Ok(frame) => frame,
+                    // What is whole before the damage comes first.
+                    Err(_) if !events.is_empty() => return Ok(events),
+                    Err(damage) => return Err(io::Error::new(io::ErrorKind::InvalidData, damage)),
+                };
+                match frame {
                     Frame::Event(event, length) => {
                         rest = &rest[length..];
                         self.offset += length as u64;
@@ -97,7 +103,8 @@ impl Reader {
                     // One frame that is longer than what was read: read all of it.
                     Frame::Incomplete(length) if rest.len() == self.buffer.len() => {
                         if length > left {
-                            return Err(io::Error::other(format::Damage::Frame("length")));
+                            let damage = format::Damage::Frame("length");
+                            return Err(io::Error::new(io::ErrorKind::InvalidData, damage));
                         }
                         wanted = length;
                         break;

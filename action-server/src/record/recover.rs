@@ -19,6 +19,8 @@ use super::{
 #[derive(Debug)]
 pub struct Unfinished {
     entry: Arc<Entry>,
+    /// False for a record that cannot be gone on with: not even its first event can be read.
+    is_readable: bool,
     mark: Watermark,
     jobs: Jobs,
     began: Option<Timestamp>,
@@ -66,14 +68,21 @@ impl Store {
                 }
             });
             match scanned {
-                Ok(mark) if mark.sequence > 0 => unfinished.push(Unfinished {
-                    entry,
-                    mark,
-                    jobs,
-                    began,
-                    end,
-                }),
-                Ok(_) => self.remove(&entry)?,
+                Ok(mark) if mark.sequence == 0 && summary::first_is_torn(&file)? => {
+                    self.remove(&entry)?;
+                }
+                Ok(mark) => {
+                    let is_readable = mark.sequence > 0;
+                    let run = Unfinished {
+                        entry,
+                        is_readable,
+                        mark,
+                        jobs,
+                        began,
+                        end,
+                    };
+                    unfinished.push(run);
+                }
                 Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
                     self.remove(&entry)?;
                 }
@@ -92,20 +101,37 @@ impl Store {
     pub fn end_lost(&self, unfinished: Unfinished) -> io::Result<()> {
         let Unfinished {
             entry,
+            is_readable,
             mark,
             jobs,
             began,
             end,
         } = unfinished;
+        if !is_readable {
+            let what = "the record is damaged from its beginning, and is left as it is";
+            return Err(io::Error::new(io::ErrorKind::InvalidData, what));
+        }
         let file = File::options().read(true).append(true).open(&entry.path)?;
+        let own_mark = summary::check_header(&file)?;
         keep_tail(&entry, &file, mark.end)?;
         file.set_len(mark.end)?;
         if let Some(end) = end {
-            return Writer::resume(entry.id.clone(), file, mark).add_footer(end);
+            return Writer::resume(entry.id.clone(), file, own_mark, mark).add_footer(end);
         }
         let events = jobs.endings(Some(SystemTime::now().into()), began);
-        let mut writer = Writer::resume(entry.id.clone(), file, mark);
-        writer.finish(events).map_err(|unwritten| unwritten.error)
+        let mut writer = Writer::resume(entry.id.clone(), file, own_mark, mark);
+        let mut unwritten = match writer.finish(events) {
+            Ok(()) => return Ok(()),
+            Err(unwritten) => unwritten,
+        };
+        // What the reserve is for: an end must be written also on a full disk.
+        while unwritten.error.kind() == io::ErrorKind::StorageFull && self.release_reserve() {
+            unwritten = match writer.finish(unwritten.events) {
+                Ok(()) => return Ok(()),
+                Err(unwritten) => unwritten,
+            };
+        }
+        Err(unwritten.error)
     }
 }
 

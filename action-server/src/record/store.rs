@@ -17,7 +17,7 @@ use std::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
-    time::{SystemTime, UNIX_EPOCH},
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
 use action_proto::v1::{Job, run_event::Event};
@@ -34,6 +34,11 @@ use super::{
 
 /// The format of the directory that is written, and the newest that is used.
 const VERSION: u32 = 1;
+/// How long a lock that another holds is tried for.
+const LOCK_LIMIT: Duration = Duration::from_secs(1);
+const LOCK_PAUSE: Duration = Duration::from_millis(20);
+/// So much of the reserve is given back at least.
+const RESERVE_PART: u64 = 256 << 10;
 /// Enough for the ends of some ten thousand jobs.
 const RESERVE: u64 = 4 << 20;
 
@@ -104,8 +109,7 @@ impl Store {
             options.open(&path).map_err(failed(&path))
         };
         let lock = open("lock")?;
-        rustix::fs::flock(&lock, FlockOperation::NonBlockingLockExclusive)
-            .map_err(|_| StoreError::InUse(directory.to_owned()))?;
+        take_lock(&lock).map_err(|()| StoreError::InUse(directory.to_owned()))?;
         check_version(directory).map_err(failed(directory))??;
         let index = read_index(&runs).map_err(failed(&runs))?;
         Ok(Store {
@@ -152,12 +156,18 @@ impl Store {
         self.index().insert(entry);
     }
 
-    /// Gives the reserve back to the disk, so that what must be written can be.
-    pub fn release_reserve(&self) {
+    /// Gives a part of the reserve back to the disk, so that what must be written can be. The rest
+    /// is kept for others who must. False when nothing is left to give.
+    pub fn release_reserve(&self) -> bool {
         self.tight.store(true, Ordering::Relaxed);
-        if let Err(error) = self.reserve.set_len(0) {
-            tracing::error!(%error, "cannot release the reserve");
-        }
+        let length = self.reserve.metadata().map_or(0, |metadata| metadata.len());
+        let rest = length.saturating_sub(RESERVE_PART);
+        length > 0
+            && self
+                .reserve
+                .set_len(rest)
+                .inspect_err(|error| tracing::error!(%error, "cannot release the reserve"))
+                .is_ok()
     }
 
     /// True while the reserve is given back: nothing but the ends of runs may be written then. It
@@ -257,6 +267,7 @@ impl Store {
     fn open_record(&self, id: &RunId) -> io::Result<(Arc<Entry>, File)> {
         let entry = self.index().get(id).ok_or(io::ErrorKind::NotFound)?;
         let file = File::open(&entry.path)?;
+        summary::check_header(&file)?;
         Ok((entry, file))
     }
 
@@ -282,9 +293,31 @@ fn check_owner(directory: &Path, metadata: &fs::Metadata) -> Result<(), StoreErr
     }
 }
 
+/// Takes the lock. A server that was just killed may hold it a moment longer, by a script that it
+/// was about to start.
+fn take_lock(lock: &File) -> Result<(), ()> {
+    let started = Instant::now();
+    while rustix::fs::flock(lock, FlockOperation::NonBlockingLockExclusive).is_err() {
+        if started.elapsed() > LOCK_LIMIT {
+            return Err(());
+        }
+        std::thread::sleep(LOCK_PAUSE);
+    }
+    Ok(())
+}
+
 fn check_version(directory: &Path) -> io::Result<Result<(), StoreError>> {
     let path = directory.join("version");
     match fs::read_to_string(&path) {
+        // A server that died here before it had written it wrote nothing else either.
+        Ok(text) if text.trim().is_empty() => fs::write(
+            &path,
+            format!(
+                "{VERSION}
+"
+            ),
+        )
+        .map(Ok),
         Ok(text)
             if text
                 .trim()

@@ -172,22 +172,49 @@ impl Jobs {
     }
 }
 
+/// Checks that a file is a record that this version reads; gives its mark.
+pub(super) fn check_header(file: &File) -> io::Result<format::Mark> {
+    let mut header = [0; HEADER_LEN];
+    file.read_exact_at(&mut header, 0)?;
+    format::check_header(&header).map_err(invalid)
+}
+
+fn invalid(damage: format::Damage) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, damage)
+}
+
 /// The offset of the last event of a record that has ended.
 fn last_offset(file: &File) -> io::Result<Option<u64>> {
     let length = file.metadata()?.len();
-    let Some(start) = length.checked_sub(FOOTER_LEN as u64) else {
+    let Some(start) = length
+        .checked_sub(FOOTER_LEN as u64)
+        .filter(|&start| start >= HEADER_LEN as u64)
+    else {
         return Ok(None);
     };
+    let mark = check_header(file)?;
     let mut footer = [0; FOOTER_LEN];
     file.read_exact_at(&mut footer, start)?;
-    Ok(format::decode_footer(&footer).filter(|&offset| offset < start))
+    Ok(format::decode_footer(mark, &footer).filter(|&offset| offset < start))
+}
+
+/// True for a record whose first event was not written whole: nobody was told of that run.
+pub(super) fn first_is_torn(file: &File) -> io::Result<bool> {
+    let length = file.metadata()?.len();
+    let start = (HEADER_LEN + FRAME_LEN) as u64;
+    if length < start {
+        return Ok(true);
+    }
+    let mut payload = [0; 4];
+    file.read_exact_at(&mut payload, HEADER_LEN as u64)?;
+    Ok(length - start < u64::from(u32::from_le_bytes(payload)))
 }
 
 fn event_at(file: &File, offset: u64) -> io::Result<RunEvent> {
     let mut bytes = vec![0; FRAME_LEN];
     loop {
         file.read_exact_at(&mut bytes, offset)?;
-        match format::decode(&bytes).map_err(io::Error::other)? {
+        match format::decode(&bytes).map_err(invalid)? {
             Frame::Event(event, _) => return Ok(*event),
             Frame::Incomplete(length) | Frame::Skipped(length) => bytes.resize(length, 0),
         }
@@ -199,7 +226,7 @@ pub(super) fn scan(file: &File, mut see: impl FnMut(RunEvent, u64)) -> io::Resul
     let mut reader = io::BufReader::with_capacity(256 * 1024, file);
     let mut header = [0; HEADER_LEN];
     reader.read_exact(&mut header)?;
-    format::check_header(&header).map_err(io::Error::other)?;
+    format::check_header(&header).map_err(invalid)?;
     let mut mark = Watermark {
         end: HEADER_LEN as u64,
         sequence: 0,

@@ -37,6 +37,7 @@ pub struct Unwritten {
 pub struct Writer {
     id: RunId,
     file: File,
+    mark: format::Mark,
     watermark: watch::Sender<Watermark>,
     /// What is written, which readers are told only when they may see it.
     written: Watermark,
@@ -48,13 +49,14 @@ pub struct Writer {
 impl Writer {
     /// Begins a record in a new, empty file, and waits until its first event is on the disk.
     pub(super) fn begin(id: RunId, mut file: File, first: Event) -> io::Result<Writer> {
-        file.write_all(&format::header())?;
+        let mark: format::Mark = rand::random();
+        file.write_all(&format::header(mark))?;
         let start = Watermark {
             end: HEADER_LEN as u64,
             sequence: 0,
             ended: false,
         };
-        let mut writer = Writer::resume(id, file, start);
+        let mut writer = Writer::resume(id, file, mark, start);
         crash::point("before-intent");
         writer
             .write(vec![first], false)
@@ -66,11 +68,12 @@ impl Writer {
     }
 
     /// Goes on with a record that is valid up to `written` and has nothing after it.
-    pub(super) fn resume(id: RunId, file: File, written: Watermark) -> Writer {
+    pub(super) fn resume(id: RunId, file: File, mark: format::Mark, written: Watermark) -> Writer {
         let watermark = watch::Sender::new(written);
         Writer {
             id,
             file,
+            mark,
             watermark,
             written,
             torn: false,
@@ -135,7 +138,7 @@ impl Writer {
     /// Writes the footer of a record that has its last event, which begins at `last`.
     pub(super) fn add_footer(&mut self, last: u64) -> io::Result<()> {
         let mut footer = Vec::with_capacity(format::FOOTER_LEN);
-        format::encode_footer(last, &mut footer);
+        format::encode_footer(self.mark, last, &mut footer);
         self.file.write_all(&footer)?;
         self.file.sync_data()
     }
@@ -161,7 +164,7 @@ impl Writer {
         }
         let frames = self.buffer.len() as u64;
         if are_last {
-            format::encode_footer(last, &mut self.buffer);
+            format::encode_footer(self.mark, last, &mut self.buffer);
         }
         // A part may be written when a write fails: what comes next must not stand behind it.
         let written = self

@@ -73,7 +73,7 @@ fn read_page(
 /// A record that was removed, or is damaged, while the list was made hides none of the others.
 fn skip_what_is_gone<T>(status: Status) -> Result<Option<T>, Status> {
     match status.code() {
-        tonic::Code::NotFound | tonic::Code::Internal => Ok(None),
+        tonic::Code::NotFound | tonic::Code::Internal | tonic::Code::DataLoss => Ok(None),
         _ => Err(status),
     }
 }

@@ -45,5 +45,8 @@ pub(super) fn from_record(run_id: &RunId, error: &std::io::Error) -> Status {
         return Status::not_found(format!("no such run: {run_id}"));
     }
     tracing::error!(%run_id, %error, "cannot read a record");
+    if error.kind() == std::io::ErrorKind::InvalidData {
+        return Status::data_loss(format!("the record of run {run_id} is damaged"));
+    }
     Status::internal(format!("the record of run {run_id} cannot be read"))
 }

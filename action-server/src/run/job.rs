@@ -20,7 +20,7 @@ use super::{
 use crate::{
     catalogue::{PlannedJob, environment},
     crash,
-    process::{Marker, Process, Script, Signal, Strays, check_script, spawn},
+    process::{Family, Marker, Process, Script, Signal, Strays, check_script, spawn},
 };
 
 /// How long outputs are waited for after the script's own end: a process that it left may hold
@@ -40,6 +40,7 @@ pub(super) async fn run(
     let Some(planned) = shared.plan.jobs.get(at) else {
         return;
     };
+    let _in_progress = shared.descendants.begin_job();
     let mut guard = Guard {
         node: planned.node_name().to_owned(),
         events: Some(events.clone()),
@@ -130,6 +131,8 @@ struct Job<'a> {
     deadline: Instant,
     /// How the job is being ended, and why, once it is.
     ending: Option<(Outcome, String)>,
+    /// Who was seen below the script when it was told to end: what hides later was there then.
+    family: Family,
     stdout_mask: Mask,
     stderr_mask: Mask,
     /// True when it was asked to end and had to be killed.
@@ -154,6 +157,7 @@ impl<'a> Job<'a> {
             deadline: started + shared.plan.timeout,
             started,
             ending: None,
+            family: Family::default(),
             stdout_mask: Mask::new(secrets.clone()),
             stderr_mask: Mask::new(secrets),
             killed: false,
@@ -177,6 +181,7 @@ impl<'a> Job<'a> {
         let strays = Strays::Job(
             self.process.group,
             Marker::job(self.shared.run_id.as_str(), self.planned.node_name()),
+            std::mem::take(&mut self.family),
         );
         self.wait_for_those_asked(&strays).await;
         let drained = self.drain(Instant::now() + DRAIN).await;
@@ -342,6 +347,7 @@ impl<'a> Job<'a> {
     /// The first step: the script may still put things in order.
     fn ask(&mut self, outcome: Outcome, why: String) {
         self.ending = Some((outcome, why));
+        self.family.extend(Family::of(self.process.group));
         self.process.group.signal(Signal::Term);
         // One that is stopped could not take the first signal.
         self.process.group.signal(Signal::Continue);
@@ -351,6 +357,7 @@ impl<'a> Job<'a> {
     /// The last step.
     fn kill(&mut self) {
         self.is_over = true;
+        self.family.extend(Family::of(self.process.group));
         self.process.group.signal(Signal::Kill);
         // Nothing more can be done but wait. The kernel ends it as soon as it can.
         self.deadline = Instant::now() + Duration::from_secs(3600);

@@ -82,7 +82,6 @@ impl Recorder {
         let mut events = std::mem::take(&mut self.owed.events);
         events.push(Event::RunFinished(finished));
         let started = Instant::now();
-        let mut released = false;
         while let Err(unwritten) = self.writer.finish(events) {
             let run_id = self.writer.id();
             if started.elapsed() > END_LIMIT {
@@ -92,10 +91,8 @@ impl Recorder {
             }
             let full = unwritten.error.kind() == io::ErrorKind::StorageFull;
             events = unwritten.events;
-            if full && !released {
+            if full && self.store.release_reserve() {
                 tracing::warn!(%run_id, "the disk is full: the reserve is used for the end of the run");
-                self.store.release_reserve();
-                released = true;
             } else {
                 std::thread::sleep(RETRY_INTERVAL);
             }

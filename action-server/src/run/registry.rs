@@ -299,8 +299,6 @@ async fn recover(store: &Store) -> io::Result<()> {
         processes,
         "the last server died: its scripts are ended, its runs lost"
     );
-    // What the reserve is for: an end must be written also on a full disk.
-    store.release_reserve();
     for run in unfinished {
         let run_id = run.id().clone();
         if let Err(error) = store.end_lost(run) {
