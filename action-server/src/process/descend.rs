@@ -5,8 +5,8 @@
 //! process group or carry its marker in their environment.
 
 use std::{
-    collections::{HashMap, HashSet},
-    fs, io,
+    collections::HashSet,
+    io,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError, RwLock,
         atomic::{AtomicBool, AtomicUsize, Ordering},
@@ -14,10 +14,13 @@ use std::{
     time::Duration,
 };
 
-use rustix::process::{Pid, Signal, WaitOptions, kill_process, waitpid};
+use rustix::process::{Pid, Signal, kill_process};
 use tokio::time::{Instant, sleep};
 
-use super::Group;
+use super::{
+    Group, Marker, Strays,
+    proc::{Status, ancestors, children, environment, processes, reap},
+};
 
 /// How long to wait for killed processes to be gone. Only one that the kernel holds (state D)
 /// takes longer.
@@ -26,111 +29,6 @@ const REAP_PAUSE: Duration = Duration::from_millis(2);
 
 /// How long what an earlier server left behind has to end by itself.
 const ORPHAN_GRACE: Duration = Duration::from_secs(2);
-
-/// What tells a job's processes from those of others: variables that all of them inherit.
-#[derive(Debug, Clone)]
-pub struct Marker(Vec<String>);
-
-impl Marker {
-    /// The marker of one job of a run.
-    pub fn job(run_id: &str, node: &str) -> Marker {
-        Marker(vec![format!("run_id={run_id}"), format!("name={node}")])
-    }
-
-    /// The marker of all jobs of a run.
-    pub fn run(run_id: &str) -> Marker {
-        Marker(vec![format!("run_id={run_id}")])
-    }
-
-    fn is_on(&self, environment: &[u8]) -> bool {
-        let has = |wanted: &String| {
-            environment
-                .split(|&b| b == 0)
-                .any(|entry| entry == wanted.as_bytes())
-        };
-        self.0.iter().all(has)
-    }
-}
-
-/// Whose strays are meant.
-#[derive(Debug, Clone)]
-pub enum Strays {
-    /// A job's: in its process group, with its marker, or known to be of its family.
-    Job(Group, Marker, Family),
-    /// A run's: with its marker.
-    Run(Marker),
-    /// Everybody's. They can be told from those of jobs only while there is no job.
-    All,
-}
-
-impl Strays {
-    fn include(&self, pid: i32, status: &Status, is_idle: bool) -> bool {
-        let environment = || fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
-        match self {
-            Strays::Job(group, marker, family) => {
-                status.group == group.id()
-                    || family.0.contains(&(pid, status.start))
-                    || marker.is_on(&environment())
-            }
-            Strays::Run(marker) => marker.is_on(&environment()),
-            Strays::All => is_idle,
-        }
-    }
-}
-
-/// Processes that were seen below a script while it lived, each with the time of its start: a pid
-/// alone may be another's later.
-#[derive(Debug, Clone, Default)]
-pub struct Family(HashSet<(i32, u64)>);
-
-impl Family {
-    /// Those below a group's leader now, and the group's own.
-    pub fn of(group: Group) -> Family {
-        let mut below: HashMap<i32, Vec<(i32, u64)>> = HashMap::new();
-        let mut family = HashSet::new();
-        for (pid, status) in processes() {
-            below
-                .entry(status.parent)
-                .or_default()
-                .push((pid, status.start));
-            if status.group == group.id() && pid != group.id() {
-                family.insert((pid, status.start));
-            }
-        }
-        let mut parents = vec![group.id()];
-        parents.extend(family.iter().map(|(pid, _)| *pid));
-        while let Some(parent) = parents.pop() {
-            for child in below.remove(&parent).unwrap_or_default() {
-                family.insert(child);
-                parents.push(child.0);
-            }
-        }
-        Family(family)
-    }
-
-    /// Adds those that another look found.
-    pub fn extend(&mut self, other: Family) {
-        self.0.extend(other.0);
-    }
-
-    /// Those that live, whoever is their parent now.
-    fn living(&self) -> impl Iterator<Item = Pid> {
-        let lives = |(pid, start): &&(i32, u64)| {
-            Status::of(*pid).is_some_and(|status| status.start == *start && !status.is_zombie)
-        };
-        self.0
-            .iter()
-            .filter(lives)
-            .filter_map(|(pid, _)| Pid::from_raw(*pid))
-    }
-}
-
-/// All processes, with what is known of each.
-fn processes() -> impl Iterator<Item = (i32, Status)> {
-    let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
-    let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok());
-    pids.filter_map(|pid| Some((pid, Status::of(pid)?)))
-}
 
 /// The server's children: the leaders of its jobs, which it knows, and the strays.
 #[derive(Debug, Clone, Default)]
@@ -305,6 +203,26 @@ impl Descendants {
     }
 }
 
+/// A job that is not over.
+#[derive(Debug)]
+pub struct JobInProgress {
+    descendants: Descendants,
+}
+
+impl Drop for JobInProgress {
+    fn drop(&mut self) {
+        self.descendants.shared.jobs.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+/// What one look at the children found.
+#[derive(Debug, Default)]
+struct Found {
+    living: Vec<Pid>,
+    /// True when some had ended and were taken leave of.
+    reaped: bool,
+}
+
 /// Ends what runs of an earlier server left behind: processes anywhere that carry the id of one of
 /// these runs. They are asked first, and made to after [`ORPHAN_GRACE`]. Returns how many.
 pub async fn end_orphans(run_ids: &[&str]) -> u32 {
@@ -331,145 +249,16 @@ pub async fn end_orphans(run_ids: &[&str]) -> u32 {
     }
 }
 
-/// This process and those above it.
-fn ancestors() -> Vec<i32> {
-    let mut pid = rustix::process::getpid().as_raw_pid();
-    let mut ancestors = vec![pid];
-    while let Some(parent) = Status::of(pid)
-        .map(|status| status.parent)
-        .filter(|&parent| parent > 0)
-    {
-        ancestors.push(parent);
-        pid = parent;
-    }
-    ancestors
-}
-
 /// The living processes that carry one of the markers.
 fn orphans(markers: &[Marker]) -> Vec<Pid> {
-    let Ok(entries) = fs::read_dir("/proc") else {
-        return Vec::new();
-    };
-    let pids = entries
-        .flatten()
-        .filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok());
+    let pids = processes().map(|(pid, _)| pid);
     // A server that was started by a script carries a marker itself.
     let own = ancestors();
     let pids = pids.filter(|pid| !own.contains(pid));
     let marked = pids.filter(|pid| {
         // A process that has ended has no environment, so that this finds living ones only.
-        fs::read(format!("/proc/{pid}/environ"))
-            .is_ok_and(|environment| markers.iter().any(|marker| marker.is_on(&environment)))
+        let environment = environment(*pid);
+        markers.iter().any(|marker| marker.is_on(&environment))
     });
     marked.filter_map(Pid::from_raw).collect()
-}
-
-/// A job that is not over.
-#[derive(Debug)]
-pub struct JobInProgress {
-    descendants: Descendants,
-}
-
-impl Drop for JobInProgress {
-    fn drop(&mut self) {
-        self.descendants.shared.jobs.fetch_sub(1, Ordering::SeqCst);
-    }
-}
-
-/// What one look at the children found.
-#[derive(Debug, Default)]
-struct Found {
-    living: Vec<Pid>,
-    /// True when some had ended and were taken leave of.
-    reaped: bool,
-}
-
-/// Takes the status of a child that has ended. True when it is gone.
-fn reap(pid: i32) -> bool {
-    let Some(pid) = Pid::from_raw(pid) else {
-        return true;
-    };
-    !matches!(waitpid(Some(pid), WaitOptions::NOHANG), Ok(None))
-}
-
-/// Our direct children: proc(5), `/proc/PID/task/TID/children`.
-fn children() -> Vec<i32> {
-    let Ok(threads) = fs::read_dir("/proc/self/task") else {
-        return Vec::new();
-    };
-    let mut children = Vec::new();
-    for thread in threads.flatten() {
-        match fs::read_to_string(thread.path().join("children")) {
-            Ok(list) => children.extend(
-                list.split_whitespace()
-                    .filter_map(|pid| pid.parse::<i32>().ok()),
-            ),
-            // A thread that has just ended, or a kernel without the file.
-            Err(_) if thread.path().exists() => return children_by_scan(),
-            Err(_) => {}
-        }
-    }
-    children
-}
-
-/// The same where the kernel lacks CONFIG_PROC_CHILDREN: slower, over all processes.
-fn children_by_scan() -> Vec<i32> {
-    let own = rustix::process::getpid().as_raw_pid();
-    processes()
-        .filter(|(_, status)| status.parent == own)
-        .map(|(pid, _)| pid)
-        .collect()
-}
-
-/// What `/proc/PID/stat` says of a process.
-struct Status {
-    is_zombie: bool,
-    parent: i32,
-    group: i32,
-    /// When it was started, in clock ticks since the system was.
-    start: u64,
-}
-
-impl Status {
-    fn of(pid: i32) -> Option<Status> {
-        // A process may call itself anything, also what is no UTF-8.
-        let text = fs::read(format!("/proc/{pid}/stat")).ok()?;
-        let text = String::from_utf8_lossy(&text);
-        // The name in parentheses may itself hold anything: the last ) ends it.
-        let mut fields = text.rsplit_once(") ")?.1.split(' ');
-        let state = fields.next()?;
-        let parent = fields.next()?.parse().ok()?;
-        let group = fields.next()?.parse().ok()?;
-        // Field 22 of proc(5); the group is field 5.
-        let start = fields.nth(16)?.parse().ok()?;
-        Some(Status {
-            is_zombie: state == "Z" || state == "X",
-            parent,
-            group,
-            start,
-        })
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn markers_match_whole_variables() {
-        let marker = Marker::job("abc", "n1");
-        assert!(marker.is_on(b"PATH=/bin\0run_id=abc\0name=n1\0"));
-        assert!(!marker.is_on(b"run_id=abcd\0name=n1\0"));
-        assert!(!marker.is_on(b"run_id=abc\0name=n10\0"));
-        assert!(!marker.is_on(b"xrun_id=abc\0name=n1\0"));
-        assert!(Marker::run("abc").is_on(b"run_id=abc\0name=n7\0"));
-    }
-
-    #[test]
-    fn the_status_of_a_process() {
-        let own = rustix::process::getpid().as_raw_pid();
-        let status = Status::of(own).unwrap();
-        assert!(!status.is_zombie && status.parent > 0 && status.group > 0);
-        assert!(children_by_scan().iter().all(|&pid| pid != own));
-    }
 }

@@ -4,9 +4,11 @@
 mod descend;
 mod group;
 mod output;
+mod proc;
 mod script;
 mod spawn;
 mod startup;
+mod strays;
 
 pub use group::{Group, Signal};
 pub use output::Output;
@@ -14,4 +16,5 @@ pub use script::{ScriptError, check_script};
 pub use spawn::{Process, Script, SpawnError, spawn};
 pub use startup::{base_environment, prepare_server};
 
-pub use descend::{Descendants, Family, Marker, Strays, end_orphans};
+pub use descend::{Descendants, end_orphans};
+pub use strays::{Family, Marker, Strays};
