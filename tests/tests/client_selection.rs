@@ -79,6 +79,19 @@ fn excluded_nodes_are_left_alone() {
 }
 
 #[test]
+fn an_empty_exclusion_is_not_taken_for_none() {
+    let (_server, client) = serving();
+    for words in [
+        &["hello", "-g", "@compute", "--exclude", ""][..],
+        &["nodes", "--exclude", " "],
+    ] {
+        let ran = client.run(words);
+        assert_eq!((ran.code(), ran.stdout().as_str()), (64, ""), "{ran}");
+        assert!(ran.stderr().contains("is empty"), "{ran}");
+    }
+}
+
+#[test]
 fn a_misspelt_node_has_its_nearest_suggested() {
     let (_server, client) = serving();
     insta::assert_snapshot!(client.run(&["hello", "cnoed01"]), @r"

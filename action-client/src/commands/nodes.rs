@@ -57,6 +57,9 @@ pub(crate) async fn run(
         Ok(nodes) => nodes,
         Err(error) => return Err(suggest::for_node(error, &connection).await),
     };
+    if set.is_empty() && exclude.is_empty() {
+        context.learn(|store| store.learn_nodes(&nodes));
+    }
     if args.json || context.is_json() {
         for node in &nodes {
             json::write(&object(node), context.output)?;

@@ -34,7 +34,13 @@ pub(crate) async fn run(
         arguments,
         prefixed,
     } = target;
-    let exclude = options.exclude.clone().unwrap_or_default();
+    let exclude = match &options.exclude {
+        // As from a variable that is not set: nodes would be run on that were to be left out.
+        Some(set) if set.trim().is_empty() => {
+            return Err(CliError::usage("the node set of --exclude is empty"));
+        }
+        exclude => exclude.clone().unwrap_or_default(),
+    };
     let planning = async || {
         let request = PlanRunRequest {
             command: command.name.clone(),

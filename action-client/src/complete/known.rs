@@ -164,6 +164,16 @@ impl Store {
         self.save(&known);
     }
 
+    /// Keeps the nodes, when they are others than before.
+    pub(crate) fn learn_nodes(&self, nodes: &[Node]) {
+        let mut known = self.load();
+        let before = (known.nodes.clone(), known.groups.clone());
+        known.take_nodes(nodes);
+        if before != (known.nodes.clone(), known.groups.clone()) {
+            self.save(&known);
+        }
+    }
+
     /// Keeps a run that was started, so that it can be completed at once.
     pub(crate) fn learn_run(&self, run: KnownRun) {
         let mut known = self.load();
@@ -180,14 +190,18 @@ impl Known {
         old && now.saturating_sub(self.tried_at) >= RETRY.as_secs()
     }
 
+    fn take_nodes(&mut self, nodes: &[Node]) {
+        self.nodes = nodes.iter().map(|node| node.name.clone()).collect();
+        self.groups = nodes.iter().flat_map(|it| it.groups.clone()).collect();
+        self.groups.sort_unstable();
+        self.groups.dedup();
+    }
+
     /// Takes what the server says now.
     pub(crate) fn take(&mut self, commands: Vec<Command>, nodes: &[Node], runs: &[Run], now: u64) {
         self.commands = commands;
         self.commands_at = now;
-        self.nodes = nodes.iter().map(|node| node.name.clone()).collect();
-        self.groups = nodes.iter().flat_map(|node| node.groups.clone()).collect();
-        self.groups.sort_unstable();
-        self.groups.dedup();
+        self.take_nodes(nodes);
         self.runs = runs.iter().take(RUNS).map(KnownRun::of).collect();
         self.complete_at = now;
     }
