@@ -65,10 +65,14 @@ pub(crate) fn root(entry: &Entry) -> Command {
         ))
         .subcommand(verb::<show::ShowArgs>("show", show))
         .subcommand(verb::<attach::AttachArgs>("attach", attach))
-        .subcommand(verb::<rerun::RerunArgs>(
-            "rerun",
-            "Run a run's command again, on the nodes where it did not end ok",
-        ))
+        .subcommand(
+            verb::<rerun::RerunArgs>(
+                "rerun",
+                "Run a run's command again, on the nodes where it did not end ok",
+            )
+            // It has the nodes of the run.
+            .mut_arg("nodes", |arg| arg.hide(true)),
+        )
         .subcommand(verb::<cancel::CancelArgs>("cancel", "Stop a run"))
         .subcommand(verb::<completion::CompletionArgs>(
             "completion",

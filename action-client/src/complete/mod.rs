@@ -223,7 +223,7 @@ fn options(command: &Command) -> Vec<Candidate> {
     };
     let has_set = command
         .get_arguments()
-        .any(|arg| arg.get_short() == Some('g'));
+        .any(|arg| arg.get_short() == Some('g') && !arg.is_hide_set());
     named.chain(has_set.then_some(short)).collect()
 }
 
