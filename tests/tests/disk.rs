@@ -221,7 +221,7 @@ fn a_full_disk_costs_neither_memory_nor_descriptors() {
     assert_eq!(api.run(on("hello", "n1")).answer_of("n1"), "hello\n");
     disk.fill();
     let refuse = |count| {
-        (0..count).for_each(|_| assert_eq!(api.refused(on("hello", "n1")).0, Code::Unavailable))
+        (0..count).for_each(|_| assert_eq!(api.refused(on("hello", "n1")).0, Code::Unavailable));
     };
     refuse(20);
     let before = (

@@ -123,6 +123,7 @@ fn a_caller_that_stops_reading_slows_nobody_and_costs_nothing() {
     // With a caller that goes away at once, so that nobody reads at all.
     drop(server.api().start(pour("n1", bytes)).unwrap());
     let alone = took(&server, "n1");
+    let usual = usage::memory(server.id(), "VmHWM");
     let before = usage::memory(server.id(), "VmRSS");
     usage::forget_peak(server.id());
     // A caller behind a connection from which nobody reads any more.
@@ -148,7 +149,7 @@ fn a_caller_that_stops_reading_slows_nobody_and_costs_nothing() {
     let median = answers[answers.len() / 2];
     report(&format!(
         "500 MB alone {alone:?}, beside a caller that does not read {beside:?}; memory {before} KiB, \
-         peak {peak} KiB; other runs {median:?} (median of {})",
+         peak {peak} KiB, {usual} KiB alone; other runs {median:?} (median of {})",
         answers.len()
     ));
     assert!(beside < 3 * alone, "alone {alone:?}, beside {beside:?}");
