@@ -106,14 +106,14 @@ impl Descendants {
             .unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Kills and reaps strays, and what those started, until none is left. Returns how many were
-    /// alive.
-    pub async fn end_strays(&self, whose: &Strays) -> u32 {
+    /// Kills and reaps strays, and what those started, until none is left. Returns those that
+    /// were alive.
+    pub async fn end_strays(&self, whose: &Strays) -> HashSet<i32> {
         // As the first process of a container the server inherits strangers as well.
         let strangers_too = rustix::process::getpid().as_raw_pid() == 1
             || self.shared.unmarked_live.load(Ordering::Relaxed);
         if strangers_too && matches!(whose, Strays::All) {
-            return 0;
+            return HashSet::new();
         }
         let mut killed = HashSet::new();
         let started = Instant::now();
@@ -125,17 +125,16 @@ impl Descendants {
                 killed.insert(pid.as_raw_pid());
             }
             let waiting = killed.iter().filter(|&&pid| !reap(pid)).count();
-            let count = u32::try_from(killed.len()).unwrap_or(u32::MAX);
             // One that has just ended may have left another, which only the next round sees.
             if found.living.is_empty() && !found.reaped && waiting == 0 {
-                return count;
+                return killed;
             }
             if started.elapsed() > REAP_LIMIT {
                 tracing::error!(
                     waiting,
                     "processes that were killed do not end, or start others without a pause"
                 );
-                return count;
+                return killed;
             }
             sleep(REAP_PAUSE).await;
         }
@@ -179,12 +178,18 @@ impl Descendants {
         !self.strays(whose, &HashSet::new()).living.is_empty()
     }
 
-    /// Asks strays to end.
-    pub fn ask_strays(&self, whose: &Strays) {
+    /// Asks those strays to end that are in no group which was asked. Returns which.
+    pub fn ask_strays(&self, whose: &Strays, asked: Group) -> HashSet<i32> {
+        let mut strays = HashSet::new();
         for pid in self.strays(whose, &HashSet::new()).living {
-            _ = kill_process(pid, Signal::TERM);
-            _ = kill_process(pid, Signal::CONT);
+            let is_asked = |status: Status| status.group == asked.id();
+            if !Status::of(pid.as_raw_pid()).is_none_or(is_asked) {
+                _ = kill_process(pid, Signal::TERM);
+                _ = kill_process(pid, Signal::CONT);
+                strays.insert(pid.as_raw_pid());
+            }
         }
+        strays
     }
 
     /// The server's children that are no scripts, and whether there is no job.

@@ -41,7 +41,8 @@ impl Summary {
             ));
         };
         let last = match last_offset(file)? {
-            Some(offset) => Some(event_at(file, offset)?),
+            // One that is damaged says nothing.
+            Some(offset) => event_at(file, offset).ok(),
             None => None,
         };
         let finished = last.and_then(|last| match last.event {
@@ -248,11 +249,15 @@ pub(super) fn scan(file: &File, mut see: impl FnMut(RunEvent, u64)) -> io::Resul
 /// How far a record that nobody writes is whole: by its footer, or else by reading it.
 pub(super) fn whole_part(file: &File) -> io::Result<Watermark> {
     if let Some(offset) = last_offset(file)? {
-        let last = event_at(file, offset)?;
         let end = file.metadata()?.len() - FOOTER_LEN as u64;
+        // A damaged end is told where it is read; how far it was good is told here.
+        let sequence = match event_at(file, offset) {
+            Ok(last) => last.sequence,
+            Err(_) => scan(file, |_, _| {})?.sequence,
+        };
         return Ok(Watermark {
             end,
-            sequence: last.sequence,
+            sequence,
             ended: true,
         });
     }

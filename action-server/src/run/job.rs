@@ -1,7 +1,10 @@
 //! One job: starts its script, passes on what it writes, and sees it and all it started to
 //! their end. Tells its owner everything as events; hears from it only when to stop.
 
-use std::{os::unix::process::ExitStatusExt, process::ExitStatus, sync::Arc, time::Duration};
+use std::{
+    collections::HashSet, os::unix::process::ExitStatusExt, process::ExitStatus, sync::Arc,
+    time::Duration,
+};
 
 use action_proto::v1::{
     NodeFinished, NodeOutput, NodeStarted, Outcome, OutputStream, run_event::Event,
@@ -183,9 +186,10 @@ impl<'a> Job<'a> {
             Marker::job(self.shared.run_id.as_str(), self.planned.node_name()),
             std::mem::take(&mut self.family),
         );
-        self.wait_for_those_asked(&strays).await;
+        let mut left = self.wait_for_those_asked(&strays).await;
         let drained = self.drain(Instant::now() + DRAIN).await;
-        let leftovers = self.end_leftovers(&strays, drained).await;
+        left.extend(self.end_leftovers(&strays, drained).await);
+        let leftovers = u32::try_from(left.len()).unwrap_or(u32::MAX);
         self.tell_what_is_held().await;
         self.finished(status, duration, leftovers)
     }
@@ -228,20 +232,27 @@ impl<'a> Job<'a> {
     }
 
     /// When a job is ended its script may be gone long before what it started: that has the same
-    /// time to put things in order.
-    async fn wait_for_those_asked(&mut self, strays: &Strays) {
+    /// time to put things in order. Returns those that had left the group.
+    async fn wait_for_those_asked(&mut self, strays: &Strays) -> HashSet<i32> {
         if self.ending.is_none() || self.is_over {
-            return;
+            return HashSet::new();
         }
         // What left the group did not hear the first word.
-        self.shared.descendants.ask_strays(strays);
+        let left = self
+            .shared
+            .descendants
+            .ask_strays(strays, self.process.group);
         while self.shared.descendants.has_strays(strays) {
             tokio::select! {
-                () = sleep_until(self.deadline) => return self.killed = true,
+                () = sleep_until(self.deadline) => {
+                    self.killed = true;
+                    break;
+                }
                 Ok(()) = self.stop.changed() => {
                     let order = self.stop.borrow_and_update().clone();
                     if order.is_some_and(|order| order.stop == Stop::Force) {
-                        return self.killed = true;
+                        self.killed = true;
+                        break;
                     }
                 }
                 chunk = self.process.stdout.next() => self.pass(OutputStream::Stdout, chunk).await,
@@ -249,12 +260,13 @@ impl<'a> Job<'a> {
                 () = sleep(STRAY_PAUSE) => {}
             }
         }
+        left
     }
 
     /// Ends what the script left running, unless its admin wants that. Returns how many.
-    async fn end_leftovers(&mut self, strays: &Strays, drained: bool) -> u32 {
+    async fn end_leftovers(&mut self, strays: &Strays, drained: bool) -> HashSet<i32> {
         if self.shared.plan.command.leave_running && self.ending.is_none() {
-            return 0;
+            return HashSet::new();
         }
         let ended = self.shared.descendants.end_strays(strays).await;
         if !drained {
@@ -332,8 +344,10 @@ impl<'a> Job<'a> {
                 match self.ending {
                     Some(_) => self.killed = true,
                     None => {
-                        self.ending =
-                            Some((Outcome::Cancelled, format!("{}, by force", order.why)));
+                        self.ending = Some((
+                            Outcome::Cancelled,
+                            format!("{}; killed by force", order.why),
+                        ));
                     }
                 }
                 self.kill();

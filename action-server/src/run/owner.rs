@@ -177,8 +177,8 @@ impl Owner {
         let mut strays = 0;
         if !self.shared.plan.command.leave_running {
             let marker = Marker::run(self.shared.run_id.as_str());
-            strays += descendants.end_strays(&Strays::Run(marker)).await;
-            strays += descendants.end_strays(&Strays::All).await;
+            strays += descendants.end_strays(&Strays::Run(marker)).await.len();
+            strays += descendants.end_strays(&Strays::All).await.len();
         }
         if strays > 0 {
             tracing::warn!(run_id = %self.shared.run_id, strays, "ended processes that hid from their job");
