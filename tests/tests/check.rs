@@ -112,7 +112,7 @@ fn every_fault_is_named_with_its_place() {
     SITE/libexec/unknown-keys/metadata.yaml:2: warning: unknown key colour; it has no effect
     SITE/libexec/windows/default.sh:1: the script of rank default is not usable: its interpreter "/bin/bash\r" is not there; the script has Windows line ends, run: sed -i 's/\r$//' on it
     ------- stderr -------
-    error: 5 nodes and 3 commands can be used; 30 errors, 3 warnings
+    error: 4 nodes and 3 commands can be used; 30 errors, 3 warnings
     ------- exit 78 -------
     "#);
 }
@@ -128,7 +128,7 @@ fn the_log_says_the_same_and_what_is_right_works() {
         assert!(log.contains(&format!(" {fault}\n")), "{fault}\n---\n{log}");
     }
     let api = server.api();
-    assert_eq!(api.node_names(), ["n1", "n2", "n5", "n6", "n7"]);
+    assert_eq!(api.node_names(), ["n1", "n2", "n6", "n7"]);
     assert_eq!(api.command_names(), ["bad-rank", "good", "unknown-keys"]);
     let run = api.run(on("good", "@good"));
     assert_eq!(run.answer_of("n1"), "good\n");
