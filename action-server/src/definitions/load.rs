@@ -16,7 +16,7 @@ use crate::{
     catalogue::{
         Catalogue, Command, Listing, Nodes, is_command_name, rank_of, read_command, read_nodes,
     },
-    process::check_script,
+    process::{check_script, give_back_memory},
     trust::Trust,
     yaml::Fault,
 };
@@ -61,6 +61,7 @@ pub fn load(
         script_root: sources.commands.clone(),
         node_limit: sources.node_limit,
     };
+    give_back_memory();
     Ok((catalogue, faults))
 }
 

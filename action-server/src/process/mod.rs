@@ -3,6 +3,7 @@
 
 mod descend;
 mod group;
+mod memory;
 mod output;
 mod proc;
 mod script;
@@ -11,6 +12,7 @@ mod startup;
 mod strays;
 
 pub use group::{Group, Signal};
+pub use memory::give_back_memory;
 pub use output::Output;
 pub use script::{ScriptError, check_script};
 pub use spawn::{Process, Script, SpawnError, spawn};
