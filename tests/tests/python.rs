@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 /// The tests' own Python, with grpcio and its tools: in cargo's target directory, which holds
 /// the program that runs now.
-fn python() -> PathBuf {
+pub(crate) fn python() -> PathBuf {
     let own = std::env::current_exe().unwrap();
     let mut places = own
         .ancestors()
