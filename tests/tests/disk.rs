@@ -6,12 +6,20 @@ use std::{
     io::Write,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
+    time::{Duration, Instant},
 };
 
 use action_proto::v1::Outcome;
-use action_tests::{CEILING, Ended, Server, Site, on, processes, program::run, usage, wait_until};
+use action_tests::{
+    CEILING, Ended, Server, Site, on, processes,
+    program::{AT_ONCE, run},
+    usage, wait_until,
+};
 use rustix::process::Signal;
 use tonic::Code;
+
+/// Between two looks at a program that ends.
+const PAUSE: Duration = Duration::from_millis(5);
 
 /// A small disk of its own for a directory. Needs root. Taken away with the value, which must
 /// live longer than the server.
@@ -282,9 +290,16 @@ impl Failing {
 
 impl Drop for Failing {
     fn drop(&mut self) {
-        // It lets go of the server before it ends.
+        // It lets go of the server before it ends; where a script is just being started it may
+        // never come to that, and the kernel does it.
         processes::signal(self.0.id().try_into().unwrap(), Signal::INT);
-        _ = self.0.wait();
+        let end = Instant::now() + AT_ONCE;
+        while matches!(self.0.try_wait(), Ok(None)) {
+            if Instant::now() > end {
+                _ = self.0.kill();
+            }
+            std::thread::park_timeout(PAUSE);
+        }
     }
 }
 
