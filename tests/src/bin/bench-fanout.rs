@@ -17,7 +17,7 @@ use std::{
 };
 
 use action_proto::v1::Outcome;
-use action_tests::{Api, Site, on};
+use action_tests::{Api, Site, on, program::PATH};
 use tokio::{process::Command, runtime::Runtime, sync::Semaphore, task::JoinSet};
 
 const NODES: usize = 1000;
@@ -71,6 +71,21 @@ fn through_the_server(api: &Api) -> Duration {
     took
 }
 
+/// What a script finds in its environment beside its node's name: the server sets this too.
+const ENVIRONMENT: [(&str, &str); 11] = [
+    ("PATH", PATH),
+    ("HOME", "/root"),
+    ("USER", "root"),
+    ("LOGNAME", "root"),
+    ("SHELL", "/bin/sh"),
+    ("LANG", "C.UTF-8"),
+    ("SCRIPT_ROOT", "/nowhere/libexec"),
+    ("command", "hello"),
+    ("run_id", "0123456789abcdef"),
+    ("request_username", "admin"),
+    ("request_uid", ""),
+];
+
 /// The same scripts without a server.
 fn bare(runtime: &Runtime, script: &Path) -> Duration {
     let began = Instant::now();
@@ -80,8 +95,10 @@ fn bare(runtime: &Runtime, script: &Path) -> Duration {
         for number in 1..=NODES {
             let permit = Arc::clone(&permits).acquire_owned().await.unwrap();
             let mut command = Command::new(script);
-            command.env_clear().env("name", format!("n{number}"));
-            command.stdin(Stdio::null()).process_group(0);
+            command.env_clear().envs(ENVIRONMENT);
+            command.env("name", format!("n{number}"));
+            command.current_dir("/").stdin(Stdio::null());
+            command.process_group(0);
             jobs.spawn(async move {
                 let output = command.output().await.unwrap();
                 drop(permit);
