@@ -5,6 +5,7 @@ pub(crate) mod described;
 pub(crate) mod entry;
 pub(crate) mod globals;
 pub(crate) mod grammar;
+mod hoist;
 pub(crate) mod limit;
 pub(crate) mod options;
 pub(crate) mod parse;
@@ -36,6 +37,13 @@ const HELP_PATIENCE: Duration = Duration::from_secs(3);
 pub(crate) fn run(args: &[OsString], environment: &Environment) -> u8 {
     let program = args.first().map(OsString::as_os_str).unwrap_or_default();
     let entry = Entry::detect(program, environment);
+    let asked = args.get(1).and_then(|word| word.to_str());
+    let is_internal = asked == Some(COMPLETE) || asked == Some(REFRESH);
+    let args = match &entry {
+        Ok(entry) if !is_internal => hoist::hoisted(entry, args),
+        _ => args.to_vec(),
+    };
+    let args = args.as_slice();
     let globals = match &entry {
         Ok(entry) => parse::globals(entry, args),
         Err(_) => parse::globals(&Entry::default(), args),
@@ -43,7 +51,6 @@ pub(crate) fn run(args: &[OsString], environment: &Environment) -> u8 {
     let no_color = environment.get("NO_COLOR").is_some();
     let mut output = Output::standard(globals.color, globals.raw, no_color);
     let format = globals.output;
-    let asked = args.get(1).and_then(|word| word.to_str());
     if asked == Some(COMPLETE) {
         let entry = entry.unwrap_or_default();
         let result = commands::completion::complete(&entry, args, environment, &mut output);

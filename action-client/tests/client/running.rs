@@ -79,7 +79,12 @@ async fn a_run_is_asked_for_and_shown() {
     assert_eq!(ran.code, Some(3), "{}", ran.stderr);
     let request = server.state().request.take().unwrap();
     assert!(request.confirmed && request.command == "power-off");
+    // Ours wherever it stands, and the script's behind --.
     let ran = server.run(&["usage", "n1", "x", "--exit", "zero"]).await;
+    assert_eq!(ran.code, Some(0), "{}", ran.stderr);
+    let ran = server
+        .run(&["usage", "n1", "--", "x", "--exit", "zero"])
+        .await;
     assert_eq!(ran.code, Some(3), "{}", ran.stderr);
     let ran = server.run(&["--exit", "zero", "usage", "n1", "x"]).await;
     assert_eq!(ran.code, Some(0));
