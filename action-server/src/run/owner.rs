@@ -24,7 +24,7 @@ use crate::{
 
 /// How many events may wait to be written, and how many are written at once. With chunks of at
 /// most 64 KiB this bounds what a run's output takes in memory.
-const BACKLOG: usize = 64;
+const BACKLOG: usize = 24;
 
 /// Where a run stands now, for those who ask.
 #[derive(Debug, Clone, Default)]
