@@ -17,14 +17,23 @@ fn expressions(seed: u32) -> Vec<Value> {
     let directory = tempfile::tempdir().unwrap();
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/python/nodesets.py");
     let mut program = hermetic(python(), directory.path());
-    program.arg(script).arg(EXPRESSIONS.to_string()).arg(seed.to_string());
+    program
+        .arg(script)
+        .arg(EXPRESSIONS.to_string())
+        .arg(seed.to_string());
     let ran = action_tests::program::run(program).ok();
-    ran.stdout().lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    ran.stdout()
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect()
 }
 
 fn names(value: &Value) -> Vec<String> {
     let names = value.as_array().unwrap();
-    names.iter().map(|name| name.as_str().unwrap().to_owned()).collect()
+    names
+        .iter()
+        .map(|name| name.as_str().unwrap().to_owned())
+        .collect()
 }
 
 #[test]
@@ -34,7 +43,12 @@ fn random_node_sets_mean_what_clustershell_takes_them_for() {
     assert_eq!(lines.len(), EXPRESSIONS + 1);
     let site = Site::new();
     let inventory = names(&lines[0]["inventory"]);
-    site.nodes(&inventory.iter().map(|name| format!("{name}:\n")).collect::<String>());
+    site.nodes(
+        &inventory
+            .iter()
+            .map(|name| format!("{name}:\n"))
+            .collect::<String>(),
+    );
     let server = site.start();
     let api = server.api();
     let mut empty = 0;
@@ -42,7 +56,10 @@ fn random_node_sets_mean_what_clustershell_takes_them_for() {
         let set = line["set"].as_str().unwrap();
         let expected = names(&line["nodes"]);
         let select = |nodes: &str| {
-            let request = ListNodesRequest { nodes: nodes.to_owned(), ..ListNodesRequest::default() };
+            let request = ListNodesRequest {
+                nodes: nodes.to_owned(),
+                ..ListNodesRequest::default()
+            };
             let nodes = api.list_nodes(request)?.nodes;
             let mut names: Vec<String> = nodes.into_iter().map(|node| node.name).collect();
             names.sort();
@@ -52,16 +69,31 @@ fn random_node_sets_mean_what_clustershell_takes_them_for() {
             Ok(found) => assert_eq!(found, expected, "{set} (seed {seed})"),
             // A set that selects nothing is an error here, and never "all".
             Err(status) => {
-                assert_eq!((status.code(), &expected[..]), (Code::InvalidArgument, &[][..]), "{set}: {status}");
+                assert_eq!(
+                    (status.code(), &expected[..]),
+                    (Code::InvalidArgument, &[][..]),
+                    "{set}: {status}"
+                );
                 empty += 1;
                 continue;
             }
         }
         // What either folds is the same set again, for the other too.
         let ours = action_proto::fold(expected.iter().map(String::as_str));
-        assert_eq!(select(&ours).unwrap(), expected, "{set} folded by us to {ours}");
+        assert_eq!(
+            select(&ours).unwrap(),
+            expected,
+            "{set} folded by us to {ours}"
+        );
         let theirs = line["folded"].as_str().unwrap();
-        assert_eq!(select(theirs).unwrap(), expected, "{set} folded by ClusterShell to {theirs}");
+        assert_eq!(
+            select(theirs).unwrap(),
+            expected,
+            "{set} folded by ClusterShell to {theirs}"
+        );
     }
-    assert!(empty > 0 && empty < EXPRESSIONS / 2, "{empty} of {EXPRESSIONS} select nothing");
+    assert!(
+        empty > 0 && empty < EXPRESSIONS / 2,
+        "{empty} of {EXPRESSIONS} select nothing"
+    );
 }

@@ -67,7 +67,9 @@ fn a_caller_that_does_not_read_does_not_hold_up_the_end() {
     _ = run.read();
     proxy.hold(true);
     let over = || server.api().run_now(&run.id).outcome() == Outcome::Ok;
-    action_tests::wait_until("the run's end", action_tests::CEILING, || over().then_some(()));
+    action_tests::wait_until("the run's end", action_tests::CEILING, || {
+        over().then_some(())
+    });
     ends_at_once(server);
     proxy.hold(false);
 }
@@ -104,7 +106,9 @@ fn a_second_signal_changes_nothing() {
 #[test]
 fn while_it_stops_runs_can_be_seen_and_cancelled_and_none_begins() {
     let site = site();
-    let text = site.read("server.yaml").replace("drain_timeout: 500ms", "drain_timeout: 60s");
+    let text = site
+        .read("server.yaml")
+        .replace("drain_timeout: 500ms", "drain_timeout: 60s");
     site.write("server.yaml", text);
     let mut server = site.start();
     let api = server.api();
@@ -115,7 +119,11 @@ fn while_it_stops_runs_can_be_seen_and_cancelled_and_none_begins() {
     // From an old connection and from a new one.
     for api in [api.clone(), server.api()] {
         let (code, text) = api.refused(on("hello", "n1"));
-        assert_eq!((code, text.contains("stopping")), (Code::Unavailable, true), "{text}");
+        assert_eq!(
+            (code, text.contains("stopping")),
+            (Code::Unavailable, true),
+            "{text}"
+        );
         assert_eq!(api.run_now(&run.id).running_jobs, 1);
     }
     let watch = api.watch(&run.id, 0).unwrap();
@@ -155,12 +163,19 @@ fn no_run_is_accepted_and_then_forgotten() {
         assert_eq!(server.scripts(), []);
         site = server.stop();
         let server = site.start();
-        assert!(!server.log().contains("the last server died"), "{}", server.log());
+        assert!(
+            !server.log().contains("the last server died"),
+            "{}",
+            server.log()
+        );
         let accepted = accepted.into_inner().unwrap();
         assert!(!accepted.is_empty());
         for id in accepted {
             let outcome = server.api().ended(&id).summary().outcome();
-            assert!(matches!(outcome, Outcome::Ok | Outcome::Cancelled), "{id}: {outcome:?}");
+            assert!(
+                matches!(outcome, Outcome::Ok | Outcome::Cancelled),
+                "{id}: {outcome:?}"
+            );
         }
         site = server.stop();
     }

@@ -43,11 +43,18 @@ fn memory_and_descriptors_do_not_grow_with_runs() {
     let settled = || (usage::descriptors(id).len() <= before.1).then_some(());
     wait_until("descriptors to be closed", CEILING, settled);
     let after = usage::memory(id, "VmRSS");
-    report(&format!("{runs} runs: {} KiB before, {after} KiB after", before.0));
+    report(&format!(
+        "{runs} runs: {} KiB before, {after} KiB after",
+        before.0
+    ));
     assert_eq!(usage::children(id), []);
     // A few hundred bytes a run for the index of the records, and no more.
     let allowed = before.0 + 1024 + runs / 2;
-    assert!(after <= allowed, "{} KiB before, {after} KiB after", before.0);
+    assert!(
+        after <= allowed,
+        "{} KiB before, {after} KiB after",
+        before.0
+    );
 }
 
 #[test]
@@ -61,17 +68,25 @@ fn memory_does_not_grow_with_output() {
     let before = usage::memory(server.id(), "VmRSS");
     (0..3).for_each(|_| pour());
     let after = usage::memory(server.id(), "VmRSS");
-    assert!(after < before + 8 * 1024, "{before} KiB before, {after} KiB after");
+    assert!(
+        after < before + 8 * 1024,
+        "{before} KiB before, {after} KiB after"
+    );
 }
 
 #[test]
 fn an_idle_server_with_ten_thousand_nodes_is_small() {
     let site = Site::new();
-    let node = |number| format!("n{number:05}: {{ranks: [aws], aws_region: eu-west-2, ec2_id: i-{number:012}}}\n");
+    let node = |number| {
+        format!("n{number:05}: {{ranks: [aws], aws_region: eu-west-2, ec2_id: i-{number:012}}}\n")
+    };
     site.nodes(&(0..10_000).map(node).collect::<String>());
     site.command("hello", "echo hello");
     let server: Server = site.start();
-    assert_eq!(server.api().run(on("hello", "n00017")).answer_of("n00017"), "hello\n");
+    assert_eq!(
+        server.api().run(on("hello", "n00017")).answer_of("n00017"),
+        "hello\n"
+    );
     let memory = usage::memory(server.id(), "VmRSS");
     report(&format!("10,000 nodes: {memory} KiB"));
     assert!(memory < 40 * 1024, "{memory} KiB");
