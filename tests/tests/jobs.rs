@@ -94,12 +94,17 @@ fn many_processes_of_one_script_are_all_ended() {
         server.api().run(on("hello", "n2")).answer_of("n2"),
         "hello\n"
     );
+    // Each is where it wants to be.
+    wait_until("400 processes", CEILING, || {
+        let scripts = server.scripts();
+        let there = scripts
+            .iter()
+            .filter(|(_, line)| line.starts_with("sleep 1000"));
+        (there.count() >= 400).then_some(())
+    });
     server.api().cancel(&run.id, true).unwrap();
     let run = run.finish();
     assert_eq!(server.scripts(), []);
-    assert!(
-        run.end_of("n1").leftover_processes >= 200,
-        "{:?}",
-        run.end_of("n1")
-    );
+    let end = run.end_of("n1");
+    assert!(end.leftover_processes >= 200, "{end:?}");
 }
