@@ -3,7 +3,7 @@
 use std::fs;
 
 use action_proto::v1::Outcome;
-use action_tests::{Server, Site, on};
+use action_tests::{CEILING, Server, Site, on, wait_until};
 
 fn serving(script: &str) -> Server {
     let site = Site::new();
