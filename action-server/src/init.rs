@@ -97,7 +97,7 @@ pub(crate) fn init(directory: &Path, listen: &str) -> Result<String, InitError> 
     Ok(format!(
         "{told}\nNext:\n  action-server serve --config {shown}/server.yaml\n\
          and in another terminal:\n  export ACTION_CLIENT_CONFIG={shown}/client.yaml\n  \
-         action-client help\n  action-client run power-status -g cnode[01-04]\n"
+         action-client help\n  action-client run power-status -g 'cnode[01-04]'\n"
     ))
 }
 

@@ -7,6 +7,7 @@ mod command;
 mod environment;
 mod names;
 mod node;
+mod nodes_file;
 mod plan;
 mod selection;
 
@@ -16,7 +17,8 @@ pub(crate) use command::rank_of;
 pub use command::{Command, DEFAULT_RANK, Listing, read_command};
 pub use environment::{Identity, environment};
 pub use names::{bad_script_variable, is_command_name};
-pub use node::{Node, Nodes, NodesFile, read_nodes};
+pub use node::{Node, Nodes};
+pub use nodes_file::{NodesFile, read_nodes};
 pub use plan::{Plan, PlanError, PlannedJob, Request};
 pub use selection::SelectionError;
 

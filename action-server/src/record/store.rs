@@ -211,12 +211,16 @@ impl Store {
     pub fn jobs(&self, id: &RunId) -> io::Result<Vec<Job>> {
         let (_, file) = self.open_record(id)?;
         let mut jobs = Jobs::default();
-        summary::scan(&file, |event, _| {
+        let mark = summary::scan(&file, |event, _| {
             event
                 .event
                 .into_iter()
                 .for_each(|event| jobs.observe(event));
         })?;
+        if summary::has_ended(&file)? && mark.end < whole_part(&file)?.end {
+            let text = format!("the record is damaged behind event {}", mark.sequence);
+            return Err(io::Error::new(io::ErrorKind::InvalidData, text));
+        }
         Ok(jobs.into_vec())
     }
 

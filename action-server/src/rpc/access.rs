@@ -49,6 +49,11 @@ impl Access {
         &self.catalogue
     }
 
+    /// True for a caller whose token narrows nothing.
+    pub(super) fn allows_all(&self) -> bool {
+        self.nodes.is_none() && self.grant.commands.is_none()
+    }
+
     /// True for a node that the caller may use.
     pub(super) fn allows_node(&self, name: &str) -> bool {
         self.nodes.as_ref().is_none_or(|nodes| nodes.contains(name))

@@ -97,7 +97,7 @@ impl CancelOnDrop {
 impl Drop for CancelOnDrop {
     fn drop(&mut self) {
         if let Some((runs, run_id)) = self.run.take() {
-            let why = "cancelled: its caller went away and had asked for that";
+            let why = "its caller went away and had asked for that";
             tracing::info!(%run_id, why);
             runs.stop(&run_id, StopOrder::new(Stop::Cancel, why));
         }

@@ -12,8 +12,8 @@ use crate::{
     run::{self, Registry},
 };
 
-/// Of so many runs at most it is told that a text is the beginning of their ids.
-const AMBIGUOUS: usize = 50;
+/// So many runs at most are looked at for a text that is the beginning of their ids.
+const CANDIDATES: usize = 1000;
 
 /// The run that `text` names, its id or the beginning of only its id, among those that the caller
 /// may see: of others nothing is told, not even that they are there.
@@ -27,13 +27,24 @@ pub(super) async fn visible(
     let runs = service.runs.clone();
     blocking(move || {
         let mut seen = Vec::new();
-        for entry in runs.matching(&text, AMBIGUOUS) {
-            if let Some((_, run)) = describe(&runs, &access, &entry.id)? {
-                seen.push((entry, run));
+        let mut damaged = Ok(());
+        for entry in runs.matching(&text, CANDIDATES) {
+            match describe(&runs, &access, &entry.id) {
+                Ok(Some((_, run))) => seen.push((entry, run)),
+                Ok(None) => {}
+                // Whose a damaged record is cannot be read: only who named it whole, or may see
+                // all, is told of it.
+                Err(status) if access.allows_all() || entry.id.as_str() == text => {
+                    damaged = Err(status);
+                }
+                Err(_) => {}
             }
         }
         match seen.len() {
-            0 => Err(Status::not_found(format!("no such run: {text}"))),
+            0 => {
+                damaged?;
+                Err(Status::not_found(format!("no such run: {text}")))
+            }
             1 => Ok(seen.remove(0)),
             _ => {
                 let ids: Vec<&str> = seen

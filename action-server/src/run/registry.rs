@@ -259,7 +259,7 @@ impl Registry {
         tracing::warn!(runs = self.live().len(), "cancelling what still runs");
         let ids: Vec<RunId> = self.live().keys().cloned().collect();
         for id in &ids {
-            let why = "cancelled: the server is stopping";
+            let why = "the server is stopping";
             self.stop(id, StopOrder::new(Stop::Cancel, why));
         }
         let limit = self.inner.limits.kill_grace + STOP_LIMIT;
