@@ -112,7 +112,7 @@ fn a_server_that_is_killed_under_load_forgets_nothing_and_repeats_nothing() {
     let mut server = site().start();
     let mut known = BTreeSet::new();
     let (mut accepted, mut lost, mut slowest) = (0, 0, Duration::ZERO);
-    for round in 0..rounds(12) {
+    for round in 0..rounds(100) {
         let moment = Duration::from_micros(chance.below(250_000));
         let stop = AtomicBool::new(false);
         let seen = Mutex::new(BTreeMap::new());
