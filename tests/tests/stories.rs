@@ -51,6 +51,7 @@ mod resume;
 mod retention;
 mod runs_api;
 mod runs_client;
+mod runs_stop;
 mod seed;
 mod ssh;
 mod state;
