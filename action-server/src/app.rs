@@ -96,7 +96,7 @@ pub async fn serve(
         size: settings.retention_size,
     };
     tokio::spawn(keep_tls_current(tls.clone()));
-    tokio::spawn(expire_regularly(runs.clone(), retention));
+    tokio::spawn(tidy_regularly(runs.clone(), retention));
     let authority = Arc::new(Authority::new(&settings.jwt_secret));
     let routes = routes(definitions.clone(), runs.clone()).await?;
     let watch = definitions.watch(sources);
@@ -193,12 +193,12 @@ async fn keep_tls_current(tls: Option<Arc<Tls>>) {
     }
 }
 
-/// Removes old records now and then.
-async fn expire_regularly(runs: Registry, retention: Retention) {
+/// Removes what is no longer of use, now and then.
+async fn tidy_regularly(runs: Registry, retention: Retention) {
     loop {
         let runs = runs.clone();
         // A panic there is logged by the runtime's hook, and the next round tries again.
-        _ = tokio::task::spawn_blocking(move || runs.expire(&retention)).await;
+        _ = tokio::task::spawn_blocking(move || runs.tidy(&retention)).await;
         sleep(EXPIRE_INTERVAL).await;
     }
 }

@@ -173,6 +173,11 @@ impl Descendants {
         found
     }
 
+    /// Takes leave of strays that have ended: one that was let live is nobody's job when it does.
+    pub fn reap_the_dead(&self) {
+        _ = self.strays(&Strays::Run(Marker::none()), &HashSet::new());
+    }
+
     /// True while there are strays that live.
     pub fn has_strays(&self, whose: &Strays) -> bool {
         !self.strays(whose, &HashSet::new()).living.is_empty()

@@ -25,6 +25,11 @@ impl Marker {
         Marker(vec![format!("run_id={run_id}")])
     }
 
+    /// A marker that no process has.
+    pub(super) fn none() -> Marker {
+        Marker(vec![String::from("\0")])
+    }
+
     pub(super) fn is_on(&self, environment: &[u8]) -> bool {
         let has = |wanted: &String| {
             environment

@@ -234,8 +234,9 @@ impl Registry {
         }
     }
 
-    /// Removes old records. Blocks for the disk.
-    pub fn expire(&self, retention: &Retention) {
+    /// Removes old records, and takes leave of processes that have ended since. Blocks for the disk.
+    pub fn tidy(&self, retention: &Retention) {
+        self.inner.descendants.reap_the_dead();
         match self
             .inner
             .store
