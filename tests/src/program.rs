@@ -11,7 +11,7 @@ use std::{
     process::{Child, Command, ExitStatus, Stdio},
     sync::mpsc,
     thread::{self, JoinHandle},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use crate::wait::{CEILING, wait_until};
@@ -181,8 +181,10 @@ impl Running {
     /// Waits until its stdout so far has this text.
     #[track_caller]
     pub fn wait_for(&mut self, text: &str) {
+        let end = Instant::now() + CEILING;
         while !contains(&self.read, text.as_bytes()) {
-            match self.stdout.as_ref().unwrap().recv_timeout(CEILING) {
+            let left = end.saturating_duration_since(Instant::now());
+            match self.stdout.as_ref().unwrap().recv_timeout(left) {
                 Ok(chunk) => self.read.extend(chunk),
                 Err(error) => panic!(
                     "{text:?} did not come ({error}), only {:?}",
