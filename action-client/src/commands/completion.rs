@@ -89,17 +89,20 @@ pub(crate) async fn refresh(args: &[OsString], environment: &Environment) -> Res
     let Some(store) = Store::find(path, environment) else {
         return Ok(0);
     };
-    let mut known = store.load();
-    known.tried_at = now();
-    store.save(&known);
+    store.update(|known| {
+        known.tried_at = now();
+        true
+    });
     let asking = async {
         let config = Config::load(path, environment)?;
         let connection = Connection::open(&config, config.timeout.min(PATIENCE)).await?;
         let commands = connection.list_commands().await?;
         let nodes = connection.list_nodes("", "").await?;
         let (runs, _) = connection.list_runs(ListRunsRequest::default()).await?;
-        known.take(commands, &nodes, &runs, now());
-        store.save(&known);
+        store.update(|known| {
+            known.take(commands, &nodes, &runs, now());
+            true
+        });
         Ok(0)
     };
     tokio::time::timeout(PATIENCE, asking)

@@ -127,7 +127,7 @@ impl Store {
     }
 
     /// Keeps it. That this may fail, as on a disk that is full, is no fault of what was asked.
-    pub(crate) fn save(&self, known: &Known) {
+    fn save(&self, known: &Known) {
         let commands = ListCommandsResponse {
             commands: known.commands.clone(),
             ..ListCommandsResponse::default()
@@ -152,34 +152,50 @@ impl Store {
             .find(|place| replace(place, &text).is_ok());
     }
 
-    /// Keeps the commands, when they are others than before or it has been a while.
-    pub(crate) fn learn_commands(&self, commands: &[Command]) {
+    /// Changes what is known, as far as `change` says that it did: nobody else's change is lost in
+    /// between, as that of another refresh that ended meanwhile.
+    pub(crate) fn update(&self, change: impl FnOnce(&mut Known) -> bool) {
+        // Held until the end. Where it cannot be had, as without rights there, nothing is kept.
+        let _lock = self.places.iter().find_map(|place| {
+            let directory = fs::File::open(place.parent()?).ok()?;
+            directory.lock().ok().map(|()| directory)
+        });
         let mut known = self.load();
-        let now = now();
-        if known.commands == commands && now.saturating_sub(known.commands_at) < FRESH.as_secs() {
-            return;
-        }
-        known.commands = commands.to_vec();
-        known.commands_at = now;
-        self.save(&known);
-    }
-
-    /// Keeps the nodes, when they are others than before.
-    pub(crate) fn learn_nodes(&self, nodes: &[Node]) {
-        let mut known = self.load();
-        let before = (known.nodes.clone(), known.groups.clone());
-        known.take_nodes(nodes);
-        if before != (known.nodes.clone(), known.groups.clone()) {
+        if change(&mut known) {
             self.save(&known);
         }
     }
 
+    /// Keeps the commands, when they are others than before or it has been a while.
+    pub(crate) fn learn_commands(&self, commands: &[Command]) {
+        self.update(|known| {
+            let now = now();
+            if known.commands == commands && now.saturating_sub(known.commands_at) < FRESH.as_secs()
+            {
+                return false;
+            }
+            known.commands = commands.to_vec();
+            known.commands_at = now;
+            true
+        });
+    }
+
+    /// Keeps the nodes, when they are others than before.
+    pub(crate) fn learn_nodes(&self, nodes: &[Node]) {
+        self.update(|known| {
+            let before = (known.nodes.clone(), known.groups.clone());
+            known.take_nodes(nodes);
+            before != (known.nodes.clone(), known.groups.clone())
+        });
+    }
+
     /// Keeps a run that was started, so that it can be completed at once.
     pub(crate) fn learn_run(&self, run: KnownRun) {
-        let mut known = self.load();
-        known.runs.insert(0, run);
-        known.runs.truncate(RUNS);
-        self.save(&known);
+        self.update(|known| {
+            known.runs.insert(0, run);
+            known.runs.truncate(RUNS);
+            true
+        });
     }
 }
 
