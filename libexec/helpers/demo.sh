@@ -90,14 +90,24 @@ demo_write() {
   reason=$({ printf '%s\n' "$2" >"$path.new" && mv -f -- "$path.new" "$path"; } 2>&1) || demo_unusable "$path" "$reason"
 }
 
-demo_now() { date +%s%6N; }
+# demo_now: sets demo_clock to the time in microseconds.
+demo_now() {
+  # without another program: one that is sent TERM with us would leave us without a time
+  if [[ -n ${EPOCHREALTIME-} ]]; then
+    demo_clock=${EPOCHREALTIME/[.,]/}
+  else
+    # bash before 5.0 knows whole seconds only
+    printf -v demo_clock '%(%s)T000000' -1
+  fi
+}
 
 # demo_read_power: sets demo_state to ON, OFF, PENDING or STOPPING, and for the last two demo_target and demo_until.
 demo_read_power() {
   demo_read power || demo_line=${demo_power:-ON}
   [[ $demo_line =~ ^(ON|OFF|PENDING\ ON\ [0-9]+|STOPPING\ OFF\ [0-9]+)$ ]] || demo_damaged power
   read -r demo_state demo_target demo_until <<<"$demo_line"
-  if [[ -n $demo_target ]] && (($(demo_now) >= demo_until)); then
+  demo_now
+  if [[ -n $demo_target ]] && ((demo_clock >= demo_until)); then
     demo_state=$demo_target demo_target=''
   fi
 }
@@ -123,7 +133,8 @@ demo_settle() {
 # demo_begin STATE TARGET
 demo_begin() {
   demo_state=$1 demo_target=$2
-  demo_until=$(($(demo_now) + demo_microseconds))
+  demo_now
+  demo_until=$((demo_clock + demo_microseconds))
   demo_write power "$demo_state $demo_target $demo_until"
   demo_finish
 }
@@ -132,7 +143,8 @@ demo_begin() {
 demo_finish() {
   local left
   printf '%s\n' "$demo_state"
-  left=$((demo_until - $(demo_now)))
+  demo_now
+  left=$((demo_until - demo_clock))
   # a clock that was set back would make this wait long
   ((left <= demo_microseconds)) || left=$demo_microseconds
   ((left <= 0)) || demo_wait "$left"
