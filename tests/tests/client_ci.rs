@@ -17,7 +17,7 @@ fn the_script_of_the_docs_fails_the_build_on_the_right_node() {
     site.nodes("n1: {}\nn2: {}\nn3: {}\n");
     site.command(
         "deploy",
-        "echo deploying $1; [[ $name != n2 ]] || { echo no space >&2; exit 4; }",
+        "echo deploying $1; [[ $name != n2 ]] || { echo no space; exit 4; }",
     );
     let server = site.start();
     _ = server.client();
