@@ -100,15 +100,29 @@ fn where_a_run_stands_is_shown() {
         assert_eq!((run.outcome(), run.end_time), (Outcome::Unspecified, None));
     };
     stands(3, 0);
-    // Another one waits whole, and is told so: by name, with nothing running.
+    // Another one waits whole, and is told so: with nothing running, behind the large run's next.
     let queued = api.start(on("short", "n1")).unwrap();
-    assert_eq!(
-        (
-            now(&server, &queued).running_jobs,
-            now(&server, &queued).waiting_jobs
-        ),
-        (0, 1)
-    );
+    let last = api.start(on("short", "n2")).unwrap();
+    let queue = |run: &Live, position: u32| {
+        let what = format!("position {position}");
+        let run = wait_until(&what, CEILING, || {
+            let run = now(&server, run);
+            (run.queue_position == position).then_some(run)
+        });
+        (run.running_jobs, run.waiting_jobs)
+    };
+    assert_eq!(queue(&run, 1), (3, 5));
+    assert_eq!(queue(&queued, 2), (0, 1));
+    assert_eq!(queue(&last, 3), (0, 1));
+    let shown = server.client().run(&["runs"]).ok().stdout();
+    for part in [
+        "1 waiting, position 2 in the queue",
+        "position 3 in the queue",
+    ] {
+        assert!(shown.contains(part), "{shown}");
+    }
+    api.cancel(&last.id, false).unwrap();
+    assert_eq!(last.finish().summary().outcome(), Outcome::Cancelled);
     // The large run's next job stood in the queue before it, and no other of that run's.
     gates[1].open();
     stands(3, 1);
@@ -120,7 +134,8 @@ fn where_a_run_stands_is_shown() {
     gates[7].open();
     let run = run.finish();
     let shown = api.run_now(&run.id);
-    assert_eq!((shown.running_jobs, shown.waiting_jobs), (0, 0));
+    let open = (shown.running_jobs, shown.waiting_jobs, shown.queue_position);
+    assert_eq!(open, (0, 0, 0));
     assert_eq!(shown.outcome(), Outcome::Ok);
     assert_eq!(shown.last_sequence, run.events.len() as u64);
 }

@@ -142,7 +142,7 @@ fn row(run: &Run) -> [String; 8] {
     ]
 }
 
-/// How many jobs are where, as in `8 ok, 1 failed, 2 running`.
+/// How many jobs are where, as in `8 ok, 1 failed, 2 running`, and where those that wait stand.
 fn jobs(run: &Run) -> String {
     let ended = run
         .counts
@@ -150,10 +150,13 @@ fn jobs(run: &Run) -> String {
         .map(|count| (count.count, count.outcome().label()));
     let open = [(run.running_jobs, "running"), (run.waiting_jobs, "waiting")];
     let parts = ended.chain(open).filter(|(count, _)| *count > 0);
-    parts
+    let mut parts: Vec<_> = parts
         .map(|(count, label)| format!("{count} {label}"))
-        .collect::<Vec<_>>()
-        .join(", ")
+        .collect();
+    if run.queue_position > 0 {
+        parts.push(format!("position {} in the queue", run.queue_position));
+    }
+    parts.join(", ")
 }
 
 /// A run as an object.
@@ -172,6 +175,7 @@ pub(crate) fn object(run: &Run) -> Value {
         "jobs": run.jobs,
         "running_jobs": run.running_jobs,
         "waiting_jobs": run.waiting_jobs,
+        "queue_position": run.queue_position,
         "last_sequence": run.last_sequence,
     })
 }

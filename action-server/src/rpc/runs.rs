@@ -89,6 +89,7 @@ pub(super) fn describe(
 fn add_live(run: &mut Run, (status, mark): (run::Status, Watermark)) {
     run.running_jobs = status.running;
     run.waiting_jobs = status.waiting;
+    run.queue_position = status.queue_position;
     run.counts = status.counts;
     run.last_sequence = mark.sequence;
 }

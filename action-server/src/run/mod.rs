@@ -11,6 +11,7 @@ mod progress;
 mod recorder;
 mod registry;
 mod shared;
+mod slots;
 
 pub use owner::Status;
 pub use progress::{Stop, StopOrder};

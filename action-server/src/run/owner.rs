@@ -2,12 +2,12 @@
 
 use std::{
     pin::Pin,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use action_proto::v1::{Outcome, OutcomeCount, RunFinished, run_event::Event};
 use tokio::{
-    sync::{AcquireError, OwnedSemaphorePermit, Semaphore, mpsc, watch},
+    sync::{AcquireError, OwnedSemaphorePermit, mpsc, watch},
     time::{Instant, sleep_until},
 };
 
@@ -16,6 +16,7 @@ use super::{
     progress::{Progress, never_started},
     recorder::Recorder,
     shared::Shared,
+    slots::Slots,
 };
 use crate::{
     process::{Marker, Strays},
@@ -33,10 +34,29 @@ pub struct Status {
     pub running: u32,
     /// Jobs that wait to be started.
     pub waiting: u32,
+    /// Where it stands in the server's queue for places, from 1; 0 while it does not stand there.
+    pub queue_position: u32,
     /// How many jobs ended with which outcome.
     pub counts: Vec<OutcomeCount>,
     /// True while the record cannot be written.
     pub failing: bool,
+}
+
+/// What an owner tells of where its run stands. The queue moves without it.
+#[derive(Debug, Default)]
+pub(super) struct Standing {
+    status: Status,
+    ticket: u64,
+}
+
+impl Standing {
+    /// Where the run stands now.
+    pub(super) fn now(&self, slots: &Slots) -> Status {
+        Status {
+            queue_position: slots.position(self.ticket),
+            ..self.status.clone()
+        }
+    }
 }
 
 /// The task that owns a run.
@@ -44,8 +64,8 @@ pub(super) struct Owner {
     shared: Arc<Shared>,
     recorder: Recorder,
     progress: Progress,
-    status: Arc<Mutex<Status>>,
-    slots: Arc<Semaphore>,
+    status: Arc<Mutex<Standing>>,
+    slots: Slots,
     orders: watch::Receiver<Option<StopOrder>>,
     started: Instant,
 }
@@ -57,9 +77,9 @@ impl Owner {
         shared: Arc<Shared>,
         writer: Writer,
         store: Arc<Store>,
-        slots: Arc<Semaphore>,
+        slots: Slots,
         orders: watch::Receiver<Option<StopOrder>>,
-        status: Arc<Mutex<Status>>,
+        status: Arc<Mutex<Standing>>,
     ) -> Owner {
         let progress = Progress::new(shared.plan.jobs.len(), shared.plan.fanout as usize);
         let recorder = Recorder::new(writer, store);
@@ -95,7 +115,9 @@ impl Owner {
             if !self.progress.wants_job() {
                 slot = None;
             } else if slot.is_none() {
-                slot = Some(Box::pin(Arc::clone(&self.slots).acquire_owned()));
+                let ticket = self.slots.queue_up();
+                self.standing().ticket = ticket.number();
+                slot = Some(Box::pin(self.slots.clone().take(ticket)));
             }
             tokio::select! {
                 biased;
@@ -163,11 +185,16 @@ impl Owner {
     }
 
     fn show_status(&self) {
-        let mut status = self.status.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut standing = self.standing();
+        let status = &mut standing.status;
         status.running = u32::try_from(self.progress.running()).unwrap_or(u32::MAX);
         status.waiting = u32::try_from(self.progress.waiting()).unwrap_or(u32::MAX);
         status.failing = self.recorder.is_failing();
         self.progress.count_into(&mut status.counts);
+    }
+
+    fn standing(&self) -> MutexGuard<'_, Standing> {
+        self.status.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Ends what hid from its own job, behind another name or none: it has no job to hide behind

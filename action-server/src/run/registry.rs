@@ -17,7 +17,12 @@ use tokio::{
     time::{sleep, timeout},
 };
 
-use super::{Limits, Status, Stop, StopOrder, owner::Owner, shared::Shared};
+use super::{
+    Limits, Status, Stop, StopOrder,
+    owner::{Owner, Standing},
+    shared::Shared,
+    slots::Slots,
+};
 use crate::{
     catalogue::{Identity, Plan, PlannedJob},
     process::{Descendants, end_orphans},
@@ -59,7 +64,7 @@ pub enum StartError {
 struct Live {
     watermark: watch::Receiver<Watermark>,
     orders: watch::Sender<Option<StopOrder>>,
-    status: Arc<Mutex<Status>>,
+    status: Arc<Mutex<Standing>>,
 }
 
 /// All runs.
@@ -71,7 +76,7 @@ pub struct Registry {
 struct Inner {
     store: Arc<Store>,
     limits: Arc<Limits>,
-    slots: Arc<Semaphore>,
+    slots: Slots,
     descendants: Descendants,
     live: Mutex<HashMap<RunId, Live>>,
     /// One permit for each run that may live.
@@ -89,7 +94,7 @@ impl Registry {
     /// The disk's.
     pub async fn open(store: Store, limits: Limits) -> io::Result<Registry> {
         recover(&store).await?;
-        let slots = Arc::new(Semaphore::new(limits.job_threads));
+        let slots = Slots::new(limits.job_threads);
         let room = Arc::new(Semaphore::new(limits.live_runs));
         let inner = Inner {
             store: Arc::new(store),
@@ -157,7 +162,7 @@ impl Registry {
             limits: Arc::clone(&self.inner.limits),
             descendants: self.inner.descendants.clone(),
         });
-        let slots = Arc::clone(&self.inner.slots);
+        let slots = self.inner.slots.clone();
         let store = Arc::clone(&self.inner.store);
         let owner = Owner::new(shared, writer, store, slots, orders_receiver, status);
         self.live().insert(run_id.clone(), live);
@@ -205,7 +210,7 @@ impl Registry {
                 .status
                 .lock()
                 .unwrap_or_else(PoisonError::into_inner)
-                .clone();
+                .now(&self.inner.slots);
             (status, *live.watermark.borrow())
         });
         let summary = self.inner.store.summary(run_id)?;

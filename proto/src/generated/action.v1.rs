@@ -419,6 +419,10 @@ pub struct Run {
     /// The sequence of the last event.
     #[prost(uint64, tag = "13")]
     pub last_sequence: u64,
+    /// Where the run stands in the server's queue for places, from 1. 0 while it does not stand
+    /// there: it has no job to start, or as many run as its fan-out allows.
+    #[prost(uint32, tag = "14")]
+    pub queue_position: u32,
 }
 /// One job of a run.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
