@@ -2,16 +2,18 @@
 
 use std::{io, sync::Arc, time::Duration};
 
+use action_proto::v1::action_service_server::ActionServiceServer;
 use thiserror::Error;
 use tokio::{
     net::TcpListener,
-    sync::{Notify, oneshot, watch},
+    sync::{Notify, mpsc, oneshot, watch},
     time::{sleep, timeout},
 };
 use tonic::{service::Routes, transport::Server};
+use tonic_health::{ServingStatus, server::HealthReporter};
 
 use crate::{
-    auth::Authority,
+    auth::{self, Authority, Change, revocation},
     config::Settings,
     definitions::{Definitions, Sources, Watch, log_fault},
     net::{Listener, Tls, TlsError},
@@ -23,6 +25,8 @@ use crate::{
     yaml::Fault,
 };
 
+/// The service that health is told of.
+const SERVICE: &str = "action.v1.ActionService";
 /// How long connections have to end after the last run has.
 const CLOSE_LIMIT: Duration = Duration::from_secs(2);
 /// How often old records are looked for.
@@ -43,6 +47,9 @@ pub enum ServeError {
     /// The reflection's description is broken.
     #[error("cannot describe the API: {0}")]
     Reflection(#[from] tonic_reflection::server::Error),
+    /// Keys, revocations or policy cannot be used.
+    #[error(transparent)]
+    Auth(#[from] auth::OpenError),
     /// The network failed.
     #[error("the server failed: {0}")]
     Transport(#[from] tonic::transport::Error),
@@ -87,7 +94,13 @@ pub async fn serve(
         .map(Tls::open)
         .transpose()?
         .map(Arc::new);
+    // Before it is made: what was revoked with an older state must not be forgotten.
+    let is_first_start = !settings.state_directory.join("runs").exists();
     let store = Store::open(&settings.state_directory)?;
+    if is_first_start {
+        revocation::begin(&settings.auth.revocations).map_err(auth::OpenError::from)?;
+    }
+    let authority = Arc::new(Authority::open(settings.auth.clone())?);
     let runs = Registry::open(store, limits(&settings))
         .await
         .map_err(ServeError::Recover)?;
@@ -97,8 +110,9 @@ pub async fn serve(
     };
     tokio::spawn(keep_tls_current(tls.clone()));
     tokio::spawn(tidy_regularly(runs.clone(), retention));
-    let authority = Arc::new(Authority::new(&settings.jwt_secret));
-    let routes = routes(definitions.clone(), runs.clone()).await?;
+    let service = Service::serving(Arc::clone(&authority), definitions.clone(), runs.clone());
+    let (health, routes) = routes(service).await?;
+    tokio::spawn(keep_auth_current(Arc::clone(&authority), health));
     let watch = definitions.watch(sources);
 
     let address = listener.local_addr()?;
@@ -167,13 +181,12 @@ async fn router(
         .await
 }
 
-async fn routes(definitions: Definitions, runs: Registry) -> Result<Routes, ServeError> {
+async fn routes(
+    service: ActionServiceServer<Service>,
+) -> Result<(HealthReporter, Routes), ServeError> {
     let (health, health_service) = tonic_health::server::health_reporter();
     health
-        .set_service_status(
-            "action.v1.ActionService",
-            tonic_health::ServingStatus::Serving,
-        )
+        .set_service_status(SERVICE, ServingStatus::Serving)
         .await;
     // Older tools know reflection by its alpha name.
     let describe = || {
@@ -181,10 +194,45 @@ async fn routes(definitions: Definitions, runs: Registry) -> Result<Routes, Serv
             .register_encoded_file_descriptor_set(action_proto::v1::FILE_DESCRIPTOR_SET)
             .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
     };
-    Ok(Routes::new(Service::serving(definitions, runs))
+    let routes = Routes::new(service)
         .add_service(health_service)
         .add_service(describe().build_v1()?)
-        .add_service(describe().build_v1alpha()?))
+        .add_service(describe().build_v1alpha()?);
+    Ok((health, routes))
+}
+
+/// Keeps keys, revocations and policy current, and tells what came of it.
+async fn keep_auth_current(authority: Arc<Authority>, health: HealthReporter) {
+    let (told, mut changes) = mpsc::unbounded_channel();
+    let current = Arc::clone(&authority).keep_current(move |change| {
+        // The reader lives as long as this does.
+        _ = told.send(change);
+    });
+    let tell = async {
+        while let Some(change) = changes.recv().await {
+            log_change(&change);
+            let status = match authority.is_healthy() {
+                true => ServingStatus::Serving,
+                false => ServingStatus::NotServing,
+            };
+            health.set_service_status(SERVICE, status).await;
+        }
+    };
+    tokio::join!(current, tell);
+}
+
+fn log_change(change: &Change) {
+    let Change { what, faults } = change;
+    for fault in faults {
+        match *what {
+            "revocations" => tracing::error!("{fault}: no token is good until they can be read"),
+            "keys" => tracing::error!("{fault}: the key is not in use"),
+            _ => tracing::error!("{fault}: the last good policy stays in use"),
+        }
+    }
+    if faults.is_empty() {
+        tracing::info!("took the new {what}");
+    }
 }
 
 async fn keep_tls_current(tls: Option<Arc<Tls>>) {

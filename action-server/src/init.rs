@@ -13,7 +13,7 @@ use rand::Rng as _;
 use thiserror::Error;
 
 use crate::{
-    auth::{Authority, NewToken, is_subject},
+    auth::{NewToken, Terms, is_subject, mint},
     config::{ConfigError, Settings},
 };
 
@@ -45,6 +45,9 @@ pub(crate) enum InitError {
     /// What is there already cannot be used.
     #[error(transparent)]
     Config(#[from] ConfigError),
+    /// The secret that is there already cannot be used.
+    #[error(transparent)]
+    Keys(#[from] crate::auth::OpenError),
     /// The token could not be made.
     #[error("cannot make a token: {0}")]
     Token(#[from] crate::auth::TokenError),
@@ -81,12 +84,13 @@ pub(crate) fn init(directory: &Path, listen: &str) -> Result<String, InitError> 
     written.commands(&COMMANDS)?;
 
     let settings = directory.join("server.yaml");
-    let authority = Authority::new(&Settings::load(&settings, [])?.jwt_secret);
-    let (token, _) = authority.mint(NewToken {
+    let keys = Settings::load(&settings, [])?.auth.keys()?;
+    let new = NewToken {
         subject: own_name(),
         days: 30,
         ..NewToken::default()
-    })?;
+    };
+    let (token, _) = mint(&keys, None, &Terms::default(), new)?;
     written.file(
         "client.yaml",
         0o600,

@@ -17,6 +17,7 @@ pub mod process;
 pub mod record;
 mod rpc;
 pub mod run;
+mod stamp;
 pub mod trust;
 pub mod yaml;
 

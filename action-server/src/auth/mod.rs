@@ -1,16 +1,23 @@
-//! Who calls: from a token to a [`Caller`], and tokens for callers. Knows nothing of gRPC.
+//! Who calls and what they may do: from a token to a [`Caller`], from a caller and a policy to a
+//! verdict, and tokens for callers. Knows nothing of gRPC, and nothing of nodes but their names.
 
+mod authority;
 mod grant;
+mod keys;
+pub mod policy;
+pub mod revocation;
 mod secret;
 mod token;
 
+pub use authority::{Authority, Change, OpenError, Sources};
 pub use grant::Grant;
+pub use keys::{KeyError, Keys};
 pub use secret::{Secret, SecretError};
 pub(crate) use token::is_subject;
-pub use token::{Authority, Claims, NewToken, TokenError};
+pub use token::{Claims, LONGEST_DAYS, NewToken, Terms, TokenError, mint};
 
 /// Who calls, as their token proved.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct Caller {
     /// The token's `sub`.
     pub subject: String,
@@ -18,6 +25,10 @@ pub struct Caller {
     pub uid: Option<u64>,
     /// The token's `jti`: names the token in logs, never the token itself.
     pub token_id: String,
+    /// The name of the key that signed it; the settings' own secret has none.
+    pub key_id: Option<String>,
+    /// When it was made, in seconds since 1970.
+    pub issued: u64,
     /// The token's roles.
     pub roles: Vec<String>,
     /// What the token narrows its bearer to.

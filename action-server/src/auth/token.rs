@@ -1,15 +1,17 @@
-//! Tokens: JSON Web Tokens (RFC 7519) signed with HS256, checked as RFC 8725 advises.
+//! Tokens: JSON Web Tokens (RFC 7519), checked as RFC 8725 advises.
 
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
+use jsonwebtoken::{Header, Validation};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use super::{Caller, Grant, Secret};
+use super::{Caller, Grant, Keys, keys::Key};
 
 /// How far the clocks of signer and server may differ, in seconds.
 const LEEWAY: u64 = 30;
+/// For how many days a token may be good, unless the settings say less.
+pub const LONGEST_DAYS: u64 = 3650;
 
 /// What a token says. Unknown claims are ignored; a claim given twice is refused.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -22,6 +24,12 @@ pub struct Claims {
     pub iat: u64,
     /// Its own name, unique; revocation and logs know it by this.
     pub jti: String,
+    /// Who made it. Checked where the settings name one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub iss: Option<String>,
+    /// Whom it is made for. Checked before this is read, where it may be a list too.
+    #[serde(default, skip_serializing_if = "Option::is_none", skip_deserializing)]
+    pub aud: Option<String>,
     /// The bearer's user id, passed to scripts.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub uid: Option<u64>,
@@ -51,6 +59,27 @@ pub struct NewToken {
     pub grant: Grant,
 }
 
+/// What tokens must say beside who they are for.
+#[derive(Debug, Clone)]
+pub struct Terms {
+    /// Who makes them (`iss`); anybody with a key, where not set.
+    pub issuer: Option<String>,
+    /// Whom they are made for (`aud`); where not set, tokens that name anybody are for another.
+    pub audience: Option<String>,
+    /// The longest that one may be good.
+    pub lifetime: Duration,
+}
+
+impl Default for Terms {
+    fn default() -> Terms {
+        Terms {
+            issuer: None,
+            audience: None,
+            lifetime: Duration::from_secs(LONGEST_DAYS * 24 * 3600),
+        }
+    }
+}
+
 /// Why a token is refused. For the log only: callers are told one constant text.
 #[derive(Debug, Error)]
 pub enum TokenError {
@@ -60,97 +89,144 @@ pub enum TokenError {
     /// A claim that may not be so.
     #[error("{0}")]
     Claim(&'static str),
+    /// Its key is none of ours, or is no more.
+    #[error("the key {0:?} {1}")]
+    Key(String, &'static str),
+    /// It was good once.
+    #[error("the token {0} of {1} is revoked")]
+    Revoked(String, String),
+    /// Which tokens are revoked is not known.
+    #[error("no token is good while the revocations cannot be read")]
+    RevocationsUnknown,
 }
 
-/// Signs and verifies tokens.
-pub struct Authority {
-    encoding: EncodingKey,
-    decoding: DecodingKey,
-    validation: Validation,
+/// Makes a token, signed with the key of that name or the one that signs now. Returns it with what
+/// it says.
+///
+/// # Errors
+/// The subject is none, or there is no such key to sign with.
+pub fn mint(
+    keys: &Keys,
+    key: Option<&str>,
+    terms: &Terms,
+    new: NewToken,
+) -> Result<(String, Claims), TokenError> {
+    if !is_subject(&new.subject) {
+        return Err(TokenError::Claim(SUBJECT_RULE));
+    }
+    let (id, key) = keys.signing(key).ok_or_else(|| {
+        TokenError::Key(
+            key.unwrap_or_default().to_owned(),
+            "is no secret to sign with",
+        )
+    })?;
+    let encoding = key
+        .encoding
+        .as_ref()
+        .ok_or(TokenError::Claim("the key cannot sign"))?;
+    let now = now();
+    let claims = Claims {
+        sub: new.subject,
+        iat: now,
+        exp: now.saturating_add(u64::from(new.days) * 24 * 3600),
+        jti: format!("{:032x}", rand::random::<u128>()),
+        iss: terms.issuer.clone(),
+        aud: terms.audience.clone(),
+        uid: new.uid,
+        roles: new.roles,
+        commands: new.grant.commands,
+        nodes: new.grant.nodes,
+    };
+    let mut header = Header::new(key.algorithm);
+    header.kid = id.map(str::to_owned);
+    let token = jsonwebtoken::encode(&header, &claims, encoding)?;
+    Ok((token, claims))
 }
 
-impl Authority {
-    /// An authority with one secret for HS256.
-    pub fn new(secret: &Secret) -> Authority {
-        let mut validation = Validation::new(Algorithm::HS256);
-        validation.set_required_spec_claims(&["exp", "sub"]);
-        validation.leeway = LEEWAY;
-        validation.validate_nbf = true;
-        Authority {
-            encoding: EncodingKey::from_secret(secret.expose()),
-            decoding: DecodingKey::from_secret(secret.expose()),
-            validation,
-        }
+/// Verifies a token.
+///
+/// # Errors
+/// Anything about it that is not as it must be. The reason is for the log.
+pub(super) fn verify(keys: &Keys, terms: &Terms, token: &str) -> Result<Caller, TokenError> {
+    let header = jsonwebtoken::decode_header(token)?;
+    if header.crit.is_some() {
+        return Err(TokenError::Claim(
+            "the header has crit, and no extension is known",
+        ));
     }
+    // A token that the same secret signed for something else says so here: RFC 8725, 3.11.
+    if header
+        .typ
+        .is_some_and(|typ| !typ.eq_ignore_ascii_case("jwt"))
+    {
+        return Err(TokenError::Claim("typ is not JWT"));
+    }
+    let shown = || {
+        let id = header.kid.iter().flat_map(|id| id.chars());
+        id.take(64).collect::<String>()
+    };
+    let key = keys
+        .get(header.kid.as_deref())
+        .ok_or_else(|| TokenError::Key(shown(), "is not known"))?;
+    if key.until.is_some_and(|until| now() > until) {
+        return Err(TokenError::Key(shown(), "has ended"));
+    }
+    let data = jsonwebtoken::decode::<Claims>(token, &key.decoding, &validation(key, terms))?;
+    let claims = data.claims;
+    check(&claims, terms)?;
+    Ok(Caller {
+        subject: claims.sub,
+        uid: claims.uid,
+        token_id: claims.jti,
+        key_id: header.kid,
+        issued: claims.iat,
+        roles: claims.roles,
+        grant: Grant {
+            commands: claims.commands,
+            nodes: claims.nodes,
+        },
+    })
+}
 
-    /// Makes a token. Returns it with what it says.
-    ///
-    /// # Errors
-    /// The subject is none, or signing failed.
-    pub fn mint(&self, new: NewToken) -> Result<(String, Claims), TokenError> {
-        if !is_subject(&new.subject) {
-            return Err(TokenError::Claim(SUBJECT_RULE));
-        }
-        let now = now();
-        let claims = Claims {
-            sub: new.subject,
-            iat: now,
-            exp: now.saturating_add(u64::from(new.days) * 24 * 3600),
-            jti: format!("{:032x}", rand::random::<u128>()),
-            uid: new.uid,
-            roles: new.roles,
-            commands: new.grant.commands,
-            nodes: new.grant.nodes,
-        };
-        let token = jsonwebtoken::encode(&Header::new(Algorithm::HS256), &claims, &self.encoding)?;
-        Ok((token, claims))
+fn validation(key: &Key, terms: &Terms) -> Validation {
+    // The key's algorithm and no other, whatever the header says.
+    let mut validation = Validation::new(key.algorithm);
+    let mut required = vec!["exp", "sub"];
+    if let Some(issuer) = &terms.issuer {
+        validation.set_issuer(&[issuer]);
+        required.push("iss");
     }
+    if let Some(audience) = &terms.audience {
+        validation.set_audience(&[audience]);
+        required.push("aud");
+    }
+    validation.set_required_spec_claims(&required);
+    validation.leeway = LEEWAY;
+    validation.validate_nbf = true;
+    validation
+}
 
-    /// Verifies a token.
-    ///
-    /// # Errors
-    /// Anything about it that is not as it must be. The reason is for the log.
-    pub fn verify(&self, token: &str) -> Result<Caller, TokenError> {
-        let data = jsonwebtoken::decode::<Claims>(token, &self.decoding, &self.validation)?;
-        if data.header.crit.is_some() {
-            return Err(TokenError::Claim(
-                "the header has crit, and no extension is known",
-            ));
-        }
-        // A token that the same secret signed for something else says so here: RFC 8725, 3.11.
-        if data
-            .header
-            .typ
-            .is_some_and(|typ| !typ.eq_ignore_ascii_case("jwt"))
-        {
-            return Err(TokenError::Claim("typ is not JWT"));
-        }
-        let claims = data.claims;
-        if claims.iat > now().saturating_add(LEEWAY) {
-            return Err(TokenError::Claim("iat is in the future"));
-        }
-        if !is_subject(&claims.sub) {
-            return Err(TokenError::Claim(SUBJECT_RULE));
-        }
-        if claims.jti.is_empty()
-            || claims.jti.len() > 128
-            || !claims.jti.bytes().all(|b| b.is_ascii_graphic())
-        {
-            return Err(TokenError::Claim(
-                "jti is not 1 to 128 printable ASCII characters",
-            ));
-        }
-        Ok(Caller {
-            subject: claims.sub,
-            uid: claims.uid,
-            token_id: claims.jti,
-            roles: claims.roles,
-            grant: Grant {
-                commands: claims.commands,
-                nodes: claims.nodes,
-            },
-        })
+fn check(claims: &Claims, terms: &Terms) -> Result<(), TokenError> {
+    if claims.iat > now().saturating_add(LEEWAY) {
+        return Err(TokenError::Claim("iat is in the future"));
     }
+    if claims.exp.saturating_sub(claims.iat) > terms.lifetime.as_secs() {
+        return Err(TokenError::Claim(
+            "exp is further from iat than jwt_lifetime allows",
+        ));
+    }
+    if !is_subject(&claims.sub) {
+        return Err(TokenError::Claim(SUBJECT_RULE));
+    }
+    if claims.jti.is_empty()
+        || claims.jti.len() > 128
+        || !claims.jti.bytes().all(|b| b.is_ascii_graphic())
+    {
+        return Err(TokenError::Claim(
+            "jti is not 1 to 128 printable ASCII characters",
+        ));
+    }
+    Ok(())
 }
 
 const SUBJECT_RULE: &str =
@@ -173,22 +249,29 @@ fn now() -> u64 {
 
 #[cfg(test)]
 mod tests {
+    use jsonwebtoken::Algorithm;
     use serde_json::json;
 
     use super::*;
+    use crate::auth::Secret;
 
-    fn authority(byte: u8) -> Authority {
+    fn keys(byte: u8) -> Keys {
         let secret: Vec<u8> = (0..32).map(|at| byte ^ at).collect();
-        Authority::new(&Secret::new(secret, "test").unwrap())
+        Keys::of_secret(&Secret::new(secret, "test").unwrap())
+    }
+
+    fn read(byte: u8, token: &str) -> Result<Caller, TokenError> {
+        verify(&keys(byte), &Terms::default(), token)
+    }
+
+    fn sign(header: &Header, claims: &serde_json::Value) -> String {
+        let keys = keys(7);
+        let (_, key) = keys.signing(None).unwrap();
+        jsonwebtoken::encode(header, claims, key.encoding.as_ref().unwrap()).unwrap()
     }
 
     fn signed(claims: &serde_json::Value) -> String {
-        jsonwebtoken::encode(
-            &Header::new(Algorithm::HS256),
-            claims,
-            &authority(7).encoding,
-        )
-        .unwrap()
+        sign(&Header::new(Algorithm::HS256), claims)
     }
 
     #[test]
@@ -199,17 +282,17 @@ mod tests {
             uid: Some(1000),
             ..NewToken::default()
         };
-        let (token, claims) = authority(7).mint(new).unwrap();
-        let caller = authority(7).verify(&token).unwrap();
+        let (token, claims) = mint(&keys(7), None, &Terms::default(), new).unwrap();
+        let caller = read(7, &token).unwrap();
         assert_eq!((caller.subject.as_str(), caller.uid), ("alice", Some(1000)));
         assert_eq!(caller.token_id, claims.jti);
-        assert!(authority(8).verify(&token).is_err(), "another secret");
+        assert!(read(8, &token).is_err(), "another secret");
     }
 
     #[test]
     fn claims_that_must_be_there_and_right() {
         let good = json!({"sub": "a", "exp": now() + 60, "iat": now(), "jti": "x"});
-        assert!(authority(7).verify(&signed(&good)).is_ok());
+        assert!(read(7, &signed(&good)).is_ok());
         for (claim, value) in [
             ("exp", json!(null)),
             ("exp", json!(now() - LEEWAY - 1)),
@@ -234,10 +317,7 @@ mod tests {
             if value.is_null() {
                 claims.as_object_mut().unwrap().remove(claim);
             }
-            assert!(
-                authority(7).verify(&signed(&claims)).is_err(),
-                "{claim}: {value}"
-            );
+            assert!(read(7, &signed(&claims)).is_err(), "{claim}: {value}");
         }
     }
 
@@ -246,12 +326,7 @@ mod tests {
         let claims = json!({"sub": "a", "exp": now() + 60, "iat": now(), "jti": "x"});
         let good = signed(&claims);
         let parts: Vec<&str> = good.split('.').collect();
-        let hs512 = jsonwebtoken::encode(
-            &Header::new(Algorithm::HS512),
-            &claims,
-            &authority(7).encoding,
-        )
-        .unwrap();
+        let hs512 = sign(&Header::new(Algorithm::HS512), &claims);
         // {"alg":"none"}, as base64url
         let none = format!("eyJhbGciOiJub25lIn0.{}.", parts[1]);
         for token in [
@@ -267,7 +342,7 @@ mod tests {
             &format!("{good}="),
             &good[..good.len() - 2],
         ] {
-            assert!(authority(7).verify(token).is_err(), "{token:?}");
+            assert!(read(7, token).is_err(), "{token:?}");
         }
     }
 }

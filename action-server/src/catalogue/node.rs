@@ -125,7 +125,7 @@ impl Nodes {
     }
 
     /// Where the node of that name stands in [`Nodes::list`].
-    pub(super) fn position(&self, name: &str) -> Option<usize> {
+    pub fn position(&self, name: &str) -> Option<usize> {
         self.index.get(name).copied()
     }
 
@@ -191,6 +191,15 @@ impl Nodes {
             .into_iter()
             .filter_map(|at| self.list.get(at).cloned())
             .collect())
+    }
+
+    /// For each node of [`Nodes::list`] whether `set` covers it. Nodes that it names and that are
+    /// not there are none.
+    ///
+    /// # Errors
+    /// An unknown group, or a text that is no node set.
+    pub fn cover(&self, set: &str, limit: usize) -> Result<Vec<bool>, SelectionError> {
+        selection::cover(self, set, limit)
     }
 }
 

@@ -70,6 +70,57 @@ pub(super) fn select(
     text: &str,
     limit: usize,
 ) -> Result<Vec<usize>, SelectionError> {
+    let mut unknown = Vec::new();
+    let selected = evaluate(nodes, text, limit, |kind, names| {
+        // Gather the unknown nodes of all terms, so that one message names them.
+        if kind != "node" {
+            return Err(SelectionError::Unknown { kind, names });
+        }
+        unknown.push(names);
+        Ok(())
+    })?;
+    if !unknown.is_empty() {
+        return Err(SelectionError::Unknown {
+            kind: "node",
+            names: shortened(unknown.join(",")),
+        });
+    }
+    if selected.is_empty() {
+        return Err(SelectionError::SelectsNothing(shortened(text.to_owned())));
+    }
+    if selected.len() > limit {
+        return Err(SelectionError::TooMany {
+            count: selected.len(),
+            limit,
+        });
+    }
+    Ok(selected.into_iter().collect())
+}
+
+/// For each position in `nodes` whether `text` covers it. Nodes that are not there are none: a rule
+/// may speak of one that is gone, or yet to come. A group that is not there is an error, since what
+/// was meant by it is not known.
+///
+/// # Errors
+/// An unknown group, or a malformed text.
+pub(super) fn cover(nodes: &Nodes, text: &str, limit: usize) -> Result<Vec<bool>, SelectionError> {
+    let limit = limit.max(nodes.list().len());
+    let selected = evaluate(nodes, text, limit, |kind, names| match kind {
+        "group" => Err(SelectionError::Unknown { kind, names }),
+        _ => Ok(()),
+    })?;
+    let mut covered = vec![false; nodes.list().len()];
+    selected.into_iter().for_each(|at| covered[at] = true);
+    Ok(covered)
+}
+
+/// What the terms of a text come to; `missing` is told of each that names something unknown.
+fn evaluate(
+    nodes: &Nodes,
+    text: &str,
+    limit: usize,
+    mut missing: impl FnMut(&'static str, String) -> Result<(), SelectionError>,
+) -> Result<BTreeSet<usize>, SelectionError> {
     if text.len() > TEXT_LIMIT {
         return Err(SelectionError::TooLong(text.len()));
     }
@@ -88,20 +139,11 @@ pub(super) fn select(
         });
     }
     let mut selected = BTreeSet::new();
-    let mut unknown = Vec::new();
     for (operator, term) in terms {
-        let members = match resolve(nodes, term, limit) {
-            Ok(members) => members,
-            // Gather the unknown nodes of all terms, so that one message names them.
-            Err(SelectionError::Unknown {
-                kind: "node",
-                names,
-            }) => {
-                unknown.push(names);
-                continue;
-            }
-            Err(error) => return Err(error),
-        };
+        let Found { members, unknown } = resolve(nodes, term, limit)?;
+        if let Some((kind, names)) = unknown {
+            missing(kind, names)?;
+        }
         selected = match operator {
             '!' => &selected - &members,
             '&' => &selected & &members,
@@ -109,22 +151,13 @@ pub(super) fn select(
             _ => &selected | &members,
         };
     }
-    if !unknown.is_empty() {
-        return Err(SelectionError::Unknown {
-            kind: "node",
-            names: shortened(unknown.join(",")),
-        });
-    }
-    if selected.is_empty() {
-        return Err(SelectionError::SelectsNothing(shortened(text.to_owned())));
-    }
-    if selected.len() > limit {
-        return Err(SelectionError::TooMany {
-            count: selected.len(),
-            limit,
-        });
-    }
-    Ok(selected.into_iter().collect())
+    Ok(selected)
+}
+
+/// What a term stands for, and what it names that is not there: its kind, and the names.
+struct Found {
+    members: BTreeSet<usize>,
+    unknown: Option<(&'static str, String)>,
 }
 
 /// Cuts a text into terms, each with the operator before it (`,` for the first).
@@ -169,9 +202,12 @@ fn split(text: &str) -> Result<Vec<(char, &str)>, SelectionError> {
     Ok(terms)
 }
 
-fn resolve(nodes: &Nodes, term: &str, limit: usize) -> Result<BTreeSet<usize>, SelectionError> {
+fn resolve(nodes: &Nodes, term: &str, limit: usize) -> Result<Found, SelectionError> {
     if term == "@*" {
-        return Ok((0..nodes.list().len()).collect());
+        return Ok(Found {
+            members: (0..nodes.list().len()).collect(),
+            unknown: None,
+        });
     }
     if let Some(group) = term.strip_prefix('@') {
         return resolve_group(nodes, group, limit);
@@ -186,7 +222,7 @@ fn resolve(nodes: &Nodes, term: &str, limit: usize) -> Result<BTreeSet<usize>, S
             .iter()
             .enumerate()
             .filter(|(_, node)| glob.is_match(&node.name));
-        return found(names.map(|(at, _)| at).collect(), "node", term);
+        return Ok(found(names.map(|(at, _)| at).collect(), "node", term));
     }
     let mut members = BTreeSet::new();
     let mut unknown = Vec::new();
@@ -196,21 +232,14 @@ fn resolve(nodes: &Nodes, term: &str, limit: usize) -> Result<BTreeSet<usize>, S
             None => unknown.push(name),
         }
     }
-    if unknown.is_empty() {
-        return Ok(members);
-    }
     let names = action_proto::fold(unknown.iter().map(String::as_str));
-    Err(SelectionError::Unknown {
-        kind: "node",
-        names: shortened(names),
+    Ok(Found {
+        members,
+        unknown: (!unknown.is_empty()).then(|| ("node", shortened(names))),
     })
 }
 
-fn resolve_group(
-    nodes: &Nodes,
-    group: &str,
-    limit: usize,
-) -> Result<BTreeSet<usize>, SelectionError> {
+fn resolve_group(nodes: &Nodes, group: &str, limit: usize) -> Result<Found, SelectionError> {
     let mut members = BTreeSet::new();
     if group.contains(['*', '?']) {
         let glob = glob(group)?;
@@ -221,27 +250,26 @@ fn resolve_group(
         for name in &names {
             members.extend(nodes.group(name).unwrap_or_default());
         }
-        return found(members, "group", &format!("@{group}"));
+        return Ok(found(members, "group", &format!("@{group}")));
     }
     for name in expand(group, limit)? {
         match nodes.group(&name) {
             Some(places) => members.extend(places),
             None => {
-                return Err(SelectionError::Unknown {
-                    kind: "group",
-                    names: shortened(format!("@{name}")),
+                return Ok(Found {
+                    members,
+                    unknown: Some(("group", shortened(format!("@{name}")))),
                 });
             }
         }
     }
-    Ok(members)
+    Ok(Found {
+        members,
+        unknown: None,
+    })
 }
 
-fn resolve_attribute(
-    nodes: &Nodes,
-    key: &str,
-    value: &str,
-) -> Result<BTreeSet<usize>, SelectionError> {
+fn resolve_attribute(nodes: &Nodes, key: &str, value: &str) -> Result<Found, SelectionError> {
     let glob = glob(value)?;
     if key != "rank" && !nodes.is_visible(key) {
         return Err(SelectionError::NotVisible(shortened(key.to_owned())));
@@ -257,25 +285,19 @@ fn resolve_attribute(
         .iter()
         .enumerate()
         .filter(|(_, node)| matches(node));
-    found(
+    Ok(found(
         places.map(|(at, _)| at).collect(),
         "node with",
         &format!("{key}={value}"),
-    )
+    ))
 }
 
-fn found(
-    members: BTreeSet<usize>,
-    kind: &'static str,
-    names: &str,
-) -> Result<BTreeSet<usize>, SelectionError> {
-    if members.is_empty() {
-        return Err(SelectionError::Unknown {
-            kind,
-            names: shortened(names.to_owned()),
-        });
-    }
-    Ok(members)
+/// What matches; a pattern that matches nothing is unknown.
+fn found(members: BTreeSet<usize>, kind: &'static str, names: &str) -> Found {
+    let unknown = members
+        .is_empty()
+        .then(|| (kind, shortened(names.to_owned())));
+    Found { members, unknown }
 }
 
 fn glob(text: &str) -> Result<globset::GlobMatcher, SelectionError> {

@@ -17,7 +17,7 @@ use thiserror::Error;
 
 pub use values::LogFormat;
 
-use crate::{auth::Secret, net, trust::Trust};
+use crate::{auth, net, trust::Trust};
 
 /// Where the settings are looked for when neither `--config` nor `$ACTION_SERVER_CONFIG` says.
 pub const DEFAULT_PATH: &str = "/etc/action/server.yaml";
@@ -31,8 +31,8 @@ pub struct Settings {
     pub insecure_listen: bool,
     /// The server's certificate and key; plain text where there are none.
     pub tls: Option<net::Files>,
-    /// The secret that tokens are signed with.
-    pub jwt_secret: Secret,
+    /// Where the keys of tokens, the revocations and the policy are.
+    pub auth: auth::Sources,
     /// The nodes file.
     pub nodes_config_path: PathBuf,
     /// The directory of the commands.

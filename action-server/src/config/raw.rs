@@ -14,7 +14,7 @@ use super::{
     values::{Size, Text, Time},
 };
 use crate::{
-    auth::{Secret, SecretError},
+    auth::{self, LONGEST_DAYS, Secret, SecretError},
     catalogue::{DEFAULT_NODE_LIMIT, bad_script_variable},
     net,
     trust::Trust,
@@ -24,6 +24,8 @@ use crate::{
 const HANDSHAKE: Duration = Duration::from_secs(10);
 /// More of anything than one server can have.
 const GREATEST: usize = 1_000_000;
+/// The longest that a token may be good.
+const LONGEST: Duration = Duration::from_secs(LONGEST_DAYS * 24 * 3600);
 /// How long records are kept.
 const DEFAULT_AGE: Duration = Duration::from_secs(90 * 24 * 3600);
 
@@ -36,6 +38,12 @@ pub(super) struct Raw {
     insecure_listen: Option<bool>,
     jwt_secret: Option<Text>,
     jwt_secret_path: Option<PathBuf>,
+    jwt_key_directory: Option<PathBuf>,
+    jwt_issuer: Option<Text>,
+    jwt_audience: Option<Text>,
+    jwt_lifetime: Option<Time>,
+    policy_path: Option<PathBuf>,
+    revocation_path: Option<PathBuf>,
     nodes_config_path: Option<PathBuf>,
     command_directory_path: Option<PathBuf>,
     working_directory_path: Option<PathBuf>,
@@ -56,8 +64,7 @@ pub(super) struct Raw {
     #[serde(default)]
     limits: RawLimits,
     tls: Option<RawTls>,
-    // In the contract, and refused until they are built: see `check`.
-    policy_path: Option<IgnoredAny>,
+    // In the contract, and refused until it is built: see `check`.
     metrics_listen: Option<IgnoredAny>,
     #[serde(default)]
     allow_unsafe_permissions: bool,
@@ -130,6 +137,12 @@ impl Raw {
                 "WORKING_DIRECTORY_PATH" => {
                     |raw, text| plain(&mut raw.working_directory_path, text.into())
                 }
+                "JWT_KEY_DIRECTORY" => |raw, text| plain(&mut raw.jwt_key_directory, text.into()),
+                "JWT_ISSUER" => |raw, text| plain(&mut raw.jwt_issuer, Text(text.to_owned())),
+                "JWT_AUDIENCE" => |raw, text| plain(&mut raw.jwt_audience, Text(text.to_owned())),
+                "JWT_LIFETIME" => |raw, text| scalar(&mut raw.jwt_lifetime, text),
+                "POLICY_PATH" => |raw, text| plain(&mut raw.policy_path, text.into()),
+                "REVOCATION_PATH" => |raw, text| plain(&mut raw.revocation_path, text.into()),
                 "UMASK" => |raw, text| plain(&mut raw.umask, Text(text.to_owned())),
                 "STATE_DIRECTORY" => |raw, text| plain(&mut raw.state_directory, text.into()),
                 "LOG_LEVEL" => |raw, text| plain(&mut raw.log_level, text.to_owned()),
@@ -143,7 +156,6 @@ impl Raw {
                 "SCRIPT_ENVIRONMENT" => |raw, text| whole(&mut raw.script_environment, text),
                 "LIMITS" => |raw, text| whole(&mut raw.limits, text),
                 "TLS" => |raw, text| scalar(&mut raw.tls, text),
-                "POLICY_PATH" => |raw, text| scalar(&mut raw.policy_path, text),
                 "METRICS_LISTEN" => |raw, text| scalar(&mut raw.metrics_listen, text),
                 "ALLOW_UNSAFE_PERMISSIONS" => {
                     |raw, text| whole(&mut raw.allow_unsafe_permissions, text)
@@ -161,25 +173,11 @@ impl Raw {
 
     /// Fills in what is not set and checks what is. `base` is where relative paths start.
     pub(super) fn check(self, file: &Path, base: &Path) -> Result<Settings, ConfigError> {
-        let not_built = [
-            (
-                "policy_path",
-                self.policy_path.is_some(),
-                "a token's own claims decide what it may do",
-            ),
-            (
-                "metrics_listen",
-                self.metrics_listen.is_some(),
-                "leave it out",
-            ),
-        ];
-        for (key, set, instead) in not_built {
-            if set {
-                return Err(invalid(format!(
-                    "{}: {key} is not supported by this version; {instead}",
-                    file.display()
-                )));
-            }
+        if self.metrics_listen.is_some() {
+            return Err(invalid(format!(
+                "{}: metrics_listen is not supported by this version; leave it out",
+                file.display()
+            )));
         }
         let path = |path: PathBuf| base.join(path);
         let required = |value: Option<PathBuf>, key: &str| {
@@ -203,6 +201,32 @@ impl Raw {
         } else {
             Trust::Strict
         };
+        let state_directory = self
+            .state_directory
+            .map_or(PathBuf::from("/var/lib/action"), path);
+        let terms = auth::Terms {
+            issuer: self.jwt_issuer.map(|Text(text)| text),
+            audience: self.jwt_audience.map(|Text(text)| text),
+            lifetime: self
+                .jwt_lifetime
+                .map_or(LONGEST, |Time(time)| time.min(LONGEST)),
+        };
+        let auth = auth::Sources {
+            key_directory: self.jwt_key_directory.map(path),
+            revocations: self
+                .revocation_path
+                .map_or_else(|| state_directory.join("revoked.jsonl"), path),
+            policy: self.policy_path.map(path),
+            secret: secret(file, self.jwt_secret, self.jwt_secret_path.map(path), trust)?,
+            terms,
+            trust,
+        };
+        if auth.secret.is_none() && auth.key_directory.is_none() {
+            return Err(invalid(format!(
+                "{}: jwt_secret_path is not set; `action-server init` makes one",
+                file.display()
+            )));
+        }
         let job_threads = at_least_one(self.job_threads, 256, "job_threads")?;
         Ok(Settings {
             listen,
@@ -212,7 +236,7 @@ impl Raw {
                 private_key: path(tls.private_key),
                 client_ca: tls.client_ca.map(path),
             }),
-            jwt_secret: secret(file, self.jwt_secret, self.jwt_secret_path.map(path), trust)?,
+            auth,
             nodes_config_path: required(self.nodes_config_path, "nodes_config_path")?,
             command_directory_path: required(
                 self.command_directory_path,
@@ -221,9 +245,7 @@ impl Raw {
             working_directory_path: self.working_directory_path.map_or(PathBuf::from("/"), path),
             umask: umask(file, self.umask)?,
             script_environment: script_environment(file, self.script_environment)?,
-            state_directory: self
-                .state_directory
-                .map_or(PathBuf::from("/var/lib/action"), path),
+            state_directory,
             log_level: self.log_level.unwrap_or_else(|| "info".to_owned()),
             log_format: self.log_format.unwrap_or_default(),
             job_threads,
@@ -342,25 +364,24 @@ fn secret(
     text: Option<Text>,
     path: Option<PathBuf>,
     trust: Trust,
-) -> Result<Secret, ConfigError> {
+) -> Result<Option<Secret>, ConfigError> {
     let refused = |error: SecretError| invalid(error.to_string());
     match (text, path) {
-        (Some(Text(text)), None) => Secret::new(text.into_bytes(), "jwt_secret").map_err(refused),
+        (Some(Text(text)), None) => Secret::new(text.into_bytes(), "jwt_secret")
+            .map(Some)
+            .map_err(refused),
         (None, Some(path)) => {
             let secret = Secret::read(&path).map_err(refused)?;
             trust
                 .check(&path)
                 .map_err(|reason| invalid(reason.to_string()))?;
-            Ok(secret)
+            Ok(Some(secret))
         }
         (Some(_), Some(_)) => Err(invalid(format!(
             "{}: both jwt_secret and jwt_secret_path are set; keep one",
             file.display()
         ))),
-        (None, None) => Err(invalid(format!(
-            "{}: jwt_secret_path is not set; `action-server init` makes one",
-            file.display()
-        ))),
+        (None, None) => Ok(None),
     }
 }
 
@@ -436,7 +457,7 @@ mod tests {
             ("listen: gateway1\n", "is not an address"),
             ("job_threads: 0\n", "lets nothing run"),
             ("tls: {}\n", "missing field `certificate`"),
-            ("policy_path: p\n", "policy_path is not supported"),
+            ("metrics_listen: p\n", "metrics_listen is not supported"),
             (
                 "script_environment: {LD_PRELOAD: x}\n",
                 "LD_PRELOAD would change",

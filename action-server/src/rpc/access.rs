@@ -1,46 +1,137 @@
-//! Whether a caller may do what it asks. Every method asks here.
+//! Whether a caller may do what it asks. Every method asks here, and here alone.
+//!
+//! Of what a caller may not list it is told what it would be told of something that is not there.
 
-use std::{collections::HashSet, sync::Arc};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use action_proto::v1::RunStarted;
-use tonic::{Request, Status};
+use tonic::Status;
 
+use super::status;
 use crate::{
-    auth::{Caller, Grant},
-    catalogue::{Catalogue, Plan},
+    auth::{
+        Caller,
+        policy::{Ask, Cover, Decider, On, Policy, Right, Rules, Verdict},
+    },
+    catalogue::{Catalogue, Node, Plan, PlanError, Request, SelectionError},
 };
 
-/// The caller that the guard let pass.
-pub(super) fn caller<T>(request: &Request<T>) -> Result<&Caller, Status> {
-    // The guard puts it there; a call that came another way is nobody's.
-    let caller = request.extensions().get::<Caller>();
-    caller.ok_or_else(|| Status::unauthenticated("a valid token is needed"))
+/// The most that an error holds of what was asked, in characters.
+const SHOWN: usize = 80;
+/// The most that an error holds of what would be allowed, in bytes.
+const OFFERED: usize = 500;
+
+/// The policy as the catalogue resolves it, kept until either is another one.
+#[derive(Debug, Default)]
+pub(super) struct Resolved {
+    last: Mutex<Option<(Arc<Policy>, Arc<Catalogue>, Arc<Rules>)>>,
+}
+
+impl Resolved {
+    /// The rules with their nodes.
+    pub(super) fn rules(&self, policy: &Arc<Policy>, catalogue: &Arc<Catalogue>) -> Arc<Rules> {
+        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((known, of, rules)) = last.as_ref()
+            && Arc::ptr_eq(known, policy)
+            && Arc::ptr_eq(of, catalogue)
+        {
+            return Arc::clone(rules);
+        }
+        let rules = Arc::new(resolve(policy, catalogue, |rule, error| {
+            tracing::error!(rule, %error, "a rule's nodes are not known: it allows nothing, or denies all");
+        }));
+        *last = Some((
+            Arc::clone(policy),
+            Arc::clone(catalogue),
+            Arc::clone(&rules),
+        ));
+        rules
+    }
+}
+
+/// Resolves the node sets of a policy, and tells of each that cannot be.
+pub(crate) fn resolve(
+    policy: &Arc<Policy>,
+    catalogue: &Catalogue,
+    mut tell: impl FnMut(&str, &SelectionError),
+) -> Rules {
+    Rules::new(Arc::clone(policy), |rule, set| {
+        match catalogue.nodes.cover(set, catalogue.node_limit) {
+            Ok(nodes) => Cover::Nodes(nodes),
+            Err(error) => {
+                tell(&rule.name, &error);
+                Cover::Unknown
+            }
+        }
+    })
 }
 
 /// What one caller may do with one catalogue.
-pub(super) struct Access {
-    grant: Grant,
+pub(crate) struct Access {
+    subject: String,
+    decider: Decider,
     catalogue: Arc<Catalogue>,
-    /// The nodes it may use: `None` for all.
-    nodes: Option<HashSet<String>>,
+}
+
+/// What a caller may do of a plan.
+#[derive(Debug, Default)]
+pub(super) struct Judgement {
+    /// For each job whether it may.
+    pub(super) allowed: Vec<bool>,
+    /// The rules that allow some, by name.
+    pub(super) allowing: Vec<String>,
+    /// The rules that forbid some.
+    pub(super) refusing: Vec<String>,
+}
+
+impl Judgement {
+    fn take(&mut self, verdict: Verdict<'_>) {
+        self.allowed.push(verdict.allowed);
+        let rules = match verdict.allowed {
+            true => &mut self.allowing,
+            false => &mut self.refusing,
+        };
+        if !rules.iter().any(|rule| rule == verdict.rule) {
+            rules.push(verdict.rule.to_owned());
+        }
+    }
+
+    /// True when the caller may do all of it.
+    pub(super) fn is_whole(&self) -> bool {
+        self.refusing.is_empty()
+    }
+
+    /// The nodes of a plan that the caller may use, or those that it may not, folded.
+    pub(super) fn nodes(&self, plan: &Plan, allowed: bool) -> String {
+        let judged = plan.jobs.iter().zip(&self.allowed);
+        let those = judged.filter(|(_, is)| **is == allowed);
+        action_proto::fold(
+            those
+                .map(|(job, _)| job.node_name())
+                .filter(|name| !name.is_empty()),
+        )
+    }
 }
 
 impl Access {
     /// Works out what a caller may do.
-    pub(super) fn new(caller: &Caller, catalogue: Arc<Catalogue>) -> Access {
-        let nodes = caller.grant.nodes.as_ref().map(|set| {
+    pub(crate) fn new(caller: &Caller, rules: Arc<Rules>, catalogue: Arc<Catalogue>) -> Access {
+        let grant = caller.grant.nodes.as_ref().map(|set| {
             // A set that cannot be resolved whole, as with a node that is gone, allows none: what
             // was meant by it is not known any more.
-            let nodes = catalogue
-                .nodes
-                .select(set, "", catalogue.node_limit)
-                .unwrap_or_default();
-            nodes.iter().map(|node| node.name.clone()).collect()
+            let nodes = catalogue.nodes.select(set, "", catalogue.node_limit);
+            let mut covered = vec![false; catalogue.nodes.list().len()];
+            for node in nodes.iter().flatten() {
+                if let Some(at) = catalogue.nodes.position(&node.name) {
+                    covered[at] = true;
+                }
+            }
+            Cover::Nodes(covered)
         });
         Access {
-            grant: caller.grant.clone(),
+            subject: caller.subject.clone(),
+            decider: Decider::new(rules, caller, grant.unwrap_or(Cover::Everything)),
             catalogue,
-            nodes,
         }
     }
 
@@ -49,55 +140,254 @@ impl Access {
         &self.catalogue
     }
 
-    /// True for a caller whose token narrows nothing.
-    pub(super) fn allows_all(&self) -> bool {
-        self.nodes.is_none() && self.grant.commands.is_none()
+    /// True for a caller who may see everybody's runs of everything.
+    pub(super) fn reads_all(&self) -> bool {
+        self.decider.has_all(Right::ReadAny)
     }
 
-    /// True for a node that the caller may use.
-    pub(super) fn allows_node(&self, name: &str) -> bool {
-        self.nodes.as_ref().is_none_or(|nodes| nodes.contains(name))
+    /// True for a command that the caller may see.
+    pub(crate) fn lists_command(&self, name: &str) -> bool {
+        self.decider.lists_command(name)
     }
 
-    /// True for a command that the caller may run.
-    pub(super) fn allows_command(&self, name: &str) -> bool {
-        self.grant.allows_command(name)
+    /// True for a node that the caller may see.
+    pub(super) fn lists_node(&self, name: &str) -> bool {
+        let at = self.catalogue.nodes.position(name);
+        at.is_some_and(|at| self.decider.lists_node(at))
     }
 
-    /// True for a run that the caller may see and stop: one that it might have started. Of any
-    /// other it is told what it would be told of one that is not there.
-    pub(super) fn allows_run(&self, run: &RunStarted) -> bool {
-        let is_of_nodes = self.nodes.is_none() || !run.nodes.is_empty();
-        is_of_nodes
-            && self.allows_command(&run.command)
-            && run.nodes.iter().all(|node| self.allows_node(node))
+    /// True for a run that the caller may see.
+    pub(super) fn reads(&self, run: &RunStarted) -> bool {
+        self.may(run, Right::ReadOwn, Right::ReadAny)
     }
 
-    /// Refuses a command that the caller may not run, before anything is said about it.
+    /// True for a run that the caller may cancel.
+    pub(super) fn cancels(&self, run: &RunStarted) -> bool {
+        self.may(run, Right::CancelOwn, Right::CancelAny)
+    }
+
+    fn may(&self, run: &RunStarted, own: Right, any: Right) -> bool {
+        let question = self.decider.question(Ask {
+            right: if run.subject == self.subject {
+                own
+            } else {
+                any
+            },
+            command: &run.command,
+            arguments: &[],
+        });
+        if run.nodes.is_empty() {
+            return question.verdict(On::Nothing).allowed;
+        }
+        let mut nodes = run.nodes.iter();
+        nodes.all(|name| {
+            let at = self.catalogue.nodes.position(name);
+            question.verdict(On::Node(at)).allowed
+        })
+    }
+
+    /// The nodes of a set that the caller may see.
+    pub(super) fn select(&self, set: &str, exclude: &str) -> Result<Vec<Arc<Node>>, Status> {
+        let nodes = &self.catalogue.nodes;
+        let limit = self.catalogue.node_limit;
+        if self.decider.has_all(Right::List) {
+            let selected = nodes.select(set, exclude, limit);
+            return selected.map_err(|error| status::from_selection(&error));
+        }
+        let cover = |set: &str| match nodes.cover(set, limit) {
+            Err(SelectionError::Unknown { .. }) => Ok(vec![false; nodes.list().len()]),
+            covered => covered.map_err(|error| status::from_selection(&error)),
+        };
+        let mut covered = cover(set)?;
+        if !exclude.is_empty() {
+            let out = cover(exclude)?;
+            covered
+                .iter_mut()
+                .zip(out)
+                .for_each(|(is, out)| *is &= !out);
+        }
+        let all = nodes.list().iter().enumerate();
+        let seen = all.filter(|(at, _)| covered[*at] && self.decider.lists_node(*at));
+        let seen: Vec<_> = seen.map(|(_, node)| Arc::clone(node)).collect();
+        match seen.is_empty() {
+            true => Err(Status::invalid_argument(format!(
+                "no node that you may list: {}",
+                shown(set)
+            ))),
+            false => Ok(seen),
+        }
+    }
+
+    /// Refuses a command that the caller may not see, before anything is said about it.
     pub(super) fn check_command(&self, name: &str) -> Result<(), Status> {
-        match self.allows_command(name) {
+        match self.lists_command(name) {
             true => Ok(()),
             false => Err(Status::permission_denied(
-                "the token does not allow this command",
+                "you may not run this command, or there is none of that name",
             )),
         }
     }
 
-    /// Refuses a plan with a node that the caller may not use. One is enough: then nothing runs.
-    pub(super) fn check_plan(&self, plan: &Plan) -> Result<(), Status> {
-        if self.nodes.is_some() && !plan.command.has_context {
-            let text = "the token allows some nodes only, and this command runs on none";
-            return Err(Status::permission_denied(text));
-        }
-        if !plan.command.has_context {
-            return Ok(());
-        }
-        let names = plan.jobs.iter().map(|job| job.node_name());
-        match action_proto::fold(names.filter(|name| !self.allows_node(name))) {
-            forbidden if forbidden.is_empty() => Ok(()),
-            forbidden => Err(Status::permission_denied(format!(
-                "the token does not allow {forbidden}; nothing was run"
-            ))),
+    /// What is told of a request that cannot be planned: nothing of nodes that may not be seen.
+    pub(super) fn refuse_unplanned(&self, request: &Request, error: &PlanError) -> Status {
+        let tells_of_nodes = matches!(
+            error,
+            PlanError::Selection(
+                SelectionError::Unknown { .. }
+                    | SelectionError::SelectsNothing(_)
+                    | SelectionError::TooMany { .. }
+            )
+        );
+        match tells_of_nodes && !self.decider.has_all(Right::List) {
+            true => self.refuse_hidden(request),
+            false => status::from_plan(error),
         }
     }
+
+    /// What the caller may do of a plan.
+    ///
+    /// # Errors
+    /// It has nodes that the caller may not even see.
+    pub(super) fn judge(&self, request: &Request, plan: &Plan) -> Result<Judgement, Status> {
+        let question = self.decider.question(Ask {
+            right: Right::Run,
+            command: &plan.command.name,
+            arguments: &plan.arguments,
+        });
+        let mut judgement = Judgement::default();
+        for job in &plan.jobs {
+            let at = self.catalogue.nodes.position(job.node_name());
+            let on = match plan.command.has_context {
+                true => On::Node(at),
+                false => On::Nothing,
+            };
+            let verdict = question.verdict(on);
+            judgement.take(verdict);
+            let hidden = plan.command.has_context
+                && !verdict.allowed
+                && !at.is_some_and(|at| self.decider.lists_node(at));
+            if hidden {
+                return Err(self.refuse_hidden(request));
+            }
+        }
+        Ok(judgement)
+    }
+
+    /// One answer for nodes that may not be seen and for nodes that are not there.
+    fn refuse_hidden(&self, request: &Request) -> Status {
+        let asked = match request.exclude.as_str() {
+            "" => shown(&request.nodes),
+            out => format!("{} without {}", shown(&request.nodes), shown(out)),
+        };
+        let may = self.runs_on(&request.command, &request.arguments);
+        let offer = match may.len() {
+            0 => "you may on none".to_owned(),
+            1..=OFFERED => format!("you may on {may}"),
+            _ => "`nodes` lists those that you may see".to_owned(),
+        };
+        let command = shown(&request.command);
+        Status::permission_denied(format!(
+            "you may not run {command} on all of {asked}, or not all of it is there; {offer}; nothing was run"
+        ))
+    }
+
+    /// The nodes that the caller may see and run the command on, folded.
+    pub(crate) fn runs_on(&self, command: &str, arguments: &[String]) -> String {
+        let question = self.decider.question(Ask {
+            right: Right::Run,
+            command,
+            arguments,
+        });
+        let all = self.catalogue.nodes.list().iter().enumerate();
+        let may = all.filter(|&(at, _)| {
+            self.decider.lists_node(at) && question.verdict(On::Node(Some(at))).allowed
+        });
+        action_proto::fold(may.map(|(_, node)| node.name.as_str()))
+    }
+}
+
+impl Access {
+    /// What the caller may do with a command on nodes, in words, with the rules that decide.
+    pub(crate) fn explain(
+        &self,
+        command: &str,
+        nodes: &[&str],
+        arguments: &[String],
+    ) -> Vec<String> {
+        if !self.decider.lists_command(command) {
+            return vec!["not even see it".to_owned()];
+        }
+        let takes_nodes = self
+            .catalogue
+            .commands
+            .get(command)
+            .is_none_or(|command| command.has_context);
+        let places: Vec<(&str, On)> = match takes_nodes {
+            true => nodes
+                .iter()
+                .map(|name| (*name, On::Node(self.catalogue.nodes.position(name))))
+                .collect(),
+            false => vec![("", On::Nothing)],
+        };
+        let ask = |right| {
+            self.decider.question(Ask {
+                right,
+                command,
+                arguments,
+            })
+        };
+        let run = ask(Right::Run);
+        let mut groups: Vec<(Verdict<'_>, Vec<&str>)> = Vec::new();
+        for (name, on) in &places {
+            let verdict = run.verdict(*on);
+            match groups.iter_mut().find(|(known, _)| *known == verdict) {
+                Some((_, names)) => names.push(name),
+                None => groups.push((verdict, vec![name])),
+            }
+        }
+        groups.sort_by_key(|(verdict, _)| !verdict.allowed);
+        let mut parts: Vec<String> = groups
+            .into_iter()
+            .map(|(verdict, names)| {
+                let may = if verdict.allowed { "run" } else { "not run" };
+                let on = match takes_nodes {
+                    true => format!(" on {}", action_proto::fold(names)),
+                    false => " it".to_owned(),
+                };
+                format!("{may}{on} ({})", verdict.rule)
+            })
+            .collect();
+        for (what, own, any) in [
+            ("see", Right::ReadOwn, Right::ReadAny),
+            ("cancel", Right::CancelOwn, Right::CancelAny),
+        ] {
+            let on_some = |right| {
+                let question = ask(right);
+                places.iter().any(|(_, on)| question.verdict(*on).allowed)
+            };
+            if on_some(any) {
+                parts.push(format!("{what} everybody's runs"));
+            } else if on_some(own) {
+                parts.push(format!("{what} its own runs"));
+            }
+        }
+        parts
+    }
+}
+
+fn shown(text: &str) -> String {
+    let short = text.chars().take(SHOWN).flat_map(char::escape_debug);
+    let cut = if text.chars().count() > SHOWN {
+        ".."
+    } else {
+        ""
+    };
+    short.chain(cut.chars()).collect()
+}
+
+/// The caller that the guard let pass.
+pub(super) fn caller<T>(request: &tonic::Request<T>) -> Result<&Caller, Status> {
+    // The guard puts it there; a call that came another way is nobody's.
+    let caller = request.extensions().get::<Caller>();
+    caller.ok_or_else(|| Status::unauthenticated("a valid token is needed"))
 }

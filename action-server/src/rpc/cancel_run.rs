@@ -3,7 +3,10 @@
 use action_proto::v1::{CancelRunRequest, CancelRunResponse, Outcome};
 use tonic::{Request, Response, Status};
 
-use super::{Service, access, runs};
+use super::{
+    Service, access,
+    runs::{self, Wanted},
+};
 use crate::run::{Stop, StopOrder};
 
 pub(super) async fn cancel_run(
@@ -12,7 +15,7 @@ pub(super) async fn cancel_run(
 ) -> Result<Response<CancelRunResponse>, Status> {
     let caller = access::caller(request)?;
     let request = request.get_ref();
-    let (entry, run) = runs::visible(service, caller, &request.run_id).await?;
+    let (entry, run) = runs::find(service, caller, &request.run_id, Wanted::Cancelling).await?;
     if run.outcome() == Outcome::Unspecified {
         let stop = if request.force {
             Stop::Force

@@ -1,7 +1,7 @@
 //! A run's events as a stream: the one way from the record to a caller, for runs that live and
 //! runs that have ended.
 
-use std::collections::VecDeque;
+use std::{collections::VecDeque, sync::Arc};
 
 use action_proto::v1::RunEvent;
 use futures_util::stream;
@@ -10,6 +10,7 @@ use tonic::{Response, Status, metadata::MetadataValue};
 
 use super::status;
 use crate::{
+    auth::{Authority, Caller},
     record::{Reader, RunId},
     run::{Registry, Stop, StopOrder},
 };
@@ -58,6 +59,38 @@ pub(super) fn response<S>(run_id: &RunId, events: S) -> Response<S> {
         response.metadata_mut().insert("action-run-id", value);
     }
     response
+}
+
+/// The same stream for as long as its caller's token is not revoked: the run goes on, unseen.
+pub(super) fn while_good<S>(
+    events: S,
+    authority: &Arc<Authority>,
+    caller: &Caller,
+) -> impl Stream<Item = Result<RunEvent, Status>> + Send + use<S>
+where
+    S: Stream<Item = Result<RunEvent, Status>> + Send,
+{
+    let (authority, caller) = (Arc::clone(authority), caller.clone());
+    let changes = authority.changes();
+    let start = Some((Box::pin(events), changes));
+    let good = move || authority.is_good(&caller);
+    stream::unfold((start, good), |(state, good)| async move {
+        let (mut events, mut changes) = state?;
+        loop {
+            tokio::select! {
+                biased;
+                Ok(()) = changes.changed() => {
+                    if !good() {
+                        let status = Status::unauthenticated("a valid token is needed");
+                        return Some((Err(status), (None, good)));
+                    }
+                }
+                event = tokio_stream::StreamExt::next(&mut events) => {
+                    return event.map(|event| (event, (Some((events, changes)), good)));
+                }
+            }
+        }
+    })
 }
 
 /// The same stream with a guard: what it guards against is over when the stream is.

@@ -3,14 +3,19 @@
 use action_proto::v1::{GetRunRequest, GetRunResponse};
 use tonic::{Request, Response, Status};
 
-use super::{Service, access, runs, status};
+use super::{
+    Service, access,
+    runs::{self, Wanted},
+    status,
+};
 
 pub(super) async fn get_run(
     service: &Service,
     request: &Request<GetRunRequest>,
 ) -> Result<Response<GetRunResponse>, Status> {
     let caller = access::caller(request)?;
-    let (entry, run) = runs::visible(service, caller, &request.get_ref().run_id).await?;
+    let (entry, run) =
+        runs::find(service, caller, &request.get_ref().run_id, Wanted::Reading).await?;
     let registry = service.runs.clone();
     let jobs = runs::blocking(move || {
         registry

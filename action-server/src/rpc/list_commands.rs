@@ -3,21 +3,17 @@
 use action_proto::v1::{Command, ExitState, ListCommandsRequest, ListCommandsResponse};
 use tonic::{Request, Response, Status};
 
-use super::{
-    Service,
-    access::{self, Access},
-    page::page,
-};
+use super::{Service, access, page::page};
 use crate::catalogue::{self, DEFAULT_RANK};
 
 pub(super) fn list_commands(
     service: &Service,
     request: &Request<ListCommandsRequest>,
 ) -> Result<Response<ListCommandsResponse>, Status> {
-    let access = Access::new(access::caller(request)?, service.definitions.snapshot());
+    let access = service.access(access::caller(request)?);
     let commands = access.catalogue().commands.values();
     let commands: Vec<_> = commands
-        .filter(|command| access.allows_command(&command.name))
+        .filter(|command| access.lists_command(&command.name))
         .collect();
     let request = request.get_ref();
     let (commands, next_page_token) = page(

@@ -5,36 +5,25 @@ use std::sync::Arc;
 use action_proto::v1::{ListNodesRequest, ListNodesResponse, Node};
 use tonic::{Request, Response, Status};
 
-use super::{
-    Service,
-    access::{self, Access},
-    page::page,
-    status,
-};
+use super::{Service, access, page::page};
 use crate::catalogue;
 
 pub(super) fn list_nodes(
     service: &Service,
     request: &Request<ListNodesRequest>,
 ) -> Result<Response<ListNodesResponse>, Status> {
-    let access = Access::new(access::caller(request)?, service.definitions.snapshot());
+    let access = service.access(access::caller(request)?);
     let catalogue = access.catalogue();
     let request = request.get_ref();
-    let mut nodes = match request.nodes.is_empty() && request.exclude.is_empty() {
-        true => catalogue.nodes.list().to_vec(),
-        false => {
-            let set = if request.nodes.is_empty() {
-                "@*"
-            } else {
-                &request.nodes
-            };
-            let selected = catalogue
-                .nodes
-                .select(set, &request.exclude, catalogue.node_limit);
-            selected.map_err(|error| status::from_selection(&error))?
+    let nodes = match (request.nodes.as_str(), request.exclude.as_str()) {
+        ("", "") => {
+            let mut nodes = catalogue.nodes.list().to_vec();
+            nodes.retain(|node| access.lists_node(&node.name));
+            nodes
         }
+        ("", exclude) => access.select("@*", exclude)?,
+        (set, exclude) => access.select(set, exclude)?,
     };
-    nodes.retain(|node| access.allows_node(&node.name));
     let show = |node: &Arc<catalogue::Node>| Node {
         name: node.name.clone(),
         ranks: node.ranks.clone(),

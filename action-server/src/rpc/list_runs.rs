@@ -11,9 +11,9 @@ use super::{
     Service,
     access::{self, Access},
     page::{PAGE_BYTES, page_size},
-    runs, status,
+    runs,
 };
-use crate::{catalogue::Catalogue, record::Summary, run::Registry};
+use crate::{record::Summary, run::Registry};
 
 /// The most runs in one answer: each is read from the disk.
 const GREATEST: usize = 200;
@@ -22,9 +22,9 @@ pub(super) async fn list_runs(
     service: &Service,
     request: Request<ListRunsRequest>,
 ) -> Result<Response<ListRunsResponse>, Status> {
-    let access = Access::new(access::caller(&request)?, service.definitions.snapshot());
+    let access = service.access(access::caller(&request)?);
     let request = request.into_inner();
-    let filter = Filter::new(&request, access.catalogue())?;
+    let filter = Filter::new(&request, &access)?;
     let size = page_size(request.page_size, GREATEST)?;
     let registry = service.runs.clone();
     let list = move || read_page(&registry, &access, &filter, size, &request.page_token);
@@ -53,7 +53,8 @@ fn read_page(
         {}
     }
     for entry in entries {
-        let described = runs::describe(registry, access, &entry.id).or_else(skip_what_is_gone)?;
+        let described = runs::describe(registry, &entry.id, |run| access.reads(run))
+            .or_else(skip_what_is_gone)?;
         let Some((_, run)) = described.filter(|(summary, run)| filter.admits(summary, run)) else {
             continue;
         };
@@ -90,12 +91,11 @@ struct Filter {
 }
 
 impl Filter {
-    fn new(request: &ListRunsRequest, catalogue: &Catalogue) -> Result<Filter, Status> {
+    fn new(request: &ListRunsRequest, access: &Access) -> Result<Filter, Status> {
         let nodes = match request.nodes.as_str() {
             "" => None,
             set => {
-                let nodes = catalogue.nodes.select(set, "", catalogue.node_limit);
-                let nodes = nodes.map_err(|error| status::from_selection(&error))?;
+                let nodes = access.select(set, "")?;
                 Some(nodes.iter().map(|node| node.name.clone()).collect())
             }
         };

@@ -26,10 +26,17 @@ use action_proto::v1::{
     PlanRunRequest, PlanRunResponse, RunCommandRequest, WatchRunRequest,
     action_service_server::{ActionService, ActionServiceServer},
 };
+use std::sync::Arc;
+
 use tonic::{Request, Response, Status};
 
-use crate::{definitions::Definitions, run::Registry};
+use crate::{
+    auth::{Authority, Caller},
+    definitions::Definitions,
+    run::Registry,
+};
 
+pub(crate) use access::{Access, resolve};
 pub(crate) use guard::Guard;
 
 /// The longest request, in bytes: the arguments of a run are at most 256 KiB.
@@ -37,6 +44,8 @@ const REQUEST_LIMIT: usize = 512 * 1024;
 
 /// The service `action.v1.ActionService`.
 pub(crate) struct Service {
+    authority: Arc<Authority>,
+    resolved: access::Resolved,
     definitions: Definitions,
     runs: Registry,
 }
@@ -44,11 +53,24 @@ pub(crate) struct Service {
 impl Service {
     /// The service, ready to be routed to.
     pub(crate) fn serving(
+        authority: Arc<Authority>,
         definitions: Definitions,
         runs: Registry,
     ) -> ActionServiceServer<Service> {
-        ActionServiceServer::new(Service { definitions, runs })
-            .max_decoding_message_size(REQUEST_LIMIT)
+        let service = Service {
+            authority,
+            resolved: access::Resolved::default(),
+            definitions,
+            runs,
+        };
+        ActionServiceServer::new(service).max_decoding_message_size(REQUEST_LIMIT)
+    }
+
+    /// What a caller may do, as policy and definitions are now.
+    fn access(&self, caller: &Caller) -> Access {
+        let catalogue = self.definitions.snapshot();
+        let rules = self.resolved.rules(&self.authority.policy(), &catalogue);
+        Access::new(caller, rules, catalogue)
     }
 }
 

@@ -4,9 +4,8 @@ use action_proto::v1::{PlanRunRequest, PlanRunResponse, PlannedJob};
 use tonic::{Request, Response, Status};
 
 use super::{
-    Service,
-    access::{self, Access},
-    planning::{lowered, plan},
+    Service, access,
+    planning::{lowered, plan, plan_in_part},
 };
 use crate::catalogue;
 
@@ -14,8 +13,9 @@ pub(super) fn plan_run(
     service: &Service,
     request: Request<PlanRunRequest>,
 ) -> Result<Response<PlanRunResponse>, Status> {
-    let access = Access::new(access::caller(&request)?, service.definitions.snapshot());
+    let access = service.access(access::caller(&request)?);
     let request = request.into_inner();
+    let in_part = request.report_forbidden;
     let request = catalogue::Request {
         command: request.command,
         nodes: request.nodes,
@@ -24,15 +24,27 @@ pub(super) fn plan_run(
         fanout: Some(request.fanout).filter(|&fanout| fanout > 0),
         timeout: lowered(request.timeout)?,
     };
-    let plan = plan(&access, &request)?;
+    let (plan, judgement) = match in_part {
+        true => plan_in_part(&access, &request)?,
+        false => plan(&access, &request)?,
+    };
     let job = |job: &catalogue::PlannedJob| PlannedJob {
         node: job.node_name().to_owned(),
         rank: job.rank.clone(),
         script: plan.script_name(&job.script),
     };
     Ok(Response::new(PlanRunResponse {
-        jobs: plan.jobs.iter().map(job).collect(),
-        nodes: plan.nodes.clone(),
+        nodes: judgement.nodes(&plan, true),
+        forbidden_nodes: judgement.nodes(&plan, false),
+        permitted: judgement.is_whole(),
+        rules: [&judgement.allowing[..], &judgement.refusing].concat(),
+        jobs: plan
+            .jobs
+            .iter()
+            .zip(&judgement.allowed)
+            .filter(|(_, allowed)| **allowed)
+            .map(|(planned, _)| job(planned))
+            .collect(),
         confirmation: plan.confirmation.clone().unwrap_or_default(),
         fanout: plan.fanout,
         timeout: prost_types::Duration::try_from(plan.timeout).ok(),

@@ -4,18 +4,40 @@ use std::time::Duration;
 
 use tonic::Status;
 
-use super::{access::Access, status};
-use crate::catalogue::{self, Plan};
+use super::access::{Access, Judgement};
+use crate::catalogue::{Plan, Request};
 
-/// Plans what the caller may do: the one way from a request to a plan.
-pub(super) fn plan(access: &Access, request: &catalogue::Request) -> Result<Plan, Status> {
+/// Plans what the caller may do. One node that it may not use is enough: then nothing is planned.
+pub(super) fn plan(access: &Access, request: &Request) -> Result<(Plan, Judgement), Status> {
+    let (plan, judgement) = plan_in_part(access, request)?;
+    if judgement.is_whole() {
+        return Ok((plan, judgement));
+    }
+    let on = |nodes: String, before: &str, after: &str| match nodes.as_str() {
+        "" => String::new(),
+        nodes => format!("{before} on {nodes}{after}"),
+    };
+    let command = &plan.command.name;
+    let forbidden = on(judgement.nodes(&plan, false), "", "");
+    let rules = judgement.refusing.join(", ");
+    let rest = on(judgement.nodes(&plan, true), " you may", ";");
+    Err(Status::permission_denied(format!(
+        "you may not run {command}{forbidden} ({rules});{rest} nothing was run"
+    )))
+}
+
+/// Plans a request whole, and judges what of it the caller may do.
+pub(super) fn plan_in_part(
+    access: &Access,
+    request: &Request,
+) -> Result<(Plan, Judgement), Status> {
     access.check_command(&request.command)?;
     let plan = access
         .catalogue()
         .plan(request)
-        .map_err(|error| status::from_plan(&error))?;
-    access.check_plan(&plan)?;
-    Ok(plan)
+        .map_err(|error| access.refuse_unplanned(request, &error))?;
+    let judgement = access.judge(request, &plan)?;
+    Ok((plan, judgement))
 }
 
 /// A caller's limit for each job.

@@ -7,8 +7,7 @@ use tokio_stream::{Stream, StreamExt as _};
 use tonic::{Request, Response, Status};
 
 use super::{
-    Service,
-    access::{self, Access},
+    Service, access,
     events::{self, CancelOnDrop},
     planning::{lowered, plan},
     status,
@@ -31,7 +30,7 @@ pub(super) async fn run_command(
     request: Request<RunCommandRequest>,
 ) -> Result<Response<Events>, Status> {
     let caller = access::caller(&request)?.clone();
-    let access = Access::new(&caller, service.definitions.snapshot());
+    let access = service.access(&caller);
     let request = request.into_inner();
     check_claims(&request)?;
     let wanted = catalogue::Request {
@@ -42,16 +41,16 @@ pub(super) async fn run_command(
         fanout: Some(request.fanout).filter(|&fanout| fanout > 0),
         timeout: lowered(request.timeout)?,
     };
-    let plan = plan(&access, &wanted)?;
+    let (plan, _judgement) = plan(&access, &wanted)?;
     check_agreed(&plan, request.confirmed, request.expected_nodes)?;
     check_scripts(&service.definitions, &plan)?;
 
     let starter = Starter {
         identity: Identity {
-            username: caller.subject,
+            username: caller.subject.clone(),
             uid: caller.uid,
         },
-        token_id: caller.token_id,
+        token_id: caller.token_id.clone(),
         claimed_username: request.request_username,
         claimed_uid: request.request_uid,
         max_failures: Some(request.max_failures).filter(|&most| most > 0),
@@ -59,6 +58,7 @@ pub(super) async fn run_command(
     let cancel_when_gone = request.detach_policy == DetachPolicy::Cancel as i32;
     let (run_id, guard) = start(&service.runs, plan, starter, cancel_when_gone).await?;
     let events = events::stream(&service.runs, &run_id, 0)?;
+    let events = events::while_good(events, &service.authority, &caller);
     let events = events::guarded(events, guard);
     let events = events.map(|event| event.map(|event| RunCommandResponse { event: Some(event) }));
     Ok(events::response(&run_id, Box::pin(events)))

@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use action_proto::v1::{Outcome, Run};
+use action_proto::v1::{Outcome, Run, RunStarted};
 use tonic::Status;
 
-use super::{Service, access::Access, status};
+use super::{Service, status};
 use crate::{
     auth::Caller,
     record::{Entry, RunId, Summary, Watermark},
@@ -15,26 +15,40 @@ use crate::{
 /// So many runs at most are looked at for a text that is the beginning of their ids.
 const CANDIDATES: usize = 1000;
 
+/// What is wanted of a run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Wanted {
+    /// To see it.
+    Reading,
+    /// To cancel it.
+    Cancelling,
+}
+
 /// The run that `text` names, its id or the beginning of only its id, among those that the caller
-/// may see: of others nothing is told, not even that they are there.
-pub(super) async fn visible(
+/// may see or cancel: of others nothing is told, not even that they are there.
+pub(super) async fn find(
     service: &Service,
     caller: &Caller,
     text: &str,
+    wanted: Wanted,
 ) -> Result<(Arc<Entry>, Run), Status> {
-    let access = Access::new(caller, service.definitions.snapshot());
+    let access = service.access(caller);
     let text: String = text.chars().take(80).flat_map(char::escape_debug).collect();
     let runs = service.runs.clone();
     blocking(move || {
         let mut seen = Vec::new();
         let mut damaged = Ok(());
+        let known = |run: &RunStarted| match wanted {
+            Wanted::Reading => access.reads(run),
+            Wanted::Cancelling => access.reads(run) || access.cancels(run),
+        };
         for entry in runs.matching(&text, CANDIDATES) {
-            match describe(&runs, &access, &entry.id) {
-                Ok(Some((_, run))) => seen.push((entry, run)),
+            match describe(&runs, &entry.id, known) {
+                Ok(Some((summary, run))) => seen.push((entry, run, summary)),
                 Ok(None) => {}
                 // Whose a damaged record is cannot be read: only who named it whole, or may see
                 // all, is told of it.
-                Err(status) if access.allows_all() || entry.id.as_str() == text => {
+                Err(status) if access.reads_all() || entry.id.as_str() == text => {
                     damaged = Err(status);
                 }
                 Err(_) => {}
@@ -45,12 +59,19 @@ pub(super) async fn visible(
                 damaged?;
                 Err(Status::not_found(format!("no such run: {text}")))
             }
-            1 => Ok(seen.remove(0)),
+            1 => {
+                let (entry, run, summary) = seen.remove(0);
+                if wanted == Wanted::Cancelling && !access.cancels(&summary.started) {
+                    let text = format!("you may see run {} but not cancel it", entry.id);
+                    return Err(Status::permission_denied(text));
+                }
+                Ok((entry, run))
+            }
             _ => {
                 let ids: Vec<&str> = seen
                     .iter()
                     .take(5)
-                    .map(|(entry, _)| entry.id.as_str())
+                    .map(|(entry, ..)| entry.id.as_str())
                     .collect();
                 let text = format!(
                     "{text} is the beginning of more than one run's id: {}",
@@ -63,17 +84,17 @@ pub(super) async fn visible(
     .await
 }
 
-/// A run as the API shows it, with its summary; `None` when the caller may not see it. Blocks for
+/// A run as the API shows it, with its summary; `None` for one that is not to be known. Blocks for
 /// the disk.
 pub(super) fn describe(
     runs: &Registry,
-    access: &Access,
     run_id: &RunId,
+    is_known: impl Fn(&RunStarted) -> bool,
 ) -> Result<Option<(Summary, Run)>, Status> {
     let (summary, live) = runs
         .summary(run_id)
         .map_err(|error| status::from_record(run_id, &error))?;
-    if !access.allows_run(&summary.started) {
+    if !is_known(&summary.started) {
         return Ok(None);
     }
     let mut run = summary.to_run();

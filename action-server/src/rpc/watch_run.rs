@@ -6,7 +6,10 @@ use action_proto::v1::{WatchRunRequest, WatchRunResponse};
 use tokio_stream::{Stream, StreamExt as _};
 use tonic::{Request, Response, Status};
 
-use super::{Service, access, events, runs};
+use super::{
+    Service, access, events,
+    runs::{self, Wanted},
+};
 
 /// The answer's stream.
 pub(super) type Events = Pin<Box<dyn Stream<Item = Result<WatchRunResponse, Status>> + Send>>;
@@ -17,10 +20,11 @@ pub(super) async fn watch_run(
 ) -> Result<Response<Events>, Status> {
     let caller = access::caller(request)?;
     let request = request.get_ref();
-    let (entry, _) = runs::visible(service, caller, &request.run_id).await?;
+    let (entry, _) = runs::find(service, caller, &request.run_id, Wanted::Reading).await?;
     let (registry, after) = (service.runs.clone(), request.after_sequence);
     let run_id = entry.id.clone();
     let events = runs::blocking(move || events::stream(&registry, &run_id, after)).await?;
+    let events = events::while_good(events, &service.authority, caller);
     let events = events.map(|event| event.map(|event| WatchRunResponse { event: Some(event) }));
     Ok(events::response(&entry.id, Box::pin(events)))
 }

@@ -130,14 +130,18 @@ pub struct PlanRunRequest {
     /// A node set to leave out of `nodes`; empty for none.
     #[prost(string, tag = "6")]
     pub exclude: ::prost::alloc::string::String,
+    /// Answer also where the caller may not do all of it, and say what it may not. Without this such a
+    /// plan is refused, as the run would be.
+    #[prost(bool, tag = "7")]
+    pub report_forbidden: bool,
 }
 /// The response of PlanRun.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct PlanRunResponse {
-    /// The jobs, in the order they would be started.
+    /// The jobs that the caller may start, in the order they would be started.
     #[prost(message, repeated, tag = "1")]
     pub jobs: ::prost::alloc::vec::Vec<PlannedJob>,
-    /// The nodes as a folded set, as in `cnode\[01-04\]`; empty without nodes.
+    /// Their nodes as a folded set, as in `cnode\[01-04\]`; empty without nodes.
     #[prost(string, tag = "2")]
     pub nodes: ::prost::alloc::string::String,
     /// The question to ask before the run, ready to show; empty for none.
@@ -149,6 +153,15 @@ pub struct PlanRunResponse {
     /// The longest that one job may take.
     #[prost(message, optional, tag = "5")]
     pub timeout: ::core::option::Option<::prost_types::Duration>,
+    /// True when RunCommand would not refuse it for want of a right.
+    #[prost(bool, tag = "6")]
+    pub permitted: bool,
+    /// The nodes that were asked for and that the caller may not use, as a folded set.
+    #[prost(string, tag = "7")]
+    pub forbidden_nodes: ::prost::alloc::string::String,
+    /// The rules that decided, by name.
+    #[prost(string, repeated, tag = "8")]
+    pub rules: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
 }
 /// One job of a plan.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]

@@ -1,6 +1,9 @@
 //! The command line of `action-server`: parses, does what it says, and turns what went wrong
 //! into a message and an exit code.
 
+mod explain;
+mod tokens;
+
 use std::{
     env, io,
     io::{IsTerminal, Write},
@@ -20,13 +23,14 @@ use tokio::{
 
 use crate::{
     app::{self, ServeError, Signals},
-    auth::{Authority, Grant, NewToken},
+    auth::OpenError,
     cert,
     config::{ConfigError, DEFAULT_PATH, LogFormat, Settings},
     definitions::{self, Sources},
     init, net,
     process::prepare_server,
     record,
+    rpc::resolve,
 };
 
 /// sysexits.h: the command line is wrong.
@@ -54,7 +58,11 @@ enum Verb {
         listen: Option<String>,
     },
     /// Print a token for a caller
-    GenerateToken(TokenArgs),
+    GenerateToken(tokens::TokenArgs),
+    /// Make tokens good no more, within a second
+    Revoke(tokens::RevokeArgs),
+    /// Say who may run what on which nodes, and by which rule
+    Explain(explain::ExplainArgs),
     /// Say what is wrong with the settings, nodes and commands
     Check,
     /// Write a certificate that the server signs itself, and its key
@@ -90,28 +98,6 @@ enum RunsVerb {
     },
 }
 
-#[derive(Debug, clap::Args)]
-struct TokenArgs {
-    /// For how many days the token is good
-    #[arg(long, default_value_t = 30, value_parser = clap::value_parser!(u32).range(1..=3650))]
-    days: u32,
-    /// Who the token is for [default: the user who runs this]
-    #[arg(long, value_name = "NAME")]
-    subject: Option<String>,
-    /// The bearer's user id, which scripts see as request_uid
-    #[arg(long, value_name = "N")]
-    uid: Option<u64>,
-    /// A role of the bearer; may be repeated
-    #[arg(long = "role", value_name = "ROLE")]
-    roles: Vec<String>,
-    /// Allow only commands that match this pattern, such as 'power-*'; may be repeated
-    #[arg(long = "command", value_name = "PATTERN")]
-    commands: Vec<String>,
-    /// Allow only these nodes, as a node set
-    #[arg(long, value_name = "NODES")]
-    nodes: Option<String>,
-}
-
 /// What went wrong, with the exit code that says so.
 struct Failure {
     code: u8,
@@ -133,6 +119,15 @@ impl From<ConfigError> for Failure {
     fn from(error: ConfigError) -> Failure {
         Failure {
             hint: error.hint().map(str::to_owned),
+            ..Failure::new(CONFIG, error.to_string())
+        }
+    }
+}
+
+impl From<OpenError> for Failure {
+    fn from(error: OpenError) -> Failure {
+        Failure {
+            hint: error.hint(),
             ..Failure::new(CONFIG, error.to_string())
         }
     }
@@ -161,7 +156,9 @@ pub fn main() -> ExitCode {
     let config = cli.config.unwrap_or_else(|| DEFAULT_PATH.into());
     let done = match cli.verb {
         Verb::Serve { listen } => serve(&config, listen),
-        Verb::GenerateToken(args) => generate_token(&config, args),
+        Verb::GenerateToken(args) => tokens::generate(&config, args),
+        Verb::Revoke(args) => tokens::revoke(&config, args),
+        Verb::Explain(args) => explain::explain(&config, args),
         Verb::Check => check(&config),
         Verb::Runs {
             verb: RunsVerb::Export { run },
@@ -217,6 +214,7 @@ fn serve(config: &Path, listen: Option<String>) -> Result<(), Failure> {
         app::serve(settings, listener, signals)
             .await
             .map_err(|error| match error {
+                ServeError::Auth(error) => error.into(),
                 ServeError::Definitions(_) | ServeError::Tls(_) => {
                     Failure::new(CONFIG, error.to_string())
                 }
@@ -283,48 +281,6 @@ fn listen_to_signals() -> io::Result<Signals> {
     Ok(Signals { stopped, reload })
 }
 
-fn generate_token(config: &Path, args: TokenArgs) -> Result<(), Failure> {
-    let settings = Settings::load(config, environment())?;
-    let commands = (!args.commands.is_empty()).then_some(args.commands);
-    for pattern in commands.iter().flatten() {
-        globset::Glob::new(pattern)
-            .map_err(|error| Failure::new(USAGE, format!("--command: {error}")))?;
-    }
-    if let Some(nodes) = &args.nodes {
-        let (catalogue, _) = definitions::load(&Sources::new(&settings), None)
-            .map_err(|fault| Failure::new(CONFIG, fault.to_string()))?;
-        catalogue
-            .nodes
-            .select(nodes, "", catalogue.node_limit)
-            .map_err(|error| Failure::new(USAGE, format!("--nodes: {error}")))?;
-    }
-    let new = NewToken {
-        subject: args.subject.unwrap_or_else(init::own_name),
-        days: args.days,
-        uid: args.uid,
-        roles: args.roles,
-        grant: Grant {
-            commands,
-            nodes: args.nodes,
-        },
-    };
-    let days = new.days;
-    let (token, claims) = Authority::new(&settings.jwt_secret)
-        .mint(new)
-        .map_err(|error| Failure::new(USAGE, error.to_string()))?;
-    let all = |limit: Option<String>| limit.unwrap_or_else(|| "all".to_owned());
-    let ends = std::time::UNIX_EPOCH + std::time::Duration::from_secs(claims.exp);
-    note(&format!(
-        "subject:  {}\nexpires:  {} (in {days} days)\njti:      {}\ncommands: {}\nnodes:    {}\n",
-        claims.sub,
-        humantime::format_rfc3339_seconds(ends),
-        claims.jti,
-        all(claims.commands.map(|commands| commands.join(", "))),
-        all(claims.nodes),
-    ));
-    say(&format!("{token}\n"))
-}
-
 fn export(config: &Path, run: &str) -> Result<(), Failure> {
     let settings = Settings::load(config, environment())?;
     let _log = start_log(&settings)?;
@@ -343,17 +299,24 @@ fn check(config: &Path) -> Result<(), Failure> {
     if let Some(files) = settings.tls.clone() {
         net::Tls::open(files).map_err(|error| Failure::new(CONFIG, format!("tls: {error}")))?;
     }
+    settings.auth.keys()?;
+    let policy = Arc::new(settings.auth.read_policy()?);
     let (catalogue, faults) = definitions::load(&Sources::new(&settings), None)
         .map_err(|fault| Failure::new(CONFIG, fault.to_string()))?;
     for fault in &faults {
         say(&format!("{fault}\n"))?;
     }
-    let errors = faults.iter().filter(|fault| fault.is_error()).count();
+    let mut unresolved = Vec::new();
+    resolve(&policy, &catalogue, |rule, error| {
+        unresolved.push(format!("policy: rule {rule:?}: {error}\n"));
+    });
+    unresolved.iter().try_for_each(|fault| say(fault))?;
+    let errors = faults.iter().filter(|fault| fault.is_error()).count() + unresolved.len();
+    let warnings = faults.iter().filter(|fault| !fault.is_error()).count();
     let summary = format!(
-        "{} nodes and {} commands can be used; {errors} errors, {} warnings",
+        "{} nodes and {} commands can be used; {errors} errors, {warnings} warnings",
         catalogue.nodes.list().len(),
         catalogue.commands.len(),
-        faults.len() - errors,
     );
     match errors {
         0 => {

@@ -1,0 +1,278 @@
+//! What is good now: keys, revocations and policy, read from their files and kept current.
+//!
+//! Files are looked at every [`LOOK_INTERVAL`], so that an edit counts within a second. What
+//! cannot be read: a key is not known, all tokens are revoked, a policy stays as it was.
+
+use std::{path::PathBuf, sync::Arc, time::Duration};
+
+use arc_swap::ArcSwap;
+use thiserror::Error;
+use tokio::sync::watch;
+
+use super::{
+    Caller, Keys, Secret, Terms, TokenError,
+    keys::KeyError,
+    policy::{Policy, PolicyError},
+    revocation::{RevocationError, Revocations},
+    token,
+};
+use crate::{
+    stamp::stamp,
+    trust::{Trust, Untrusted},
+};
+
+const LOOK_INTERVAL: Duration = Duration::from_millis(250);
+
+/// Where keys, revocations and policy are, and what tokens must say.
+#[derive(Debug, Clone)]
+pub struct Sources {
+    /// The secret of the settings.
+    pub secret: Option<Secret>,
+    /// The directory of named keys.
+    pub key_directory: Option<PathBuf>,
+    /// The revocations.
+    pub revocations: PathBuf,
+    /// The policy; without one a token may do what its own claims allow.
+    pub policy: Option<PathBuf>,
+    /// What tokens must say.
+    pub terms: Terms,
+    /// Whether files that others can write are refused.
+    pub trust: Trust,
+}
+
+/// Why there is no authority to begin with.
+#[derive(Debug, Error)]
+pub enum OpenError {
+    /// A key cannot be used.
+    #[error(transparent)]
+    Key(#[from] KeyError),
+    /// There is nothing to check tokens with.
+    #[error(
+        "there is no key to check tokens with: jwt_secret_path and jwt_key_directory name none"
+    )]
+    NoKey,
+    /// What is revoked is not known.
+    #[error(transparent)]
+    Revocations(#[from] RevocationError),
+    /// The policy says something that cannot be.
+    #[error(transparent)]
+    Policy(#[from] PolicyError),
+    /// The policy cannot be read.
+    #[error("{0}: cannot read the policy: {1}")]
+    Unreadable(String, #[source] std::io::Error),
+    /// Others can write it.
+    #[error(transparent)]
+    Untrusted(#[from] Untrusted),
+}
+
+impl OpenError {
+    /// What to do about it, where that is known.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            OpenError::Revocations(RevocationError::Unusable { path, source, .. })
+                if source.kind() == std::io::ErrorKind::NotFound =>
+            {
+                let path = path.display();
+                Some(format!(
+                    "restore it from a backup; if no token was ever revoked: (umask 077; touch {path})"
+                ))
+            }
+            _ => None,
+        }
+    }
+}
+
+/// What was read anew, and how that went.
+#[derive(Debug)]
+pub struct Change {
+    /// "keys", "revocations" or "policy".
+    pub what: &'static str,
+    /// What is wrong; empty when it is in use now.
+    pub faults: Vec<String>,
+}
+
+#[derive(Debug)]
+struct State {
+    keys: Keys,
+    /// `None`: what is revoked is not known.
+    revocations: Option<Revocations>,
+    policy: Arc<Policy>,
+}
+
+/// Judges tokens by what is good now.
+#[derive(Debug)]
+pub struct Authority {
+    sources: Sources,
+    state: ArcSwap<State>,
+    /// Counts what was read anew.
+    changes: watch::Sender<u64>,
+}
+
+impl Sources {
+    /// The policy as its file is now.
+    ///
+    /// # Errors
+    /// It cannot be used.
+    pub fn read_policy(&self) -> Result<Policy, OpenError> {
+        let Some(path) = &self.policy else {
+            return Ok(Policy::open());
+        };
+        self.trust.check(path)?;
+        let text = std::fs::read_to_string(path)
+            .map_err(|error| OpenError::Unreadable(path.display().to_string(), error))?;
+        Ok(Policy::parse(path, &text)?)
+    }
+
+    fn load_keys(&self) -> (Keys, Vec<KeyError>) {
+        let directory = self.key_directory.as_deref();
+        Keys::load(self.secret.as_ref(), directory, self.trust)
+    }
+
+    /// The keys that are there.
+    ///
+    /// # Errors
+    /// One cannot be used, or there is none.
+    pub fn keys(&self) -> Result<Keys, OpenError> {
+        let (keys, faults) = self.load_keys();
+        if let Some(fault) = faults.into_iter().next() {
+            return Err(fault.into());
+        }
+        match keys.is_empty() {
+            true => Err(OpenError::NoKey),
+            false => Ok(keys),
+        }
+    }
+
+    /// A number for each of the files that is another one when it was edited.
+    fn stamps(&self) -> [u64; 3] {
+        let directory = self.key_directory.iter();
+        let keys = directory.flat_map(|path| {
+            let entries = std::fs::read_dir(path).into_iter().flatten().flatten();
+            let mut paths: Vec<_> = entries.map(|entry| entry.path()).collect();
+            paths.push(path.clone());
+            paths.sort();
+            paths
+        });
+        [stamp(keys), stamp([&self.revocations]), stamp(&self.policy)]
+    }
+}
+
+impl Authority {
+    /// Reads everything for the first time.
+    ///
+    /// # Errors
+    /// Anything that cannot be used.
+    pub fn open(sources: Sources) -> Result<Authority, OpenError> {
+        let state = State {
+            keys: sources.keys()?,
+            revocations: Some(Revocations::read(&sources.revocations, sources.trust)?),
+            policy: Arc::new(sources.read_policy()?),
+        };
+        Ok(Authority {
+            state: ArcSwap::from_pointee(state),
+            changes: watch::Sender::new(0),
+            sources,
+        })
+    }
+
+    /// Who bears the token.
+    ///
+    /// # Errors
+    /// Anything about it that is not as it must be. The reason is for the log.
+    pub fn verify(&self, token: &str) -> Result<Caller, TokenError> {
+        let state = self.state.load();
+        let caller = token::verify(&state.keys, &self.sources.terms, token)?;
+        match is_revoked(&state, &caller) {
+            None => Err(TokenError::RevocationsUnknown),
+            Some(true) => Err(TokenError::Revoked(caller.token_id, caller.subject)),
+            Some(false) => Ok(caller),
+        }
+    }
+
+    /// True while a caller that was let pass would be let pass again, but for its token's end: what
+    /// was begun with a token is not cut off by time.
+    pub fn is_good(&self, caller: &Caller) -> bool {
+        let state = self.state.load();
+        let has_key = state.keys.get(caller.key_id.as_deref()).is_some();
+        has_key && is_revoked(&state, caller) == Some(false)
+    }
+
+    /// The policy as it is now.
+    pub fn policy(&self) -> Arc<Policy> {
+        Arc::clone(&self.state.load().policy)
+    }
+
+    /// Told whenever something was read anew.
+    pub fn changes(&self) -> watch::Receiver<u64> {
+        self.changes.subscribe()
+    }
+
+    /// False while no token is good because it is not known what is revoked.
+    pub fn is_healthy(&self) -> bool {
+        self.state.load().revocations.is_some()
+    }
+
+    /// Reads the files whenever they change, for as long as it is polled, and tells what came of it.
+    pub async fn keep_current(self: Arc<Self>, tell: impl Fn(Change)) {
+        // The first look reads all: an edit since the start is none of what was seen.
+        let mut seen = [0; 3];
+        loop {
+            let authority = Arc::clone(&self);
+            let looked = tokio::task::spawn_blocking(move || authority.look(seen)).await;
+            if let Ok((stamps, changes)) = looked {
+                let is_first = seen == [0; 3];
+                seen = stamps;
+                let news = changes.into_iter();
+                news.filter(|change| !is_first || !change.faults.is_empty())
+                    .for_each(&tell);
+            }
+            tokio::time::sleep(LOOK_INTERVAL).await;
+        }
+    }
+
+    /// Reads what changed since `seen`.
+    fn look(&self, seen: [u64; 3]) -> ([u64; 3], Vec<Change>) {
+        // Before reading: an edit in between is another stamp.
+        let now = self.sources.stamps();
+        let mut changes = Vec::new();
+        if now == seen {
+            return (now, changes);
+        }
+        let state = self.state.load();
+        let mut next = State {
+            keys: state.keys.clone(),
+            revocations: state.revocations.clone(),
+            policy: Arc::clone(&state.policy),
+        };
+        let mut change = |what, faults| changes.push(Change { what, faults });
+        if now[0] != seen[0] && self.sources.key_directory.is_some() {
+            let (keys, faults) = self.sources.load_keys();
+            next.keys = keys;
+            change("keys", faults.iter().map(ToString::to_string).collect());
+        }
+        if now[1] != seen[1] {
+            let read = Revocations::read(&self.sources.revocations, self.sources.trust);
+            let faults = read.as_ref().err().map(ToString::to_string);
+            next.revocations = read.ok();
+            change("revocations", faults.into_iter().collect());
+        }
+        if now[2] != seen[2] && self.sources.policy.is_some() {
+            let mut faults = Vec::new();
+            match self.sources.read_policy() {
+                Ok(policy) => next.policy = Arc::new(policy),
+                Err(error) => faults.push(error.to_string()),
+            }
+            change("policy", faults);
+        }
+        self.state.store(Arc::new(next));
+        self.changes.send_modify(|count| *count += 1);
+        (now, changes)
+    }
+}
+
+/// `None` where it is not known.
+fn is_revoked(state: &State, caller: &Caller) -> Option<bool> {
+    let key = caller.key_id.as_deref();
+    let revocations = state.revocations.as_ref()?;
+    Some(revocations.revoke(&caller.token_id, &caller.subject, key, caller.issued))
+}

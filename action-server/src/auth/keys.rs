@@ -1,0 +1,473 @@
+//! The keys that tokens are checked with: one secret of the settings, and a directory of named
+//! ones, each with one algorithm and no other (RFC 8725, section 3.1).
+//!
+//! In the directory `KID.secret` is a shared secret (HS256) and `KID.pem` a public key, for tokens
+//! that are made elsewhere; `KID.until` ends either at a time. KID is the header's `kid`
+//! (RFC 7515, section 4.1.4), which is looked up among the names that are known and never opened.
+
+use std::{
+    collections::BTreeMap,
+    fmt, fs, io,
+    path::{Path, PathBuf},
+    time::UNIX_EPOCH,
+};
+
+use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey};
+use thiserror::Error;
+use tokio_rustls::rustls::pki_types::{SubjectPublicKeyInfoDer, pem::PemObject};
+
+use super::{Secret, SecretError};
+use crate::trust::{Trust, Untrusted};
+
+/// The longest key file that is read, in bytes.
+const FILE_LIMIT: u64 = 64 * 1024;
+
+/// How the public keys that can be used begin, before the key itself (RFC 8410 section 4,
+/// RFC 5480 section 2.1).
+const ED25519: [u8; 12] = [
+    0x30, 0x2a, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x03, 0x21, 0x00,
+];
+const P256: [u8; 26] = [
+    0x30, 0x59, 0x30, 0x13, 0x06, 0x07, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01, 0x06, 0x08, 0x2a,
+    0x86, 0x48, 0xce, 0x3d, 0x03, 0x01, 0x07, 0x03, 0x42, 0x00,
+];
+/// rsaEncryption with its empty parameters (RFC 3279, section 2.3.1), somewhere near the beginning.
+const RSA: [u8; 15] = [
+    0x30, 0x0d, 0x06, 0x09, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, 0x01, 0x05, 0x00,
+];
+/// The length of the public key, as it is in PEM, of 2048 bits: shorter ones are refused.
+const RSA_2048: usize = 294;
+
+/// A key: what checks a token, and what signs one where that is ours to do.
+#[derive(Clone)]
+pub(super) struct Key {
+    pub(super) algorithm: Algorithm,
+    pub(super) decoding: DecodingKey,
+    pub(super) encoding: Option<EncodingKey>,
+    /// When it ends, in seconds since 1970.
+    pub(super) until: Option<u64>,
+}
+
+/// The keys by name; the one of the settings has none.
+#[derive(Clone, Default)]
+pub struct Keys {
+    unnamed: Option<Key>,
+    named: BTreeMap<String, Key>,
+}
+
+/// Why a key is not used.
+#[derive(Debug, Error)]
+pub enum KeyError {
+    /// It is a bad secret.
+    #[error(transparent)]
+    Secret(#[from] SecretError),
+    /// Others can write it.
+    #[error(transparent)]
+    Untrusted(#[from] Untrusted),
+    /// It cannot be read.
+    #[error("{0}: cannot read it: {1}")]
+    Unreadable(String, #[source] io::Error),
+    /// It is not what it must be.
+    #[error("{0}: {1}")]
+    Unusable(String, String),
+}
+
+impl fmt::Debug for Keys {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Keys")
+            .field("unnamed", &self.unnamed.is_some())
+            .field("named", &self.named.keys())
+            .finish()
+    }
+}
+
+impl Key {
+    fn of_secret(secret: &Secret) -> Key {
+        Key {
+            algorithm: Algorithm::HS256,
+            decoding: DecodingKey::from_secret(secret.expose()),
+            encoding: Some(EncodingKey::from_secret(secret.expose())),
+            until: None,
+        }
+    }
+
+    fn of_public(path: &Path) -> Result<Key, KeyError> {
+        let shown = path.display().to_string();
+        let unusable = |why: &str| KeyError::Unusable(shown.clone(), why.to_owned());
+        let text = read(path)?;
+        if text.windows(12).any(|part| part == b"PRIVATE KEY-") {
+            return Err(unusable(
+                "it holds a private key, which belongs to whoever makes tokens; put the public one here: openssl pkey -pubout",
+            ));
+        }
+        let der = SubjectPublicKeyInfoDer::from_pem_slice(&text).map_err(|_| {
+            unusable("there is no PEM block PUBLIC KEY in it; make one with: openssl pkey -pubout")
+        })?;
+        let (algorithm, decoding) = if let Some(key) = der.strip_prefix(&ED25519) {
+            (Algorithm::EdDSA, DecodingKey::from_ed_der(key))
+        } else if let Some(key) = der.strip_prefix(&P256) {
+            (Algorithm::ES256, DecodingKey::from_ec_der(key))
+        } else if let Some(key) = rsa(&der) {
+            if der.len() < RSA_2048 {
+                return Err(unusable("an RSA key of less than 2048 bits can be broken"));
+            }
+            (Algorithm::RS256, DecodingKey::from_rsa_der(key))
+        } else {
+            return Err(unusable("only Ed25519, P-256 and RSA keys can be used"));
+        };
+        Ok(Key {
+            algorithm,
+            decoding,
+            encoding: None,
+            until: None,
+        })
+    }
+}
+
+/// The RSAPublicKey (RFC 8017, appendix A.1.1) in a public key's DER.
+fn rsa(der: &[u8]) -> Option<&[u8]> {
+    // 0x30, its length in two or three bytes, then the algorithm; 0x03, its length likewise, 0.
+    let at = (2..=4).find(|&at| der.get(at..at + RSA.len()) == Some(&RSA))? + RSA.len();
+    let long = usize::from(der.get(at + 1)?.checked_sub(0x80)?);
+    der.get(at + 2 + long + 1..)
+}
+
+impl Keys {
+    /// Only the secret of the settings.
+    pub fn of_secret(secret: &Secret) -> Keys {
+        Keys {
+            unnamed: Some(Key::of_secret(secret)),
+            named: BTreeMap::new(),
+        }
+    }
+
+    /// The secret of the settings and what is in the directory. A file that cannot be used is
+    /// left out, and told.
+    pub fn load(
+        secret: Option<&Secret>,
+        directory: Option<&Path>,
+        trust: Trust,
+    ) -> (Keys, Vec<KeyError>) {
+        let mut keys = Keys {
+            unnamed: secret.map(Key::of_secret),
+            named: BTreeMap::new(),
+        };
+        let mut faults = Vec::new();
+        if let Some(directory) = directory {
+            match files(directory, trust) {
+                Ok(files) => files
+                    .iter()
+                    .for_each(|file| keys.take(file, trust, &mut faults)),
+                Err(error) => faults.push(error),
+            }
+        }
+        (keys, faults)
+    }
+
+    fn take(&mut self, path: &Path, trust: Trust, faults: &mut Vec<KeyError>) {
+        let suffix = path.extension().unwrap_or_default();
+        let name = path.file_stem().and_then(|name| name.to_str());
+        let is_key = suffix == "secret" || suffix == "pem";
+        // An end alone is no key, and other files are none of ours.
+        if !is_key {
+            return;
+        }
+        let key = name
+            .filter(|name| is_key_id(name))
+            .ok_or_else(|| {
+                let rule = "a key's name is letters, digits, and _ . - after the first, at most 64";
+                KeyError::Unusable(path.display().to_string(), rule.to_owned())
+            })
+            .and_then(|name| Ok((name, read_key(path, trust)?)));
+        match key {
+            Ok((name, _)) if self.named.contains_key(name) => faults.push(KeyError::Unusable(
+                path.display().to_string(),
+                format!("there are two keys of the name {name}"),
+            )),
+            Ok((name, key)) => _ = self.named.insert(name.to_owned(), key),
+            Err(error) => faults.push(error),
+        }
+    }
+
+    /// The key of that name: the settings' own for none.
+    pub(super) fn get(&self, id: Option<&str>) -> Option<&Key> {
+        match id {
+            None => self.unnamed.as_ref(),
+            Some(id) => self.named.get(id),
+        }
+    }
+
+    /// The key that new tokens are signed with: the named one; or the last secret of the directory
+    /// by name that has no end; or that of the settings.
+    pub(super) fn signing(&self, id: Option<&str>) -> Option<(Option<&str>, &Key)> {
+        if let Some(id) = id {
+            let (id, key) = self.named.get_key_value(id)?;
+            return key.encoding.is_some().then_some((Some(id), key));
+        }
+        let last = self
+            .named
+            .iter()
+            .rev()
+            .find(|(_, key)| key.encoding.is_some() && key.until.is_none());
+        match last {
+            Some((id, key)) => Some((Some(id), key)),
+            None => Some((None, self.unnamed.as_ref()?)),
+        }
+    }
+
+    /// True when no token can be good.
+    pub fn is_empty(&self) -> bool {
+        self.unnamed.is_none() && self.named.is_empty()
+    }
+
+    /// The names of the keys in the directory.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.named.keys().map(String::as_str)
+    }
+}
+
+fn files(directory: &Path, trust: Trust) -> Result<Vec<PathBuf>, KeyError> {
+    let unreadable = |error| KeyError::Unreadable(directory.display().to_string(), error);
+    trust.check(directory)?;
+    let mut files = fs::read_dir(directory)
+        .map_err(unreadable)?
+        .map(|entry| entry.map(|entry| entry.path()))
+        .collect::<io::Result<Vec<_>>>()
+        .map_err(unreadable)?;
+    files.sort();
+    Ok(files)
+}
+
+fn read_key(path: &Path, trust: Trust) -> Result<Key, KeyError> {
+    trust.check(path)?;
+    let mut key = match path.extension().is_some_and(|suffix| suffix == "secret") {
+        true => Key::of_secret(&Secret::read(path)?),
+        false => Key::of_public(path)?,
+    };
+    let end = path.with_extension("until");
+    match fs::symlink_metadata(&end) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        _ => {
+            trust.check(&end)?;
+            key.until = Some(read_time(&end)?);
+        }
+    }
+    Ok(key)
+}
+
+fn read_time(path: &Path) -> Result<u64, KeyError> {
+    let text = String::from_utf8_lossy(&read(path)?).trim().to_owned();
+    let time = humantime::parse_rfc3339_weak(&text).ok();
+    let time = time.and_then(|time| time.duration_since(UNIX_EPOCH).ok());
+    time.map(|time| time.as_secs()).ok_or_else(|| {
+        let why = format!("{text:?} is not a time such as 2027-01-31T00:00:00Z");
+        KeyError::Unusable(path.display().to_string(), why)
+    })
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, KeyError> {
+    let shown = path.display().to_string();
+    let unreadable = |error| KeyError::Unreadable(shown.clone(), error);
+    let metadata = fs::metadata(path).map_err(unreadable)?;
+    if !metadata.is_file() || metadata.len() > FILE_LIMIT {
+        let why = format!("it is not a regular file of at most {FILE_LIMIT} bytes");
+        return Err(KeyError::Unusable(shown, why));
+    }
+    fs::read(path).map_err(unreadable)
+}
+
+/// True for what may name a key.
+pub(crate) fn is_key_id(id: &str) -> bool {
+    id.len() <= 64
+        && id.bytes().next().is_some_and(|b| b.is_ascii_alphanumeric())
+        && id
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || b"_.-".contains(&b))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use rcgen::{
+        KeyPair, PKCS_ECDSA_P256_SHA256, PKCS_ECDSA_P384_SHA384, PKCS_ED25519, PKCS_RSA_SHA256,
+    };
+
+    use super::*;
+    use crate::auth::{Caller, NewToken, Terms, TokenError, mint, token::verify};
+
+    const SECRET: &str = "0123456789abcdef0123456789abcdef";
+
+    struct Directory(tempfile::TempDir);
+
+    impl Directory {
+        fn new() -> Directory {
+            Directory(tempfile::tempdir().unwrap())
+        }
+
+        fn put(&self, name: &str, text: &str) -> &Directory {
+            let path = self.0.path().join(name);
+            fs::write(&path, text).unwrap();
+            fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
+            self
+        }
+
+        fn load(&self) -> (Keys, Vec<String>) {
+            let (keys, faults) = Keys::load(None, Some(self.0.path()), Trust::Strict);
+            (keys, faults.iter().map(ToString::to_string).collect())
+        }
+    }
+
+    fn claims() -> serde_json::Value {
+        let now = std::time::SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .unwrap()
+            .as_secs();
+        serde_json::json!({"sub": "a", "exp": now + 60, "iat": now, "jti": "x"})
+    }
+
+    fn signed(algorithm: Algorithm, kid: &str, key: &EncodingKey) -> String {
+        let mut header = jsonwebtoken::Header::new(algorithm);
+        header.kid = Some(kid.to_owned());
+        jsonwebtoken::encode(&header, &claims(), key).unwrap()
+    }
+
+    fn read(keys: &Keys, token: &str) -> Result<Caller, TokenError> {
+        verify(keys, &Terms::default(), token)
+    }
+
+    #[test]
+    fn public_keys_check_what_their_private_halves_sign_and_nothing_else() {
+        let directory = Directory::new();
+        let pairs = [
+            (
+                "ed",
+                Algorithm::EdDSA,
+                KeyPair::generate_for(&PKCS_ED25519).unwrap(),
+            ),
+            (
+                "ec",
+                Algorithm::ES256,
+                KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256).unwrap(),
+            ),
+            (
+                "rsa",
+                Algorithm::RS256,
+                KeyPair::generate_for(&PKCS_RSA_SHA256).unwrap(),
+            ),
+        ];
+        for (kid, _, pair) in &pairs {
+            directory.put(&format!("{kid}.pem"), &pair.public_key_pem());
+        }
+        let (keys, faults) = directory.load();
+        assert_eq!(faults, [""; 0]);
+        for (kid, algorithm, pair) in &pairs {
+            let der = pair.serialized_der();
+            let private = match algorithm {
+                Algorithm::EdDSA => EncodingKey::from_ed_der(der),
+                Algorithm::ES256 => EncodingKey::from_ec_der(der),
+                // Without what PKCS #8 wraps around it.
+                _ => EncodingKey::from_rsa_der(&der[26..]),
+            };
+            let token = signed(*algorithm, kid, &private);
+            assert_eq!(read(&keys, &token).unwrap().key_id.as_deref(), Some(*kid));
+            // Another key's name, and the public half taken for a shared secret.
+            for (other, _, _) in pairs.iter().filter(|(other, ..)| other != kid) {
+                assert!(read(&keys, &signed(*algorithm, other, &private)).is_err());
+            }
+            for public in [
+                pair.public_key_pem().as_bytes(),
+                pair.public_key_pem().trim_end().as_bytes(),
+                pair.public_key_raw(),
+            ] {
+                let confused = signed(Algorithm::HS256, kid, &EncodingKey::from_secret(public));
+                assert!(read(&keys, &confused).is_err(), "{kid}");
+            }
+        }
+        for unknown in ["", "none", "../ed", "ed.pem", "/dev/null", "ed\0"] {
+            let token = signed(Algorithm::HS256, unknown, &EncodingKey::from_secret(b"x"));
+            assert!(
+                matches!(read(&keys, &token), Err(TokenError::Key(..))),
+                "{unknown:?}"
+            );
+        }
+        // None of them signs.
+        assert!(keys.signing(None).is_none() && keys.signing(Some("ed")).is_none());
+    }
+
+    #[test]
+    fn the_last_secret_without_an_end_signs_and_an_end_ends() {
+        let directory = Directory::new();
+        directory
+            .put("2026.secret", SECRET)
+            .put("2027.secret", &SECRET.replace('0', "x"))
+            .put("2028.secret", &SECRET.replace('0', "y"))
+            .put("2028.until", "2999-01-01T00:00:00Z\n")
+            .put("notes.txt", "");
+        let (keys, faults) = directory.load();
+        assert_eq!(faults, [""; 0]);
+        assert_eq!(keys.signing(None).unwrap().0, Some("2027"));
+        let new = || NewToken {
+            subject: "a".into(),
+            days: 1,
+            ..NewToken::default()
+        };
+        let make = |key| mint(&keys, Some(key), &Terms::default(), new()).unwrap().0;
+        let tokens = ["2026", "2027", "2028"].map(make);
+        assert!(tokens.iter().all(|token| read(&keys, token).is_ok()));
+        directory.put("2026.until", "2026-01-01T00:00:00Z");
+        fs::remove_file(directory.0.path().join("2027.secret")).unwrap();
+        let (keys, _) = directory.load();
+        let told = tokens.map(|token| read(&keys, &token).map_err(|error| error.to_string()));
+        assert_eq!(told[0].as_ref().unwrap_err(), "the key \"2026\" has ended");
+        assert_eq!(
+            told[1].as_ref().unwrap_err(),
+            "the key \"2027\" is not known"
+        );
+        assert!(told[2].is_ok());
+    }
+
+    #[test]
+    fn what_cannot_be_used_is_named_and_takes_nothing_else_down() {
+        let directory = Directory::new();
+        let pair = KeyPair::generate_for(&PKCS_ED25519).unwrap();
+        let p384 = KeyPair::generate_for(&PKCS_ECDSA_P384_SHA384).unwrap();
+        directory
+            .put("good.secret", SECRET)
+            .put("a.secret", "short")
+            .put("b.pem", &pair.serialize_pem())
+            .put("c.pem", "nothing")
+            .put("d.pem", &p384.public_key_pem())
+            .put("-e.secret", SECRET)
+            .put("f.pem", &pair.public_key_pem())
+            .put("f.secret", SECRET)
+            .put("g.secret", SECRET)
+            .put("g.until", "soon")
+            .put("h.secret", SECRET);
+        fs::set_permissions(
+            directory.0.path().join("h.secret"),
+            fs::Permissions::from_mode(0o644),
+        )
+        .unwrap();
+        let (keys, faults) = directory.load();
+        assert_eq!(keys.names().collect::<Vec<_>>(), ["f", "good"]);
+        for (file, part) in [
+            ("a.secret", "5 bytes"),
+            ("b.pem", "a private key"),
+            ("c.pem", "no PEM block"),
+            ("d.pem", "only Ed25519"),
+            ("-e.secret", "a key's name"),
+            ("f.secret", "two keys"),
+            ("g.until", "\"soon\" is not a time"),
+            ("h.secret", "chmod 600"),
+        ] {
+            let named = |fault: &&String| fault.contains(file) && fault.contains(part);
+            assert_eq!(
+                faults.iter().filter(named).count(),
+                1,
+                "{file}: {faults:#?}"
+            );
+        }
+        assert_eq!(faults.len(), 8);
+    }
+}

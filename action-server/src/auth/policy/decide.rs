@@ -1,0 +1,242 @@
+//! The one decider: may this caller do that, with this command, on that node? Pure.
+
+use std::sync::Arc;
+
+use super::{Effect, Patterns, Policy, Right, Rule};
+use crate::auth::Caller;
+
+/// What a node set covers of the nodes that are there, by their position.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Cover {
+    /// All nodes, also those that are there no more, and commands without nodes.
+    Everything,
+    /// The nodes at these positions.
+    Nodes(Vec<bool>),
+    /// It cannot be resolved: it allows nothing, and denies everything.
+    Unknown,
+}
+
+impl Cover {
+    fn covers(&self, on: On, effect: Effect) -> bool {
+        match (self, on) {
+            (Cover::Everything, _) => true,
+            (Cover::Nodes(nodes), On::Node(Some(at))) => nodes.get(at).copied().unwrap_or(false),
+            (Cover::Nodes(_), _) => false,
+            (Cover::Unknown, _) => effect == Effect::Deny,
+        }
+    }
+}
+
+/// What something is done on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum On {
+    /// No node: a command without nodes.
+    Nothing,
+    /// The node at this position; `None` for one that is there no more.
+    Node(Option<usize>),
+}
+
+/// What a caller wants to do.
+#[derive(Debug, Clone, Copy)]
+pub struct Ask<'a> {
+    /// Which right it takes.
+    pub right: Right,
+    /// With which command.
+    pub command: &'a str,
+    /// With which arguments: only for [`Right::Run`].
+    pub arguments: &'a [String],
+}
+
+/// An answer, with what decided it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Verdict<'a> {
+    /// Whether the caller may.
+    pub allowed: bool,
+    /// The rule's name; of two that say the same the first in the file.
+    pub rule: &'a str,
+}
+
+/// What decides where no rule does.
+const NO_RULE: &str = "no rule allows it";
+const TOKEN: &str = "the token's own limits";
+
+/// A policy whose node sets are resolved.
+#[derive(Debug)]
+pub struct Rules {
+    policy: Arc<Policy>,
+    covers: Vec<Cover>,
+}
+
+impl Rules {
+    /// Resolves the node sets of a policy with `cover`.
+    pub fn new(policy: Arc<Policy>, mut cover: impl FnMut(&Rule, &str) -> Cover) -> Rules {
+        let covers = policy.rules().iter().map(|rule| match &rule.nodes {
+            Some(set) => cover(rule, set),
+            None => Cover::Everything,
+        });
+        Rules {
+            covers: covers.collect(),
+            policy,
+        }
+    }
+}
+
+/// What one caller may do.
+#[derive(Debug)]
+pub struct Decider {
+    rules: Arc<Rules>,
+    /// The rules that concern the caller, by their place in the policy.
+    own: Vec<usize>,
+    grant: crate::auth::Grant,
+    grant_nodes: Cover,
+}
+
+impl Decider {
+    /// A decider for one caller; `grant_nodes` is what its token's node set covers.
+    pub fn new(rules: Arc<Rules>, caller: &Caller, grant_nodes: Cover) -> Decider {
+        let roles = rules.policy.roles_of(caller);
+        let concerned = rules.policy.rules().iter().enumerate();
+        let own = concerned
+            .filter(|(_, rule)| rule.concerns(&caller.subject, &roles))
+            .map(|(at, _)| at)
+            .collect();
+        Decider {
+            own,
+            grant: caller.grant.clone(),
+            grant_nodes,
+            rules,
+        }
+    }
+
+    /// Prepares the answer to a question that is asked of many nodes.
+    pub fn question<'a>(&'a self, ask: Ask<'_>) -> Question<'a> {
+        let of = |effect| {
+            let own = self.own.iter().map(|&at| self.rule(at));
+            own.filter(|(rule, _)| is_about(rule, effect, ask))
+                .collect()
+        };
+        Question {
+            token_allows: self.grant.allows_command(ask.command),
+            grant_nodes: &self.grant_nodes,
+            allow: of(Effect::Allow),
+            deny: of(Effect::Deny),
+        }
+    }
+
+    /// True when the caller may see the command: some rule lists it, and none takes it away on all
+    /// nodes.
+    pub fn lists_command(&self, command: &str) -> bool {
+        let ask = Ask {
+            right: Right::List,
+            command,
+            arguments: &[],
+        };
+        let question = self.question(ask);
+        let mut denying = question.deny.iter();
+        question.token_allows
+            && !question.allow.is_empty()
+            && !denying.any(|(_, cover)| **cover == Cover::Everything)
+    }
+
+    /// True when the caller may see the node: some rule lists it, and none takes it away for all
+    /// commands.
+    pub fn lists_node(&self, at: usize) -> bool {
+        let on = On::Node(Some(at));
+        let some = |effect| {
+            self.matching(move |rule| rule.effect == effect && rule.rights.contains(&Right::List))
+                .filter(move |(rule, _)| effect == Effect::Allow || rule.commands.is_none())
+                .any(|(_, cover)| cover.covers(on, effect))
+        };
+        self.grant_nodes.covers(on, Effect::Allow) && some(Effect::Allow) && !some(Effect::Deny)
+    }
+
+    /// True when the caller has the right to everything: what it may list, an error may name.
+    pub fn has_all(&self, right: Right) -> bool {
+        let has = move |rule: &Rule| rule.rights.contains(&right);
+        let whole = |(rule, cover): (&Rule, &Cover)| {
+            rule.effect == Effect::Allow
+                && rule.commands.is_none()
+                && rule.arguments.is_none()
+                && *cover == Cover::Everything
+        };
+        self.grant.commands.is_none()
+            && self.grant_nodes == Cover::Everything
+            && self.matching(has).any(whole)
+            && self
+                .matching(has)
+                .all(|(rule, _)| rule.effect == Effect::Allow)
+    }
+
+    fn matching<'a>(
+        &'a self,
+        matches: impl Fn(&Rule) -> bool + 'a,
+    ) -> impl Iterator<Item = (&'a Rule, &'a Cover)> {
+        let own = self.own.iter().map(|&at| self.rule(at));
+        own.filter(move |(rule, _)| matches(rule))
+    }
+
+    fn rule(&self, at: usize) -> (&Rule, &Cover) {
+        (&self.rules.policy.rules()[at], &self.rules.covers[at])
+    }
+}
+
+/// A question of one caller, to be answered for each node.
+#[derive(Debug)]
+pub struct Question<'a> {
+    token_allows: bool,
+    grant_nodes: &'a Cover,
+    allow: Vec<(&'a Rule, &'a Cover)>,
+    deny: Vec<(&'a Rule, &'a Cover)>,
+}
+
+impl<'a> Question<'a> {
+    /// The answer.
+    pub fn verdict(&self, on: On) -> Verdict<'a> {
+        let first = |rules: &[(&'a Rule, &'a Cover)], effect| {
+            let found = rules.iter().find(|(_, cover)| cover.covers(on, effect));
+            found.map(|(rule, _)| rule.name.as_str())
+        };
+        let refused = |rule| Verdict {
+            allowed: false,
+            rule,
+        };
+        if !self.token_allows || !self.grant_nodes.covers(on, Effect::Allow) {
+            return refused(TOKEN);
+        }
+        if let Some(rule) = first(&self.deny, Effect::Deny) {
+            return refused(rule);
+        }
+        match first(&self.allow, Effect::Allow) {
+            Some(rule) => Verdict {
+                allowed: true,
+                rule,
+            },
+            None => refused(NO_RULE),
+        }
+    }
+}
+
+fn is_about(rule: &Rule, effect: Effect, ask: Ask<'_>) -> bool {
+    rule.effect == effect
+        && rule.rights.contains(&ask.right)
+        && rule
+            .commands
+            .as_ref()
+            .is_none_or(|commands| commands.match_any(ask.command))
+        && (ask.right != Right::Run || are_meant(rule.arguments.as_ref(), effect, ask.arguments))
+}
+
+/// What is allowed is allowed with arguments that are all named; what is denied is denied with any
+/// that is.
+fn are_meant(patterns: Option<&Patterns>, effect: Effect, arguments: &[String]) -> bool {
+    let Some(patterns) = patterns else {
+        return true;
+    };
+    match effect {
+        Effect::Allow => arguments.iter().all(|text| patterns.match_any(text)),
+        Effect::Deny => arguments.iter().any(|text| patterns.match_any(text)),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,237 @@
+//! The decider against a model that is as plain as the page that explains policies.
+
+use std::{path::Path, sync::Arc};
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::auth::Grant;
+
+const SUBJECTS: [&str; 3] = ["alice", "bob", "ci-1"];
+const ROLES: [&str; 2] = ["op", "guest"];
+const COMMANDS: [&str; 3] = ["power-on", "power-off", "usage"];
+const ARGUMENTS: [&str; 3] = ["small", "large", "-f"];
+const NODES: usize = 3;
+
+/// A rule as the test writes it: an absent list is no limit.
+#[derive(Debug, Clone)]
+struct Written {
+    allow: bool,
+    rights: Vec<Right>,
+    subjects: Option<Vec<&'static str>>,
+    roles: Option<Vec<&'static str>>,
+    commands: Option<Vec<&'static str>>,
+    arguments: Option<Vec<&'static str>>,
+    /// `Err` for a set that cannot be resolved.
+    nodes: Option<Result<Vec<bool>, ()>>,
+}
+
+#[derive(Debug, Clone)]
+struct Asked {
+    subject: &'static str,
+    roles: Vec<&'static str>,
+    token_commands: Option<Vec<&'static str>>,
+    token_nodes: Option<Vec<bool>>,
+    right: Right,
+    command: &'static str,
+    arguments: Vec<&'static str>,
+    on: On,
+}
+
+fn some_of(all: &'static [&'static str]) -> impl Strategy<Value = Vec<&'static str>> {
+    proptest::sample::subsequence(all, 0..=all.len())
+}
+
+fn limit(all: &'static [&'static str]) -> impl Strategy<Value = Option<Vec<&'static str>>> {
+    proptest::option::of(some_of(all))
+}
+
+fn rule() -> impl Strategy<Value = Written> {
+    let nodes = prop_oneof![
+        4 => proptest::collection::vec(any::<bool>(), NODES).prop_map(Ok),
+        1 => Just(Err(())),
+    ];
+    (
+        any::<bool>(),
+        proptest::sample::subsequence(&Right::ALL[..], 1..=3),
+        limit(&SUBJECTS),
+        limit(&ROLES),
+        limit(&COMMANDS),
+        limit(&ARGUMENTS),
+        proptest::option::of(nodes),
+    )
+        .prop_map(
+            |(allow, rights, subjects, roles, commands, arguments, nodes)| Written {
+                // An allow rule says to whom.
+                subjects: subjects.or((allow && roles.is_none()).then(|| SUBJECTS.to_vec())),
+                allow,
+                rights,
+                roles,
+                commands,
+                arguments,
+                nodes,
+            },
+        )
+}
+
+fn asked() -> impl Strategy<Value = Asked> {
+    let on = prop_oneof![
+        Just(On::Nothing),
+        Just(On::Node(None)),
+        (0..NODES).prop_map(|at| On::Node(Some(at))),
+    ];
+    (
+        proptest::sample::select(&SUBJECTS[..]),
+        some_of(&ROLES),
+        limit(&COMMANDS),
+        proptest::option::of(proptest::collection::vec(any::<bool>(), NODES)),
+        proptest::sample::select(&Right::ALL[..]),
+        proptest::sample::select(&COMMANDS[..]),
+        some_of(&ARGUMENTS),
+        on,
+    )
+        .prop_map(
+            |(subject, roles, token_commands, token_nodes, right, command, arguments, on)| Asked {
+                subject,
+                roles,
+                token_commands,
+                token_nodes,
+                right,
+                command,
+                arguments,
+                on,
+            },
+        )
+}
+
+/// What the page says, word for word: something is allowed when the token allows it, some rule
+/// allows it, and none denies it.
+fn model(rules: &[Written], asked: &Asked) -> bool {
+    let in_set = |set: &[bool]| matches!(asked.on, On::Node(Some(at)) if set[at]);
+    let token = asked
+        .token_commands
+        .as_ref()
+        .is_none_or(|commands| commands.contains(&asked.command))
+        && asked.token_nodes.as_ref().is_none_or(|set| in_set(set));
+    let holds = |rule: &Written| {
+        let who = match (&rule.subjects, &rule.roles) {
+            (None, None) => true,
+            (subjects, roles) => {
+                subjects.iter().flatten().any(|name| *name == asked.subject)
+                    || roles
+                        .iter()
+                        .flatten()
+                        .any(|role| asked.roles.contains(role))
+            }
+        };
+        let right = rule.rights.iter().any(|right| {
+            *right == asked.right
+                || rule.allow
+                    && matches!(
+                        (right, asked.right),
+                        (Right::Run, Right::List | Right::ReadOwn | Right::CancelOwn)
+                            | (Right::ReadAny, Right::ReadOwn)
+                            | (Right::CancelAny, Right::CancelOwn)
+                    )
+        });
+        let command = rule
+            .commands
+            .as_ref()
+            .is_none_or(|commands| commands.contains(&asked.command));
+        let arguments = match &rule.arguments {
+            Some(known) if asked.right == Right::Run => {
+                let mut given = asked.arguments.iter();
+                match rule.allow {
+                    true => given.all(|it| known.contains(it)),
+                    false => given.any(|it| known.contains(it)),
+                }
+            }
+            _ => true,
+        };
+        let nodes = match &rule.nodes {
+            None => true,
+            Some(Ok(set)) => in_set(set),
+            Some(Err(())) => !rule.allow,
+        };
+        who && right && command && arguments && nodes
+    };
+    token
+        && rules.iter().any(|rule| rule.allow && holds(rule))
+        && !rules.iter().any(|rule| !rule.allow && holds(rule))
+}
+
+/// The rules as a policy file.
+fn text(rules: &[Written]) -> String {
+    let mut text = String::from("rules:\n");
+    if rules.is_empty() {
+        text = "rules: []\n".into();
+    }
+    for (at, rule) in rules.iter().enumerate() {
+        let rights: Vec<_> = rule.rights.iter().map(|right| right.label()).collect();
+        let effect = if rule.allow { "allow" } else { "deny" };
+        text += &format!("- name: r{at}\n  {effect}: {rights:?}\n");
+        for (key, list) in [
+            ("subjects", &rule.subjects),
+            ("roles", &rule.roles),
+            ("commands", &rule.commands),
+            ("arguments", &rule.arguments),
+        ] {
+            if let Some(list) = list {
+                text += &format!("  {key}: {list:?}\n");
+            }
+        }
+        if rule.nodes.is_some() {
+            text += "  nodes: some\n";
+        }
+    }
+    text
+}
+
+proptest! {
+    #[test]
+    fn decides_as_the_model_does(rules in proptest::collection::vec(rule(), 0..6), asked in asked()) {
+        let policy = Policy::parse(Path::new("p"), &text(&rules)).unwrap();
+        let cover = |rule: &Rule, _: &str| {
+            let at: usize = rule.name[1..].parse().unwrap();
+            match rules[at].nodes.clone().unwrap() {
+                Ok(nodes) => Cover::Nodes(nodes),
+                Err(()) => Cover::Unknown,
+            }
+        };
+        let resolved = Arc::new(Rules::new(Arc::new(policy), cover));
+        let strings = |list: &[&str]| list.iter().map(ToString::to_string).collect::<Vec<_>>();
+        let caller = Caller {
+            subject: asked.subject.into(),
+            roles: strings(&asked.roles),
+            grant: Grant { commands: asked.token_commands.as_deref().map(strings), nodes: None },
+            ..Caller::default()
+        };
+        let own = asked.token_nodes.clone().map_or(Cover::Everything, Cover::Nodes);
+        let decider = Decider::new(resolved, &caller, own);
+        let arguments = strings(&asked.arguments);
+        let ask = Ask { right: asked.right, command: asked.command, arguments: &arguments };
+        let verdict = decider.question(ask).verdict(asked.on);
+        prop_assert_eq!(verdict.allowed, model(&rules, &asked));
+        // What may be done may be seen.
+        if let (true, Right::Run | Right::List, On::Node(Some(at))) = (verdict.allowed, asked.right, asked.on) {
+            let takes_away = rules.iter().any(|rule| !rule.allow && rule.rights.contains(&Right::List));
+            prop_assert!(takes_away || decider.lists_node(at) && decider.lists_command(asked.command));
+        }
+    }
+}
+
+#[test]
+fn without_a_policy_a_token_may_what_it_says() {
+    let rules = Rules::new(Arc::new(Policy::open()), |_, _| Cover::Unknown);
+    let decider = Decider::new(Arc::new(rules), &Caller::default(), Cover::Everything);
+    assert!(decider.has_all(Right::List));
+    for right in Right::ALL {
+        let ask = Ask {
+            right,
+            command: "any",
+            arguments: &["x".to_owned()],
+        };
+        let verdict = decider.question(ask).verdict(On::Nothing);
+        assert_eq!((verdict.allowed, verdict.rule), (true, "any token"));
+    }
+}

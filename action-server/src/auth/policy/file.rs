@@ -1,0 +1,182 @@
+//! The policy file: YAML to checked rules, with the place of what is wrong.
+
+use std::{
+    collections::{BTreeMap, HashSet},
+    path::{Path, PathBuf},
+};
+
+use serde::Deserialize;
+use thiserror::Error;
+
+use super::{Effect, Patterns, Policy, Right, Rule};
+
+/// Why a policy cannot be used.
+#[derive(Debug, Error)]
+#[error("{path}{place}: {reason}")]
+pub struct PolicyError {
+    path: PathBuf,
+    place: String,
+    reason: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawPolicy {
+    #[serde(default)]
+    roles: BTreeMap<String, Vec<String>>,
+    rules: Vec<RawRule>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawRule {
+    name: String,
+    allow: Option<Vec<String>>,
+    deny: Option<Vec<String>>,
+    subjects: Option<Vec<String>>,
+    roles: Option<Vec<String>>,
+    commands: Option<Vec<String>>,
+    nodes: Option<String>,
+    arguments: Option<Vec<String>>,
+}
+
+pub(super) fn parse(path: &Path, text: &str) -> Result<Policy, PolicyError> {
+    let fault = |place: String, reason: String| PolicyError {
+        path: path.to_owned(),
+        place,
+        reason,
+    };
+    let raw: RawPolicy = serde_yaml::from_str(text).map_err(|error| {
+        let line = error.location().map_or(1, |place| place.line());
+        fault(format!(":{line}"), error.to_string())
+    })?;
+    let mut names = HashSet::new();
+    let mut rules = Vec::new();
+    for (at, raw) in raw.rules.into_iter().enumerate() {
+        let place = format!(": rule {} ({:?})", at + 1, raw.name);
+        if !names.insert(raw.name.clone()) {
+            return Err(fault(place, "another rule has this name".into()));
+        }
+        rules.push(rule(raw).map_err(|reason| fault(place, reason))?);
+    }
+    let mut roles = Vec::new();
+    for (role, members) in raw.roles {
+        let members =
+            Patterns::new(members).map_err(|reason| fault(format!(": role {role:?}"), reason))?;
+        roles.push((role, members));
+    }
+    Ok(Policy { rules, roles })
+}
+
+fn rule(raw: RawRule) -> Result<Rule, String> {
+    if raw.name.is_empty() || raw.name.len() > 64 || raw.name.chars().any(char::is_control) {
+        return Err("a rule's name is 1 to 64 characters of one line".into());
+    }
+    let (effect, rights) = match (raw.allow, raw.deny) {
+        (Some(rights), None) => (Effect::Allow, rights),
+        (None, Some(rights)) => (Effect::Deny, rights),
+        _ => return Err("a rule has either `allow` or `deny`, with a list of rights".into()),
+    };
+    // A rule that gives something to everybody says so: forgetting the line must not do it.
+    if effect == Effect::Allow && raw.subjects.is_none() && raw.roles.is_none() {
+        return Err("say to whom: `subjects` or `roles`; `subjects: ['*']` is everybody".into());
+    }
+    let of = |what: &str, texts: Option<Vec<String>>| {
+        let patterns = texts.map(Patterns::new).transpose();
+        patterns.map_err(|reason| format!("{what}: {reason}"))
+    };
+    Ok(Rule {
+        rights: read_rights(&rights, effect)?,
+        subjects: of("subjects", raw.subjects)?,
+        roles: raw.roles,
+        commands: of("commands", raw.commands)?,
+        arguments: of("arguments", raw.arguments)?,
+        nodes: raw.nodes,
+        name: raw.name,
+        effect,
+    })
+}
+
+fn read_rights(names: &[String], effect: Effect) -> Result<Vec<Right>, String> {
+    let mut rights = Vec::new();
+    for name in names {
+        if name == "all" {
+            rights.extend(Right::ALL);
+            continue;
+        }
+        let right = Right::ALL.into_iter().find(|right| right.label() == name);
+        let right = right.ok_or_else(|| {
+            let known = Right::ALL.map(Right::label).join(", ");
+            format!("there is no right {name:?}; there are {known}, and all")
+        })?;
+        rights.push(right);
+        if effect == Effect::Allow {
+            rights.extend(right.brings());
+        }
+    }
+    match rights.is_empty() {
+        true => Err("a rule without rights does nothing".into()),
+        false => Ok(rights),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_wrong_is_named_with_its_place() {
+        for (text, expected) in [
+            ("rules: [", "p.yaml:2: "),
+            ("rules: []\nrule: 1\n", "p.yaml:2: unknown field"),
+            ("", "p.yaml:1: "),
+            (
+                "rules:\n- {name: a, allow: [run]}\n",
+                "p.yaml: rule 1 (\"a\"): say to whom",
+            ),
+            (
+                "rules:\n- {name: a, allow: [fly], roles: [x]}\n",
+                "p.yaml: rule 1 (\"a\"): there is no right \"fly\"",
+            ),
+            (
+                "rules:\n- {name: a, allow: [run], deny: [run]}\n",
+                "p.yaml: rule 1 (\"a\"): a rule has either",
+            ),
+            (
+                "rules:\n- {name: a, deny: []}\n",
+                "p.yaml: rule 1 (\"a\"): a rule without rights",
+            ),
+            (
+                "rules:\n- {name: a, deny: [run]}\n- {name: a, deny: [run]}\n",
+                "p.yaml: rule 2 (\"a\"): another rule",
+            ),
+            (
+                "rules:\n- {name: a, deny: [run], commands: ['[']}\n",
+                "p.yaml: rule 1 (\"a\"): commands: the pattern",
+            ),
+            (
+                "rules: []\nroles: {x: ['{']}\n",
+                "p.yaml: role \"x\": the pattern",
+            ),
+            (
+                "rules:\n- {name: '', deny: [run]}\n",
+                "p.yaml: rule 1 (\"\"): a rule's name",
+            ),
+        ] {
+            let error = parse(Path::new("p.yaml"), text).unwrap_err().to_string();
+            assert!(error.starts_with(expected), "{text:?}: {error}");
+        }
+    }
+
+    #[test]
+    fn run_brings_what_a_run_needs_and_denying_takes_only_what_it_names() {
+        let text = "rules:\n- {name: a, allow: [run], roles: [x]}\n- {name: b, deny: [run]}\n";
+        let policy = parse(Path::new("p"), text).unwrap();
+        let rights = |at: usize| policy.rules[at].rights.clone();
+        assert_eq!(
+            rights(0),
+            [Right::Run, Right::List, Right::ReadOwn, Right::CancelOwn]
+        );
+        assert_eq!(rights(1), [Right::Run]);
+    }
+}

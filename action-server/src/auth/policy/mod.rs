@@ -1,0 +1,214 @@
+//! Who may do what: rules that allow and rules that deny.
+//!
+//! Allowed is what some rule allows and none denies. What a rule covers of the nodes is resolved
+//! by whoever knows the nodes, into a [`Cover`]; deciding is then pure.
+
+mod decide;
+mod file;
+
+use std::{fmt, path::Path};
+
+use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
+
+pub use decide::{Ask, Cover, Decider, On, Rules, Verdict};
+pub use file::PolicyError;
+
+use super::Caller;
+
+/// What a caller may do with runs, commands and nodes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Right {
+    /// See commands and nodes.
+    List,
+    /// Run commands.
+    Run,
+    /// See one's own runs.
+    ReadOwn,
+    /// See everybody's runs.
+    ReadAny,
+    /// Cancel one's own runs.
+    CancelOwn,
+    /// Cancel everybody's runs.
+    CancelAny,
+}
+
+impl Right {
+    /// All there are.
+    pub const ALL: [Right; 6] = [
+        Right::List,
+        Right::Run,
+        Right::ReadOwn,
+        Right::ReadAny,
+        Right::CancelOwn,
+        Right::CancelAny,
+    ];
+
+    /// Its name in rules.
+    pub fn label(self) -> &'static str {
+        match self {
+            Right::List => "list",
+            Right::Run => "run",
+            Right::ReadOwn => "read:own",
+            Right::ReadAny => "read:any",
+            Right::CancelOwn => "cancel:own",
+            Right::CancelAny => "cancel:any",
+        }
+    }
+
+    /// What comes with it where it is allowed: who starts a run may see what it needs to, and may
+    /// see the run and stop it. Denied is only what is named.
+    fn brings(self) -> &'static [Right] {
+        match self {
+            Right::Run => &[Right::List, Right::ReadOwn, Right::CancelOwn],
+            Right::ReadAny => &[Right::ReadOwn],
+            Right::CancelAny => &[Right::CancelOwn],
+            Right::List | Right::ReadOwn | Right::CancelOwn => &[],
+        }
+    }
+}
+
+/// Whether a rule gives or takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Effect {
+    /// It gives what no rule takes.
+    Allow,
+    /// It takes, whatever others give.
+    Deny,
+}
+
+/// One rule.
+#[derive(Debug, Clone)]
+pub struct Rule {
+    /// What answers, `explain` and the audit log call it.
+    pub name: String,
+    /// Whether it gives or takes.
+    pub effect: Effect,
+    rights: Vec<Right>,
+    subjects: Option<Patterns>,
+    roles: Option<Vec<String>>,
+    commands: Option<Patterns>,
+    /// The node set it is about; all nodes, and commands without nodes, where not set.
+    pub nodes: Option<String>,
+    arguments: Option<Patterns>,
+}
+
+impl Rule {
+    fn concerns(&self, subject: &str, roles: &[&str]) -> bool {
+        let named = self.subjects.as_ref().map(|them| them.match_any(subject));
+        let playing = self
+            .roles
+            .as_ref()
+            .map(|them| them.iter().any(|role| roles.contains(&role.as_str())));
+        match (named, playing) {
+            (None, None) => true,
+            (named, playing) => named.unwrap_or(false) || playing.unwrap_or(false),
+        }
+    }
+}
+
+/// Patterns with `*` and `?`.
+#[derive(Clone)]
+struct Patterns {
+    texts: Vec<String>,
+    set: GlobSet,
+}
+
+impl Patterns {
+    fn new(texts: Vec<String>) -> Result<Patterns, String> {
+        let mut set = GlobSetBuilder::new();
+        for text in &texts {
+            let glob = GlobBuilder::new(text).build();
+            set.add(glob.map_err(|error| format!("the pattern {text:?} is none: {error}"))?);
+        }
+        let set = set.build().map_err(|error| error.to_string())?;
+        Ok(Patterns { texts, set })
+    }
+
+    fn match_any(&self, text: &str) -> bool {
+        self.set.is_match(text)
+    }
+}
+
+impl fmt::Debug for Patterns {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.texts.fmt(f)
+    }
+}
+
+/// Rules, and who has which role besides what tokens say.
+#[derive(Debug, Clone)]
+pub struct Policy {
+    rules: Vec<Rule>,
+    roles: Vec<(String, Patterns)>,
+}
+
+impl Policy {
+    /// Without a policy file a token may do what its own claims allow.
+    pub fn open() -> Policy {
+        let rule = Rule {
+            name: "any token".into(),
+            effect: Effect::Allow,
+            rights: Right::ALL.to_vec(),
+            subjects: None,
+            roles: None,
+            commands: None,
+            nodes: None,
+            arguments: None,
+        };
+        Policy {
+            rules: vec![rule],
+            roles: Vec::new(),
+        }
+    }
+
+    /// Reads a policy's text; `path` is for its faults.
+    ///
+    /// # Errors
+    /// The first thing that is wrong, with its line.
+    pub fn parse(path: &Path, text: &str) -> Result<Policy, PolicyError> {
+        file::parse(path, text)
+    }
+
+    /// The rules, in the file's order.
+    pub fn rules(&self) -> &[Rule] {
+        &self.rules
+    }
+
+    /// The caller's roles: its token's, and those that the policy gives its subject.
+    pub fn roles_of<'a>(&'a self, caller: &'a Caller) -> Vec<&'a str> {
+        let given = self
+            .roles
+            .iter()
+            .filter(|(_, members)| members.match_any(&caller.subject));
+        let own = caller.roles.iter().map(String::as_str);
+        own.chain(given.map(|(role, _)| role.as_str())).collect()
+    }
+
+    /// The roles that rules name or that the policy gives, for tables of who may what.
+    pub fn named_roles(&self) -> Vec<&str> {
+        let of_rules = self.rules.iter().filter_map(|rule| rule.roles.as_ref());
+        let given = self.roles.iter().map(|(role, _)| role);
+        let mut names: Vec<&str> = of_rules
+            .flatten()
+            .chain(given)
+            .map(String::as_str)
+            .collect();
+        names.sort_unstable();
+        names.dedup();
+        names
+    }
+
+    /// The subjects that rules and roles name without a pattern, for tables of who may what.
+    pub fn named_subjects(&self) -> Vec<&str> {
+        let of_rules = self.rules.iter().filter_map(|rule| rule.subjects.as_ref());
+        let of_roles = self.roles.iter().map(|(_, members)| members);
+        let all = of_rules.chain(of_roles).flat_map(|them| &them.texts);
+        let mut names: Vec<&str> = all
+            .filter(|text| crate::auth::is_subject(text))
+            .map(String::as_str)
+            .collect();
+        names.sort_unstable();
+        names.dedup();
+        names
+    }
+}

@@ -1,0 +1,323 @@
+//! Tokens that are good no more: a file of JSON lines, and what it says of a token.
+//!
+//! A file that is not there or cannot be read whole revokes everything: what it said is not known.
+
+use std::{
+    collections::{HashMap, HashSet},
+    fs, io,
+    io::Write,
+    os::unix::fs::{MetadataExt, OpenOptionsExt},
+    path::{Path, PathBuf},
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
+
+use rustix::fs::{FlockOperation, flock};
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+use super::keys::is_key_id;
+use crate::trust::{Trust, Untrusted};
+
+/// One revocation, as a line of the file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "revoke", rename_all = "lowercase", deny_unknown_fields)]
+pub enum Revocation {
+    /// One token.
+    Token {
+        /// Its `jti`.
+        jti: String,
+    },
+    /// The tokens of a subject.
+    Subject {
+        /// Its `sub`.
+        subject: String,
+        /// Those made up to and in this second, as RFC 3339 writes it.
+        before: String,
+    },
+    /// The tokens that a key has signed, and will.
+    Key {
+        /// Its `kid`.
+        key: String,
+    },
+    /// All tokens.
+    All {
+        /// Those made up to and in this second, as RFC 3339 writes it.
+        before: String,
+    },
+}
+
+/// Why the file cannot be used.
+#[derive(Debug, Error)]
+pub enum RevocationError {
+    /// It cannot be read or written.
+    #[error("{path}: cannot {what} the revocations: {source}")]
+    Unusable {
+        /// The file.
+        path: PathBuf,
+        /// "read" or "write".
+        what: &'static str,
+        /// Why.
+        source: io::Error,
+    },
+    /// Others can write it.
+    #[error(transparent)]
+    Untrusted(#[from] Untrusted),
+    /// A line is none.
+    #[error("{path}:{line}: {reason}")]
+    Malformed {
+        /// The file.
+        path: PathBuf,
+        /// Which line, from 1.
+        line: usize,
+        /// What is wrong with it.
+        reason: String,
+    },
+}
+
+/// What is revoked.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Revocations {
+    tokens: HashSet<String>,
+    subjects: HashMap<String, u64>,
+    keys: HashSet<String>,
+    all: Option<u64>,
+}
+
+impl Revocations {
+    /// Reads the file.
+    ///
+    /// # Errors
+    /// See [`RevocationError`]; a last line without its end is one that was not written whole.
+    pub(super) fn read(path: &Path, trust: Trust) -> Result<Revocations, RevocationError> {
+        let unusable = |source| RevocationError::Unusable {
+            path: path.to_owned(),
+            what: "read",
+            source,
+        };
+        let metadata = fs::metadata(path).map_err(unusable)?;
+        if !metadata.is_file() {
+            return Err(unusable(io::Error::other("it is not a regular file")));
+        }
+        trust.check(path)?;
+        Revocations::parse(path, &fs::read_to_string(path).map_err(unusable)?)
+    }
+
+    fn parse(path: &Path, text: &str) -> Result<Revocations, RevocationError> {
+        let malformed = |line: usize, reason: String| RevocationError::Malformed {
+            path: path.to_owned(),
+            line,
+            reason,
+        };
+        let mut revoked = Revocations::default();
+        for (at, line) in text.split_inclusive('\n').enumerate() {
+            let Some(line) = line.strip_suffix('\n') else {
+                return Err(malformed(at + 1, "the line is not whole".into()));
+            };
+            if line.trim().is_empty() {
+                continue;
+            }
+            let entry =
+                serde_json::from_str(line).map_err(|error| malformed(at + 1, error.to_string()))?;
+            revoked
+                .add(entry)
+                .map_err(|reason| malformed(at + 1, reason))?;
+        }
+        Ok(revoked)
+    }
+
+    fn add(&mut self, entry: Revocation) -> Result<(), String> {
+        match entry {
+            Revocation::Token { jti } => _ = self.tokens.insert(jti),
+            Revocation::Key { key } if !is_key_id(&key) => {
+                return Err(format!("{key:?} is no key's name"));
+            }
+            Revocation::Key { key } => _ = self.keys.insert(key),
+            Revocation::Subject { subject, before } => {
+                let before = seconds(&before)?;
+                let known = self.subjects.entry(subject).or_default();
+                *known = before.max(*known);
+            }
+            Revocation::All { before } => self.all = self.all.max(Some(seconds(&before)?)),
+        }
+        Ok(())
+    }
+
+    /// True when a token is good no more.
+    pub(super) fn revoke(&self, jti: &str, subject: &str, key: Option<&str>, issued: u64) -> bool {
+        self.tokens.contains(jti)
+            || key.is_some_and(|key| self.keys.contains(key))
+            || self
+                .subjects
+                .get(subject)
+                .is_some_and(|&before| issued <= before)
+            || self.all.is_some_and(|before| issued <= before)
+    }
+}
+
+/// Makes an empty file where there is none.
+///
+/// # Errors
+/// It cannot be written.
+pub fn begin(path: &Path) -> Result<(), RevocationError> {
+    let made = fs::File::options()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(path);
+    match made {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(writing(path, error)),
+        _ => Ok(()),
+    }
+}
+
+/// Adds to the file. When this returns the addition is on the disk, whole: the file is replaced,
+/// so that nobody reads half of it.
+///
+/// # Errors
+/// The file as it is cannot be used, or it cannot be written.
+pub fn revoke(path: &Path, trust: Trust, entry: &Revocation) -> Result<(), RevocationError> {
+    let writing = |error| writing(path, error);
+    // Whoever adds at the same time waits: the lock is a file of its own, as this one is replaced.
+    let lock = fs::File::options()
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(0o600)
+        .open(beside(path, "lock"))
+        .map_err(writing)?;
+    flock(&lock, FlockOperation::LockExclusive).map_err(|error| writing(error.into()))?;
+    Revocations::read(path, trust)?;
+    let mut text = fs::read(path).map_err(writing)?;
+    let line = serde_json::to_string(entry).map_err(|error| writing(error.into()))?;
+    text.extend_from_slice(line.as_bytes());
+    text.push(b'\n');
+    let new = beside(path, "new");
+    let write = || {
+        let owner = fs::metadata(path)?;
+        let mut file = fs::File::options()
+            .write(true)
+            .create(true)
+            .truncate(true)
+            .mode(0o600)
+            .open(&new)?;
+        // Root revokes for a server of another user, who must be able to read on.
+        std::os::unix::fs::fchown(&file, Some(owner.uid()), Some(owner.gid()))?;
+        file.write_all(&text)?;
+        file.sync_all()?;
+        fs::rename(&new, path)?;
+        path.parent()
+            .map_or(Ok(()), |parent| fs::File::open(parent)?.sync_all())
+    };
+    write().map_err(writing)
+}
+
+fn beside(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".");
+    name.push(suffix);
+    name.into()
+}
+
+fn writing(path: &Path, source: io::Error) -> RevocationError {
+    RevocationError::Unusable {
+        path: path.to_owned(),
+        what: "write",
+        source,
+    }
+}
+
+fn seconds(time: &str) -> Result<u64, String> {
+    let parsed = humantime::parse_rfc3339_weak(time).ok();
+    let since = parsed.and_then(|time| time.duration_since(UNIX_EPOCH).ok());
+    since
+        .map(|since| since.as_secs())
+        .ok_or_else(|| format!("{time:?} is not a time such as 2027-01-31T00:00:00Z"))
+}
+
+/// A time as the file has it.
+pub fn written(time: SystemTime) -> String {
+    let whole = time
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default()
+        .as_secs();
+    humantime::format_rfc3339_seconds(UNIX_EPOCH + Duration::from_secs(whole)).to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(text: &str) -> Result<Revocations, String> {
+        Revocations::parse(Path::new("f"), text).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn each_kind_revokes_what_it_says() {
+        let text = r#"{"revoke":"token","jti":"t1"}
+{"revoke":"subject","subject":"bob","before":"2026-01-01T00:00:10Z"}
+{"revoke":"subject","subject":"bob","before":"2026-01-01T00:00:05Z"}
+
+{"revoke":"key","key":"old"}
+"#;
+        let revoked = parse(text).unwrap();
+        let at = seconds("2026-01-01T00:00:10Z").unwrap();
+        for (jti, subject, key, issued, expected) in [
+            ("t1", "x", None, at, true),
+            ("t2", "x", None, at, false),
+            ("t2", "bob", None, at, true),
+            ("t2", "bob", None, at - 100, true),
+            ("t2", "bob", None, at + 1, false),
+            ("t2", "x", Some("old"), at + 1, true),
+            ("t2", "x", Some("new"), at + 1, false),
+        ] {
+            let told = revoked.revoke(jti, subject, key, issued);
+            assert_eq!(told, expected, "{jti} {subject} {key:?} {issued}");
+        }
+        let all = parse("{\"revoke\":\"all\",\"before\":\"2026-01-01T00:00:10Z\"}\n").unwrap();
+        assert!(all.revoke("any", "any", None, at));
+        assert!(!all.revoke("any", "any", None, at + 1));
+    }
+
+    #[test]
+    fn a_line_that_is_none_is_named() {
+        for (text, part) in [
+            (
+                "{\"revoke\":\"token\",\"jti\":\"t1\"}",
+                "f:1: the line is not whole",
+            ),
+            ("\n{\n", "f:2: "),
+            (
+                "{\"revoke\":\"token\",\"jti\":\"t1\",\"x\":1}\n",
+                "f:1: unknown field",
+            ),
+            (
+                "{\"revoke\":\"all\",\"before\":\"soon\"}\n",
+                "f:1: \"soon\" is not a time",
+            ),
+            (
+                "{\"revoke\":\"key\",\"key\":\"../x\"}\n",
+                "f:1: \"../x\" is no key's name",
+            ),
+            ("{\"jti\":\"t1\"}\n", "f:1: missing field"),
+        ] {
+            let error = parse(text).unwrap_err();
+            assert!(error.starts_with(part), "{text:?}: {error}");
+        }
+    }
+
+    #[test]
+    fn what_is_added_is_read_back_and_what_was_there_stays() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("revoked");
+        let entry = |jti: &str| Revocation::Token { jti: jti.into() };
+        let missing = revoke(&path, Trust::Lax, &entry("a")).unwrap_err();
+        assert!(missing.to_string().contains("cannot read"), "{missing}");
+        begin(&path).unwrap();
+        revoke(&path, Trust::Lax, &entry("a")).unwrap();
+        begin(&path).unwrap();
+        revoke(&path, Trust::Lax, &entry("b \"\n")).unwrap();
+        let revoked = Revocations::read(&path, Trust::Lax).unwrap();
+        assert!(revoked.revoke("a", "", None, 0) && revoked.revoke("b \"\n", "", None, 0));
+        assert!(!revoked.revoke("c", "", None, 0));
+    }
+}

@@ -1,0 +1,123 @@
+//! `explain`: who may run what on which nodes, and by which rule, as the server would decide now.
+
+use std::{path::Path, sync::Arc};
+
+use super::{CONFIG, Failure, environment, say};
+use crate::{
+    auth::{Caller, policy::Rules},
+    catalogue::Catalogue,
+    config::Settings,
+    definitions::{self, Sources},
+    rpc::{Access, resolve},
+};
+
+#[derive(Debug, clap::Args)]
+pub(super) struct ExplainArgs {
+    /// Whom to tell of [default: every subject and role that the policy names]
+    #[arg(long, value_name = "NAME")]
+    subject: Option<String>,
+    /// A role that the subject's token says; may be repeated
+    #[arg(long = "role", value_name = "ROLE", requires = "subject")]
+    roles: Vec<String>,
+    /// Tell of this command only
+    #[arg(long, value_name = "COMMAND")]
+    command: Option<String>,
+    /// Tell of these nodes only
+    #[arg(long, short = 'g', value_name = "NODES", default_value = "@*")]
+    nodes: String,
+    /// The arguments of the run [default: none]
+    #[arg(value_name = "ARG", requires = "command")]
+    arguments: Vec<String>,
+}
+
+/// Prints what callers may do.
+pub(super) fn explain(config: &Path, args: ExplainArgs) -> Result<(), Failure> {
+    let settings = Settings::load(config, environment())?;
+    let policy = Arc::new(settings.auth.read_policy()?);
+    let (catalogue, _) = definitions::load(&Sources::new(&settings), None)
+        .map_err(|fault| Failure::new(CONFIG, fault.to_string()))?;
+    let limit = catalogue.node_limit.max(catalogue.nodes.list().len());
+    let asked = catalogue
+        .nodes
+        .select(&args.nodes, "", limit)
+        .map_err(|error| Failure::new(super::USAGE, format!("--nodes: {error}")))?;
+    let asked: Vec<&str> = asked.iter().map(|node| node.name.as_str()).collect();
+    let mut text = String::new();
+    let rules = Arc::new(resolve(&policy, &catalogue, |rule, error| {
+        text += &format!("the rule {rule:?} allows nothing, or denies all: {error}\n");
+    }));
+    let catalogue = Arc::new(catalogue);
+    let commands: Vec<&str> = match &args.command {
+        Some(command) => match catalogue.commands.get_key_value(command) {
+            Some((name, _)) => vec![name],
+            None => {
+                return Err(Failure::new(
+                    super::USAGE,
+                    format!("no such command: {command}"),
+                ));
+            }
+        },
+        None => catalogue.commands.keys().map(String::as_str).collect(),
+    };
+    let callers = match args.subject {
+        Some(subject) => vec![caller(&subject, args.roles)],
+        None => {
+            let named = policy.named_subjects().into_iter();
+            let roles = policy.named_roles().into_iter();
+            named
+                .map(|subject| caller(subject, Vec::new()))
+                .chain(roles.map(|role| caller("", vec![role.to_owned()])))
+                .chain([caller("", Vec::new())])
+                .collect()
+        }
+    };
+    for caller in &callers {
+        let roles = policy.roles_of(caller);
+        text += &format!("{}\n", heading(caller, &roles));
+        text += &tell(
+            caller,
+            &rules,
+            &catalogue,
+            &commands,
+            &asked,
+            &args.arguments,
+        );
+    }
+    say(&text)
+}
+
+fn caller(subject: &str, roles: Vec<String>) -> Caller {
+    Caller {
+        subject: subject.to_owned(),
+        roles,
+        ..Caller::default()
+    }
+}
+
+fn heading(caller: &Caller, roles: &[&str]) -> String {
+    let roles = roles.join(", ");
+    match (caller.subject.as_str(), roles.as_str()) {
+        ("", "") => "anybody else with a token".to_owned(),
+        ("", role) => format!("whoever has the role {role}"),
+        (subject, "") => subject.to_owned(),
+        (subject, roles) => format!("{subject} (roles: {roles})"),
+    }
+}
+
+fn tell(
+    caller: &Caller,
+    rules: &Arc<Rules>,
+    catalogue: &Arc<Catalogue>,
+    commands: &[&str],
+    asked: &[&str],
+    arguments: &[String],
+) -> String {
+    let access = Access::new(caller, Arc::clone(rules), Arc::clone(catalogue));
+    let width = commands.iter().map(|name| name.len()).max().unwrap_or(0);
+    let mut text = String::new();
+    for command in commands {
+        let parts = access.explain(command, asked, arguments).join("; ");
+        text += &format!("  {command:width$}  {parts}\n");
+    }
+    text
+}

@@ -1,0 +1,28 @@
+//! Whether files may have changed, told without reading them.
+
+use std::{
+    fs,
+    hash::{DefaultHasher, Hash, Hasher},
+    os::unix::fs::MetadataExt,
+    path::Path,
+};
+
+/// A number that is another one when one of the files or directories was written, replaced, added,
+/// taken away or given other rights. Only as good as the file system's times: two writes within one
+/// tick of its clock may look like one.
+pub(crate) fn stamp<P: AsRef<Path>>(paths: impl IntoIterator<Item = P>) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    for path in paths {
+        let path = path.as_ref();
+        path.hash(&mut hasher);
+        // Of what a link leads to: that is what would be read.
+        match fs::metadata(path) {
+            Ok(it) => {
+                (it.dev(), it.ino(), it.size(), it.mode(), it.uid()).hash(&mut hasher);
+                (it.mtime(), it.mtime_nsec(), it.ctime(), it.ctime_nsec()).hash(&mut hasher);
+            }
+            Err(error) => error.raw_os_error().hash(&mut hasher),
+        }
+    }
+    hasher.finish()
+}
