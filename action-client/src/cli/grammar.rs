@@ -5,7 +5,7 @@ use crate::cli::described::{Shape, define};
 use crate::cli::entry::Entry;
 use crate::cli::globals::GlobalArgs;
 use crate::cli::options::RunOptions;
-use crate::commands::{attach, cancel, completion, help, nodes, rerun, runs, show};
+use crate::commands::{attach, can_i, cancel, completion, help, nodes, rerun, runs, show};
 use crate::render::table;
 use crate::render::terminal::visible;
 use action_proto::v1::Command as Definition;
@@ -74,6 +74,10 @@ pub(crate) fn root(entry: &Entry) -> Command {
             .mut_arg("nodes", |arg| arg.hide(true)),
         )
         .subcommand(verb::<cancel::CancelArgs>("cancel", "Stop a run"))
+        .subcommand(verb::<can_i::CanIArgs>(
+            "can-i",
+            "Say whether the server would let you run a command, and on which nodes",
+        ))
         .subcommand(verb::<completion::CompletionArgs>(
             "completion",
             "Print the script that makes a shell complete commands, nodes and runs",

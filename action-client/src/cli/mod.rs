@@ -113,6 +113,9 @@ async fn dispatch(entry: &Entry, args: &[OsString], mut context: Context<'_>) ->
                 Verb::Attach(args) => commands::attach::run(args, &mut context).await,
                 Verb::Rerun(args) => commands::rerun::run(args, &mut context).await,
                 Verb::Completion(args) => commands::completion::run(&args, &mut context),
+                Verb::CanI(args, options) => {
+                    commands::can_i::run(args, &options, &mut context).await
+                }
                 Verb::Cancel(args) => commands::cancel::run(args, &mut context).await,
             }
         }
@@ -127,7 +130,8 @@ async fn dispatch(entry: &Entry, args: &[OsString], mut context: Context<'_>) ->
             context.learn(|store| store.learn_commands(&all));
             let name = entry.full_name(&shown);
             let Some(command) = all.iter().find(|command| command.name == name) else {
-                return Err(commands::help::unknown(entry, &shown, &all));
+                let unknown = commands::help::unknown(entry, &shown, &all);
+                return Err(commands::suggest::for_command(unknown, &name, &connection).await);
             };
             let (words, options, globals) = parse::second(entry, args, &shown, after_run, &all)?;
             context.globals = globals;

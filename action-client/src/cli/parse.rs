@@ -7,7 +7,7 @@ use crate::cli::globals::GlobalArgs;
 use crate::cli::grammar;
 use crate::cli::options::{RunOptions, VIEW};
 use crate::cli::target::Words;
-use crate::commands::{attach, cancel, completion, help, nodes, rerun, runs, show};
+use crate::commands::{attach, can_i, cancel, completion, help, nodes, rerun, runs, show};
 use crate::error::{CliError, Result};
 use action_proto::v1::Command as Definition;
 use clap::error::ErrorKind;
@@ -59,6 +59,8 @@ pub(crate) enum Verb {
     Completion(completion::CompletionArgs),
     /// `cancel`
     Cancel(cancel::CancelArgs),
+    /// `can-i`
+    CanI(can_i::CanIArgs, RunOptions),
 }
 
 /// The global flags, read leniently: needed to say what is wrong with the rest.
@@ -150,6 +152,10 @@ fn verb(matches: &ArgMatches) -> Result<Verb> {
         "estate-list" | "list" => {
             let args = nodes::NodesArgs::from_arg_matches(sub)?;
             return Ok(Verb::Nodes(args, options));
+        }
+        "can-i" => {
+            let args = can_i::CanIArgs::from_arg_matches(sub)?;
+            return Ok(Verb::CanI(args, options));
         }
         "runs" => {
             let args = runs::RunsArgs::from_arg_matches(sub)?;

@@ -2,6 +2,7 @@
 //! that follow a run have in common.
 
 pub(crate) mod attach;
+pub(crate) mod can_i;
 pub(crate) mod cancel;
 pub(crate) mod completion;
 pub(crate) mod help;

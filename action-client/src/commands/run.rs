@@ -49,6 +49,7 @@ pub(crate) async fn run(
             fanout,
             timeout,
             exclude: exclude.clone(),
+            report_forbidden: false,
         };
         match connection.plan_run(request).await {
             Ok(plan) => expect(plan, options.expect_nodes),

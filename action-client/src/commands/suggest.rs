@@ -3,6 +3,7 @@
 
 use crate::connection::Connection;
 use crate::error::{CliError, ErrorKind};
+use action_proto::v1::PlanRunRequest;
 
 /// How alike (0 to 1) a name must be to be suggested.
 const LIKENESS: f64 = 0.75;
@@ -10,6 +11,9 @@ const LIKENESS: f64 = 0.75;
 const MOST: usize = 3;
 /// How the server begins its complaint about nodes that it does not have.
 const NO_SUCH_NODE: &str = "no such node: ";
+
+/// How the server begins its complaint about a command whose definition is broken.
+const BROKEN: &str = "the command ";
 
 /// The names nearest to one that is not there, the nearest first.
 pub(crate) fn nearest<'a>(wrong: &str, names: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
@@ -27,6 +31,22 @@ pub(crate) fn nearest<'a>(wrong: &str, names: impl Iterator<Item = &'a str>) -> 
 pub(crate) fn hint(near: &[&str]) -> Option<String> {
     let near: Vec<String> = near.iter().map(|name| format!("`{name}`")).collect();
     (!near.is_empty()).then(|| format!("did you mean {}?", near.join(" or ")))
+}
+
+/// What the server says of a command that it does not list: the list has none that are broken.
+pub(crate) async fn for_command(
+    unknown: CliError,
+    name: &str,
+    connection: &Connection,
+) -> CliError {
+    let request = PlanRunRequest {
+        command: name.to_owned(),
+        ..PlanRunRequest::default()
+    };
+    match connection.plan_run(request).await {
+        Err(error) if error.to_string().starts_with(BROKEN) => error,
+        _ => unknown,
+    }
 }
 
 /// Adds to the server's complaint about a node the nearest nodes that there are.

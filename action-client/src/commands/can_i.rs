@@ -1,0 +1,126 @@
+//! Owns `can-i`: whether the server would let the user run a command, and on which nodes.
+//! Nothing is run.
+
+use crate::cli::options::RunOptions;
+use crate::commands::{Context, suggest};
+use crate::error::{CliError, Result};
+use crate::render::json;
+use crate::render::output::Target;
+use action_proto::v1::{PlanRunRequest, PlanRunResponse};
+use clap::Args;
+use serde_json::json;
+
+/// The exit code of a no.
+const NO: u8 = 1;
+
+/// The arguments of `can-i`.
+#[derive(Args, Debug)]
+pub(crate) struct CanIArgs {
+    /// The command
+    #[arg(value_name = "COMMAND")]
+    command: String,
+    /// The node, unless -g has nodes or the command takes none, and the command's arguments
+    #[arg(value_name = "NODE ARG", num_args = 0..)]
+    words: Vec<String>,
+    /// The nodes
+    #[arg(short = 'g', long, alias = "group", value_name = "NODES")]
+    nodes: Option<String>,
+}
+
+/// Asks, and prints which nodes it may be and which not.
+pub(crate) async fn run(
+    args: CanIArgs,
+    options: &RunOptions,
+    context: &mut Context<'_>,
+) -> Result<u8> {
+    if let Some(option) = options.first_given_but(&["-g", "--exclude"]) {
+        return Err(CliError::usage(format!("{option} is not for `can-i`")));
+    }
+    let connection = context.connect().await?;
+    let commands = connection.list_commands().await?;
+    let known = commands.iter().find(|it| it.name == args.command);
+    let takes_nodes = known.is_none_or(|command| command.has_context);
+    let mut words = args.words.into_iter();
+    let nodes = match args.nodes.or(options.nodes.clone()) {
+        Some(nodes) => nodes,
+        None if takes_nodes => words.next().ok_or_else(|| {
+            CliError::usage(format!("`{}` needs a node", args.command)).hint(format!(
+                "for several nodes: can-i {} -g NODES",
+                args.command
+            ))
+        })?,
+        None => String::new(),
+    };
+    let request = PlanRunRequest {
+        command: args.command.clone(),
+        nodes,
+        arguments: words.collect(),
+        exclude: options.exclude.clone().unwrap_or_default(),
+        report_forbidden: true,
+        ..PlanRunRequest::default()
+    };
+    let plan = match connection.plan_run(request).await {
+        Ok(plan) => plan,
+        Err(error) => return Err(suggest::for_node(error, &connection).await),
+    };
+    if context.is_json() {
+        let object = json!({
+            "event": "permission",
+            "command": args.command,
+            "permitted": plan.permitted,
+            "nodes": plan.nodes,
+            "forbidden_nodes": plan.forbidden_nodes,
+            "rules": plan.rules,
+        });
+        json::write(&object, context.output)?;
+    } else {
+        for line in lines(&plan) {
+            let line = context.output.safe(Target::Stdout, &line).into_owned();
+            context.output.line(Target::Stdout, &line)?;
+        }
+    }
+    Ok(if plan.permitted { 0 } else { NO })
+}
+
+/// An answer for each set of nodes, in words that start with it.
+fn lines(plan: &PlanRunResponse) -> Vec<String> {
+    let rules = plan.rules.join(", ");
+    let mut lines = Vec::new();
+    if !plan.nodes.is_empty() {
+        lines.push(format!("yes  {} ({})", plan.nodes, plan.jobs.len()));
+    }
+    if !plan.forbidden_nodes.is_empty() {
+        lines.push(format!("no   {}", plan.forbidden_nodes));
+    }
+    if lines.is_empty() {
+        lines.push(if plan.permitted { "yes" } else { "no" }.to_owned());
+    }
+    lines.push(format!("by   {rules}"));
+    lines
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use action_proto::v1::PlannedJob;
+
+    #[test]
+    fn the_answer_is_folded() {
+        let mut plan = PlanRunResponse {
+            nodes: "n[1-2]".into(),
+            jobs: vec![PlannedJob::default(); 2],
+            forbidden_nodes: "head1".into(),
+            rules: vec!["ops".into(), "no heads".into()],
+            ..PlanRunResponse::default()
+        };
+        assert_eq!(
+            lines(&plan),
+            ["yes  n[1-2] (2)", "no   head1", "by   ops, no heads"]
+        );
+        plan.nodes.clear();
+        plan.forbidden_nodes.clear();
+        assert_eq!(lines(&plan)[0], "no");
+        plan.permitted = true;
+        assert_eq!(lines(&plan)[0], "yes");
+    }
+}
