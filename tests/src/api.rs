@@ -8,13 +8,14 @@ use action_proto::v1::{
     action_service_client::ActionServiceClient, run_event::Event,
 };
 use bytes::Bytes;
+use http::{HeaderMap, HeaderName, HeaderValue};
 use tokio::{
     runtime::{Builder, Runtime},
     time::timeout,
 };
 use tonic::{
     Code, Request, Status, Streaming,
-    metadata::{Ascii, MetadataValue},
+    metadata::MetadataMap,
     transport::{Channel, Endpoint},
 };
 
@@ -68,7 +69,7 @@ pub fn with_arguments(command: &str, nodes: &str, arguments: &[&str]) -> RunComm
 #[derive(Debug, Clone)]
 pub struct Api {
     channel: Channel,
-    authorization: Option<MetadataValue<Ascii>>,
+    headers: HeaderMap,
 }
 
 impl Api {
@@ -76,19 +77,28 @@ impl Api {
     #[track_caller]
     pub fn connect(address: SocketAddr, token: Option<&str>) -> Api {
         let endpoint = Endpoint::from_shared(format!("http://{address}")).unwrap();
-        let bearer = |token| format!("Bearer {token}").parse().unwrap();
-        Api {
-            channel: within("connecting", endpoint.connect()).unwrap(),
-            authorization: token.map(bearer),
-        }
+        let channel = within("connecting", endpoint.connect()).unwrap();
+        let api = Api {
+            channel,
+            headers: HeaderMap::new(),
+        };
+        let bearer = token.map(|token| format!("Bearer {token}"));
+        bearer.into_iter().fold(api, |api, bearer| {
+            api.with_header("authorization", bearer.as_bytes())
+        })
+    }
+
+    /// The same caller with one more header on each call, whatever is in it.
+    pub fn with_header(mut self, name: &str, value: &[u8]) -> Api {
+        let name = HeaderName::from_bytes(name.as_bytes()).unwrap();
+        self.headers
+            .append(name, HeaderValue::from_bytes(value).unwrap());
+        self
     }
 
     fn request<T>(&self, message: T) -> Request<T> {
         let mut request = Request::new(message);
-        if let Some(authorization) = &self.authorization {
-            let metadata = request.metadata_mut();
-            metadata.insert("authorization", authorization.clone());
-        }
+        *request.metadata_mut() = MetadataMap::from_headers(self.headers.clone());
         request
     }
 

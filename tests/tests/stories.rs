@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "tests fail by panicking")]
 
 mod agreement;
+mod bad_headers;
 mod bad_metadata;
 mod bad_names;
 mod bad_nodes_file;
@@ -33,6 +34,7 @@ mod environment;
 mod fairness;
 mod flat;
 mod jobs;
+mod keys;
 mod kill;
 mod lifecycle;
 mod limits;
@@ -42,6 +44,7 @@ mod methods;
 mod original;
 mod outcomes;
 mod packs;
+mod policy;
 mod process;
 mod python;
 mod ranks;
@@ -49,6 +52,7 @@ mod record;
 mod reload;
 mod resume;
 mod retention;
+mod revocation;
 mod runs_api;
 mod runs_client;
 mod runs_stop;

@@ -44,7 +44,7 @@ pub(super) struct TokenArgs {
 }
 
 #[derive(Debug, clap::Args)]
-#[group(id = "what", required = true, multiple = false, args = ["jti", "subject", "key", "all"])]
+#[command(group(clap::ArgGroup::new("what").required(true).args(["jti", "subject", "key", "all"])))]
 pub(super) struct RevokeArgs {
     /// The token with this jti
     #[arg(long)]

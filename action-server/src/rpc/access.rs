@@ -24,27 +24,32 @@ const OFFERED: usize = 500;
 /// The policy as the catalogue resolves it, kept until either is another one.
 #[derive(Debug, Default)]
 pub(super) struct Resolved {
-    last: Mutex<Option<(Arc<Policy>, Arc<Catalogue>, Arc<Rules>)>>,
+    last: Mutex<Option<Last>>,
+}
+
+#[derive(Debug)]
+struct Last {
+    policy: Arc<Policy>,
+    catalogue: Arc<Catalogue>,
+    rules: Arc<Rules>,
 }
 
 impl Resolved {
     /// The rules with their nodes.
     pub(super) fn rules(&self, policy: &Arc<Policy>, catalogue: &Arc<Catalogue>) -> Arc<Rules> {
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((known, of, rules)) = last.as_ref()
-            && Arc::ptr_eq(known, policy)
-            && Arc::ptr_eq(of, catalogue)
-        {
-            return Arc::clone(rules);
-        }
-        let rules = Arc::new(resolve(policy, catalogue, |rule, error| {
-            tracing::error!(rule, %error, "a rule's nodes are not known: it allows nothing, or denies all");
-        }));
-        *last = Some((
-            Arc::clone(policy),
-            Arc::clone(catalogue),
-            Arc::clone(&rules),
-        ));
+        let current = last.take().filter(|last| {
+            Arc::ptr_eq(&last.policy, policy) && Arc::ptr_eq(&last.catalogue, catalogue)
+        });
+        let current = current.unwrap_or_else(|| Last {
+            policy: Arc::clone(policy),
+            catalogue: Arc::clone(catalogue),
+            rules: Arc::new(resolve(policy, catalogue, |rule, error| {
+                tracing::error!(rule, %error, "a rule's nodes are not known: it allows nothing, or denies all");
+            })),
+        });
+        let rules = Arc::clone(&current.rules);
+        *last = Some(current);
         rules
     }
 }
@@ -55,13 +60,19 @@ pub(crate) fn resolve(
     catalogue: &Catalogue,
     mut tell: impl FnMut(&str, &SelectionError),
 ) -> Rules {
-    Rules::new(Arc::clone(policy), |rule, set| {
-        match catalogue.nodes.cover(set, catalogue.node_limit) {
-            Ok(nodes) => Cover::Nodes(nodes),
-            Err(error) => {
-                tell(&rule.name, &error);
-                Cover::Unknown
-            }
+    let with_nodes = catalogue.commands.values();
+    let with_nodes: Vec<&str> = with_nodes
+        .filter(|command| command.has_context)
+        .map(|command| command.name.as_str())
+        .collect();
+    Rules::new(Arc::clone(policy), &with_nodes, |rule, set| match catalogue
+        .nodes
+        .cover(set, catalogue.node_limit)
+    {
+        Ok(nodes) => Cover::Nodes(nodes),
+        Err(error) => {
+            tell(&rule.name, &error);
+            Cover::Unknown
         }
     })
 }
@@ -69,8 +80,8 @@ pub(crate) fn resolve(
 /// What one caller may do with one catalogue.
 pub(crate) struct Access {
     subject: String,
-    decider: Decider,
-    catalogue: Arc<Catalogue>,
+    pub(super) decider: Decider,
+    pub(super) catalogue: Arc<Catalogue>,
 }
 
 /// What a caller may do of a plan.
@@ -303,75 +314,6 @@ impl Access {
             self.decider.lists_node(at) && question.verdict(On::Node(Some(at))).allowed
         });
         action_proto::fold(may.map(|(_, node)| node.name.as_str()))
-    }
-}
-
-impl Access {
-    /// What the caller may do with a command on nodes, in words, with the rules that decide.
-    pub(crate) fn explain(
-        &self,
-        command: &str,
-        nodes: &[&str],
-        arguments: &[String],
-    ) -> Vec<String> {
-        if !self.decider.lists_command(command) {
-            return vec!["not even see it".to_owned()];
-        }
-        let takes_nodes = self
-            .catalogue
-            .commands
-            .get(command)
-            .is_none_or(|command| command.has_context);
-        let places: Vec<(&str, On)> = match takes_nodes {
-            true => nodes
-                .iter()
-                .map(|name| (*name, On::Node(self.catalogue.nodes.position(name))))
-                .collect(),
-            false => vec![("", On::Nothing)],
-        };
-        let ask = |right| {
-            self.decider.question(Ask {
-                right,
-                command,
-                arguments,
-            })
-        };
-        let run = ask(Right::Run);
-        let mut groups: Vec<(Verdict<'_>, Vec<&str>)> = Vec::new();
-        for (name, on) in &places {
-            let verdict = run.verdict(*on);
-            match groups.iter_mut().find(|(known, _)| *known == verdict) {
-                Some((_, names)) => names.push(name),
-                None => groups.push((verdict, vec![name])),
-            }
-        }
-        groups.sort_by_key(|(verdict, _)| !verdict.allowed);
-        let mut parts: Vec<String> = groups
-            .into_iter()
-            .map(|(verdict, names)| {
-                let may = if verdict.allowed { "run" } else { "not run" };
-                let on = match takes_nodes {
-                    true => format!(" on {}", action_proto::fold(names)),
-                    false => " it".to_owned(),
-                };
-                format!("{may}{on} ({})", verdict.rule)
-            })
-            .collect();
-        for (what, own, any) in [
-            ("see", Right::ReadOwn, Right::ReadAny),
-            ("cancel", Right::CancelOwn, Right::CancelAny),
-        ] {
-            let on_some = |right| {
-                let question = ask(right);
-                places.iter().any(|(_, on)| question.verdict(*on).allowed)
-            };
-            if on_some(any) {
-                parts.push(format!("{what} everybody's runs"));
-            } else if on_some(own) {
-                parts.push(format!("{what} its own runs"));
-            }
-        }
-        parts
     }
 }
 

@@ -6,6 +6,7 @@
 mod access;
 mod cancel_run;
 mod events;
+mod explain;
 mod get_run;
 mod guard;
 mod list_commands;

@@ -65,17 +65,29 @@ const TOKEN: &str = "the token's own limits";
 pub struct Rules {
     policy: Arc<Policy>,
     covers: Vec<Cover>,
+    /// For each rule whether it is about some command that takes nodes: others show none.
+    with_nodes: Vec<bool>,
 }
 
 impl Rules {
-    /// Resolves the node sets of a policy with `cover`.
-    pub fn new(policy: Arc<Policy>, mut cover: impl FnMut(&Rule, &str) -> Cover) -> Rules {
+    /// Resolves the node sets of a policy with `cover`; `commands` are those that take nodes.
+    pub fn new(
+        policy: Arc<Policy>,
+        commands: &[&str],
+        mut cover: impl FnMut(&Rule, &str) -> Cover,
+    ) -> Rules {
+        let with_nodes = policy.rules().iter().map(|rule| {
+            let named = rule.commands.as_ref();
+            named.is_none_or(|named| commands.iter().any(|command| named.match_any(command)))
+        });
+        let with_nodes = with_nodes.collect();
         let covers = policy.rules().iter().map(|rule| match &rule.nodes {
             Some(set) => cover(rule, set),
             None => Cover::Everything,
         });
         Rules {
             covers: covers.collect(),
+            with_nodes,
             policy,
         }
     }
@@ -138,16 +150,24 @@ impl Decider {
             && !denying.any(|(_, cover)| **cover == Cover::Everything)
     }
 
-    /// True when the caller may see the node: some rule lists it, and none takes it away for all
-    /// commands.
+    /// True when the caller may see the node: some rule lists it for a command that takes nodes,
+    /// and none takes it away for all commands.
     pub fn lists_node(&self, at: usize) -> bool {
         let on = On::Node(Some(at));
-        let some = |effect| {
-            self.matching(move |rule| rule.effect == effect && rule.rights.contains(&Right::List))
-                .filter(move |(rule, _)| effect == Effect::Allow || rule.commands.is_none())
-                .any(|(_, cover)| cover.covers(on, effect))
-        };
-        self.grant_nodes.covers(on, Effect::Allow) && some(Effect::Allow) && !some(Effect::Deny)
+        let lists = |at: &usize| self.rule(*at).0.rights.contains(&Right::List);
+        let mut allowed = false;
+        for at in self.own.iter().copied().filter(lists) {
+            let (rule, cover) = self.rule(at);
+            if !cover.covers(on, rule.effect) {
+                continue;
+            }
+            match rule.effect {
+                Effect::Allow => allowed |= self.rules.with_nodes[at],
+                Effect::Deny if rule.commands.is_none() => return false,
+                Effect::Deny => {}
+            }
+        }
+        allowed && self.grant_nodes.covers(on, Effect::Allow)
     }
 
     /// True when the caller has the right to everything: what it may list, an error may name.

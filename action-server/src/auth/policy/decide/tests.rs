@@ -198,7 +198,7 @@ proptest! {
                 Err(()) => Cover::Unknown,
             }
         };
-        let resolved = Arc::new(Rules::new(Arc::new(policy), cover));
+        let resolved = Arc::new(Rules::new(Arc::new(policy), &COMMANDS, cover));
         let strings = |list: &[&str]| list.iter().map(ToString::to_string).collect::<Vec<_>>();
         let caller = Caller {
             subject: asked.subject.into(),
@@ -222,7 +222,7 @@ proptest! {
 
 #[test]
 fn without_a_policy_a_token_may_what_it_says() {
-    let rules = Rules::new(Arc::new(Policy::open()), |_, _| Cover::Unknown);
+    let rules = Rules::new(Arc::new(Policy::open()), &[], |_, _| Cover::Unknown);
     let decider = Decider::new(Arc::new(rules), &Caller::default(), Cover::Everything);
     assert!(decider.has_all(Right::List));
     for right in Right::ALL {
