@@ -60,6 +60,7 @@ mod seed;
 mod ssh;
 mod state;
 mod streaming;
+mod verify;
 mod watchers;
 mod wide;
 

@@ -28,6 +28,12 @@ pub(crate) struct RunOptions {
     /// The longest for each node, as in `90s`; only lowers the command's own limit
     #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
     pub(crate) timeout: Option<Duration>,
+    /// Wait until each node has come where the command sends it, and show its states on the way
+    #[arg(long)]
+    pub(crate) wait: bool,
+    /// Do not wait for that, where the command would
+    #[arg(long, conflicts_with = "wait")]
+    pub(crate) no_wait: bool,
     /// Print the run's id and leave; `attach` shows its output
     #[arg(long, conflicts_with_all = ["dry_run", "output_dir"])]
     pub(crate) detach: bool,
@@ -49,10 +55,17 @@ impl RunOptions {
             fanout: self.fanout.or(other.fanout),
             max_failures: self.max_failures.or(other.max_failures),
             timeout: self.timeout.or(other.timeout),
+            wait: (self.wait || other.wait) && !self.no_wait,
+            no_wait: (self.no_wait || other.no_wait) && !self.wait,
             detach: self.detach || other.detach,
             dry_run: self.dry_run || other.dry_run,
             view: self.view.or(other.view),
         }
+    }
+
+    /// Whether to wait for the nodes' states; None for the command's own way.
+    pub(crate) fn waits(&self) -> Option<bool> {
+        (self.wait || self.no_wait).then_some(self.wait)
     }
 
     /// The first option that was given, but for those that the verb takes.
@@ -64,6 +77,8 @@ impl RunOptions {
             (self.fanout.is_some(), "--fanout"),
             (self.max_failures.is_some(), "--max-failures"),
             (self.timeout.is_some(), "--timeout"),
+            (self.wait, "--wait"),
+            (self.no_wait, "--no-wait"),
             (self.detach, "--detach"),
             (self.dry_run, "--dry-run"),
             (self.view.fold, "--fold"),

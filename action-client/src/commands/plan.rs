@@ -49,6 +49,9 @@ fn summary(plan: &PlanRunResponse) -> String {
     if let Some(timeout) = &plan.timeout {
         text.push_str(&format!(", each for at most {}", human(timeout)));
     }
+    if !plan.waits_for.is_empty() {
+        text.push_str(&format!("; waits for {}", plan.waits_for.join(" or ")));
+    }
     if !plan.confirmation.is_empty() {
         text.push_str(&format!("; asks first: {}", plan.confirmation));
     }
@@ -63,6 +66,7 @@ fn objects(plan: &PlanRunResponse) -> Vec<Value> {
         "event": "plan",
         "nodes": plan.nodes,
         "confirmation": plan.confirmation,
+        "waits_for": plan.waits_for,
         "fanout": plan.fanout,
         "timeout": plan.timeout.as_ref().map(seconds),
     });
@@ -93,9 +97,10 @@ mod tests {
         assert_eq!(summary(&plan), "would run 1 job, each for at most 1m");
         plan.jobs.push(job);
         plan.confirmation = "Sure?".into();
+        plan.waits_for = vec!["ON".into(), "PENDING".into()];
         assert_eq!(
             summary(&plan),
-            "would run 2 jobs, at most 8 at once, each for at most 1m; asks first: Sure?"
+            "would run 2 jobs, at most 8 at once, each for at most 1m; waits for ON or PENDING; asks first: Sure?"
         );
         let objects = objects(&plan);
         assert_eq!(objects[0]["script"], "x/aws.sh");

@@ -50,6 +50,7 @@ pub(crate) async fn run(
             timeout,
             exclude: exclude.clone(),
             report_forbidden: false,
+            wait: options.waits(),
         };
         match connection.plan_run(request).await {
             Ok(plan) => expect(plan, options.expect_nodes),
@@ -100,6 +101,7 @@ pub(crate) async fn run(
         request_uid: user.id,
         exclude,
         max_failures,
+        wait: options.waits(),
     };
     if options.detach {
         return detach(connection, request, context).await;

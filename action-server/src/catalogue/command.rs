@@ -1,23 +1,18 @@
-//! Commands as their directories define them: reading `metadata.yaml` and the listing.
+//! A command: what its admin says of it, its scripts, and which of them a node runs.
 
 use std::{
     collections::BTreeMap,
     path::{Path, PathBuf},
-    str::FromStr,
     time::Duration,
 };
 
 use super::names::is_label;
-use crate::yaml::{self, Fault, Step, Yaml};
 
 /// The rank whose script runs where no other fits.
 pub const DEFAULT_RANK: &str = "default";
 
-const DEFAULT_TIMEOUT: Duration = Duration::from_secs(3600);
-const DEFAULT_FANOUT: u32 = 64;
-
 /// A command: what its admin says of it and its scripts.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Default, PartialEq, Eq)]
 pub struct Command {
     /// The directory's name.
     pub name: String,
@@ -42,10 +37,27 @@ pub struct Command {
     pub exit_codes: BTreeMap<i32, String>,
     /// True to leave processes alone that outlive the script.
     pub leave_running: bool,
+    /// How to see that a node has come where the command sends it.
+    pub verify: Option<Verify>,
+    /// True to wait for that also when a caller does not ask for it.
+    pub wait: bool,
     /// The script of each rank; `default` is always there.
     pub scripts: BTreeMap<String, PathBuf>,
     /// The ranks whose script is there but cannot be run, each with the reason.
     pub unusable: BTreeMap<String, String>,
+}
+
+/// How to see what became of a command: another one that tells a node's state.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Verify {
+    /// The command that tells the state.
+    pub command: String,
+    /// The states to wait for: one is enough.
+    pub until: Vec<String>,
+    /// How long from the end of one look to the next.
+    pub every: Duration,
+    /// How long the state may take.
+    pub timeout: Duration,
 }
 
 impl Command {
@@ -85,250 +97,6 @@ pub struct Listing {
     pub unusable: BTreeMap<String, (PathBuf, String)>,
 }
 
-/// Reads a command from its metadata's text and its directory's listing.
-///
-/// The faults include those that do not stop the command. `None` when it cannot be run:
-/// one of the faults is an error then.
-pub fn read_command(name: &str, text: &str, listing: Listing) -> (Option<Command>, Vec<Fault>) {
-    let path = listing.directory.join("metadata.yaml");
-    let mut reader = Reader {
-        path: &path,
-        text,
-        faults: Vec::new(),
-    };
-    let command = reader.command(name);
-    let mut faults = reader.faults;
-    let command = command.filter(|_| !faults.iter().any(Fault::is_error));
-    for (rank, (script, reason)) in &listing.unusable {
-        faults.push(Fault::error(
-            script,
-            1,
-            format!("the script of rank {rank} is not usable: {reason}"),
-        ));
-    }
-    if !listing.scripts.contains_key(DEFAULT_RANK) {
-        if !listing.unusable.contains_key(DEFAULT_RANK) {
-            let reason = "there is no default.sh: every command needs one";
-            faults.push(Fault::error(&listing.directory, 1, reason));
-        }
-        return (None, faults);
-    }
-    let command = command.map(|command| Command {
-        scripts: listing.scripts,
-        unusable: listing
-            .unusable
-            .into_iter()
-            .map(|(rank, (_, reason))| (rank, reason))
-            .collect(),
-        ..command
-    });
-    (command, faults)
-}
-
-struct Reader<'a> {
-    path: &'a Path,
-    text: &'a str,
-    faults: Vec<Fault>,
-}
-
-impl Reader<'_> {
-    fn error(&mut self, place: &[Step<'_>], reason: impl Into<String>) {
-        self.faults.push(Fault::error(
-            self.path,
-            yaml::line_of(self.text, place),
-            reason,
-        ));
-    }
-
-    fn command(&mut self, name: &str) -> Option<Command> {
-        let entries = match yaml::parse(self.text) {
-            Ok(Yaml::Map(entries)) => entries,
-            Ok(other) => {
-                let reason = format!(
-                    "expected a map with `help: {{summary: ..}}`, found {}",
-                    other.kind()
-                );
-                self.error(&[], reason);
-                return None;
-            }
-            Err((line, reason)) => {
-                self.faults.push(Fault::error(self.path, line, reason));
-                return None;
-            }
-        };
-        let mut command = Command {
-            name: name.to_owned(),
-            summary: String::new(),
-            description: String::new(),
-            syntax: String::new(),
-            has_context: true,
-            confirmation: None,
-            timeout: DEFAULT_TIMEOUT,
-            fanout: DEFAULT_FANOUT,
-            output_limit: None,
-            exit_codes: BTreeMap::new(),
-            leave_running: false,
-            scripts: BTreeMap::new(),
-            unusable: BTreeMap::new(),
-        };
-        self.no_duplicates(&entries, &[]);
-        for (key, value) in entries {
-            self.field(&mut command, &key, &value);
-        }
-        if command.summary.is_empty() && self.faults.iter().all(|fault| !fault.is_error()) {
-            self.error(
-                &[Step::Key("help")],
-                "help.summary is missing: say in one line what the command does",
-            );
-        }
-        if command.description.is_empty() {
-            command.description.clone_from(&command.summary);
-        }
-        Some(command)
-    }
-
-    fn field(&mut self, command: &mut Command, key: &str, value: &Yaml) {
-        let place = [Step::Key(key)];
-        match key {
-            "help" => self.help(command, value),
-            "confirmation" => command.confirmation = self.text(&place, key, value),
-            "timeout" => self.parsed(
-                &place,
-                value,
-                "a time such as 90s or 1h",
-                parse_timeout,
-                |v| command.timeout = v,
-            ),
-            "fanout" => self.parsed(&place, value, "a number from 1", parse_count, |v| {
-                command.fanout = v;
-            }),
-            "output_limit" => {
-                let expected = "a size such as 64MiB, or none";
-                self.parsed(&place, value, expected, parse_size, |v| {
-                    command.output_limit = Some(v);
-                });
-            }
-            "exit_codes" => self.exit_codes(command, value),
-            "leave_running" => self.parsed(&place, value, "true or false", parse_bool, |v| {
-                command.leave_running = v;
-            }),
-            _ => self.unknown(&place, key),
-        }
-    }
-
-    fn help(&mut self, command: &mut Command, value: &Yaml) {
-        let Yaml::Map(entries) = value else {
-            self.error(
-                &[Step::Key("help")],
-                format!("expected help as a map, found {}", value.kind()),
-            );
-            return;
-        };
-        self.no_duplicates(entries, &[Step::Key("help")]);
-        for (key, value) in entries {
-            let place = [Step::Key("help"), Step::Key(key)];
-            match key.as_str() {
-                "summary" => {
-                    command.summary = one_line(&self.text(&place, key, value).unwrap_or_default());
-                }
-                "description" => {
-                    let text = self.text(&place, key, value).unwrap_or_default();
-                    text.trim_end().clone_into(&mut command.description);
-                }
-                "syntax" => {
-                    command.syntax = one_line(&self.text(&place, key, value).unwrap_or_default());
-                }
-                "has_context" => {
-                    self.parsed(&place, value, "true or false", parse_bool, |v| {
-                        command.has_context = v;
-                    });
-                }
-                _ => self.unknown(&place, key),
-            }
-        }
-    }
-
-    fn exit_codes(&mut self, command: &mut Command, value: &Yaml) {
-        let Yaml::Map(entries) = value else {
-            let reason = format!(
-                "expected exit_codes as a map from code to `{{state: NAME}}`, found {}",
-                value.kind()
-            );
-            self.error(&[Step::Key("exit_codes")], reason);
-            return;
-        };
-        for (code, answer) in entries {
-            let place = [Step::Key("exit_codes"), Step::Key(code)];
-            let state = match answer {
-                Yaml::Map(fields) => match fields.as_slice() {
-                    [(key, Yaml::Scalar(state))] if key == "state" => Some(state),
-                    _ => None,
-                },
-                _ => None,
-            };
-            match (code.parse::<i32>(), state) {
-                (Ok(code @ 1..=255), Some(state)) => {
-                    command.exit_codes.insert(code, state.clone());
-                }
-                _ => self.error(&place, "expected a code from 1 to 255 with `{state: NAME}`"),
-            }
-        }
-    }
-
-    fn text(&mut self, place: &[Step<'_>], key: &str, value: &Yaml) -> Option<String> {
-        match value {
-            Yaml::Scalar(text) => Some(text.clone()),
-            Yaml::Null => None,
-            other => {
-                self.error(
-                    place,
-                    format!("expected {key} as a text, found {}", other.kind()),
-                );
-                None
-            }
-        }
-    }
-
-    fn parsed<T>(
-        &mut self,
-        place: &[Step<'_>],
-        value: &Yaml,
-        expected: &str,
-        parse: impl Fn(&str) -> Option<T>,
-        set: impl FnOnce(T),
-    ) {
-        match value {
-            Yaml::Scalar(text) => match parse(text) {
-                Some(value) => set(value),
-                None => self.error(place, format!("{text:?} is not {expected}")),
-            },
-            other => self.error(
-                place,
-                format!("expected {expected}, found {}", other.kind()),
-            ),
-        }
-    }
-
-    fn unknown(&mut self, place: &[Step<'_>], key: &str) {
-        let line = yaml::line_of(self.text, place);
-        self.faults.push(Fault::warning(
-            self.path,
-            line,
-            format!("unknown key {key}; it has no effect"),
-        ));
-    }
-
-    fn no_duplicates(&mut self, entries: &[(String, Yaml)], place: &[Step<'_>]) {
-        for (at, (key, _)) in entries.iter().enumerate() {
-            if entries[..at].iter().any(|(known, _)| known == key) {
-                let mut place = place.to_vec();
-                place.push(Step::Nth(key, 1));
-                self.error(&place, format!("{key} is given twice"));
-            }
-        }
-    }
-}
-
 /// The rank of a script's file name (`aws.sh`, `default.sh`, `aws`), with its extension;
 /// `None` for other files, such as an editor's.
 pub(crate) fn rank_of(file_name: &str) -> Option<(&str, &str)> {
@@ -342,128 +110,9 @@ pub(crate) fn rank_of(file_name: &str) -> Option<(&str, &str)> {
     script.then_some((rank, extension))
 }
 
-fn one_line(text: &str) -> String {
-    text.split_whitespace().collect::<Vec<_>>().join(" ")
-}
-
-fn parse_timeout(text: &str) -> Option<Duration> {
-    let time = humantime::parse_duration(text)
-        .ok()
-        .filter(|time| !time.is_zero());
-    // Clocks overflow beyond.
-    time.map(|time| time.min(Duration::from_secs(10 * 365 * 24 * 3600)))
-}
-
-fn parse_count(text: &str) -> Option<u32> {
-    text.parse().ok().filter(|&count| count > 0)
-}
-
-fn parse_size(text: &str) -> Option<Option<u64>> {
-    match text {
-        "none" => Some(None),
-        text => bytesize::ByteSize::from_str(text)
-            .ok()
-            .map(|size| Some(size.as_u64())),
-    }
-}
-
-fn parse_bool(text: &str) -> Option<bool> {
-    // What YAML 1.1 calls a boolean, which the original's files may use.
-    match text.to_ascii_lowercase().as_str() {
-        "true" | "yes" | "on" => Some(true),
-        "false" | "no" | "off" => Some(false),
-        _ => None,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn read(text: &str, ranks: &[&str]) -> (Option<Command>, Vec<String>) {
-        let directory = PathBuf::from("power-on");
-        let script = |rank: &&str| ((*rank).to_owned(), directory.join(format!("{rank}.sh")));
-        let scripts = ranks.iter().map(script).collect();
-        let listing = Listing {
-            directory: directory.clone(),
-            scripts,
-            unusable: BTreeMap::new(),
-        };
-        let (command, faults) = read_command("power-on", text, listing);
-        (command, faults.iter().map(Fault::to_string).collect())
-    }
-
-    #[test]
-    fn the_seeds_example() {
-        let text = "help:\n  summary: \"Get system usage info\"\n  description: >\n    This command gets\n    usage.\n";
-        let (command, faults) = read(text, &["default", "aws"]);
-        let command = command.unwrap();
-        assert_eq!(faults, [""; 0]);
-        assert_eq!(command.description, "This command gets usage.");
-        let rank = |ranks: &[&str]| {
-            let ranks: Vec<String> = ranks.iter().map(ToString::to_string).collect();
-            command.script_for(&ranks).unwrap().0.to_owned()
-        };
-        assert_eq!(rank(&[]), "default");
-        assert_eq!(rank(&["metal"]), "default");
-        assert_eq!(rank(&["metal", "aws"]), "aws");
-    }
-
-    #[test]
-    fn every_field() {
-        let text = "help: {summary: s, syntax: NAME TYPE, has_context: no}\nconfirmation: Sure?\ntimeout: 90s\nfanout: 3\noutput_limit: 1KiB\nexit_codes: {123: {state: OFF}}\nleave_running: true\n";
-        let command = read(text, &["default"]).0.unwrap();
-        assert_eq!(
-            (command.timeout, command.fanout),
-            (Duration::from_secs(90), 3)
-        );
-        assert_eq!(command.output_limit, Some(Some(1024)));
-        assert_eq!(command.exit_codes[&123], "OFF");
-        assert!(!command.has_context && command.leave_running);
-    }
-
-    #[test]
-    fn faults_name_their_line() {
-        let (command, faults) = read("help:\n  summary: s\ncolour: red\n", &["default"]);
-        assert!(command.is_some());
-        assert_eq!(
-            faults,
-            ["power-on/metadata.yaml:3: warning: unknown key colour; it has no effect"]
-        );
-        for (text, start) in [
-            (
-                "help: {}\n",
-                "power-on/metadata.yaml:1: help.summary is missing",
-            ),
-            ("", "power-on/metadata.yaml:1: expected a map"),
-            (
-                "help:\n  summary: s\ntimeout: soon\n",
-                "power-on/metadata.yaml:3: \"soon\" is not a time",
-            ),
-            (
-                "help:\n  summary: s\nfanout: 0\n",
-                "power-on/metadata.yaml:3: ",
-            ),
-            (
-                "help: {summary: s}\nexit_codes: {0: {state: ON}}\n",
-                "power-on/metadata.yaml:2: ",
-            ),
-            (
-                "help: {summary: s}\nhelp: {summary: t}\n",
-                "power-on/metadata.yaml:2: help is given twice",
-            ),
-        ] {
-            let (command, faults) = read(text, &["default"]);
-            assert!(command.is_none(), "{text}");
-            assert!(faults[0].starts_with(start), "{faults:?}");
-        }
-        let (command, faults) = read("help: {summary: s}\n", &["aws"]);
-        assert!(command.is_none());
-        assert_eq!(
-            faults,
-            ["power-on:1: there is no default.sh: every command needs one"]
-        );
-    }
 
     #[test]
     fn ranks_of_files() {

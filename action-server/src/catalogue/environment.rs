@@ -1,6 +1,8 @@
 //! The environment of a script: built from nothing, and exactly what spec section 1 lists.
 
-use super::{Plan, PlannedJob};
+use std::path::Path;
+
+use super::PlannedJob;
 
 /// Who runs something, as scripts are told.
 #[derive(Debug, Clone, Default)]
@@ -16,7 +18,8 @@ pub struct Identity {
 /// and the admin's variables may not use ours, and a node's metadata wins over the admin's.
 pub fn environment<'a>(
     base: &'a [(String, String)],
-    plan: &'a Plan,
+    script_root: &'a Path,
+    command: &'a str,
     job: &'a PlannedJob,
     run_id: &'a str,
     identity: &'a Identity,
@@ -27,8 +30,8 @@ pub fn environment<'a>(
     for (key, value) in base.iter().filter(|(key, _)| !hidden(key)).chain(metadata) {
         variables.push((key.as_str(), value.as_str().into()));
     }
-    variables.push(("SCRIPT_ROOT", plan.script_root.to_string_lossy()));
-    variables.push(("command", plan.command.name.as_str().into()));
+    variables.push(("SCRIPT_ROOT", script_root.to_string_lossy()));
+    variables.push(("command", command.into()));
     variables.push(("name", job.node_name().into()));
     variables.push(("run_id", run_id.into()));
     variables.push(("request_username", identity.username.as_str().into()));

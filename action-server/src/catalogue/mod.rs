@@ -5,6 +5,7 @@
 
 mod command;
 mod environment;
+mod metadata;
 mod names;
 mod node;
 mod nodes_file;
@@ -14,12 +15,13 @@ mod selection;
 use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
 
 pub(crate) use command::rank_of;
-pub use command::{Command, DEFAULT_RANK, Listing, read_command};
+pub use command::{Command, DEFAULT_RANK, Listing, Verify};
 pub use environment::{Identity, environment};
+pub use metadata::read_command;
 pub use names::{bad_script_variable, is_command_name};
 pub use node::{Node, Nodes};
 pub use nodes_file::{NodesFile, read_nodes};
-pub use plan::{Plan, PlanError, PlannedJob, Request};
+pub use plan::{Plan, PlanError, PlannedJob, Request, Waiting};
 pub use selection::SelectionError;
 
 /// The most nodes that one selection may have, unless the settings say otherwise.

@@ -11,7 +11,7 @@ use std::{
 
 use thiserror::Error;
 
-use super::{Catalogue, Command, Node, SelectionError};
+use super::{Catalogue, Command, Node, SelectionError, Verify};
 
 const ARGUMENT_COUNT: usize = 64;
 const ARGUMENT_BYTES: usize = 64 * 1024;
@@ -32,6 +32,9 @@ pub struct Request {
     pub fanout: Option<u32>,
     /// The longest that one job may take; `None` for the command's own, which bounds it.
     pub timeout: Option<Duration>,
+    /// Whether to wait until each node has come where the command sends it; `None` for the
+    /// command's own way.
+    pub wait: Option<bool>,
 }
 
 /// What a run will do.
@@ -52,8 +55,19 @@ pub struct Plan {
     pub timeout: Duration,
     /// The question to ask before the run.
     pub confirmation: Option<String>,
+    /// What to wait for when a script has ended well.
+    pub waiting: Option<Waiting>,
     /// The command directory.
     pub script_root: PathBuf,
+}
+
+/// How a node's state is looked at after its script.
+#[derive(Debug)]
+pub struct Waiting {
+    /// The command that tells it.
+    pub command: Arc<Command>,
+    /// What to wait for.
+    pub verify: Verify,
 }
 
 /// One job of a plan.
@@ -65,6 +79,8 @@ pub struct PlannedJob {
     pub rank: String,
     /// The script.
     pub script: PathBuf,
+    /// The script that tells the node's state, where that is waited for.
+    pub state_script: Option<PathBuf>,
 }
 
 impl PlannedJob {
@@ -105,6 +121,9 @@ pub enum PlanError {
     /// Nodes for a command that takes none.
     #[error("the command {0} takes no nodes")]
     TakesNoNodes(String),
+    /// There is nothing to wait for.
+    #[error("the command {0} does not say what to wait for: its metadata has no `verify`")]
+    NothingToWaitFor(String),
     /// A limit that is none.
     #[error("{0}")]
     Limit(String),
@@ -121,7 +140,8 @@ impl Catalogue {
     pub fn plan(&self, request: &Request) -> Result<Plan, PlanError> {
         let command = self.command(&request.command)?;
         check_arguments(&request.arguments)?;
-        let jobs = self.jobs(&command, request)?;
+        let waiting = self.waiting(&command, request.wait)?;
+        let jobs = self.jobs(&command, waiting.as_ref(), request)?;
         let names: Vec<&str> = jobs.iter().map(PlannedJob::node_name).collect();
         let nodes = if command.has_context {
             action_proto::fold(names)
@@ -147,6 +167,7 @@ impl Catalogue {
             confirmation,
             nodes,
             jobs,
+            waiting,
             command,
         })
     }
@@ -165,9 +186,39 @@ impl Catalogue {
         })
     }
 
+    /// What is waited for after each script.
+    fn waiting(
+        &self,
+        command: &Arc<Command>,
+        asked: Option<bool>,
+    ) -> Result<Option<Waiting>, PlanError> {
+        if !asked.unwrap_or(command.wait) {
+            return Ok(None);
+        }
+        let verify = command
+            .verify
+            .clone()
+            .ok_or_else(|| PlanError::NothingToWaitFor(command.name.clone()))?;
+        let broken = |reason: String| PlanError::BrokenCommand {
+            command: command.name.clone(),
+            reason: format!("what tells the state of its nodes: {reason}"),
+        };
+        let teller = self
+            .command(&verify.command)
+            .map_err(|error| broken(error.to_string()))?;
+        if !teller.has_context {
+            return Err(broken(format!("{} takes no nodes", teller.name)));
+        }
+        Ok(Some(Waiting {
+            command: teller,
+            verify,
+        }))
+    }
+
     fn jobs(
         &self,
         command: &Arc<Command>,
+        waiting: Option<&Waiting>,
         request: &Request,
     ) -> Result<Vec<PlannedJob>, PlanError> {
         let broken = |reason| PlanError::BrokenCommand {
@@ -177,7 +228,12 @@ impl Catalogue {
         let job = |node: Option<Arc<Node>>| {
             let ranks = node.as_ref().map_or(&[][..], |node| &node.ranks);
             let (rank, script) = command.script_for(ranks).map_err(broken)?;
+            let state_script = waiting
+                .map(|waiting| waiting.command.script_for(ranks))
+                .transpose()
+                .map_err(broken)?;
             Ok(PlannedJob {
+                state_script: state_script.map(|(_, script)| script.to_owned()),
                 rank: rank.to_owned(),
                 script: script.to_owned(),
                 node,

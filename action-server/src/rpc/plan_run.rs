@@ -23,6 +23,7 @@ pub(super) fn plan_run(
         arguments: request.arguments,
         fanout: Some(request.fanout).filter(|&fanout| fanout > 0),
         timeout: lowered(request.timeout)?,
+        wait: request.wait,
     };
     let (plan, judgement) = match in_part {
         true => plan_in_part(&access, &request)?,
@@ -36,6 +37,11 @@ pub(super) fn plan_run(
     Ok(Response::new(PlanRunResponse {
         nodes: judgement.nodes(&plan, true),
         forbidden_nodes: judgement.nodes(&plan, false),
+        waits_for: plan
+            .waiting
+            .as_ref()
+            .map(|waiting| waiting.verify.until.clone())
+            .unwrap_or_default(),
         permitted: judgement.is_whole(),
         rules: [&judgement.allowing[..], &judgement.refusing].concat(),
         jobs: plan

@@ -40,6 +40,7 @@ pub(super) async fn run_command(
         arguments: request.arguments,
         fanout: Some(request.fanout).filter(|&fanout| fanout > 0),
         timeout: lowered(request.timeout)?,
+        wait: request.wait,
     };
     let (plan, _judgement) = plan(&access, &wanted)?;
     check_agreed(&plan, request.confirmed, request.expected_nodes)?;

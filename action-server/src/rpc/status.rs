@@ -16,6 +16,7 @@ pub(super) fn from_plan(error: &PlanError) -> Status {
         PlanError::BrokenCommand { .. } => Status::failed_precondition(text),
         PlanError::Selection(_)
         | PlanError::TakesNoNodes(_)
+        | PlanError::NothingToWaitFor(_)
         | PlanError::Limit(_)
         | PlanError::Arguments(_) => Status::invalid_argument(text),
     }

@@ -2,8 +2,8 @@
 //! their end. Tells its owner everything as events; hears from it only when to stop.
 
 use std::{
-    collections::HashSet, os::unix::process::ExitStatusExt, process::ExitStatus, sync::Arc,
-    time::Duration,
+    collections::HashSet, os::unix::process::ExitStatusExt, path::Path, process::ExitStatus,
+    sync::Arc, time::Duration,
 };
 
 use action_proto::v1::{
@@ -19,9 +19,10 @@ use super::{
     Stop, StopOrder,
     mask::{Mask, Secrets},
     shared::Shared,
+    verify,
 };
 use crate::{
-    catalogue::{PlannedJob, environment},
+    catalogue::{Command, PlannedJob, environment},
     crash,
     process::{Family, Marker, Process, Script, Signal, Strays, check_script, spawn},
 };
@@ -49,7 +50,13 @@ pub(super) async fn run(
         events: Some(events.clone()),
     };
     crash::point("before-spawn");
-    let finished = match start(&shared, planned).await {
+    let errand = Errand {
+        command: &shared.plan.command,
+        script: &planned.script,
+        arguments: &shared.plan.arguments,
+        timeout: shared.plan.timeout,
+    };
+    let finished = match start(&shared, planned, &errand).await {
         Err(message) => NodeFinished {
             node: planned.node_name().to_owned(),
             outcome: Outcome::NotStarted.into(),
@@ -63,10 +70,18 @@ pub(super) async fn run(
                 rank: planned.rank.clone(),
                 script: shared.plan.script_name(&planned.script),
             };
-            let job = Job::new(&shared, planned, process, stop, &events);
+            let job = Job::new(
+                &shared,
+                planned,
+                &errand,
+                process,
+                stop.clone(),
+                Ear::Owner(&events),
+            );
             // The owner is there as long as its jobs are: it ends after the last of them.
             _ = events.send(Event::NodeStarted(started)).await;
-            job.see_to_its_end(permit).await
+            let finished = job.see_to_its_end(Some(permit)).await.0;
+            verify::wait_for_state(&shared, planned, stop, &events, finished).await
         }
     };
     guard.events = None;
@@ -97,13 +112,38 @@ impl Drop for Guard {
     }
 }
 
-async fn start(shared: &Shared, planned: &PlannedJob) -> Result<Process, String> {
+/// What a job does: the run's own script, or one that looks at what came of it.
+pub(super) struct Errand<'a> {
+    pub(super) command: &'a Command,
+    pub(super) script: &'a Path,
+    pub(super) arguments: &'a [String],
+    pub(super) timeout: Duration,
+}
+
+/// Who gets the output.
+pub(super) enum Ear<'a> {
+    /// The run's owner, who records it.
+    Owner(&'a mpsc::Sender<Event>),
+    /// Whoever sent the job: the beginning of stdout, and nothing else.
+    Sender(Vec<u8>),
+}
+
+/// So much of an output is heard at most.
+const HEARD: u64 = 4 * 1024;
+
+/// Starts the script of an errand.
+pub(super) async fn start(
+    shared: &Shared,
+    planned: &PlannedJob,
+    errand: &Errand<'_>,
+) -> Result<Process, String> {
     let script = Script {
-        path: &planned.script,
-        arguments: &shared.plan.arguments,
+        path: errand.script,
+        arguments: errand.arguments,
         environment: environment(
             &shared.limits.base_environment,
-            &shared.plan,
+            &shared.plan.script_root,
+            &errand.command.name,
             planned,
             shared.run_id.as_str(),
             &shared.identity,
@@ -112,10 +152,10 @@ async fn start(shared: &Shared, planned: &PlannedJob) -> Result<Process, String>
     };
     spawn(&script, &shared.descendants).await.map_err(|error| {
         // The kernel says the same of a missing script and of a missing interpreter.
-        let reason = check_script(&planned.script)
+        let reason = check_script(errand.script)
             .err()
             .map(|reason| reason.to_string());
-        let script = shared.plan.script_name(&planned.script);
+        let script = shared.plan.script_name(errand.script);
         format!(
             "cannot start {script}: {}",
             reason.unwrap_or_else(|| error.to_string())
@@ -123,12 +163,14 @@ async fn start(shared: &Shared, planned: &PlannedJob) -> Result<Process, String>
     })
 }
 
-struct Job<'a> {
+/// A script that runs, until it and all that it started have ended.
+pub(super) struct Job<'a> {
     shared: &'a Shared,
     planned: &'a PlannedJob,
+    errand: &'a Errand<'a>,
     process: Process,
     stop: watch::Receiver<Option<StopOrder>>,
-    events: &'a mpsc::Sender<Event>,
+    ear: Ear<'a>,
     started: Instant,
     /// When the script has had its time, the grace after the first signal included.
     deadline: Instant,
@@ -147,17 +189,18 @@ struct Job<'a> {
 }
 
 impl<'a> Job<'a> {
-    fn new(
+    pub(super) fn new(
         shared: &'a Shared,
         planned: &'a PlannedJob,
+        errand: &'a Errand<'a>,
         process: Process,
         stop: watch::Receiver<Option<StopOrder>>,
-        events: &'a mpsc::Sender<Event>,
+        ear: Ear<'a>,
     ) -> Job<'a> {
         let started = Instant::now();
         let secrets = Secrets::new(planned.node.iter().flat_map(|node| node.secrets()));
         Job {
-            deadline: started + shared.plan.timeout,
+            deadline: started + errand.timeout,
             started,
             ending: None,
             family: Family::default(),
@@ -169,13 +212,18 @@ impl<'a> Job<'a> {
             dropped: 0,
             shared,
             planned,
+            errand,
             process,
             stop,
-            events,
+            ear,
         }
     }
 
-    async fn see_to_its_end(mut self, permit: OwnedSemaphorePermit) -> NodeFinished {
+    /// Sees to its end. Returns what became of it, and what was heard.
+    pub(super) async fn see_to_its_end(
+        mut self,
+        permit: Option<OwnedSemaphorePermit>,
+    ) -> (NodeFinished, Vec<u8>) {
         let status = self.until_exit().await;
         let duration = self.started.elapsed();
         self.shared.descendants.remove_leader(self.process.group);
@@ -191,7 +239,11 @@ impl<'a> Job<'a> {
         left.extend(self.end_leftovers(&strays, drained).await);
         let leftovers = u32::try_from(left.len()).unwrap_or(u32::MAX);
         self.tell_what_is_held().await;
-        self.finished(status, duration, leftovers)
+        let finished = self.finished(status, duration, leftovers);
+        match self.ear {
+            Ear::Owner(_) => (finished, Vec::new()),
+            Ear::Sender(heard) => (finished, heard),
+        }
     }
 
     /// Passes output on until the script itself has ended, ending it when it must.
@@ -265,7 +317,7 @@ impl<'a> Job<'a> {
 
     /// Ends what the script left running, unless its admin wants that. Returns how many.
     async fn end_leftovers(&mut self, strays: &Strays, drained: bool) -> HashSet<i32> {
-        if self.shared.plan.command.leave_running && self.ending.is_none() {
+        if self.errand.command.leave_running && self.ending.is_none() {
             return HashSet::new();
         }
         let ended = self.shared.descendants.end_strays(strays).await;
@@ -304,28 +356,36 @@ impl<'a> Job<'a> {
 
     /// Tells of output, as far as there is room for it.
     async fn tell(&mut self, stream: OutputStream, data: Bytes) {
-        let room = self
-            .shared
-            .output_limit()
-            .map_or(u64::MAX, |limit| limit.saturating_sub(self.kept));
+        let limit = match &self.ear {
+            Ear::Owner(_) => self.shared.output_limit(),
+            Ear::Sender(_) => Some(HEARD),
+        };
+        let room = limit.map_or(u64::MAX, |limit| limit.saturating_sub(self.kept));
         let keep = usize::try_from(room).unwrap_or(usize::MAX).min(data.len());
         self.kept += keep as u64;
         self.dropped += (data.len() - keep) as u64;
-        if keep > 0 {
-            crash::point("first-output");
-            let output = NodeOutput {
-                node: self.planned.node_name().to_owned(),
-                stream: stream.into(),
-                data: data.slice(..keep),
-            };
-            _ = self.events.send(Event::NodeOutput(output)).await;
+        if keep == 0 {
+            return;
+        }
+        match &mut self.ear {
+            Ear::Owner(events) => {
+                crash::point("first-output");
+                let output = NodeOutput {
+                    node: self.planned.node_name().to_owned(),
+                    stream: stream.into(),
+                    data: data.slice(..keep),
+                };
+                _ = events.send(Event::NodeOutput(output)).await;
+            }
+            Ear::Sender(heard) if stream == OutputStream::Stdout => heard.extend(&data[..keep]),
+            Ear::Sender(_) => {}
         }
     }
 
     fn out_of_time(&mut self) {
         match self.ending {
             None => {
-                let limit = humantime::format_duration(self.shared.plan.timeout);
+                let limit = humantime::format_duration(self.errand.timeout);
                 self.ask(Outcome::TimedOut, format!("not done after {limit}"));
             }
             Some(_) => {
@@ -389,7 +449,7 @@ impl<'a> Job<'a> {
         let exit_code = status.as_ref().ok().and_then(ExitStatus::code);
         let signal = status.as_ref().ok().and_then(ExitStatus::signal);
         let state = exit_code
-            .and_then(|code| self.shared.plan.command.exit_codes.get(&code))
+            .and_then(|code| self.errand.command.exit_codes.get(&code))
             .cloned();
         let (outcome, message) = self.judge(exit_code, signal, state.is_some());
         NodeFinished {

@@ -12,6 +12,7 @@ mod recorder;
 mod registry;
 mod shared;
 mod slots;
+mod verify;
 
 pub use owner::Status;
 pub use progress::{Stop, StopOrder};

@@ -134,6 +134,9 @@ pub struct PlanRunRequest {
     /// plan is refused, as the run would be.
     #[prost(bool, tag = "7")]
     pub report_forbidden: bool,
+    /// As in RunCommandRequest.
+    #[prost(bool, optional, tag = "8")]
+    pub wait: ::core::option::Option<bool>,
 }
 /// The response of PlanRun.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -162,6 +165,10 @@ pub struct PlanRunResponse {
     /// The rules that decided, by name.
     #[prost(string, repeated, tag = "8")]
     pub rules: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// The states that the run waits for on each node, one of which is enough; empty when it does not
+    /// wait.
+    #[prost(string, repeated, tag = "9")]
+    pub waits_for: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
 }
 /// One job of a plan.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -217,6 +224,10 @@ pub struct RunCommandRequest {
     /// run go on to their end; those that wait are cancelled.
     #[prost(uint32, tag = "12")]
     pub max_failures: u32,
+    /// Wait until each node has come where the command sends it, as its metadata's `verify` says, and
+    /// show its states on the way. Unset for the command's own way.
+    #[prost(bool, optional, tag = "13")]
+    pub wait: ::core::option::Option<bool>,
 }
 /// The response of RunCommand: one message per event.
 #[derive(Clone, PartialEq, ::prost::Message)]

@@ -1,0 +1,487 @@
+//! Reading `metadata.yaml` and a command's listing into a [`Command`], with the place of what is
+//! wrong.
+
+use std::{collections::BTreeMap, path::Path, str::FromStr, time::Duration};
+
+use super::command::{Command, DEFAULT_RANK, Listing, Verify};
+use crate::yaml::{self, Fault, Step, Yaml};
+
+const DEFAULT_TIMEOUT: Duration = Duration::from_secs(3600);
+const DEFAULT_FANOUT: u32 = 64;
+const DEFAULT_EVERY: Duration = Duration::from_secs(5);
+const DEFAULT_VERIFY_TIMEOUT: Duration = Duration::from_secs(300);
+
+/// Reads a command from its metadata's text and its directory's listing.
+///
+/// The faults include those that do not stop the command. `None` when it cannot be run:
+/// one of the faults is an error then.
+pub fn read_command(name: &str, text: &str, listing: Listing) -> (Option<Command>, Vec<Fault>) {
+    let path = listing.directory.join("metadata.yaml");
+    let mut reader = Reader {
+        path: &path,
+        text,
+        faults: Vec::new(),
+    };
+    let command = reader.command(name);
+    let mut faults = reader.faults;
+    let command = command.filter(|_| !faults.iter().any(Fault::is_error));
+    for (rank, (script, reason)) in &listing.unusable {
+        faults.push(Fault::error(
+            script,
+            1,
+            format!("the script of rank {rank} is not usable: {reason}"),
+        ));
+    }
+    if !listing.scripts.contains_key(DEFAULT_RANK) {
+        if !listing.unusable.contains_key(DEFAULT_RANK) {
+            let reason = "there is no default.sh: every command needs one";
+            faults.push(Fault::error(&listing.directory, 1, reason));
+        }
+        return (None, faults);
+    }
+    let command = command.map(|command| Command {
+        scripts: listing.scripts,
+        unusable: listing
+            .unusable
+            .into_iter()
+            .map(|(rank, (_, reason))| (rank, reason))
+            .collect(),
+        ..command
+    });
+    (command, faults)
+}
+
+struct Reader<'a> {
+    path: &'a Path,
+    text: &'a str,
+    faults: Vec<Fault>,
+}
+
+impl Reader<'_> {
+    fn error(&mut self, place: &[Step<'_>], reason: impl Into<String>) {
+        self.faults.push(Fault::error(
+            self.path,
+            yaml::line_of(self.text, place),
+            reason,
+        ));
+    }
+
+    fn command(&mut self, name: &str) -> Option<Command> {
+        let entries = match yaml::parse(self.text) {
+            Ok(Yaml::Map(entries)) => entries,
+            Ok(other) => {
+                let reason = format!(
+                    "expected a map with `help: {{summary: ..}}`, found {}",
+                    other.kind()
+                );
+                self.error(&[], reason);
+                return None;
+            }
+            Err((line, reason)) => {
+                self.faults.push(Fault::error(self.path, line, reason));
+                return None;
+            }
+        };
+        let mut command = Command {
+            name: name.to_owned(),
+            summary: String::new(),
+            description: String::new(),
+            syntax: String::new(),
+            has_context: true,
+            confirmation: None,
+            timeout: DEFAULT_TIMEOUT,
+            fanout: DEFAULT_FANOUT,
+            output_limit: None,
+            exit_codes: BTreeMap::new(),
+            leave_running: false,
+            verify: None,
+            wait: false,
+            scripts: BTreeMap::new(),
+            unusable: BTreeMap::new(),
+        };
+        self.no_duplicates(&entries, &[]);
+        for (key, value) in entries {
+            self.field(&mut command, &key, &value);
+        }
+        if command.summary.is_empty() && self.faults.iter().all(|fault| !fault.is_error()) {
+            self.error(
+                &[Step::Key("help")],
+                "help.summary is missing: say in one line what the command does",
+            );
+        }
+        if command.verify.is_some() && !command.has_context {
+            let reason = "verify is for commands that take nodes: it tells a node's state";
+            self.error(&[Step::Key("verify")], reason);
+        }
+        if command.wait && command.verify.is_none() {
+            let reason = "wait needs verify, which says what to wait for";
+            self.error(&[Step::Key("wait")], reason);
+        }
+        if command.description.is_empty() {
+            command.description.clone_from(&command.summary);
+        }
+        Some(command)
+    }
+
+    fn field(&mut self, command: &mut Command, key: &str, value: &Yaml) {
+        let place = [Step::Key(key)];
+        match key {
+            "help" => self.help(command, value),
+            "confirmation" => command.confirmation = self.text(&place, key, value),
+            "timeout" => self.parsed(
+                &place,
+                value,
+                "a time such as 90s or 1h",
+                parse_timeout,
+                |v| command.timeout = v,
+            ),
+            "fanout" => self.parsed(&place, value, "a number from 1", parse_count, |v| {
+                command.fanout = v;
+            }),
+            "output_limit" => {
+                let expected = "a size such as 64MiB, or none";
+                self.parsed(&place, value, expected, parse_size, |v| {
+                    command.output_limit = Some(v);
+                });
+            }
+            "exit_codes" => self.exit_codes(command, value),
+            "verify" => self.verify(command, value),
+            "wait" => self.parsed(&place, value, "true or false", parse_bool, |v| {
+                command.wait = v;
+            }),
+            "leave_running" => self.parsed(&place, value, "true or false", parse_bool, |v| {
+                command.leave_running = v;
+            }),
+            _ => self.unknown(&place, key),
+        }
+    }
+
+    fn help(&mut self, command: &mut Command, value: &Yaml) {
+        let Yaml::Map(entries) = value else {
+            self.error(
+                &[Step::Key("help")],
+                format!("expected help as a map, found {}", value.kind()),
+            );
+            return;
+        };
+        self.no_duplicates(entries, &[Step::Key("help")]);
+        for (key, value) in entries {
+            let place = [Step::Key("help"), Step::Key(key)];
+            match key.as_str() {
+                "summary" => {
+                    command.summary = one_line(&self.text(&place, key, value).unwrap_or_default());
+                }
+                "description" => {
+                    let text = self.text(&place, key, value).unwrap_or_default();
+                    text.trim_end().clone_into(&mut command.description);
+                }
+                "syntax" => {
+                    command.syntax = one_line(&self.text(&place, key, value).unwrap_or_default());
+                }
+                "has_context" => {
+                    self.parsed(&place, value, "true or false", parse_bool, |v| {
+                        command.has_context = v;
+                    });
+                }
+                _ => self.unknown(&place, key),
+            }
+        }
+    }
+
+    fn exit_codes(&mut self, command: &mut Command, value: &Yaml) {
+        let Yaml::Map(entries) = value else {
+            let reason = format!(
+                "expected exit_codes as a map from code to `{{state: NAME}}`, found {}",
+                value.kind()
+            );
+            self.error(&[Step::Key("exit_codes")], reason);
+            return;
+        };
+        for (code, answer) in entries {
+            let place = [Step::Key("exit_codes"), Step::Key(code)];
+            let state = match answer {
+                Yaml::Map(fields) => match fields.as_slice() {
+                    [(key, Yaml::Scalar(state))] if key == "state" => Some(state),
+                    _ => None,
+                },
+                _ => None,
+            };
+            match (code.parse::<i32>(), state) {
+                (Ok(code @ 1..=255), Some(state)) => {
+                    command.exit_codes.insert(code, state.clone());
+                }
+                _ => self.error(&place, "expected a code from 1 to 255 with `{state: NAME}`"),
+            }
+        }
+    }
+
+    fn verify(&mut self, command: &mut Command, value: &Yaml) {
+        let Yaml::Map(entries) = value else {
+            let reason = "expected verify as a map, such as {command: power-status, until: [ON]}";
+            self.error(&[Step::Key("verify")], reason);
+            return;
+        };
+        self.no_duplicates(entries, &[Step::Key("verify")]);
+        let mut verify = Verify {
+            command: String::new(),
+            until: Vec::new(),
+            every: DEFAULT_EVERY,
+            timeout: DEFAULT_VERIFY_TIMEOUT,
+        };
+        for (key, value) in entries {
+            let place = [Step::Key("verify"), Step::Key(key)];
+            let time = "a time such as 90s or 1h";
+            match key.as_str() {
+                "command" => verify.command = self.text(&place, key, value).unwrap_or_default(),
+                "until" => verify.until = self.states(&place, value),
+                "every" => self.parsed(&place, value, time, parse_timeout, |v| verify.every = v),
+                "timeout" => {
+                    self.parsed(&place, value, time, parse_timeout, |v| verify.timeout = v);
+                }
+                _ => self.unknown(&place, key),
+            }
+        }
+        if verify.command.is_empty() || verify.until.is_empty() {
+            let reason = "verify needs a command, and the states to wait for as `until: [ON]`";
+            self.error(&[Step::Key("verify")], reason);
+        }
+        command.verify = Some(verify);
+    }
+
+    fn states(&mut self, place: &[Step<'_>], value: &Yaml) -> Vec<String> {
+        let states = match value {
+            Yaml::List(items) => items.iter(),
+            other => std::slice::from_ref(other).iter(),
+        };
+        let mut texts = Vec::new();
+        for state in states {
+            match state {
+                // A state is what the command prints: one word.
+                Yaml::Scalar(text) if text.split_whitespace().count() == 1 => {
+                    texts.push(text.clone());
+                }
+                _ => self.error(place, "expected states, each one word, such as [ON]"),
+            }
+        }
+        texts
+    }
+
+    fn text(&mut self, place: &[Step<'_>], key: &str, value: &Yaml) -> Option<String> {
+        match value {
+            Yaml::Scalar(text) => Some(text.clone()),
+            Yaml::Null => None,
+            other => {
+                self.error(
+                    place,
+                    format!("expected {key} as a text, found {}", other.kind()),
+                );
+                None
+            }
+        }
+    }
+
+    fn parsed<T>(
+        &mut self,
+        place: &[Step<'_>],
+        value: &Yaml,
+        expected: &str,
+        parse: impl Fn(&str) -> Option<T>,
+        set: impl FnOnce(T),
+    ) {
+        match value {
+            Yaml::Scalar(text) => match parse(text) {
+                Some(value) => set(value),
+                None => self.error(place, format!("{text:?} is not {expected}")),
+            },
+            other => self.error(
+                place,
+                format!("expected {expected}, found {}", other.kind()),
+            ),
+        }
+    }
+
+    fn unknown(&mut self, place: &[Step<'_>], key: &str) {
+        let line = yaml::line_of(self.text, place);
+        self.faults.push(Fault::warning(
+            self.path,
+            line,
+            format!("unknown key {key}; it has no effect"),
+        ));
+    }
+
+    fn no_duplicates(&mut self, entries: &[(String, Yaml)], place: &[Step<'_>]) {
+        for (at, (key, _)) in entries.iter().enumerate() {
+            if entries[..at].iter().any(|(known, _)| known == key) {
+                let mut place = place.to_vec();
+                place.push(Step::Nth(key, 1));
+                self.error(&place, format!("{key} is given twice"));
+            }
+        }
+    }
+}
+
+fn one_line(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+fn parse_timeout(text: &str) -> Option<Duration> {
+    let time = humantime::parse_duration(text)
+        .ok()
+        .filter(|time| !time.is_zero());
+    // Clocks overflow beyond.
+    time.map(|time| time.min(Duration::from_secs(10 * 365 * 24 * 3600)))
+}
+
+fn parse_count(text: &str) -> Option<u32> {
+    text.parse().ok().filter(|&count| count > 0)
+}
+
+fn parse_size(text: &str) -> Option<Option<u64>> {
+    match text {
+        "none" => Some(None),
+        text => bytesize::ByteSize::from_str(text)
+            .ok()
+            .map(|size| Some(size.as_u64())),
+    }
+}
+
+fn parse_bool(text: &str) -> Option<bool> {
+    // What YAML 1.1 calls a boolean, which the original's files may use.
+    match text.to_ascii_lowercase().as_str() {
+        "true" | "yes" | "on" => Some(true),
+        "false" | "no" | "off" => Some(false),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+
+    use super::*;
+
+    fn read(text: &str, ranks: &[&str]) -> (Option<Command>, Vec<String>) {
+        let directory = PathBuf::from("power-on");
+        let script = |rank: &&str| ((*rank).to_owned(), directory.join(format!("{rank}.sh")));
+        let scripts = ranks.iter().map(script).collect();
+        let listing = Listing {
+            directory: directory.clone(),
+            scripts,
+            unusable: BTreeMap::new(),
+        };
+        let (command, faults) = read_command("power-on", text, listing);
+        (command, faults.iter().map(Fault::to_string).collect())
+    }
+
+    #[test]
+    fn the_seeds_example() {
+        let text = "help:\n  summary: \"Get system usage info\"\n  description: >\n    This command gets\n    usage.\n";
+        let (command, faults) = read(text, &["default", "aws"]);
+        let command = command.unwrap();
+        assert_eq!(faults, [""; 0]);
+        assert_eq!(command.description, "This command gets usage.");
+        let rank = |ranks: &[&str]| {
+            let ranks: Vec<String> = ranks.iter().map(ToString::to_string).collect();
+            command.script_for(&ranks).unwrap().0.to_owned()
+        };
+        assert_eq!(rank(&[]), "default");
+        assert_eq!(rank(&["metal"]), "default");
+        assert_eq!(rank(&["metal", "aws"]), "aws");
+    }
+
+    #[test]
+    fn every_field() {
+        let text = "help: {summary: s, syntax: NAME TYPE, has_context: no}\nconfirmation: Sure?\ntimeout: 90s\nfanout: 3\noutput_limit: 1KiB\nexit_codes: {123: {state: OFF}}\nleave_running: true\n";
+        let command = read(text, &["default"]).0.unwrap();
+        assert_eq!(
+            (command.timeout, command.fanout),
+            (Duration::from_secs(90), 3)
+        );
+        assert_eq!(command.output_limit, Some(Some(1024)));
+        assert_eq!(command.exit_codes[&123], "OFF");
+        assert!(!command.has_context && command.leave_running);
+    }
+
+    #[test]
+    fn what_to_wait_for() {
+        let text = "help: {summary: s}\nverify: {command: power-status, until: [ON, PENDING], every: 1s}\nwait: true\n";
+        let command = read(text, &["default"]).0.unwrap();
+        let verify = command.verify.unwrap();
+        assert_eq!(
+            (verify.command.as_str(), verify.until, verify.every),
+            (
+                "power-status",
+                vec!["ON".to_owned(), "PENDING".to_owned()],
+                Duration::from_secs(1)
+            )
+        );
+        assert_eq!(
+            (verify.timeout, command.wait),
+            (DEFAULT_VERIFY_TIMEOUT, true)
+        );
+        let one = read(
+            "help: {summary: s}\nverify: {command: x, until: ON}\n",
+            &["default"],
+        );
+        assert_eq!(one.0.unwrap().verify.unwrap().until, ["ON"]);
+    }
+
+    #[test]
+    fn faults_name_their_line() {
+        let (command, faults) = read("help:\n  summary: s\ncolour: red\n", &["default"]);
+        assert!(command.is_some());
+        assert_eq!(
+            faults,
+            ["power-on/metadata.yaml:3: warning: unknown key colour; it has no effect"]
+        );
+        for (text, start) in [
+            (
+                "help: {}\n",
+                "power-on/metadata.yaml:1: help.summary is missing",
+            ),
+            ("", "power-on/metadata.yaml:1: expected a map"),
+            (
+                "help:\n  summary: s\ntimeout: soon\n",
+                "power-on/metadata.yaml:3: \"soon\" is not a time",
+            ),
+            (
+                "help:\n  summary: s\nfanout: 0\n",
+                "power-on/metadata.yaml:3: ",
+            ),
+            (
+                "help: {summary: s}\nexit_codes: {0: {state: ON}}\n",
+                "power-on/metadata.yaml:2: ",
+            ),
+            (
+                "help: {summary: s}\nwait: true\n",
+                "power-on/metadata.yaml:2: wait needs verify",
+            ),
+            (
+                "help: {summary: s}\nverify: {command: x}\n",
+                "power-on/metadata.yaml:2: verify needs a command",
+            ),
+            (
+                "help: {summary: s, has_context: false}\nverify: {command: x, until: ON}\n",
+                "power-on/metadata.yaml:2: verify is for commands that take nodes",
+            ),
+            (
+                "help: {summary: s}\nverify:\n  command: x\n  until: [a b]\n",
+                "power-on/metadata.yaml:4: expected states",
+            ),
+            (
+                "help: {summary: s}\nhelp: {summary: t}\n",
+                "power-on/metadata.yaml:2: help is given twice",
+            ),
+        ] {
+            let (command, faults) = read(text, &["default"]);
+            assert!(command.is_none(), "{text}");
+            assert!(faults[0].starts_with(start), "{faults:?}");
+        }
+        let (command, faults) = read("help: {summary: s}\n", &["aws"]);
+        assert!(command.is_none());
+        assert_eq!(
+            faults,
+            ["power-on:1: there is no default.sh: every command needs one"]
+        );
+    }
+}
