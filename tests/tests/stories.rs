@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "tests fail by panicking")]
 
+mod abuse_frames;
+mod abuse_silence;
 mod agreement;
 mod bad_headers;
 mod bad_metadata;

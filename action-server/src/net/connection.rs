@@ -30,7 +30,8 @@ pub struct Peer {
 }
 
 impl Peer {
-    /// Takes note that a call over the connection was let pass: from now on it may be idle.
+    /// Takes note that a call with a valid token came over the connection: from now on it may be
+    /// idle.
     pub fn admit(&self) {
         self.admitted.store(true, Ordering::Relaxed);
     }
@@ -88,7 +89,8 @@ impl Connection {
         &self.peer
     }
 
-    /// Fails once the time is over in which a call had to be let pass.
+    /// Fails once the time is over in which a call had to be let pass. Looked at before writing
+    /// too: with a caller that asks and does not take the answers, nothing is read any more.
     fn check_deadline(&mut self, context: &mut Context<'_>) -> io::Result<()> {
         let Some(deadline) = &mut self.deadline else {
             return Ok(());
@@ -124,6 +126,7 @@ impl AsyncWrite for Connection {
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
+        self.check_deadline(context)?;
         match &mut self.io {
             Io::Plain(stream) => Pin::new(stream).poll_write(context, bytes),
             Io::Tls(stream) => Pin::new(stream).poll_write(context, bytes),
@@ -135,6 +138,7 @@ impl AsyncWrite for Connection {
         context: &mut Context<'_>,
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
+        self.check_deadline(context)?;
         match &mut self.io {
             Io::Plain(stream) => Pin::new(stream).poll_write_vectored(context, slices),
             Io::Tls(stream) => Pin::new(stream).poll_write_vectored(context, slices),
