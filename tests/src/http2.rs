@@ -10,7 +10,7 @@ use std::{
 };
 
 use prost::Message;
-use rustix::net::{AddressFamily, SocketType, bind, connect, socket};
+use rustix::net::{AddressFamily, SocketFlags, SocketType, bind, connect, socket_with};
 
 use crate::wait::CEILING;
 
@@ -143,7 +143,9 @@ impl Frame {
 /// A connection over TCP from an address of this machine.
 #[track_caller]
 pub fn connect_from(own: Ipv4Addr, server: SocketAddr) -> TcpStream {
-    let descriptor = socket(AddressFamily::INET, SocketType::STREAM, None).unwrap();
+    // Servers that other tests start meanwhile must not have it.
+    let flags = SocketFlags::CLOEXEC;
+    let descriptor = socket_with(AddressFamily::INET, SocketType::STREAM, flags, None).unwrap();
     bind(&descriptor, &SocketAddrV4::new(own, 0)).unwrap();
     connect(&descriptor, &server).unwrap();
     TcpStream::from(descriptor)

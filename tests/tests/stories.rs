@@ -2,7 +2,10 @@
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "tests fail by panicking")]
 
+mod abuse_connections;
 mod abuse_frames;
+mod abuse_gone;
+mod abuse_messages;
 mod abuse_silence;
 mod agreement;
 mod bad_headers;

@@ -3,7 +3,7 @@
 use std::{
     collections::BTreeMap,
     fs,
-    io::Read,
+    io::{self, Read},
     os::unix::fs::OpenOptionsExt,
     path::{Path, PathBuf},
     sync::Arc,
@@ -16,7 +16,7 @@ use crate::{
     catalogue::{
         Catalogue, Command, Listing, Nodes, is_command_name, rank_of, read_command, read_nodes,
     },
-    process::{check_script, give_back_memory},
+    process::{ScriptError, check_script, give_back_memory},
     trust::Trust,
     yaml::Fault,
 };
@@ -228,9 +228,24 @@ fn list(directory: &Path, trust: Trust) -> Result<Listing, Fault> {
 }
 
 /// Checks that a script can be run, and that only its admin can have written it.
+///
+/// One that cannot be looked at, as the server has too much open, may pass: that says nothing of
+/// the script, and a run needs descriptors itself before it gets that far.
 pub(super) fn usable(script: &Path, trust: Trust) -> Result<(), String> {
-    check_script(script).map_err(|error| error.to_string())?;
+    match check_script(script) {
+        Err(ScriptError::Unreadable(error)) if is_shortage(&error) => {}
+        checked => checked.map_err(|error| error.to_string())?,
+    }
     trust.check(script).map_err(|error| error.to_string())
+}
+
+/// EMFILE or ENFILE: the process or the machine has as many open files as it may have.
+fn is_shortage(error: &io::Error) -> bool {
+    let code = rustix::io::Errno::from_io_error(error);
+    matches!(
+        code,
+        Some(rustix::io::Errno::MFILE | rustix::io::Errno::NFILE)
+    )
 }
 
 fn trusted(path: &Path, trust: Trust) -> Result<(), Fault> {
