@@ -158,6 +158,26 @@ fn scripts_for_which_there_are_no_descriptors() {
     base.is_kept(&server);
 }
 
+/// EMFILE for an edit: it is read when there are descriptors again, without another edit.
+#[test]
+fn edits_for_which_there_are_no_descriptors() {
+    let server = site().start();
+    let base = Base::of(&server);
+    let api = server.api();
+    assert_eq!(api.node_names(), ["n1"]);
+    let usual = limit(&server, 3);
+    server.nodes("n1: {}\nn2: {}\n");
+    server.wait_for_log("cannot read it: Too many open files");
+    limit(&server, usual);
+    assert_eq!(api.node_names(), ["n1"], "the last good ones stay");
+    // It looks every 30 s.
+    wait_until("the edit to be seen", 2 * CEILING, || {
+        (api.node_names() == ["n1", "n2"]).then_some(())
+    });
+    drop(api);
+    base.is_kept(&server);
+}
+
 /// Sets how many descriptors the server may have; returns how many it might.
 fn limit(server: &Server, most: u64) -> u64 {
     let pid = Pid::from_raw(server.id());

@@ -10,7 +10,7 @@ use std::collections::BTreeSet;
 use nodeset::{IdRangeList, NodeSet, Parser};
 use thiserror::Error;
 
-use super::node::Nodes;
+use super::{names::NAME_LIMIT, node::Nodes};
 
 /// The longest node set text, in bytes.
 const TEXT_LIMIT: usize = 16 * 1024;
@@ -18,6 +18,9 @@ const TEXT_LIMIT: usize = 16 * 1024;
 /// How many names a text may spell out for each node that it may select: what it takes away again
 /// with `!`, and some repetition.
 const NAMED_PER_SELECTED: usize = 4;
+
+/// How many groups, patterns and attributes a text may have: each is looked for among all nodes.
+const SEARCHES: usize = 64;
 
 /// Why a text selects no nodes.
 #[derive(Debug, Error, PartialEq, Eq)]
@@ -52,6 +55,9 @@ pub enum SelectionError {
         /// The limit.
         limit: usize,
     },
+    /// More to look for than anybody needs.
+    #[error("the node set has {0} groups, patterns and attributes, more than {SEARCHES}")]
+    TooManySearches(usize),
     /// A text beyond all reason.
     #[error("the node set has {0} bytes, more than {TEXT_LIMIT}")]
     TooLong(usize),
@@ -138,18 +144,24 @@ fn evaluate(
             limit,
         });
     }
+    let is_search = |term: &str| term.starts_with('@') || term.contains(['*', '?', '=']);
+    let searches = terms.iter().filter(|(_, term)| is_search(term)).count();
+    if searches > SEARCHES {
+        return Err(SelectionError::TooManySearches(searches));
+    }
     let mut selected = BTreeSet::new();
     for (operator, term) in terms {
         let Found { members, unknown } = resolve(nodes, term, limit)?;
         if let Some((kind, names)) = unknown {
             missing(kind, names)?;
         }
-        selected = match operator {
-            '!' => &selected - &members,
-            '&' => &selected & &members,
-            '^' => &selected ^ &members,
-            _ => &selected | &members,
-        };
+        // In place: thousands of small terms must not copy a large set thousands of times.
+        match operator {
+            '!' => members.iter().for_each(|at| _ = selected.remove(at)),
+            '&' => selected.retain(|at| members.contains(at)),
+            '^' => members.into_iter().for_each(|at| toggle(&mut selected, at)),
+            _ => selected.extend(members),
+        }
     }
     Ok(selected)
 }
@@ -158,6 +170,12 @@ fn evaluate(
 struct Found {
     members: BTreeSet<usize>,
     unknown: Option<(&'static str, String)>,
+}
+
+fn toggle(selected: &mut BTreeSet<usize>, at: usize) {
+    if !selected.remove(&at) {
+        selected.insert(at);
+    }
 }
 
 /// Cuts a text into terms, each with the operator before it (`,` for the first).
@@ -328,6 +346,10 @@ fn expand(term: &str, limit: usize) -> Result<Vec<String>, SelectionError> {
     if count > limit {
         return Err(SelectionError::TooMany { count, limit });
     }
+    // Zeroes in front, or a text around the brackets, are in each of the names.
+    if longest(term) > NAME_LIMIT {
+        return Err(malformed("its names are longer than any name can be"));
+    }
     let set: NodeSet<IdRangeList> = Parser::default()
         .parse(term)
         .map_err(|_| malformed("not a node set"))?;
@@ -348,6 +370,21 @@ fn count(term: &str) -> Option<usize> {
         total = total.saturating_mul(size);
     }
     Some(total)
+}
+
+/// How long the longest name is that a term stands for, or more.
+fn longest(term: &str) -> usize {
+    let mut total = 0_usize;
+    let mut rest = term;
+    while let Some((text, after)) = rest.split_once('[') {
+        let (ranges, after) = after.split_once(']').unwrap_or((after, ""));
+        let numbers = ranges
+            .split([',', '-', '/'])
+            .map(|number| number.trim().len());
+        total += text.len() + numbers.max().unwrap_or(0);
+        rest = after;
+    }
+    total + rest.len()
 }
 
 fn range_len(range: &str) -> Option<usize> {
@@ -483,6 +520,11 @@ mod tests {
             "n[1-2]]",
             &"n,".repeat(10_000),
             &format!("n[{}1-2]", "0".repeat(15_000)),
+            &format!("n[{}1-900]", "0".repeat(15_000)),
+            &format!("{}[1-900]", "n".repeat(15_000)),
+            &"@*,".repeat(65).trim_end_matches(','),
+            &"n*,".repeat(65).trim_end_matches(','),
+            &"rank=aws,".repeat(65).trim_end_matches(','),
         ] {
             assert!(names(set).is_err(), "{set}");
         }
@@ -495,6 +537,21 @@ mod tests {
             if let Ok(places) = select(&nodes, &set, 1000) {
                 prop_assert!(!places.is_empty());
                 prop_assert!(places.iter().all(|&at| at < nodes.list().len()));
+            }
+        }
+
+        /// Whatever the text: no more names than were counted, none longer than a name, so that
+        /// what is allocated is bounded before it is.
+        #[test]
+        fn no_more_is_expanded_than_was_counted(
+            term in "n?(\\[[0-9]{1,3}(-[0-9]{1,6})?(/[0-9]{1,2})?(,0{0,70}[0-9]{1,3})?\\]x?){1,3}",
+            limit in 1_usize..2000,
+        ) {
+            if let Ok(names) = expand(&term, limit) {
+                prop_assert!(names.len() <= count(&term).unwrap_or(0), "{}", names.len());
+                prop_assert!(names.len() <= limit);
+                prop_assert!(names.iter().all(|name| name.len() <= longest(&term)));
+                prop_assert!(longest(&term) <= NAME_LIMIT);
             }
         }
 

@@ -109,6 +109,11 @@ pub(super) fn parse(path: &Path, text: &str) -> Result<Raw, ConfigError> {
 }
 
 impl Raw {
+    /// Whether the secret itself stands there.
+    pub(super) fn has_secret(&self) -> bool {
+        self.jwt_secret.is_some()
+    }
+
     /// Applies `ACTION_SERVER_<KEY>`: texts and paths as they are, the rest as the YAML of that key.
     pub(super) fn override_with(
         &mut self,
@@ -387,14 +392,21 @@ fn secret(
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
     use super::*;
 
     const GOOD: &str = "jwt_secret: 0123456789abcdef0123456789abcdef\nnodes_config_path: nodes.yaml\ncommand_directory_path: /libexec\n";
 
     fn load(text: &str, environment: &[(&str, &str)]) -> Result<Settings, String> {
+        load_with(0o600, text, environment)
+    }
+
+    fn load_with(mode: u32, text: &str, environment: &[(&str, &str)]) -> Result<Settings, String> {
         let directory = tempfile::tempdir().unwrap();
         let file = directory.path().join("server.yaml");
         std::fs::write(&file, text).unwrap();
+        std::fs::set_permissions(&file, std::fs::Permissions::from_mode(mode)).unwrap();
         let environment = environment
             .iter()
             .map(|(k, v)| ((*k).to_owned(), (*v).to_owned()));
@@ -413,6 +425,28 @@ mod tests {
         assert_eq!(settings.command_directory_path, Path::new("/libexec"));
         assert_eq!((settings.job_threads, settings.limits.nodes), (256, 10_000));
         assert!(!format!("{settings:?}").contains("0123456789abcdef"));
+    }
+
+    #[test]
+    fn settings_with_a_secret_are_nobody_elses_to_read() {
+        for mode in [0o600, 0o400] {
+            assert!(load_with(mode, GOOD, &[]).is_ok());
+        }
+        for mode in [0o640, 0o604, 0o644] {
+            let error = load_with(mode, GOOD, &[]).unwrap_err();
+            assert!(
+                error.starts_with("server.yaml: jwt_secret is in it"),
+                "{error}"
+            );
+            assert!(error.contains("run: chmod 600 server.yaml"), "{error}");
+        }
+        // Without one they may be read.
+        let elsewhere = GOOD.split_once('\n').unwrap().1;
+        let secret = [(
+            "ACTION_SERVER_JWT_SECRET",
+            "0123456789abcdef0123456789abcdef",
+        )];
+        assert!(load_with(0o644, elsewhere, &secret).is_ok());
     }
 
     #[test]
