@@ -83,6 +83,8 @@ pub struct Listing {
     pub scripts: BTreeMap<String, PathBuf>,
     /// The scripts that cannot, by rank, each with its path and the reason.
     pub unusable: BTreeMap<String, (PathBuf, String)>,
+    /// Files that are named as scripts are and cannot be of a rank by that name.
+    pub nameless: Vec<PathBuf>,
 }
 
 /// Reads a command from its metadata's text and its directory's listing.
@@ -99,6 +101,10 @@ pub fn read_command(name: &str, text: &str, listing: Listing) -> (Option<Command
     let command = reader.command(name);
     let mut faults = reader.faults;
     let command = command.filter(|_| !faults.iter().any(Fault::is_error));
+    for script in &listing.nameless {
+        let reason = "no rank can have this name: letters, digits and _ . - after the first, at most 64; it is not run";
+        faults.push(Fault::warning(script, 1, reason));
+    }
     for (rank, (script, reason)) in &listing.unusable {
         faults.push(Fault::error(
             script,
@@ -388,6 +394,7 @@ mod tests {
             directory: directory.clone(),
             scripts,
             unusable: BTreeMap::new(),
+            nameless: Vec::new(),
         };
         let (command, faults) = read_command("power-on", text, listing);
         (command, faults.iter().map(Fault::to_string).collect())

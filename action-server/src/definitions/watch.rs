@@ -59,11 +59,6 @@ async fn run(
             let (definitions, sources) = (definitions.clone(), sources.clone());
             let loaded = tokio::task::spawn_blocking(move || definitions.reload(&sources)).await;
             if let Ok(faults) = loaded {
-                // What could not be read now may be read later without another edit: open files
-                // may have run out.
-                if faults.iter().any(Fault::is_error) {
-                    seen = None;
-                }
                 report(&faults, &mut reported);
             }
         }
