@@ -86,6 +86,13 @@ fn a_set_that_names_what_is_not_there() {
 }
 
 #[test]
+fn a_node_that_is_named_twice_runs_once() {
+    let server = serving();
+    let run = server.api().run(on("hello", "n2,n1,n[1-2],@all,n1"));
+    assert_eq!(run.nodes(), ["n1", "n2"]);
+}
+
+#[test]
 fn an_empty_set_is_never_all() {
     is_refused(&[
         ("", "the node set is empty"),

@@ -8,6 +8,7 @@ mod abuse_gone;
 mod abuse_messages;
 mod abuse_silence;
 mod agreement;
+mod attack_table;
 mod bad_headers;
 mod bad_metadata;
 mod bad_names;

@@ -522,9 +522,9 @@ mod tests {
             &format!("n[{}1-2]", "0".repeat(15_000)),
             &format!("n[{}1-900]", "0".repeat(15_000)),
             &format!("{}[1-900]", "n".repeat(15_000)),
-            &"@*,".repeat(65).trim_end_matches(','),
-            &"n*,".repeat(65).trim_end_matches(','),
-            &"rank=aws,".repeat(65).trim_end_matches(','),
+            "@*,".repeat(65).trim_end_matches(','),
+            "n*,".repeat(65).trim_end_matches(','),
+            "rank=aws,".repeat(65).trim_end_matches(','),
         ] {
             assert!(names(set).is_err(), "{set}");
         }

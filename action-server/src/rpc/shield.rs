@@ -103,7 +103,6 @@ mod tests {
     }
 
     #[tokio::test]
-    #[expect(clippy::panic, reason = "that is what is tried")]
     async fn a_panic_is_told_and_goes_no_further() {
         assert_eq!(called(|| async {}).await, None);
         // INTERNAL is 13.
