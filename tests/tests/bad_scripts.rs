@@ -150,11 +150,11 @@ fn a_script_that_is_being_written() {
     // the kernel refuses those who write.)
     thread::scope(|scope| {
         let writer = scope.spawn(|| {
-            for _ in 0..100 {
+            for _ in 0..50 {
                 let writing = open();
-                thread::park_timeout(Duration::from_millis(10));
+                thread::park_timeout(Duration::from_millis(15));
                 drop(writing);
-                thread::park_timeout(Duration::from_millis(2));
+                thread::park_timeout(Duration::from_millis(25));
             }
         });
         while !writer.is_finished() {
