@@ -19,7 +19,7 @@ use crate::{
     net::{Listener, Tls, TlsError},
     process::base_environment,
     record::{Retention, Store, StoreError},
-    rpc::{Guard, Service},
+    rpc::{Guard, Service, Shield},
     run::{Limits, Registry},
     trust::Trust,
     yaml::Fault,
@@ -166,6 +166,7 @@ async fn router(
     closing: oneshot::Receiver<()>,
 ) -> Result<(), tonic::transport::Error> {
     Server::builder()
+        .layer(Shield)
         .layer(guard)
         .max_concurrent_streams(100)
         .http2_max_header_list_size(16 * 1024)

@@ -75,6 +75,25 @@ impl Trust {
     }
 }
 
+impl Trust {
+    /// Checks what stands in a directory that was checked before, and where a link leads. A link
+    /// that leads nowhere can be trusted with that.
+    ///
+    /// # Errors
+    /// It is not to be trusted.
+    pub fn check_within(self, path: &Path) -> Result<(), Untrusted> {
+        if self == Trust::Lax {
+            return Ok(());
+        }
+        let metadata = fs::symlink_metadata(path).map_err(|error| unreadable(path, error))?;
+        match metadata.is_symlink() {
+            true if path.exists() => self.check(path),
+            true => Ok(()),
+            false => judge(path, &metadata, rustix::process::geteuid().as_raw()),
+        }
+    }
+}
+
 fn shown(path: &Path) -> String {
     path.display().to_string()
 }
@@ -88,6 +107,10 @@ fn unreadable(path: &Path, error: io::Error) -> Untrusted {
 
 fn check_one(path: &Path, own: u32) -> Result<(), Untrusted> {
     let metadata = fs::symlink_metadata(path).map_err(|error| unreadable(path, error))?;
+    judge(path, &metadata, own)
+}
+
+fn judge(path: &Path, metadata: &fs::Metadata, own: u32) -> Result<(), Untrusted> {
     if metadata.uid() != 0 && metadata.uid() != own {
         return Err(Untrusted::Owner {
             path: shown(path),

@@ -11,9 +11,11 @@
 )]
 
 pub mod api;
+pub mod base;
 pub mod chance;
 pub mod client;
 pub mod gate;
+pub mod http2;
 pub mod processes;
 pub mod program;
 pub mod proxy;
@@ -25,6 +27,7 @@ pub mod usage;
 pub mod wait;
 
 pub use api::{Api, Digest, Ended, Live, Watch, on, with_arguments};
+pub use base::Base;
 pub use chance::{Chance, rounds};
 pub use client::Client;
 pub use gate::Gate;

@@ -140,6 +140,14 @@ impl Site {
         Running::start(command, self.hidden()).finish()
     }
 
+    /// Runs a verb of `action-server` that needs no settings, in the site's directory.
+    #[track_caller]
+    pub fn server_verb_alone(&self, words: &[&str]) -> Ran {
+        let mut command = hermetic(self.program("action-server"), &self.path("home"));
+        command.args(words).current_dir(self.path(""));
+        Running::start(command, self.hidden()).finish()
+    }
+
     /// Runs the server where it must not get as far as to serve.
     #[track_caller]
     pub fn refused(&self) -> Ran {

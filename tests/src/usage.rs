@@ -1,4 +1,4 @@
-//! What a process takes and holds, as /proc shows it: memory, descriptors, children.
+//! What a process takes and holds, as /proc shows it: memory, descriptors, children, time.
 
 use std::fs;
 
@@ -40,4 +40,25 @@ pub fn children(pid: i32) -> Vec<(i32, char)> {
         (parent == pid).then_some((child, state))
     };
     pids.filter_map(child).collect()
+}
+
+/// How much time of processors a process has taken, in ticks of a hundredth of a second.
+#[track_caller]
+pub fn ticks(pid: i32) -> u64 {
+    let text = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
+    let fields: Vec<_> = text.rsplit_once(") ").unwrap().1.split(' ').collect();
+    // utime and stime: proc(5), counted from the state.
+    let field = |at: usize| fields[at].parse::<u64>().unwrap();
+    field(11) + field(12)
+}
+
+/// How many connections over TCP a process has: those of /proc/PID/net/tcp that are its own.
+pub fn connections(pid: i32) -> usize {
+    let own = descriptors(pid);
+    let text = fs::read_to_string(format!("/proc/{pid}/net/tcp")).unwrap();
+    let rows = text.lines().skip(1).map(|line| line.split_whitespace());
+    // The state is the fourth column, 0A for a listener; the inode is the tenth.
+    let rows = rows.filter_map(|mut row| Some((row.nth(3)?.to_owned(), row.nth(5)?.to_owned())));
+    rows.filter(|(state, inode)| state != "0A" && own.contains(&format!("socket:[{inode}]")))
+        .count()
 }

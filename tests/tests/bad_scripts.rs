@@ -1,8 +1,18 @@
 //! Bad input: scripts that cannot be run. The error names the script, nothing is run, not even
 //! on nodes whose own script is right, and the rest of the server works.
 
-use std::{fs, os::unix::fs::PermissionsExt, os::unix::fs::symlink};
+use std::{
+    ffi::OsStr,
+    fs::{self, File},
+    os::unix::{
+        ffi::OsStrExt,
+        fs::{PermissionsExt, symlink},
+    },
+    thread,
+    time::Duration,
+};
 
+use action_proto::v1::Outcome;
 use action_tests::{Server, Site, on};
 use tonic::Code;
 
@@ -115,4 +125,82 @@ fn a_link_that_leads_to_a_script_is_as_good_as_one() {
     symlink("real", site.path("libexec/bad/default.sh")).unwrap();
     let server = site.start();
     assert_eq!(server.api().run(on("bad", "n1")).answer_of("n1"), "ran\n");
+}
+
+/// ETXTBSY, execve(2): somebody holds the script open for writing.
+#[test]
+fn a_script_that_is_being_written() {
+    let server = site().start();
+    let api = server.api();
+    let open = || {
+        let mut options = File::options();
+        options
+            .append(true)
+            .open(server.path("libexec/good/default.sh"))
+    };
+    // For longer than anybody waits: the job is not started, and says why.
+    let writing = open().unwrap();
+    let run = api.run(on("good", "n1"));
+    let end = run.end_of("n1");
+    assert_eq!(end.outcome(), Outcome::NotStarted, "{end:?}");
+    assert!(end.message.contains("Text file busy"), "{end:?}");
+    drop(writing);
+    assert_eq!(api.run(on("good", "n1")).answer_of("n1"), "good\n");
+    // For moments, again and again, as an editor does: it is waited for. (While it is being started
+    // the kernel refuses those who write.)
+    thread::scope(|scope| {
+        let writer = scope.spawn(|| {
+            for _ in 0..50 {
+                let writing = open();
+                thread::park_timeout(Duration::from_millis(15));
+                drop(writing);
+                thread::park_timeout(Duration::from_millis(25));
+            }
+        });
+        while !writer.is_finished() {
+            assert_eq!(api.run(on("good", "n1")).answer_of("n1"), "good\n");
+        }
+    });
+}
+
+/// E2BIG, execve(2): each variable is small enough, and all together are too many.
+#[test]
+fn a_script_that_would_get_more_than_the_kernel_passes_on() {
+    let site = site();
+    let value = "x".repeat(16_000);
+    let keys: String = (0..200).map(|at| format!("  key{at}: {value}\n")).collect();
+    site.nodes(&format!("n1: {{}}\nlarge:\n{keys}"));
+    let server = site.start();
+    let run = server.api().run(on("good", "n1,large"));
+    let end = run.end_of("large");
+    assert_eq!(end.outcome(), Outcome::NotStarted, "{end:?}");
+    assert!(end.message.contains("Argument list too long"), "{end:?}");
+    assert_eq!(run.answer_of("n1"), "good\n");
+}
+
+#[test]
+fn names_of_files_that_are_no_text_or_no_rank() {
+    let site = site();
+    let strange = |name: &[u8]| site.path("libexec").join(OsStr::from_bytes(name));
+    fs::create_dir(strange(b"str\xffnge")).unwrap();
+    fs::write(strange(b"str\xffnge/metadata.yaml"), "help: {summary: s}").unwrap();
+    for name in [
+        &b"good/\xff.sh"[..],
+        b"good/a b.sh",
+        b"good/.hidden.sh",
+        b"good/notes \xff",
+    ] {
+        fs::write(strange(name), "#!/bin/bash\n").unwrap();
+    }
+    let check = site.server_verb(&["check"]);
+    insta::assert_snapshot!(check, @"
+    SITE/libexec/str\u{fffd}nge:1: cannot be a command's name: lower-case letters, digits and - only
+    SITE/libexec/good/a b.sh:1: warning: no rank can have this name: letters, digits and _ . - after the first, at most 64; it is not run
+    SITE/libexec/good/\u{fffd}.sh:1: warning: no rank can have this name: letters, digits and _ . - after the first, at most 64; it is not run
+    ------- stderr -------
+    error: 2 nodes and 2 commands can be used; 1 errors, 2 warnings
+    ------- exit 78 -------
+    ");
+    let server = site.start();
+    assert_eq!(server.api().run(on("good", "n1")).answer_of("n1"), "good\n");
 }

@@ -2,7 +2,8 @@
 
 use std::time::Instant;
 
-use action_tests::{Server, Site, on, program::AT_ONCE};
+use action_proto::v1::PlanRunRequest;
+use action_tests::{Chance, Server, Site, on, program::AT_ONCE, rounds, usage};
 use tonic::Code;
 
 fn serving() -> Server {
@@ -85,6 +86,13 @@ fn a_set_that_names_what_is_not_there() {
 }
 
 #[test]
+fn a_node_that_is_named_twice_runs_once() {
+    let server = serving();
+    let run = server.api().run(on("hello", "n2,n1,n[1-2],@all,n1"));
+    assert_eq!(run.nodes(), ["n1", "n2"]);
+}
+
+#[test]
 fn an_empty_set_is_never_all() {
     is_refused(&[
         ("", "the node set is empty"),
@@ -110,4 +118,88 @@ fn nodes_for_a_command_that_takes_none() {
         (Code::InvalidArgument, "the command once takes no nodes")
     );
     assert!(!server.has("ran"));
+}
+
+#[test]
+fn a_set_with_names_that_are_longer_than_any() {
+    let reason = "longer than any name can be";
+    is_refused(&[
+        (&format!("n[{}1-9999]", "0".repeat(15_000)), reason),
+        (&format!("{}[1-9999]", "n".repeat(15_000)), reason),
+        (&format!("n[1-9999]{}", "n".repeat(15_000)), reason),
+        (&format!("@n[{}1-9999]", "0".repeat(15_000)), reason),
+    ]);
+}
+
+#[test]
+fn a_set_with_more_to_look_for_than_anybody_needs() {
+    let reason = "groups, patterns and attributes, more than 64";
+    let many = |term: &str| vec![term; 65].join(",");
+    is_refused(&[
+        (&many("@*"), reason),
+        (&many("n*"), reason),
+        (&many("@all"), reason),
+        (&many("rank=aws"), reason),
+    ]);
+}
+
+/// Random sets of brackets, zeroes, ranges and operators, all as long as they may be: none costs
+/// more than a moment's memory.
+#[test]
+fn no_set_costs_more_memory_than_its_nodes() {
+    let server = serving();
+    let api = server.api();
+    let plan = |set: String| {
+        let request = PlanRunRequest {
+            command: "hello".into(),
+            nodes: set,
+            ..Default::default()
+        };
+        _ = api.plan(request);
+    };
+    plan("n[1-2]".into());
+    let before = usage::memory(server.id(), "VmRSS");
+    usage::forget_peak(server.id());
+    let mut chance = Chance::new();
+    let zeroes = "0".repeat(3000);
+    let pieces = [
+        "n",
+        "[",
+        "]",
+        ",",
+        "-",
+        "/",
+        "!",
+        "&",
+        "^",
+        "@",
+        "*",
+        "=",
+        "1",
+        "9999",
+        "10000",
+        "99999999999999999999",
+        "n[1-9999]",
+        "n[1-99]x[1-99]",
+        "[0-9]",
+        &zeroes,
+        "@*",
+        "rank=",
+        " ",
+    ];
+    for _ in 0..rounds(600) {
+        let mut set = String::new();
+        while set.len() < 16_000 && chance.below(200) > 0 {
+            set += pieces[usize::try_from(chance.below(pieces.len() as u64)).unwrap()];
+        }
+        plan(set);
+    }
+    for set in ["n[1-9999],", "n[1-9999]x,", "@n[1-9999],"] {
+        plan(set.repeat(16_000 / set.len()));
+    }
+    let peak = usage::memory(server.id(), "VmHWM");
+    assert!(
+        peak < before + 24 * 1024,
+        "{before} KiB before, peak {peak} KiB"
+    );
 }

@@ -275,3 +275,19 @@ fn a_nodes_file_that_is_gone_keeps_all_nodes() {
     server.nodes("n1: {}\nback: {}\n");
     soon("the file to be back", || api.node_names() == ["n1", "back"]);
 }
+
+#[test]
+fn a_command_directory_that_is_gone_keeps_all_commands() {
+    let server = hello().start();
+    fs::rename(server.path("libexec"), server.path("away")).unwrap();
+    server.wait_for_log("not trusted: ");
+    let api = server.api();
+    assert_eq!(api.command_names(), ["hello"]);
+    // Its scripts are gone, and nothing takes their place.
+    assert_eq!(api.refused(on("hello", "n1")).0, Code::FailedPrecondition);
+    fs::rename(server.path("away"), server.path("libexec")).unwrap();
+    soon("the directory to be back", || {
+        api.start(on("hello", "n1")).is_ok()
+    });
+    assert_eq!(answer(&api, "hello"), "hello\n");
+}

@@ -2,7 +2,13 @@
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "tests fail by panicking")]
 
+mod abuse_connections;
+mod abuse_frames;
+mod abuse_gone;
+mod abuse_messages;
+mod abuse_silence;
 mod agreement;
+mod attack_table;
 mod bad_headers;
 mod bad_metadata;
 mod bad_names;
@@ -10,6 +16,7 @@ mod bad_nodes_file;
 mod bad_scripts;
 mod bad_sets;
 mod bad_tokens;
+mod bad_yaml;
 mod bytes;
 mod caps;
 mod check;
@@ -30,6 +37,7 @@ mod clustershell;
 mod crash;
 mod disk;
 mod drain;
+mod edits;
 mod environment;
 mod fairness;
 mod flat;
@@ -60,6 +68,7 @@ mod seed;
 mod ssh;
 mod state;
 mod streaming;
+mod trust;
 mod verify;
 mod watchers;
 mod wide;

@@ -95,6 +95,8 @@ pub struct Listing {
     pub scripts: BTreeMap<String, PathBuf>,
     /// The scripts that cannot, by rank, each with its path and the reason.
     pub unusable: BTreeMap<String, (PathBuf, String)>,
+    /// Files that are named as scripts are and cannot be of a rank by that name.
+    pub nameless: Vec<PathBuf>,
 }
 
 /// The rank of a script's file name (`aws.sh`, `default.sh`, `aws`), with its extension;

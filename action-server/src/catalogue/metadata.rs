@@ -25,6 +25,10 @@ pub fn read_command(name: &str, text: &str, listing: Listing) -> (Option<Command
     let command = reader.command(name);
     let mut faults = reader.faults;
     let command = command.filter(|_| !faults.iter().any(Fault::is_error));
+    for script in &listing.nameless {
+        let reason = "no rank can have this name: letters, digits and _ . - after the first, at most 64; it is not run";
+        faults.push(Fault::warning(script, 1, reason));
+    }
     for (rank, (script, reason)) in &listing.unusable {
         faults.push(Fault::error(
             script,
@@ -368,6 +372,7 @@ mod tests {
             directory: directory.clone(),
             scripts,
             unusable: BTreeMap::new(),
+            nameless: Vec::new(),
         };
         let (command, faults) = read_command("power-on", text, listing);
         (command, faults.iter().map(Fault::to_string).collect())

@@ -36,8 +36,27 @@ pub struct Catalogue {
     pub commands: BTreeMap<String, Arc<Command>>,
     /// The commands that cannot, by name, each with the reason.
     pub broken: BTreeMap<String, String>,
+    /// What is not to be trusted around the scripts.
+    pub untrusted: Untrusted,
     /// The command directory, which scripts see as `SCRIPT_ROOT`.
     pub script_root: PathBuf,
     /// The most nodes that one selection may have.
     pub node_limit: usize,
+}
+
+/// What others can write around scripts: one thing of each command, and one that is for all.
+#[derive(Debug, Default, Clone)]
+pub struct Untrusted(BTreeMap<Option<String>, String>);
+
+impl Untrusted {
+    /// Adds what belongs to a command, or to none and so to all. The first of each stands.
+    pub fn add(&mut self, command: Option<&str>, what: String) {
+        self.0.entry(command.map(str::to_owned)).or_insert(what);
+    }
+
+    /// What stands against a run of this command.
+    pub fn against(&self, command: &str) -> Option<&str> {
+        let own = self.0.get(&Some(command.to_owned()));
+        own.or_else(|| self.0.get(&None)).map(String::as_str)
+    }
 }

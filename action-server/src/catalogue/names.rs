@@ -161,9 +161,12 @@ fn bad_value(value: &str) -> Option<String> {
     })
 }
 
+/// The longest name of a node, rank or group, in bytes.
+pub(super) const NAME_LIMIT: usize = 64;
+
 /// True for `[A-Za-z0-9][A-Za-z0-9_.-]{0,63}`: a node.
 pub(super) fn is_node_name(name: &str) -> bool {
-    name.len() <= 64
+    name.len() <= NAME_LIMIT
         && name
             .bytes()
             .next()
@@ -222,6 +225,22 @@ mod tests {
             "SHELLOPTS",
             "PS4",
             "UID",
+            "EUID",
+            "PPID",
+            "PWD",
+            "OLDPWD",
+            "SHLVL",
+            "TMPDIR",
+            "TERM",
+            "TZ",
+            "OPTIND",
+            "POSIXLY_CORRECT",
+            "HOME",
+            "SHELL",
+            "USER",
+            "LOGNAME",
+            "LANG",
+            "CDPATH",
             "a\0b",
         ] {
             assert!(bad_script_variable(key, "v").is_some(), "{key:?}");

@@ -322,6 +322,7 @@ mod tests {
             let listing = Listing {
                 scripts: scripts.collect(),
                 unusable,
+                nameless: Vec::new(),
                 directory,
             };
             (
@@ -333,6 +334,7 @@ mod tests {
         let (file, _) = read_nodes(Path::new("f"), nodes).unwrap();
         Catalogue {
             nodes: Arc::new(Nodes::build(file, None, BTreeSet::new(), 10).0),
+            untrusted: Default::default(),
             commands: BTreeMap::from([
                 command(
                     "off",

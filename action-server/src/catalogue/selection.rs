@@ -10,7 +10,7 @@ use std::collections::BTreeSet;
 use nodeset::{IdRangeList, NodeSet, Parser};
 use thiserror::Error;
 
-use super::node::Nodes;
+use super::{names::NAME_LIMIT, node::Nodes};
 
 /// The longest node set text, in bytes.
 const TEXT_LIMIT: usize = 16 * 1024;
@@ -18,6 +18,9 @@ const TEXT_LIMIT: usize = 16 * 1024;
 /// How many names a text may spell out for each node that it may select: what it takes away again
 /// with `!`, and some repetition.
 const NAMED_PER_SELECTED: usize = 4;
+
+/// How many groups, patterns and attributes a text may have: each is looked for among all nodes.
+const SEARCHES: usize = 64;
 
 /// Why a text selects no nodes.
 #[derive(Debug, Error, PartialEq, Eq)]
@@ -52,6 +55,9 @@ pub enum SelectionError {
         /// The limit.
         limit: usize,
     },
+    /// More to look for than anybody needs.
+    #[error("the node set has {0} groups, patterns and attributes, more than {SEARCHES}")]
+    TooManySearches(usize),
     /// A text beyond all reason.
     #[error("the node set has {0} bytes, more than {TEXT_LIMIT}")]
     TooLong(usize),
@@ -138,18 +144,24 @@ fn evaluate(
             limit,
         });
     }
+    let is_search = |term: &str| term.starts_with('@') || term.contains(['*', '?', '=']);
+    let searches = terms.iter().filter(|(_, term)| is_search(term)).count();
+    if searches > SEARCHES {
+        return Err(SelectionError::TooManySearches(searches));
+    }
     let mut selected = BTreeSet::new();
     for (operator, term) in terms {
         let Found { members, unknown } = resolve(nodes, term, limit)?;
         if let Some((kind, names)) = unknown {
             missing(kind, names)?;
         }
-        selected = match operator {
-            '!' => &selected - &members,
-            '&' => &selected & &members,
-            '^' => &selected ^ &members,
-            _ => &selected | &members,
-        };
+        // In place: thousands of small terms must not copy a large set thousands of times.
+        match operator {
+            '!' => members.iter().for_each(|at| _ = selected.remove(at)),
+            '&' => selected.retain(|at| members.contains(at)),
+            '^' => members.into_iter().for_each(|at| toggle(&mut selected, at)),
+            _ => selected.extend(members),
+        }
     }
     Ok(selected)
 }
@@ -158,6 +170,12 @@ fn evaluate(
 struct Found {
     members: BTreeSet<usize>,
     unknown: Option<(&'static str, String)>,
+}
+
+fn toggle(selected: &mut BTreeSet<usize>, at: usize) {
+    if !selected.remove(&at) {
+        selected.insert(at);
+    }
 }
 
 /// Cuts a text into terms, each with the operator before it (`,` for the first).
@@ -328,6 +346,10 @@ fn expand(term: &str, limit: usize) -> Result<Vec<String>, SelectionError> {
     if count > limit {
         return Err(SelectionError::TooMany { count, limit });
     }
+    // Zeroes in front, or a text around the brackets, are in each of the names.
+    if longest(term) > NAME_LIMIT {
+        return Err(malformed("its names are longer than any name can be"));
+    }
     let set: NodeSet<IdRangeList> = Parser::default()
         .parse(term)
         .map_err(|_| malformed("not a node set"))?;
@@ -348,6 +370,21 @@ fn count(term: &str) -> Option<usize> {
         total = total.saturating_mul(size);
     }
     Some(total)
+}
+
+/// How long the longest name is that a term stands for, or more.
+fn longest(term: &str) -> usize {
+    let mut total = 0_usize;
+    let mut rest = term;
+    while let Some((text, after)) = rest.split_once('[') {
+        let (ranges, after) = after.split_once(']').unwrap_or((after, ""));
+        let numbers = ranges
+            .split([',', '-', '/'])
+            .map(|number| number.trim().len());
+        total += text.len() + numbers.max().unwrap_or(0);
+        rest = after;
+    }
+    total + rest.len()
 }
 
 fn range_len(range: &str) -> Option<usize> {
@@ -382,127 +419,4 @@ pub(super) fn shortened(mut text: String) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::{collections::BTreeSet, path::Path};
-
-    use proptest::prelude::*;
-
-    use super::*;
-
-    fn nodes() -> Nodes {
-        let mut text = String::from("__groups__: {gpu: 'g[1-2]', mix: '@gpu,n01'}\n");
-        for at in 1..=10 {
-            text += &format!(
-                "n{at:02}: {{ranks: [{}], site: s{}}}\n",
-                if at < 5 { "aws" } else { "metal" },
-                at % 2
-            );
-        }
-        text += "g1: {}\ng2: {}\n1-3: {}\n";
-        let (file, faults) = super::super::read_nodes(Path::new("f"), &text).unwrap();
-        assert_eq!(faults, []);
-        Nodes::build(file, None, BTreeSet::from(["site".to_owned()]), 100).0
-    }
-
-    fn names(set: &str) -> Result<String, String> {
-        let nodes = nodes();
-        let places = select(&nodes, set, 1000).map_err(|error| error.to_string())?;
-        let names: Vec<_> = places
-            .iter()
-            .map(|&at| nodes.list()[at].name.as_str())
-            .collect();
-        Ok(action_proto::fold(names))
-    }
-
-    #[test]
-    fn the_grammar() {
-        for (set, expected) in [
-            ("n01", "n01"),
-            ("n02,n01", "n[01-02]"),
-            ("n01 n03", "n[01,03]"),
-            ("n[01-03,10]", "n[01-03,10]"),
-            ("n[02-10/4]", "n[02,06,10]"),
-            ("n[01-05]!n[02-03]", "n[01,04-05]"),
-            ("n[01-05]&n[04-09]", "n[04-05]"),
-            ("n[01-02]^n[02-03]", "n[01,03]"),
-            ("n[01-02] , n03 ! n01", "n[02-03]"),
-            ("@gpu", "g[1-2]"),
-            ("@mix!g1", "g2,n01"),
-            ("@g*", "g[1-2]"),
-            ("n0?", "n[01-09]"),
-            ("*1", "g1,n01"),
-            ("rank=aws", "n[01-04]"),
-            ("rank=aws&n[03-07]", "n[03-04]"),
-            ("site=s1", "n[01,03,05,07,09]"),
-            ("1-3", "1-3"),
-        ] {
-            assert_eq!(names(set).as_deref(), Ok(expected), "{set}");
-        }
-        assert_eq!(select(&nodes(), "@*", 100).unwrap().len(), 13);
-    }
-
-    #[test]
-    fn what_is_not_there_is_named() {
-        for (set, expected) in [
-            ("", "the node set is empty; name a node, or @* for all"),
-            (" ", "the node set is empty; name a node, or @* for all"),
-            ("n99", "no such node: n99"),
-            ("n[01-12],x", "no such node: n[11-12],x"),
-            ("@nogroup", "no such group: @nogroup"),
-            ("z*", "no such node: z*"),
-            ("rank=azure", "no such node with: rank=azure"),
-            (
-                "ip=1",
-                "cannot select by ip: the server's visible_metadata does not list it",
-            ),
-            ("n01!n01", "the node set \"n01!n01\" selects no node"),
-        ] {
-            assert_eq!(names(set), Err(expected.to_owned()), "{set}");
-        }
-    }
-
-    #[test]
-    fn bombs_and_broken_texts_are_refused_before_they_cost() {
-        for set in [
-            "n[1-9999999999]",
-            "n[1-100000]r[1-100000]",
-            "n[1-99999999999999999999999]",
-            &"n[1-900],".repeat(20),
-            "n[1",
-            "n]1[",
-            "n[]",
-            "n[5-1]",
-            "n[1-2/0]",
-            "n[a]",
-            ",n01",
-            "n01,",
-            "n01,,n02",
-            "!n01",
-            "n[[1]]",
-            "n[1-2",
-            "n[1-2]]",
-            &"n,".repeat(10_000),
-            &format!("n[{}1-2]", "0".repeat(15_000)),
-        ] {
-            assert!(names(set).is_err(), "{set}");
-        }
-    }
-
-    proptest! {
-        #[test]
-        fn no_text_panics_and_nothing_unknown_is_selected(set in "[n0-9\\[\\],!&^@*?=/ a-]{0,24}") {
-            let nodes = nodes();
-            if let Ok(places) = select(&nodes, &set, 1000) {
-                prop_assert!(!places.is_empty());
-                prop_assert!(places.iter().all(|&at| at < nodes.list().len()));
-            }
-        }
-
-        #[test]
-        fn the_count_is_the_number_of_names(a in 0u32..50, len in 0u32..50, step in 1u32..5, b in 0u32..9) {
-            let term = format!("n[{a}-{}/{step},{}]x[0-{b}]", a + len, a + len + 7);
-            let names = expand(&term, 100_000).unwrap();
-            prop_assert_eq!(count(&term), Some(names.len()));
-        }
-    }
-}
+mod tests;

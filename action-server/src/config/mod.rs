@@ -124,6 +124,9 @@ impl Settings {
             source,
         })?;
         let mut raw = raw::parse(path, &text)?;
+        if raw.has_secret() {
+            refuse_open(path)?;
+        }
         raw.override_with(environment)?;
         // Relative paths are relative to the file, wherever the server is started.
         let base = std::path::absolute(path).map_err(|source| ConfigError::Unreadable {
@@ -137,4 +140,20 @@ impl Settings {
             .map_err(|reason| ConfigError::Invalid(reason.to_string()))?;
         Ok(settings)
     }
+}
+
+/// Refuses settings with a secret in them that others can read, as a secret's own file is.
+fn refuse_open(path: &Path) -> Result<(), ConfigError> {
+    use std::os::unix::fs::MetadataExt;
+    let metadata = std::fs::metadata(path).map_err(|source| ConfigError::Unreadable {
+        path: path.to_owned(),
+        source,
+    })?;
+    if metadata.mode() & 0o077 == 0 {
+        return Ok(());
+    }
+    let path = path.display();
+    Err(ConfigError::Invalid(format!(
+        "{path}: jwt_secret is in it, and others can read or write it; run: chmod 600 {path} (or keep the secret in a file of its own, which jwt_secret_path names)"
+    )))
 }

@@ -109,6 +109,11 @@ pub(super) fn parse(path: &Path, text: &str) -> Result<Raw, ConfigError> {
 }
 
 impl Raw {
+    /// Whether the secret itself stands there.
+    pub(super) fn has_secret(&self) -> bool {
+        self.jwt_secret.is_some()
+    }
+
     /// Applies `ACTION_SERVER_<KEY>`: texts and paths as they are, the rest as the YAML of that key.
     pub(super) fn override_with(
         &mut self,
@@ -386,100 +391,4 @@ fn secret(
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const GOOD: &str = "jwt_secret: 0123456789abcdef0123456789abcdef\nnodes_config_path: nodes.yaml\ncommand_directory_path: /libexec\n";
-
-    fn load(text: &str, environment: &[(&str, &str)]) -> Result<Settings, String> {
-        let directory = tempfile::tempdir().unwrap();
-        let file = directory.path().join("server.yaml");
-        std::fs::write(&file, text).unwrap();
-        let environment = environment
-            .iter()
-            .map(|(k, v)| ((*k).to_owned(), (*v).to_owned()));
-        Settings::load(&file, environment).map_err(|error| {
-            error
-                .to_string()
-                .replace(&format!("{}/", directory.path().display()), "")
-        })
-    }
-
-    #[test]
-    fn defaults_and_relative_paths() {
-        let settings = load(GOOD, &[]).unwrap();
-        assert_eq!(settings.listen.to_string(), "127.0.0.1:6304");
-        assert!(settings.nodes_config_path.is_absolute());
-        assert_eq!(settings.command_directory_path, Path::new("/libexec"));
-        assert_eq!((settings.job_threads, settings.limits.nodes), (256, 10_000));
-        assert!(!format!("{settings:?}").contains("0123456789abcdef"));
-    }
-
-    #[test]
-    fn the_environment_wins() {
-        let set = [
-            ("ACTION_SERVER_LISTEN", "[::1]:0"),
-            ("ACTION_SERVER_JOB_THREADS", "7"),
-            ("OTHER", "x"),
-        ];
-        let settings = load(GOOD, &set).unwrap();
-        assert_eq!(
-            (settings.listen.to_string(), settings.job_threads),
-            ("[::1]:0".to_owned(), 7)
-        );
-        let wrong = load(GOOD, &[("ACTION_SERVER_COLOUR", "x")]).unwrap_err();
-        assert_eq!(
-            wrong,
-            "ACTION_SERVER_COLOUR is set, and there is no such setting"
-        );
-        assert!(load(GOOD, &[("ACTION_SERVER_JOB_THREADS", "many")]).is_err());
-    }
-
-    #[test]
-    fn what_is_wrong_is_named_with_its_place() {
-        for (text, start) in [
-            ("colour: red\n", "server.yaml:1: unknown field `colour`"),
-            (
-                "jwt_secret: short\nnodes_config_path: n\ncommand_directory_path: c\n",
-                "jwt_secret: the secret has 5 bytes",
-            ),
-            (
-                "nodes_config_path: n\n",
-                "server.yaml: jwt_secret_path is not set",
-            ),
-            ("jwt_secret: [\n", "server.yaml:1: "),
-        ] {
-            let error = load(text, &[]).unwrap_err();
-            assert!(error.starts_with(start), "{error}");
-        }
-        for (more, part) in [
-            ("listen: 0.0.0.0:6304\n", "not a loopback address"),
-            ("listen: gateway1\n", "is not an address"),
-            ("job_threads: 0\n", "lets nothing run"),
-            ("tls: {}\n", "missing field `certificate`"),
-            ("metrics_listen: p\n", "metrics_listen is not supported"),
-            (
-                "script_environment: {LD_PRELOAD: x}\n",
-                "LD_PRELOAD would change",
-            ),
-            ("drain_timeout: soon\n", "not a time"),
-            ("umask: 0999\n", "not an octal number"),
-        ] {
-            let error = load(&format!("{GOOD}{more}"), &[]).unwrap_err();
-            assert!(error.contains(part), "{error}");
-        }
-        assert!(
-            load(
-                &format!("{GOOD}listen: 0.0.0.0:0\ninsecure_listen: true\n"),
-                &[]
-            )
-            .is_ok()
-        );
-        let scalars = load(
-            &format!("{GOOD}script_environment: {{VERSION: 1.10, PATH: /bin}}\n"),
-            &[],
-        )
-        .unwrap();
-        assert_eq!(scalars.script_environment["VERSION"], "1.10");
-    }
-}
+mod tests;

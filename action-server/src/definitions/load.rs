@@ -2,8 +2,9 @@
 
 use std::{
     collections::BTreeMap,
+    ffi::OsStr,
     fs,
-    io::Read,
+    io::{self, Read},
     os::unix::fs::OpenOptionsExt,
     path::{Path, PathBuf},
     sync::Arc,
@@ -11,12 +12,12 @@ use std::{
 
 use rustix::fs::OFlags;
 
-use super::Sources;
+use super::{Sources, surroundings};
 use crate::{
     catalogue::{
         Catalogue, Command, Listing, Nodes, is_command_name, rank_of, read_command, read_nodes,
     },
-    process::{check_script, give_back_memory},
+    process::{ScriptError, check_script, give_back_memory},
     trust::Trust,
     yaml::Fault,
 };
@@ -54,10 +55,15 @@ pub fn load(
         }
         (Err(fault), None) => return Err(fault),
     };
+    let is_command =
+        |name: &str| commands.good.contains_key(name) || commands.broken.contains_key(name);
+    let (untrusted, found) = surroundings::look(&sources.commands, is_command, sources.trust);
+    faults.extend(found);
     let catalogue = Catalogue {
         nodes,
         commands: commands.good,
         broken: commands.broken,
+        untrusted,
         script_root: sources.commands.clone(),
         node_limit: sources.node_limit,
     };
@@ -188,15 +194,19 @@ fn list(directory: &Path, trust: Trust) -> Result<Listing, Fault> {
         directory: directory.to_owned(),
         scripts: BTreeMap::new(),
         unusable: BTreeMap::new(),
+        nameless: Vec::new(),
     };
     let mut found: BTreeMap<String, Vec<PathBuf>> = BTreeMap::new();
     for entry in fs::read_dir(directory).map_err(unreadable)? {
         let entry = entry.map_err(unreadable)?;
         let name = entry.file_name();
+        let path = entry.path();
         let Some((rank, extension)) = name.to_str().and_then(rank_of) else {
+            if is_named_as_script(&name) && path.is_file() {
+                listing.nameless.push(path);
+            }
             continue;
         };
-        let path = entry.path();
         if path.is_dir() {
             continue;
         }
@@ -220,6 +230,7 @@ fn list(directory: &Path, trust: Trust) -> Result<Listing, Fault> {
             [] => {}
         }
     }
+    listing.nameless.sort();
     // Which of two was meant is not known, also when only one of them can run.
     listing
         .scripts
@@ -227,10 +238,31 @@ fn list(directory: &Path, trust: Trust) -> Result<Listing, Fault> {
     Ok(listing)
 }
 
+/// Whether somebody may take it for a script: it ends so, and is not hidden, as what editors leave.
+fn is_named_as_script(name: &OsStr) -> bool {
+    let name = name.as_encoded_bytes();
+    name.ends_with(b".sh") && !name.starts_with(b".")
+}
+
 /// Checks that a script can be run, and that only its admin can have written it.
+///
+/// One that cannot be looked at, as the server has too much open, may pass: that says nothing of
+/// the script, and a run needs descriptors itself before it gets that far.
 pub(super) fn usable(script: &Path, trust: Trust) -> Result<(), String> {
-    check_script(script).map_err(|error| error.to_string())?;
+    match check_script(script) {
+        Err(ScriptError::Unreadable(error)) if is_shortage(&error) => {}
+        checked => checked.map_err(|error| error.to_string())?,
+    }
     trust.check(script).map_err(|error| error.to_string())
+}
+
+/// EMFILE or ENFILE: the process or the machine has as many open files as it may have.
+fn is_shortage(error: &io::Error) -> bool {
+    let code = rustix::io::Errno::from_io_error(error);
+    matches!(
+        code,
+        Some(rustix::io::Errno::MFILE | rustix::io::Errno::NFILE)
+    )
 }
 
 fn trusted(path: &Path, trust: Trust) -> Result<(), Fault> {

@@ -5,6 +5,7 @@
 
 mod load;
 mod stamp;
+mod surroundings;
 mod watch;
 
 use std::{collections::BTreeSet, path::PathBuf, sync::Arc};
@@ -89,11 +90,16 @@ impl Definitions {
         self.current.load_full()
     }
 
-    /// Checks that each script of a plan could be started now, as it is on the disk.
+    /// Checks that each script of a plan could be started now, as it is on the disk, and that
+    /// nobody else can have written what stands around it.
     ///
     /// # Errors
-    /// The first that could not, by its name in the command directory, with the reason.
+    /// The first that is against it, by its name in the command directory, with the reason.
     pub fn check_scripts(&self, plan: &Plan) -> Result<(), (String, String)> {
+        let current = self.snapshot();
+        if let Some(what) = current.untrusted.against(&plan.command.name) {
+            return Err((what.to_owned(), "others can write it".to_owned()));
+        }
         let scripts: BTreeSet<_> = plan.jobs.iter().map(|job| &job.script).collect();
         scripts.into_iter().try_for_each(|script| {
             usable(script, self.trust).map_err(|reason| (plan.script_name(script), reason))

@@ -21,6 +21,10 @@ use tokio_rustls::server::TlsStream;
 
 use super::places::Place;
 
+/// How long the other end may take nothing of what is sent to it. Pings find those who are gone,
+/// but not behind a connection that is full: not even the word that it is closed goes out then.
+const STALL_LIMIT: Duration = Duration::from_secs(60);
+
 /// Who is at the other end of a connection.
 #[derive(Debug, Clone)]
 pub struct Peer {
@@ -30,18 +34,22 @@ pub struct Peer {
 }
 
 impl Peer {
-    /// Takes note that a call over the connection was let pass: from now on it may be idle.
+    /// Takes note that a call with a valid token came over the connection: from now on it may be
+    /// idle.
     pub fn admit(&self) {
         self.admitted.store(true, Ordering::Relaxed);
     }
 }
 
-/// A connection. Until a call over it was let pass it lives for a limited time only.
+/// A connection. Until a call over it was let pass it lives for a limited time only, and so it
+/// does while its other end takes nothing.
 #[derive(Debug)]
 pub struct Connection {
     io: Io,
     peer: Peer,
     deadline: Option<Pin<Box<Sleep>>>,
+    /// Until when the other end must have taken something; `None` while it does.
+    stalled: Option<Pin<Box<Sleep>>>,
     _place: Place,
 }
 
@@ -79,6 +87,7 @@ impl Connection {
             io,
             peer,
             deadline: Some(Box::pin(sleep(limit))),
+            stalled: None,
             _place: place,
         }
     }
@@ -88,7 +97,8 @@ impl Connection {
         &self.peer
     }
 
-    /// Fails once the time is over in which a call had to be let pass.
+    /// Fails once the time is over in which a call had to be let pass. Looked at before writing
+    /// too: with a caller that asks and does not take the answers, nothing is read any more.
     fn check_deadline(&mut self, context: &mut Context<'_>) -> io::Result<()> {
         let Some(deadline) = &mut self.deadline else {
             return Ok(());
@@ -100,6 +110,26 @@ impl Connection {
         match deadline.as_mut().poll(context) {
             Poll::Pending => Ok(()),
             Poll::Ready(()) => Err(io::ErrorKind::TimedOut.into()),
+        }
+    }
+}
+
+impl Connection {
+    /// Lets a write go by, or fails once the other end has taken nothing for too long.
+    fn check_stall<T>(
+        &mut self,
+        context: &mut Context<'_>,
+        written: Poll<io::Result<T>>,
+    ) -> Poll<io::Result<T>> {
+        if written.is_ready() {
+            self.stalled = None;
+            return written;
+        }
+        let limit = || Box::pin(sleep(STALL_LIMIT));
+        let stalled = self.stalled.get_or_insert_with(limit);
+        match stalled.as_mut().poll(context) {
+            Poll::Pending => Poll::Pending,
+            Poll::Ready(()) => Poll::Ready(Err(io::ErrorKind::TimedOut.into())),
         }
     }
 }
@@ -124,10 +154,12 @@ impl AsyncWrite for Connection {
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        match &mut self.io {
+        self.check_deadline(context)?;
+        let written = match &mut self.io {
             Io::Plain(stream) => Pin::new(stream).poll_write(context, bytes),
             Io::Tls(stream) => Pin::new(stream).poll_write(context, bytes),
-        }
+        };
+        self.check_stall(context, written)
     }
 
     fn poll_write_vectored(
@@ -135,10 +167,12 @@ impl AsyncWrite for Connection {
         context: &mut Context<'_>,
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        match &mut self.io {
+        self.check_deadline(context)?;
+        let written = match &mut self.io {
             Io::Plain(stream) => Pin::new(stream).poll_write_vectored(context, slices),
             Io::Tls(stream) => Pin::new(stream).poll_write_vectored(context, slices),
-        }
+        };
+        self.check_stall(context, written)
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -149,16 +183,20 @@ impl AsyncWrite for Connection {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match &mut self.io {
-            Io::Plain(stream) => Pin::new(stream).poll_flush(context),
+        self.check_deadline(context)?;
+        let written = match &mut self.io {
+            // Nothing is kept back there: it says nothing of the other end.
+            Io::Plain(stream) => return Pin::new(stream).poll_flush(context),
             Io::Tls(stream) => Pin::new(stream).poll_flush(context),
-        }
+        };
+        self.check_stall(context, written)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match &mut self.io {
+        let written = match &mut self.io {
             Io::Plain(stream) => Pin::new(stream).poll_shutdown(context),
             Io::Tls(stream) => Pin::new(stream).poll_shutdown(context),
-        }
+        };
+        self.check_stall(context, written)
     }
 }

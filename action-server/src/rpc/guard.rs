@@ -109,6 +109,9 @@ where
         if request.uri().path() != OPEN {
             match self.guard.judge(request.headers()) {
                 Ok(caller) => {
+                    // A caller that may pass may also keep its connection. The open method is no
+                    // such call: whoever may call it could hold all connections with it.
+                    peer.iter().for_each(Peer::admit);
                     request.extensions_mut().insert(caller);
                 }
                 Err(reason) => {
@@ -126,8 +129,6 @@ where
                 }
             }
         }
-        // A caller that may pass may also keep its connection.
-        peer.iter().for_each(Peer::admit);
         Box::pin(self.inner.call(request))
     }
 }

@@ -18,6 +18,7 @@ mod plan_run;
 mod planning;
 mod run_command;
 mod runs;
+mod shield;
 mod status;
 mod watch_run;
 
@@ -39,6 +40,7 @@ use crate::{
 
 pub(crate) use access::{Access, resolve};
 pub(crate) use guard::Guard;
+pub(crate) use shield::Shield;
 
 /// The longest request, in bytes: the arguments of a run are at most 256 KiB.
 const REQUEST_LIMIT: usize = 512 * 1024;

@@ -1,0 +1,237 @@
+//! Abuse: frames without end, of each kind that costs its sender little. The server lives, serves
+//! others, and takes no more than before.
+
+use std::{collections::BTreeSet, io::Write, net::TcpStream, time::Duration};
+
+use action_proto::v1::{ListRunsRequest, Outcome, WatchRunRequest};
+use action_tests::{
+    Base, CEILING, Server, Site,
+    http2::{self, END_HEADERS, ENHANCE_YOUR_CALM, PREFACE, REFUSED_STREAM, Wire, frame, kind},
+    on, wait_until,
+};
+
+/// How many frames a flood has, unless it is ended before.
+const FLOOD: u32 = 100_000;
+
+fn serving() -> (Server, Base) {
+    let site = Site::new();
+    site.command("hello", "echo hello");
+    site.command("wait", "echo ready; exec sleep 1000");
+    let server = site.start();
+    let base = Base::of(&server);
+    (server, base)
+}
+
+/// The streams that a client opens: 1, 3, 5..
+fn stream(at: u32) -> u32 {
+    2 * at + 1
+}
+
+/// CVE-2023-44487, with a token and without.
+#[test]
+fn streams_that_are_reset_at_once() {
+    let (server, base) = serving();
+    for token in [None, Some(server.token())] {
+        let mut wire = Wire::open(server.address());
+        let pair = |at| {
+            let call = http2::headers(stream(at), "ListNodes", token.as_deref(), &[]);
+            [call, http2::reset(stream(at))].concat()
+        };
+        wire.flood(FLOOD, pair);
+        assert_eq!(wire.last_word(), Some(ENHANCE_YOUR_CALM));
+        base.is_kept(&server);
+    }
+}
+
+/// Each of the runs is on record from its beginning to its end, or there is none.
+#[test]
+fn runs_that_are_reset_at_once_are_whole_or_not_there() {
+    let (server, base) = serving();
+    let (token, api) = (server.token(), server.api());
+    let before = api
+        .list_runs(ListRunsRequest::default())
+        .unwrap()
+        .runs
+        .len();
+    for _ in 0..20 {
+        let mut wire = Wire::open(server.address());
+        let call = |at| {
+            let headers = http2::headers(stream(at), "RunCommand", Some(&token), &[]);
+            let message = http2::message(stream(at), &on("hello", "n1"));
+            [headers, message, http2::reset(stream(at))].concat()
+        };
+        wire.flood(15, call);
+        wire.is_answered();
+    }
+    let runs = wait_until("the runs to end", CEILING, || {
+        let request = ListRunsRequest {
+            page_size: 1000,
+            ..ListRunsRequest::default()
+        };
+        let runs = api.list_runs(request).unwrap().runs;
+        let over = runs.iter().all(|run| run.outcome() != Outcome::Unspecified);
+        over.then_some(runs)
+    });
+    for run in &runs {
+        let ended = api.ended(&run.run_id);
+        assert_eq!(ended.answer_of("n1"), "hello\n", "{}", run.run_id);
+    }
+    assert!(
+        runs.len() > before,
+        "none was started, so nothing was tried"
+    );
+    drop(api);
+    base.is_kept(&server);
+}
+
+/// RUSTSEC-2024-0003: calls that are wrong, each of which the server resets, and nobody reads.
+#[test]
+fn streams_that_the_server_must_reset() {
+    let (server, base) = serving();
+    let wrong = http2::fields(&[(":path", "/without/a/method")]);
+    let mut wire = Wire::open(server.address());
+    let call = |at| frame(kind::HEADERS, END_HEADERS, stream(at), &wrong);
+    let sent = wire.flood(FLOOD, call);
+    assert_eq!(wire.last_word(), Some(ENHANCE_YOUR_CALM), "{sent} sent");
+    drop(wire);
+    base.is_kept(&server);
+    // The same from one who takes no answer.
+    let mut deaf = TcpStream::connect(server.address()).unwrap();
+    deaf.set_write_timeout(Some(CEILING)).unwrap();
+    deaf.write_all(PREFACE).unwrap();
+    deaf.write_all(&frame(kind::SETTINGS, 0, 0, &[])).unwrap();
+    let ended = (0..FLOOD).any(|at| deaf.write_all(&call(at)).is_err());
+    assert!(ended, "the server took all of it");
+    drop(deaf);
+    base.is_kept(&server);
+}
+
+#[test]
+fn more_streams_than_are_allowed() {
+    const MOST: u32 = 100;
+    let (server, base) = serving();
+    let (token, api) = (server.token(), server.api());
+    let mut run = api.start(on("wait", "n1")).unwrap();
+    run.wait_for("n1", "ready\n");
+    let mut wire = Wire::open(server.address());
+    // SETTINGS_MAX_CONCURRENT_STREAMS is the third.
+    let settings = wire.find(|frame| frame.kind == kind::SETTINGS).unwrap();
+    let values: Vec<_> = settings.payload.chunks(6).collect();
+    assert!(values.contains(&&[0, 3, 0, 0, 0, 100][..]), "{values:?}");
+    wire.send(&frame(kind::SETTINGS, http2::ACK, 0, &[]));
+    // Calls that are waited for: their message has not come yet.
+    let open = |at| http2::headers(stream(at), "WatchRun", Some(&token), &[]);
+    assert_eq!(wire.flood(MOST + 50, open), MOST + 50);
+    let mut refused = BTreeSet::new();
+    while refused.len() < 50 {
+        let frame = wire.next().expect("the connection goes on");
+        assert!(
+            ![kind::HEADERS, kind::GOAWAY].contains(&frame.kind),
+            "{frame:?}"
+        );
+        if frame.kind == kind::RST_STREAM {
+            assert_eq!(frame.number(0), REFUSED_STREAM);
+            refused.insert(frame.stream);
+        }
+    }
+    assert_eq!(refused, (MOST..MOST + 50).map(stream).collect());
+    // Those before them are served.
+    let request = WatchRunRequest {
+        run_id: run.id.clone(),
+        after_sequence: 0,
+    };
+    wire.send(&http2::message(stream(MOST - 1), &request));
+    let answer = wire.find(|frame| frame.kind == kind::DATA).unwrap();
+    assert_eq!(answer.stream, stream(MOST - 1));
+    api.cancel(&run.id, false).unwrap();
+    drop((run, wire, api));
+    base.is_kept(&server);
+}
+
+/// Floods of frames that are allowed, one by one, and cost nothing to send. Whether the server
+/// ends the connection or bears it, others are served meanwhile and nothing of it stays.
+#[test]
+fn frames_that_say_nothing() {
+    let (server, base) = serving();
+    let token = server.token();
+    let call = || http2::headers(1, "RunCommand", Some(&token), &[]);
+    let cut = http2::call_fields("ListNodes", Some(&token), &[]);
+    let empty = |kind, flags, stream| frame(kind, flags, stream, &[]);
+    // Each with what opens it, what is repeated, and whether it must be ended.
+    let floods: [(&str, Vec<u8>, Vec<u8>, bool); 8] = [
+        // CVE-2024-27316.
+        (
+            "CONTINUATION without fields",
+            frame(kind::HEADERS, 0, 1, &cut),
+            empty(kind::CONTINUATION, 0, 1),
+            true,
+        ),
+        (
+            "CONTINUATION with fields",
+            frame(kind::HEADERS, 0, 1, &cut),
+            frame(
+                kind::CONTINUATION,
+                0,
+                1,
+                &http2::fields(&[("x", &"y".repeat(500))]),
+            ),
+            true,
+        ),
+        // RUSTSEC-2026-0258.
+        ("empty DATA", call(), empty(kind::DATA, 0, 1), true),
+        (
+            "DATA of one byte",
+            call(),
+            frame(kind::DATA, 0, 1, b"\0"),
+            true,
+        ),
+        ("PING", call(), frame(kind::PING, 0, 0, b"12345678"), false),
+        ("SETTINGS", call(), empty(kind::SETTINGS, 0, 0), false),
+        (
+            "WINDOW_UPDATE of the connection",
+            call(),
+            frame(kind::WINDOW_UPDATE, 0, 0, &1_u32.to_be_bytes()),
+            false,
+        ),
+        (
+            "WINDOW_UPDATE of a stream",
+            call(),
+            frame(kind::WINDOW_UPDATE, 0, 1, &1_u32.to_be_bytes()),
+            false,
+        ),
+    ];
+    for (name, first, repeated, ended) in floods {
+        let mut wire = Wire::open(server.address());
+        wire.send(&first);
+        let sent = wire.flood(FLOOD, |_| repeated.clone());
+        if ended {
+            // Until its end, which need not have a word.
+            wire.last_word();
+            assert!(sent < FLOOD, "{name}: the server took all of it");
+        } else {
+            assert!(wire.is_answered(), "{name}: ended after {sent}");
+        }
+        drop(wire);
+        base.is_kept(&server);
+    }
+}
+
+/// Who asks for answers and does not take them is ended as one who says nothing is: without a
+/// token there is no such waiting.
+#[test]
+fn pings_whose_answers_nobody_takes() {
+    let (server, base) = serving();
+    let mut deaf = TcpStream::connect(server.address()).unwrap();
+    deaf.write_all(PREFACE).unwrap();
+    deaf.write_all(&frame(kind::SETTINGS, 0, 0, &[])).unwrap();
+    // Until neither side takes any more.
+    deaf.set_write_timeout(Some(Duration::from_millis(500)))
+        .unwrap();
+    let pings = frame(kind::PING, 0, 0, b"12345678").repeat(1000);
+    while deaf.write_all(&pings).is_ok() {}
+    deaf.set_write_timeout(None).unwrap();
+    wait_until("the connection to be closed", CEILING, || {
+        (action_tests::usage::connections(server.id()) == 0).then_some(())
+    });
+    base.is_kept(&server);
+}
