@@ -39,10 +39,9 @@ aws_complaint() {
 aws_read() {
   local reason tag
   aws_ec2 describe-instances --instance-ids "$ec2_id" --query \
-    "Reservations[0].Instances[0].[State.Name, StateReason.Code, InstanceType, Architecture, Tags[?Key=='$change_tag'] | [0].Value]"
-  # null is None
+    "Reservations[0].Instances[0].[State.Name, StateReason.Code || '-', InstanceType, Architecture, Tags[?Key=='$change_tag'].Value | [0] || '-']"
   IFS=$'\t' read -r power_word reason node_machine aws_architecture tag <<<"$call_output"
-  node_change=${tag/#None/}
+  node_change=${tag#-}
   case $power_word:$reason in
     running:*) power_state=ON ;;
     pending:*) power_state=PENDING ;;

@@ -41,9 +41,9 @@ azure_complaint() {
 azure_read() {
   local codes tag
   azure_vm get-instance-view --output tsv --query \
-    "[[hardwareProfile.vmSize, location, join(',', instanceView.statuses[].code), tags.\"$change_tag\"]]"
+    "[[hardwareProfile.vmSize, location, join(',', instanceView.statuses[].code), tags.\"$change_tag\" || '-']]"
   IFS=$'\t' read -r node_machine azure_location codes tag <<<"$call_output"
-  node_change=${tag/#None/}
+  node_change=${tag#-}
   power_word=${codes##*PowerState/}
   power_word=${power_word%%,*}
   case $power_word:$codes in

@@ -29,7 +29,7 @@ call() {
     printf '\0' >&"$call_pipe"
     IFS= read -r -d '' -u "$call_pipe" call_error
     ((code)) || return 0
-    call_kind=refused call_reason=''
+    call_kind=refused call_reason='' call_hint=''
     "${platform}_complaint"
     call_reason=${call_reason:-the program ended with code $code}
     if [[ $call_kind != busy ]] || ((attempt >= ${platform_attempts:-6})); then break; fi
@@ -39,7 +39,7 @@ call() {
     busy) fail 75 "$platform is busy, and was after $attempt attempts: $call_reason" "try $command again later" ;;
     away) fail 75 "$platform, for $name: $call_reason" "${call_hint:-try $command again later}" ;;
     login) fail 77 "$platform, for $name: $call_reason" "${call_hint:-look at the credentials that the server has for $platform}" ;;
-    *) fail 76 "$platform refuses, for $name: $call_reason" ;;
+    *) fail 76 "$platform refuses, for $name: $call_reason" ${call_hint:+"$call_hint"} ;;
   esac
 }
 

@@ -43,10 +43,16 @@ ipmi_call() {
 }
 
 ipmi_complaint() {
-  first_line "$call_error"
+  local line
+  # its last line is the least telling one: with -v it says why before that
+  first_line "${call_error/Loading IANA PEN Registry.../}"
+  while read -r line; do
+    [[ $line != *RAKP* && $line != *"response message"* ]] || call_reason=${line#> }
+  done <<<"$call_error"
   case $call_error in
     *"Node busy"* | *"node busy"* | *"insufficient resources"*) call_kind=busy ;;
     *HMAC* | *[Uu]nauthorized* | *"assword"* | *"rivilege"*) call_kind=login call_hint="look at ipmi_username and ipmi_password of '$name:' in the nodes file" ;;
+    *"authentication algorithm"*) call_hint="its BMC does not take ipmi_cipher_suite ${ipmi_cipher_suite-}" ;;
     *"nable to establish"* | *"ddress lookup"* | *"No response"* | *timeout* | *"Get Session"* | *"Could not open socket"*)
       call_kind=away
       call_hint="is ${ipmi_host:-$name.bmc} (ipmi_host), UDP port ${ipmi_port:-623}, its BMC, and does it take ipmi_cipher_suite?"
@@ -55,7 +61,7 @@ ipmi_complaint() {
 }
 
 ipmi_read() {
-  ipmi_call chassis power status
+  ipmi_call -v chassis power status
   power_word=${call_output##* }
   case $power_word in
     on) power_state=ON ;;
@@ -67,5 +73,5 @@ ipmi_read() {
 ipmi_power() {
   local change=$1
   [[ $change != off || ${power_off_mode:-hard} != soft ]] || change=soft
-  ipmi_call chassis power "$change"
+  ipmi_call -v chassis power "$change"
 }
