@@ -44,10 +44,9 @@ ipmi_call() {
 
 ipmi_complaint() {
   local line
-  # its last line is the least telling one: with -v it says why before that
-  first_line "${call_error/Loading IANA PEN Registry.../}"
+  # the last line, unless one before it, which it has of -v, tells why
   while read -r line; do
-    [[ $line != *RAKP* && $line != *"response message"* ]] || call_reason=${line#> }
+    [[ -z $line || $call_reason == *RAKP* || $call_reason == *"response message"* ]] || call_reason=${line#> }
   done <<<"$call_error"
   case $call_error in
     *"Node busy"* | *"node busy"* | *"insufficient resources"*) call_kind=busy ;;
