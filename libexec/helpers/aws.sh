@@ -20,9 +20,10 @@ aws_ec2() {
 }
 
 aws_complaint() {
-  # An error occurred (CODE) when calling the OPERATION operation: TEXT
+  # An error occurred (CODE) when calling the OPERATION operation (reached max retries: 0): TEXT
+  local pattern=$'error occurred \\(([A-Za-z0-9.]+)\\) when calling the [A-Za-z]+ operation( \\([^)]*\\))?: ([^\n]*)'
   first_line "$call_error"
-  [[ $call_error =~ An\ error\ occurred\ \(([A-Za-z0-9.]+)\)[^:]*:\ *([^$'\n']*) ]] && call_reason="${BASH_REMATCH[1]}: ${BASH_REMATCH[2]}"
+  [[ ! $call_error =~ $pattern ]] || call_reason="${BASH_REMATCH[1]}: ${BASH_REMATCH[3]}"
   case $call_reason in
     RequestLimitExceeded:* | Throttling*:* | RequestThrottled*:* | *Unavailable:* | SlowDown:* | InternalError:* | 50[0-9]:* | 429:*)
       call_kind=busy
@@ -39,7 +40,7 @@ aws_complaint() {
 aws_read() {
   local reason tag
   aws_ec2 describe-instances --instance-ids "$ec2_id" --query \
-    "Reservations[0].Instances[0].[State.Name, StateReason.Code || '-', InstanceType, Architecture, Tags[?Key=='$change_tag'].Value | [0] || '-']"
+    "Reservations[0].Instances[0].[State.Name, StateReason.Code || '-', InstanceType, Architecture || '-', Tags[?Key=='$change_tag'].Value | [0] || '-']"
   IFS=$'\t' read -r power_word reason node_machine aws_architecture tag <<<"$call_output"
   node_change=${tag#-}
   case $power_word:$reason in

@@ -25,7 +25,8 @@ azure_complaint() {
   # ERROR: (CODE) TEXT, then more lines with the same
   first_line "$call_error"
   call_reason=${call_reason#ERROR: }
-  [[ $call_error =~ \(([A-Za-z0-9]+)\)\ *([^$'\n']*) ]] && call_reason="${BASH_REMATCH[1]}: ${BASH_REMATCH[2]}"
+  local pattern=$'^(ERROR: )?\\(([A-Za-z0-9]+)\\) *([^\n]*)'
+  [[ ! $call_error =~ $pattern ]] || call_reason="${BASH_REMATCH[2]}: ${BASH_REMATCH[3]}"
   case $call_reason in
     *"another operation is in progress"* | TooManyRequests:* | *Throttled*:* | *RequestLimit*:* | OperationNotAllowed:*"too many requests"* | \
       Conflict:* | *Conflict*:* | ServiceUnavailable:* | ServerTimeout:* | InternalServerError:* | RetryableError:* | OperationPreempted:* | *"(429)"* | *"many 429"* | *"many 503"*)

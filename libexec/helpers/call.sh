@@ -46,10 +46,10 @@ call() {
 # call_wait PLATFORM ATTEMPT: each wait is twice as long as the one before, less up to a half of it by chance, so that
 # nodes that were turned away together do not come back together.
 call_wait() {
-  local whole fraction wait
+  local whole fraction wait exponent=$(($2 - 1))
   IFS=. read -r whole fraction <<<"${platform_backoff:-1}"
   fraction=${fraction-}000
-  wait=$(((10#$whole * 1000 + 10#${fraction:0:3}) << ($2 - 1)))
+  wait=$(((10#$whole * 1000 + 10#${fraction:0:3}) << (exponent < 15 ? exponent : 15)))
   ((wait <= 30000)) || wait=30000
   wait=$((wait - wait * (RANDOM % 500) / 1000))
   printf -v wait '%d.%03d' $((wait / 1000)) $((wait % 1000))

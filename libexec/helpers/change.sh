@@ -42,6 +42,7 @@ change_machine_type() {
     echo "already $change_type"
     return 0
   fi
+  [[ -z $node_change ]] || change_known "$platform"
   change_check "$platform"
   power_settle "$platform"
   [[ $power_state =~ ^(ON|OFF)$ ]] || fail 76 "$name is $power_state: its machine type can be changed when it is ON or OFF only"
@@ -56,6 +57,12 @@ change_machine_type() {
   change_restore "$platform"
   "${platform}_unmark"
   change_power=''
+}
+
+# change_known PLATFORM: stops when the mark is not one of ours.
+change_known() {
+  [[ $node_change =~ ^[^:]+:(ON|OFF)$ ]] ||
+    fail 78 "$1 has $name tagged with $change_tag '$node_change', expected TYPE:ON or TYPE:OFF" "correct or remove the tag"
 }
 
 # change_check PLATFORM: a node must not be powered off for a type that it cannot have.
@@ -82,8 +89,14 @@ change_machine() {
   echo "changed to $change_type"
 }
 
-# change_restore PLATFORM
+# change_restore PLATFORM: the mark is read once more, for power-on and power-off change it.
 change_restore() {
+  "$1_read"
+  power_settle "$1"
+  if [[ -n $node_change ]]; then
+    change_known "$1"
+    change_power=${node_change##*:}
+  fi
   if [[ $power_state == "$change_power" ]]; then
     echo "leaving it $change_power"
   elif [[ $change_power == ON ]]; then

@@ -1,6 +1,8 @@
 # What the power commands do on every platform but demo. They return when the platform has accepted.
 # shellcheck shell=bash
 #
+# Whether the state that was asked for is reached is told by power-status, which prints the same words on every platform.
+#
 # helpers/PLATFORM.sh has for this
 #   PLATFORM_open                checks programs and metadata
 #   PLATFORM_read                asks the platform, and sets power_state to ON, OFF, PENDING (on its way to ON), STOPPING (on its
@@ -69,6 +71,7 @@ power_begin() {
   "$1_read"
   [[ $power_state != UNKNOWN ]] || fail 76 "$1 says that $name is '$power_word': $command can do nothing about that"
   if [[ -n ${node_change-} ]]; then
+    change_known "$1"
     "$1_mark" "${node_change%:*}:$2"
     hint "an estate-change was interrupted, run 'estate-change $name ${node_change%:*}' to complete it"
   fi

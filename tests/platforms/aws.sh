@@ -15,7 +15,7 @@ aws_up() {
   aws_instance aws1 t3.medium eu-west-1
   aws_instance aws2 r5.large us-east-1
   local arm
-  arm=$(aws ec2 register-image --region eu-west-1 --name arm --architecture arm64 --query ImageId --output text)
+  arm=$(aws ec2 describe-images --region eu-west-1 --filters Name=architecture,Values=arm64 --query 'Images[0].ImageId' --output text)
   aws_instance awsarm c7g.4xlarge eu-west-1 "$arm"
   aws_instance awsgone t3.medium eu-west-1
   quiet aws ec2 terminate-instances --region eu-west-1 --instance-ids "${instance[awsgone]}"
@@ -97,6 +97,11 @@ aws_estate() {
   check "aws: and can be changed to" same "$code" 0
   check "aws: and aws says so" aws_is awsarm eu-west-1 "running t4g.small None"
 
+  quiet aws ec2 create-tags --region eu-west-1 --resources "${instance[aws1]}" --tags Key=action-estate-change,Value=junk
+  run power-off aws1
+  check "aws: a tag of somebody else" refused 78 "aws1 tagged with action-estate-change 'junk'"
+  quiet aws ec2 delete-tags --region eu-west-1 --resources "${instance[aws1]}" --tags Key=action-estate-change
+
   run estate-change aws1 general-large
   check "aws: no capacity for the new type: says how to go on" refused 75 InsufficientInstanceCapacity "run 'estate-change aws1 general-large' again" "leaves the node ON"
   run estate-show aws1
@@ -155,7 +160,8 @@ aws_cuts() {
 
 aws_recovers() {
   run estate-change -g 'awscut-*' mem-small
-  check "aws: 13 changes, cut off at each step" has "$err" "(13)"
+  check "aws: 5 changes are asked to end after each of their steps" has "$err" "(5): signal 15"
+  check "aws: 8 are killed" has "$err" "(8): signal 9"
   check "aws: TERM says how to go on" same "$(grep -c "again: it completes the change and leaves the node ON" <<<"$err")" 5
   aws_marks >"$work/marks"
   check "aws: those whose last step was not done are marked with what is to be done" same "$(sort "$work/marks" | uniq -c | xargs)" \

@@ -109,7 +109,7 @@ azure_recovers() {
   local machine
   for machine in azcut-off-set azcut-off-resize azcut-off-remove; do quiet arm "power/$machine/deallocated" -X PUT; done
   run estate-change -g 'azcut-*,azterm' mem-small
-  check "azure: 9 changes, cut off at each step" has "$err" "(9)"
+  check "azure: 8 changes are killed after each of their steps" has "$err" "(8): signal 9"
   check "azure: TERM says how to go on" has "$err" "azterm: hint: run 'estate-change azterm mem-small' again: it completes the change and leaves the node ON"
   check "azure: those whose last step was not done are marked with what is to be done" same \
     "$(arm machines | jq -r '.[] | .[2]["action-estate-change"] | values' | sort | uniq -c | xargs)" "2 mem-small:OFF 5 mem-small:ON"
