@@ -15,7 +15,7 @@ fi
 here=$2 programs=$3 venv=$4
 shift 4
 parts=("$@")
-((${#parts[@]})) || parts=(ipmi redfish aws azure)
+((${#parts[@]})) || parts=(example ipmi redfish aws azure)
 fixtures=$here/fixtures/platforms
 work=$(mktemp -d) || exit 1
 trap 'rm -rf -- "$work"' EXIT
@@ -73,7 +73,7 @@ quiet() { "$@" >/dev/null 2>&1; }
 
 # run COMMAND [NODE] [WORD]..: by the client, sets out, err and code
 run() {
-  "$programs/action-client" --config "$work/site/client.yaml" "$@" --confirm >"$work/out" 2>"$work/err" </dev/null
+  "$programs/action-client" "$@" --confirm >"$work/out" 2>"$work/err" </dev/null
   code=$?
   out=$(<"$work/out") err=$(<"$work/err")
 }
@@ -119,7 +119,7 @@ settings="PATH: $work/stand-in:$venv/bin:/usr/bin:/bin
   STAND_IN_DIRECTORY: $work/calls
   platform_poll: 0.2
   platform_backoff: 0.1"
-export PATH=$venv/bin:$PATH
+export PATH=$venv/bin:$PATH ACTION_CLIENT_CONFIG=$work/site/client.yaml
 
 # a throw-away authority, for Redfish and Azure
 (
