@@ -34,8 +34,8 @@ example_checks() {
     words=("${words[@]//\'/}")
     (cd "$work" && "$programs/${words[0]}" "${words[@]:1}" 2>&1)
   done < <(grep '^\$ ' "$work/told") | sorted >"$work/shown"
-  check "example: nine commands or so" test "$(grep -c '^\$ ' "$work/told")" -ge 7
-  check "example: what its commands print is what the document says" same "$(<"$work/shown")" "$(<"$work/told")"
+  check "example: which are six commands" test "$(grep -c "^\$ " "$work/told")" = 6
+  check "example: what its commands print is what the document says" diff "$work/told" "$work/shown"
 }
 
 # lines of several nodes come in any order
