@@ -2,24 +2,28 @@
 # Tests the commands of the real platforms: through action-client and action-server, on what stands for the platforms here.
 # That is ipmi_sim, sushy-tools' Redfish emulator, moto's EC2 behind the real aws, and a fake of Azure behind the real az.
 # What a command did is looked up in another way: with ipmitool, curl, aws and az themselves.
-# Usage, as root: tests/platforms.sh DIRECTORY_OF_PROGRAMS VENV [PART]..
-#   The programs are action-server and action-client. VENV has tests/fixtures/platforms/requirements*.txt. PART is ipmi, ..
+# Usage, as root: tests/platforms.sh SERVER CLIENT VENV [PART]..
+#   SERVER and CLIENT are the two programs. VENV has tests/fixtures/platforms/requirements*.txt. PART is ipmi, aws, ..
 set -uo pipefail
 
 if [[ ${1-} != --inside ]]; then
   # a network, process and mount namespace: every port is free, and all ends with it
-  here=$(cd "$(dirname "$0")" && pwd) programs=$(cd "$1" && pwd) venv=$(cd "$2" && pwd) || exit 64
-  shift 2
-  exec unshare --net --mount --pid --fork --kill-child --mount-proc "$here/platforms.sh" --inside "$here" "$programs" "$venv" "$@"
+  here=$(cd "$(dirname "$0")" && pwd) server=$(realpath -e "$1") client=$(realpath -e "$2") venv=$(realpath -e "$3") || exit 64
+  shift 3
+  exec unshare --net --mount --pid --fork --kill-child --mount-proc "$here/platforms.sh" --inside "$here" "$server" "$client" "$venv" "$@"
 fi
-here=$2 programs=$3 venv=$4
-shift 4
+here=$2 server=$3 client=$4 venv=$5
+shift 5
 parts=("$@")
 ((${#parts[@]})) || parts=(example ipmi redfish aws azure)
 fixtures=$here/fixtures/platforms
 work=$(mktemp -d) || exit 1
 trap 'rm -rf -- "$work"' EXIT
 chmod 755 "$work"
+programs=$work/programs
+mkdir "$programs"
+ln -s "$server" "$programs/action-server"
+ln -s "$client" "$programs/action-client"
 # what the caller has set for clouds of their own is not for these
 for variable in "${!AWS_@}" "${!AZURE_@}" "${!ACTION_@}"; do unset "$variable"; done
 # without its bytecode az takes three times as long
