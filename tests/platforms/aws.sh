@@ -168,11 +168,14 @@ aws_recovers() {
     "3 None 2 mem-small:OFF 8 mem-small:ON"
   run power-on awscut-on-stop-kill
   check "aws: power-on meanwhile tells of it" refused 0 "run 'estate-change awscut-on-stop-kill mem-small' to complete it"
+  run power-off awscut-on-modify-kill
+  check "aws: power-off meanwhile tells of it too" refused 0 "run 'estate-change awscut-on-modify-kill mem-small' to complete it"
   run estate-change -g 'awscut-*' mem-small
   check "aws: a second change completes all" refused 0 "ok awscut" "(13)"
   cut=$(aws ec2 describe-instances --region eu-west-1 --output text --query 'Reservations[].Instances[].[InstanceId, State.Name, InstanceType, Tags[].Value]' |
     grep -F "$(for node in "${!instance[@]}"; do [[ $node != awscut-* ]] || echo "${instance[$node]}"; done)" | cut -f 2- | sort | uniq -c | xargs)
-  check "aws: to the wanted type and the former state of power, without tags" same "$cut" "10 running r5.large None 3 stopped r5.large None"
+  check "aws: to the wanted type and the former state of power, or the one asked for since, without tags" \
+    same "$cut" "9 running r5.large None 4 stopped r5.large None"
 }
 
 aws_marks() {

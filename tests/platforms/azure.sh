@@ -83,6 +83,12 @@ azure_estate() {
     "possible for az1: general-small general-medium compute-small mem-small mem-large"
   check "azure: a refused change touches nothing" azure_is az1 running Standard_E2s_v5
 
+  quiet arm power/az2/hibernated -X PUT
+  run power-status az2
+  check "azure: a machine that hibernates, a success" is 0 SLEEPING
+  run estate-change az2 mem-small
+  check "azure: which gets no other type" refused 76 "az2 is SLEEPING"
+
   quiet arm fail/start/az1 -X PUT
   run estate-change az1 mem-large
   check "azure: no capacity for the new size: says how to go on" refused 75 AllocationFailed "run 'estate-change az1 mem-large' again" "leaves the node ON"
