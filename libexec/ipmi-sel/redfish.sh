@@ -15,13 +15,15 @@ while read -r path; do
 done <<<"$services"
 
 # a long log comes in pages
-events='' next=$service/Entries
+events=() next=$service/Entries
 while [[ -n $next ]]; do
   redfish_call GET "$next"
-  events+=$(redfish_answer '.Members[] | [.Id, .Created, .Severity, .Message] | map(. // "" | tostring) | join(" | ")')$'\n'
+  page=$(redfish_answer '.Members[] | [.Id, .Created, .Severity, .Message] | map(. // "" | tostring) | join(" | ")')
+  while read -r event; do
+    [[ -z $event ]] || events+=("$event")
+  done <<<"$page"
   next=$(redfish_answer '.["Members@odata.nextLink"] // empty')
 done
-mapfile -t events < <(sed '/^$/d' <<<"$events")
 count=${1:-${#events[@]}}
 ((count <= ${#events[@]})) || count=${#events[@]}
 if ((${#events[@]})); then printf '%s\n' "${events[@]: -$count}"; else echo "no events"; fi
