@@ -61,7 +61,7 @@ aws_power() {
   check "aws: power-off" is 0 "powering off"
   run power-status aws1
   check "aws: power-status on the way to OFF" is 0 STOPPING
-  run power-on aws1 --timeout 4s
+  run power-on aws1 --timeout 8s
   check "aws: power-on waits for what is under way" test "$code:$out" = 253:STOPPING
   rm "$work/hold"
   check "aws: and aws says that it is OFF" until_true 20 aws_is aws1 eu-west-1 "stopped t3.medium None"
