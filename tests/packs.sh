@@ -85,10 +85,10 @@ fresh() {
 
 # ---- form
 
-mapfile -t files < <(find "$source" tests/packs.sh -name '*.sh' | sort)
+mapfile -t files < <(find "$source" tests/*.sh tests/platforms -name '*.sh' | sort)
 lint() {
   command -v shellcheck >/dev/null || { echo "# shellcheck is not installed: apt-get install shellcheck" && return 1; }
-  shellcheck -x "${files[@]}"
+  shellcheck -x "${files[@]}" tests/run tests/demo tests/fixtures/platforms/{bmc,chassis,stand-in} .ci/*
 }
 check "shellcheck passes on ${#files[@]} scripts" lint
 
@@ -480,14 +480,16 @@ done
 
 for command in power-on power-off power-cycle power-status estate-show estate-change; do
   run "$command" default n9 general-small
-  check "$command/default.sh names the ranks and how to set them" refused 78 "$command" n9 "these ranks: demo" "n9: {ranks: [demo]}" "nodes file"
+  ranks="aws azure demo ipmi redfish"
+  [[ $command == estate-* ]] && ranks="aws azure demo"
+  check "$command/default.sh names the ranks and how to set them" refused 78 "$command" n9 "these ranks: $ranks"$'\n' "n9: {ranks: [aws]}" "nodes file"
 done
-printf '#!/bin/bash\n' | tee "$scripts/power-on/aws.sh" "$scripts/power-on/ipmi.py" >"$scripts/power-on/not-executable.sh"
-chmod 755 "$scripts/power-on/aws.sh" "$scripts/power-on/ipmi.py"
+printf '#!/bin/bash\n' | tee "$scripts/power-on/other.py" >"$scripts/power-on/not-executable.sh"
+chmod 755 "$scripts/power-on/other.py"
 mkdir "$scripts/power-on/parts.d"
 run power-on default n9
-check "the ranks are those of the directory" refused 78 "these ranks: aws demo ipmi"$'\n'
-rm "$scripts"/power-on/{aws.sh,demo.sh,ipmi.py}
+check "the ranks are those of the directory" refused 78 "these ranks: aws azure demo ipmi other redfish"$'\n'
+find "$scripts/power-on" -name '*.*' -type f ! -name default.sh -delete
 run power-on default n9
 check "a command without any rank says so" refused 78 "no script for any rank" "$scripts/power-on"
 

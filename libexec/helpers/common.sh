@@ -5,6 +5,9 @@
 #   64  the user: wrong arguments
 #   69  the admin: a program that the script needs is not installed on the server
 #   73  the admin: a file or directory cannot be used
+#   75  the platform: no answer, or no time or capacity now. Worth trying again
+#   76  the platform: it refuses what was asked
+#   77  the platform: it refuses who asked, so the admin: credentials or rights
 #   78  the admin: a setting or the node's metadata is missing or wrong
 # Codes 123 and 124 are answers (OFF and SLEEPING), see the exit_codes of power-status.
 
@@ -36,9 +39,20 @@ bad_metadata() {
     "correct '$1' of '$name:' in the nodes file (nodes_config_path in the server's settings)"
 }
 
+# check_metadata KEY PATTERN EXPECTED: stops when the node has such metadata and it is not of the pattern.
+check_metadata() {
+  [[ -z ${!1-} || ${!1} =~ ^($2)$ ]] || bad_metadata "$1" "$3"
+}
+
 # require_no_arguments "$@": for commands that take the node alone. A word too many is more often a mistake than noise.
 require_no_arguments() {
   (($# == 0)) || fail 64 "unexpected argument '$1'" "$command takes no argument beside the node"
+}
+
+# require_count "$@": for commands that take a number beside the node, or nothing.
+require_count() {
+  (($# <= 1)) || fail 64 "unexpected argument '$2'" "$command takes one number, or nothing"
+  [[ $# == 0 || $1 =~ ^[1-9][0-9]{0,5}$ ]] || fail 64 "COUNT is '$1', expected a number from 1"
 }
 
 # require_program PROGRAM..: the search path is the one the server gives to scripts, not the admin's own.
@@ -47,4 +61,12 @@ require_program() {
   for program in "$@"; do
     command -v -- "$program" >/dev/null || fail 69 "$program is not installed on the server, or not in PATH" "PATH is $PATH"
   done
+}
+
+# pause SECONDS: reads from a pipe that stays empty. Of a sleep that was sent TERM with us, bash would print "Terminated",
+# and one that outlived us would hold what we hold.
+pause() {
+  # some versions of read -t expect the decimal point of the locale
+  local LC_ALL=C
+  read -r -t "$1" <> <(:) || true
 }

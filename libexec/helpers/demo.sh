@@ -147,7 +147,7 @@ demo_finish() {
   left=$((demo_until - demo_clock))
   # a clock that was set back would make this wait long
   ((left <= demo_microseconds)) || left=$demo_microseconds
-  ((left <= 0)) || demo_wait "$left"
+  ((left <= 0)) || pause "$(printf '%d.%06d' $((left / 1000000)) $((left % 1000000)))"
   demo_write power "$demo_target"
   demo_state=$demo_target demo_target=''
   printf '%s\n' "$demo_state"
@@ -158,14 +158,6 @@ demo_want() {
   demo_read_change || return 0
   demo_write change "$demo_wanted_type $1"
   hint "an estate-change was interrupted, run 'estate-change $name $demo_wanted_type' to complete it"
-}
-
-# demo_wait MICROSECONDS: reads from a pipe that stays empty. Of a sleep that was sent TERM with us, bash would print
-# "Terminated", and one that outlived us would hold the lock.
-demo_wait() {
-  # some versions of read -t expect the decimal point of the locale
-  local LC_ALL=C
-  read -r -t "$(printf '%d.%06d' $(($1 / 1000000)) $(($1 % 1000000)))" <> <(:) || true
 }
 
 demo_power_on() {

@@ -1,0 +1,7 @@
+#!/bin/bash
+# Prints the power state of a node, by its BMC (IPMI).
+set -euo pipefail
+. "$SCRIPT_ROOT/helpers/ipmi.sh"
+
+require_no_arguments "$@"
+power_status ipmi

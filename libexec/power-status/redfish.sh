@@ -1,0 +1,7 @@
+#!/bin/bash
+# Prints the power state of a node, by its BMC (Redfish).
+set -euo pipefail
+. "$SCRIPT_ROOT/helpers/redfish.sh"
+
+require_no_arguments "$@"
+power_status redfish
