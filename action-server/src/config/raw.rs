@@ -51,6 +51,7 @@ pub(super) struct Raw {
     #[serde(default)]
     script_environment: BTreeMap<String, Text>,
     state_directory: Option<PathBuf>,
+    audit_path: Option<PathBuf>,
     log_level: Option<String>,
     log_format: Option<LogFormat>,
     job_threads: Option<usize>,
@@ -145,6 +146,7 @@ impl Raw {
                 "REVOCATION_PATH" => |raw, text| plain(&mut raw.revocation_path, text.into()),
                 "UMASK" => |raw, text| plain(&mut raw.umask, Text(text.to_owned())),
                 "STATE_DIRECTORY" => |raw, text| plain(&mut raw.state_directory, text.into()),
+                "AUDIT_PATH" => |raw, text| plain(&mut raw.audit_path, text.into()),
                 "LOG_LEVEL" => |raw, text| plain(&mut raw.log_level, text.to_owned()),
                 "LOG_FORMAT" => |raw, text| scalar(&mut raw.log_format, text),
                 "JOB_THREADS" => |raw, text| scalar(&mut raw.job_threads, text),
@@ -245,6 +247,9 @@ impl Raw {
             working_directory_path: self.working_directory_path.map_or(PathBuf::from("/"), path),
             umask: umask(file, self.umask)?,
             script_environment: script_environment(file, self.script_environment)?,
+            audit_path: self
+                .audit_path
+                .map_or(state_directory.join("audit.jsonl"), path),
             state_directory,
             log_level: self.log_level.unwrap_or_else(|| "info".to_owned()),
             log_format: self.log_format.unwrap_or_default(),
@@ -411,6 +416,10 @@ mod tests {
         assert_eq!(settings.listen.to_string(), "127.0.0.1:6304");
         assert!(settings.nodes_config_path.is_absolute());
         assert_eq!(settings.command_directory_path, Path::new("/libexec"));
+        assert_eq!(
+            settings.audit_path,
+            Path::new("/var/lib/action/audit.jsonl")
+        );
         assert_eq!((settings.job_threads, settings.limits.nodes), (256, 10_000));
         assert!(!format!("{settings:?}").contains("0123456789abcdef"));
     }

@@ -3,20 +3,27 @@
 //! Owns the files: what is read, in which order, and what is kept when an edit breaks
 //! something. What the texts mean is the catalogue's affair.
 
+mod digest;
 mod load;
 mod stamp;
 mod watch;
 
-use std::{collections::BTreeSet, path::PathBuf, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::PathBuf,
+    sync::Arc,
+};
 
 use arc_swap::ArcSwap;
 
+use digest::digest;
 pub use load::load;
 use load::usable;
 pub use watch::Watch;
 pub(crate) use watch::log_fault;
 
 use crate::{
+    audit::Audit,
     catalogue::{Catalogue, Plan},
     config::Settings,
     trust::Trust,
@@ -89,20 +96,26 @@ impl Definitions {
         self.current.load_full()
     }
 
-    /// Checks that each script of a plan could be started now, as it is on the disk.
+    /// Checks that each script of a plan could be started now, as it is on the disk. Returns the
+    /// digest of each, by its name in the command directory. Blocks for the disk.
     ///
     /// # Errors
     /// The first that could not, by its name in the command directory, with the reason.
-    pub fn check_scripts(&self, plan: &Plan) -> Result<(), (String, String)> {
+    pub fn check_scripts(&self, plan: &Plan) -> Result<BTreeMap<String, String>, (String, String)> {
         let scripts: BTreeSet<_> = plan.jobs.iter().map(|job| &job.script).collect();
-        scripts.into_iter().try_for_each(|script| {
-            usable(script, self.trust).map_err(|reason| (plan.script_name(script), reason))
-        })
+        let checked = scripts.into_iter().map(|script| {
+            let name = plan.script_name(script);
+            match usable(script, self.trust).and_then(|()| digest(script)) {
+                Ok(digest) => Ok((name, digest)),
+                Err(reason) => Err((name, reason)),
+            }
+        });
+        checked.collect()
     }
 
     /// Keeps the catalogue current from now on, until the returned watch is dropped.
-    pub fn watch(&self, sources: Sources) -> Watch {
-        Watch::start(self.clone(), sources)
+    pub fn watch(&self, sources: Sources, audit: Audit) -> Watch {
+        Watch::start(self.clone(), sources, audit)
     }
 
     /// Reads everything again. What is broken now stays as it was.
