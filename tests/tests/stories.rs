@@ -3,6 +3,8 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "tests fail by panicking")]
 
 mod agreement;
+mod audit;
+mod audit_faults;
 mod bad_headers;
 mod bad_metadata;
 mod bad_names;
@@ -10,6 +12,7 @@ mod bad_nodes_file;
 mod bad_scripts;
 mod bad_sets;
 mod bad_tokens;
+mod bad_tokens_many;
 mod bytes;
 mod caps;
 mod check;

@@ -8,7 +8,7 @@ use std::{
     path::Path,
 };
 
-use rustix::fs::OFlags;
+use rustix::{fs::OFlags, io::Errno};
 
 use super::AuditError;
 use crate::trust::Trust;
@@ -39,7 +39,10 @@ impl LogFile {
             .mode(0o600)
             .custom_flags(i32::try_from(flags.bits()).unwrap_or(0))
             .open(path)
-            .map_err(failed)?;
+            .map_err(|error| match Errno::from_io_error(&error) {
+                Some(Errno::LOOP) => AuditError::NotRegular(path.to_owned()),
+                _ => failed(error),
+            })?;
         if !file.metadata().as_ref().is_ok_and(Metadata::is_file) {
             return Err(AuditError::NotRegular(path.to_owned()));
         }

@@ -33,11 +33,11 @@ pub enum AuditError {
     /// It, or its directory, may be another's work.
     #[error("cannot trust the audit log: {0}")]
     Untrusted(#[from] Untrusted),
-    /// It is a directory, a device, a FIFO.
-    #[error("the audit log {0} is not a regular file")]
+    /// It is a link, a directory, a device, a FIFO.
+    #[error("the audit log {0} is not a regular file (a link is not followed)")]
     NotRegular(PathBuf),
     /// It cannot be opened.
-    #[error("cannot open the audit log {path} (a link is not followed): {source}")]
+    #[error("cannot open the audit log {path}: {source}")]
     Io {
         /// The file.
         path: PathBuf,
