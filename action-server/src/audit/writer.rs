@@ -163,7 +163,7 @@ impl Writer {
         }
         for answer in self.waiting.drain(..) {
             let copy = |error: &io::Error| io::Error::new(error.kind(), error.to_string());
-            _ = answer.send(synced.as_ref().map(|()| ()).map_err(copy));
+            _ = answer.send(synced.as_ref().copied().map_err(copy));
         }
     }
 
