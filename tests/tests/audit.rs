@@ -70,7 +70,7 @@ fn a_run_is_told_from_its_acceptance_to_its_end() {
         json!({
             "event": "run_accepted", "run_id": ended.id, "subject": "alice", "jti": "token-of-a-test",
             "address": "127.0.0.1", "command": "hello", "nodes": "n[1-2]", "arguments": ["a b", "--x"],
-            "scripts": scripts, "rule": "token",
+            "scripts": scripts, "rule": "any token",
         })
     );
     let finished = server.audited("run_finished", &json!({"run_id": ended.id}));
@@ -146,7 +146,7 @@ fn what_is_denied_is_told_and_refused_tokens_are() {
         json!({
             "event": "denied", "subject": "alice", "jti": "token-of-a-test", "address": "127.0.0.1",
             "method": "RunCommand", "command": "hello", "nodes": "n[1-3]", "arguments": ["x"],
-            "rule": "token", "reason": reason,
+            "reason": reason,
         })
     );
     for _ in 0..8 {
@@ -170,17 +170,45 @@ fn what_is_denied_is_told_and_refused_tokens_are() {
 }
 
 #[test]
+fn the_rules_that_decide_are_told() {
+    let site = site();
+    site.settings("policy_path: policy.yaml");
+    site.write(
+        "policy.yaml",
+        "rules:\n\
+         - {name: all see, allow: [list], subjects: ['*']}\n\
+         - {name: alice runs, allow: [run], subjects: [alice]}\n\
+         - {name: not n2, deny: [run], nodes: n2, subjects: ['*']}\n",
+    );
+    let server = site.start();
+    let api = alice(&server);
+    let ended = api.run(on("hello", "n1"));
+    let accepted = server.audited("run_accepted", &json!({"run_id": ended.id}));
+    assert_eq!(accepted["rule"], "alice runs");
+    let (code, reason) = api.refused(on("hello", "n[1-2]"));
+    assert_eq!(code, Code::PermissionDenied);
+    let denied = server.audited("denied", &json!({"reason": reason}));
+    assert_eq!(denied["rule"], "not n2");
+    server.write("policy.yaml", "rules: [\n");
+    let failed = json!({"what": "policy", "outcome": "failed"});
+    assert!(server.audited("reloaded", &failed)["faults"].is_array());
+}
+
+#[test]
 fn starts_stops_and_reloads_are_told() {
     let server = site().start();
     server.write("libexec/hello/metadata.yaml", "help: [\n");
-    let failed = server.audited("reloaded", &json!({"outcome": "failed"}));
+    let failed = server.audited(
+        "reloaded",
+        &json!({"what": "definitions", "outcome": "failed"}),
+    );
     let faults = failed["faults"].as_array().unwrap();
     assert!(
         faults[0].as_str().unwrap().contains("hello/metadata.yaml:"),
         "{failed}"
     );
     server.write("libexec/hello/metadata.yaml", "help: {summary: mended}\n");
-    server.audited("reloaded", &json!({"outcome": "ok"}));
+    server.audited("reloaded", &json!({"what": "definitions", "outcome": "ok"}));
     let mut run = server.api().start(on("wait", "n1")).unwrap();
     run.wait_for("n1", "ready\n");
     let site = server.stop();
