@@ -248,7 +248,8 @@ async fn keep_current(authority: Arc<Authority>, audit: Audit, health: HealthRep
 async fn report_health(health: HealthReporter, mut auth: watch::Receiver<bool>, audit: &Audit) {
     let mut works = audit.works();
     loop {
-        let is_audited = *works.borrow_and_update();
+        // Where its thread has ended it will never work again.
+        let is_audited = *works.borrow_and_update() && works.has_changed().is_ok();
         let status = match is_audited && *auth.borrow_and_update() {
             true => ServingStatus::Serving,
             false => ServingStatus::NotServing,
@@ -256,7 +257,7 @@ async fn report_health(health: HealthReporter, mut auth: watch::Receiver<bool>, 
         health.set_service_status(SERVICE, status).await;
         tokio::select! {
             changed = auth.changed() => if changed.is_err() { return },
-            changed = works.changed() => if changed.is_err() { return },
+            Ok(()) = works.changed() => {}
             () = sleep(PROBE_INTERVAL), if !is_audited => audit.settle().await,
         }
     }
