@@ -13,13 +13,14 @@ use tonic::{service::Routes, transport::Server};
 use tonic_health::{ServingStatus, server::HealthReporter};
 
 use crate::{
+    audit::{Audit, AuditError, Event},
     auth::{self, Authority, Change, revocation},
     config::Settings,
     definitions::{Definitions, Sources, Watch, log_fault},
     net::{Listener, Tls, TlsError},
     process::base_environment,
     record::{Retention, Store, StoreError},
-    rpc::{Guard, Service, Shield},
+    rpc::{Guard, Refusals, Service, Shield},
     run::{Limits, Registry},
     trust::Trust,
     yaml::Fault,
@@ -29,6 +30,8 @@ use crate::{
 const SERVICE: &str = "action.v1.ActionService";
 /// How long connections have to end after the last run has.
 const CLOSE_LIMIT: Duration = Duration::from_secs(2);
+/// How often an audit log that failed is tried.
+const PROBE_INTERVAL: Duration = Duration::from_secs(1);
 /// How often old records are looked for.
 const EXPIRE_INTERVAL: Duration = Duration::from_secs(60);
 
@@ -41,6 +44,9 @@ pub enum ServeError {
     /// The state directory cannot be used.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// The audit log cannot be used.
+    #[error(transparent)]
+    Audit(#[from] AuditError),
     /// What the last server left cannot be read or ended.
     #[error("cannot see to the runs of the last server: {0}")]
     Recover(#[source] io::Error),
@@ -101,7 +107,11 @@ pub async fn serve(
         revocation::begin(&settings.auth.revocations).map_err(auth::OpenError::from)?;
     }
     let authority = Arc::new(Authority::open(settings.auth.clone())?);
-    let runs = Registry::open(store, limits(&settings))
+    let audit = Audit::open(&settings.audit_path, settings.trust)?;
+    // Where it cannot be written the server starts all the same: what runs and ran can be seen,
+    // and no run is taken.
+    _ = audit.write(started()).await;
+    let runs = Registry::open(store, audit.clone(), limits(&settings))
         .await
         .map_err(ServeError::Recover)?;
     let retention = Retention {
@@ -110,21 +120,29 @@ pub async fn serve(
     };
     tokio::spawn(keep_tls_current(tls.clone()));
     tokio::spawn(tidy_regularly(runs.clone(), retention));
-    let service = Service::serving(Arc::clone(&authority), definitions.clone(), runs.clone());
+    let service = Service::serving(
+        Arc::clone(&authority),
+        definitions.clone(),
+        runs.clone(),
+        audit.clone(),
+    );
     let (health, routes) = routes(service).await?;
-    tokio::spawn(keep_auth_current(Arc::clone(&authority), health));
-    let watch = definitions.watch(sources);
+    tokio::spawn(keep_current(Arc::clone(&authority), audit.clone(), health));
+    let watch = definitions.watch(sources, audit.clone());
+    let refusals = Refusals::new(audit.clone());
+    tokio::spawn(refusals.clone().sum_up());
 
     let address = listener.local_addr()?;
     let listener = Listener::new(listener, tls, settings.limits.connections);
     let (close, closing) = oneshot::channel::<()>();
-    let server = router(Guard::new(authority), routes, listener, closing);
+    let server = router(Guard::new(authority, refusals), routes, listener, closing);
     let mut server = tokio::spawn(server);
     tracing::info!("listening on {address}");
 
     let drained = async {
-        until_stopped(&signals, &watch).await;
+        until_stopped(&signals, &watch, &audit).await;
         tracing::info!("stopping");
+        audit.note(Event::new("server_stopping"));
         let mut again = signals.stopped.clone();
         // The second word to stop cuts the wait short; that nobody can say it is no such word.
         let hurried = async {
@@ -139,6 +157,8 @@ pub async fn serve(
         () = drained => {}
     }
     drop(close);
+    // A log that hangs must not keep the server from stopping.
+    _ = timeout(CLOSE_LIMIT, audit.settle()).await;
     // Connections that do not close by themselves end with the process.
     match timeout(CLOSE_LIMIT, server).await {
         Ok(ended) => ended.map_err(io::Error::other)?.map_err(ServeError::from),
@@ -146,12 +166,13 @@ pub async fn serve(
     }
 }
 
-async fn until_stopped(signals: &Signals, watch: &Watch) {
+async fn until_stopped(signals: &Signals, watch: &Watch, audit: &Audit) {
     let mut stopped = signals.stopped.clone();
     loop {
         tokio::select! {
             _ = stopped.wait_for(|times| *times > 0) => return,
             () = signals.reload.notified() => {
+                audit.reopen().await;
                 tracing::info!("looking at the definitions");
                 watch.look();
             }
@@ -202,28 +223,52 @@ async fn routes(
     Ok((health, routes))
 }
 
-/// Keeps keys, revocations and policy current, and tells what came of it.
-async fn keep_auth_current(authority: Arc<Authority>, health: HealthReporter) {
+/// Keeps keys, revocations and policy current, and health with them.
+async fn keep_current(authority: Arc<Authority>, audit: Audit, health: HealthReporter) {
     let (told, mut changes) = mpsc::unbounded_channel();
     let current = Arc::clone(&authority).keep_current(move |change| {
         // The reader lives as long as this does.
         _ = told.send(change);
     });
+    let (healthy, is_healthy) = watch::channel(true);
     let tell = async {
         while let Some(change) = changes.recv().await {
             log_change(&change);
-            let status = match authority.is_healthy() {
-                true => ServingStatus::Serving,
-                false => ServingStatus::NotServing,
-            };
-            health.set_service_status(SERVICE, status).await;
+            healthy.send_replace(authority.is_healthy());
+            // A log that fails has said so. What was read is in use.
+            for what in change.revoked {
+                _ = audit.write(Event::revoked(what)).await;
+            }
+            _ = audit
+                .write(Event::reloaded(change.what, change.faults))
+                .await;
         }
     };
-    tokio::join!(current, tell);
+    tokio::join!(current, tell, report_health(health, is_healthy, &audit));
+}
+
+/// Tells load balancers when no token is good or no run is taken. An audit log that failed is
+/// tried until it can be written.
+async fn report_health(health: HealthReporter, mut auth: watch::Receiver<bool>, audit: &Audit) {
+    let mut works = audit.works();
+    loop {
+        // Where its thread has ended it will never work again.
+        let is_audited = *works.borrow_and_update() && works.has_changed().is_ok();
+        let status = match is_audited && *auth.borrow_and_update() {
+            true => ServingStatus::Serving,
+            false => ServingStatus::NotServing,
+        };
+        health.set_service_status(SERVICE, status).await;
+        tokio::select! {
+            changed = auth.changed() => if changed.is_err() { return },
+            Ok(()) = works.changed() => {}
+            () = sleep(PROBE_INTERVAL), if !is_audited => audit.settle().await,
+        }
+    }
 }
 
 fn log_change(change: &Change) {
-    let Change { what, faults } = change;
+    let Change { what, faults, .. } = change;
     for fault in faults {
         match *what {
             "revocations" => tracing::error!("{fault}: no token is good until they can be read"),
@@ -249,6 +294,13 @@ async fn tidy_regularly(runs: Registry, retention: Retention) {
         // A panic there is logged by the runtime's hook, and the next round tries again.
         _ = tokio::task::spawn_blocking(move || runs.tidy(&retention)).await;
         sleep(EXPIRE_INTERVAL).await;
+    }
+}
+
+fn started() -> Event {
+    Event {
+        version: Some(env!("CARGO_PKG_VERSION").into()),
+        ..Event::new("server_started")
     }
 }
 

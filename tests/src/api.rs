@@ -1,6 +1,10 @@
 //! A caller of the API over TCP, and what it sees of a run. Calls block; each has a ceiling.
 
-use std::{net::SocketAddr, sync::OnceLock, time::Duration};
+use std::{
+    net::{IpAddr, SocketAddr},
+    sync::OnceLock,
+    time::{Duration, Instant},
+};
 
 use action_proto::v1::{
     ListCommandsRequest, ListCommandsResponse, ListNodesRequest, ListNodesResponse, NodeFinished,
@@ -11,6 +15,7 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use tokio::{
     runtime::{Builder, Runtime},
+    task::JoinSet,
     time::timeout,
 };
 use tonic::{
@@ -76,7 +81,14 @@ impl Api {
     /// Connects. Without a token, calls go without authorization.
     #[track_caller]
     pub fn connect(address: SocketAddr, token: Option<&str>) -> Api {
+        Api::connect_from(None, address, token)
+    }
+
+    /// Connects from an address of this machine, such as another one of loopback.
+    #[track_caller]
+    pub fn connect_from(own: Option<IpAddr>, address: SocketAddr, token: Option<&str>) -> Api {
         let endpoint = Endpoint::from_shared(format!("http://{address}")).unwrap();
+        let endpoint = endpoint.local_address(own);
         let channel = within("connecting", endpoint.connect()).unwrap();
         let api = Api {
             channel,
@@ -174,6 +186,22 @@ impl Api {
             Ok(run) => panic!("run {} was started", run.id),
             Err(status) => (status.code(), status.message().to_owned()),
         }
+    }
+
+    /// Calls ListNodes so many times at once: how long each call took.
+    #[track_caller]
+    pub fn list_nodes_at_once(&self, count: usize) -> Vec<Duration> {
+        let call = |api: Api| async move {
+            let start = Instant::now();
+            let request = api.request(ListNodesRequest::default());
+            // Whether it is let in is for others to look at.
+            _ = api.client().list_nodes(request).await;
+            start.elapsed()
+        };
+        within("ListNodes", async {
+            let calls: JoinSet<_> = (0..count).map(|_| call(self.clone())).collect();
+            calls.join_all().await
+        })
     }
 
     /// Calls any method with one message as bytes: the messages of the answer.

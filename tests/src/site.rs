@@ -6,12 +6,14 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::{
     gate::Gate,
     program::{Ran, Running, hermetic, program, run, under_name, write_script},
     server::Server,
+    wait::{CEILING, wait_until},
 };
 
 /// The settings of a site: those of `init`, and little patience with what does not end.
@@ -179,6 +181,34 @@ impl Site {
     #[track_caller]
     pub fn start(self) -> Server {
         Server::start(self, |_| {})
+    }
+}
+
+/// The audit log.
+impl Site {
+    /// Its lines so far, each of which must be JSON.
+    #[track_caller]
+    pub fn audit(&self) -> Vec<Value> {
+        let text = self.read("state/audit.jsonl");
+        let whole = text.rfind('\n').map_or("", |end| &text[..end]);
+        let read = |line| serde_json::from_str(line).unwrap_or_else(|_| panic!("{line:?}"));
+        whole
+            .split('\n')
+            .filter(|line| !line.is_empty())
+            .map(read)
+            .collect()
+    }
+
+    /// Waits for the first line of this event that has these fields, and returns it.
+    #[track_caller]
+    pub fn audited(&self, event: &str, fields: &Value) -> Value {
+        wait_until(&format!("{event} with {fields}"), CEILING, || {
+            let fits = |line: &Value| {
+                let mut wanted = fields.as_object().unwrap().iter();
+                line["event"] == event && wanted.all(|(key, value)| line[key] == *value)
+            };
+            self.audit().into_iter().find(fits)
+        })
     }
 }
 

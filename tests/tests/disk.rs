@@ -23,12 +23,12 @@ const PAUSE: Duration = Duration::from_millis(5);
 
 /// A small disk of its own for a directory. Needs root. Taken away with the value, which must
 /// live longer than the server.
-struct Disk {
+pub(crate) struct Disk {
     path: PathBuf,
 }
 
 impl Disk {
-    fn mount(path: &Path, options: &str) -> Disk {
+    pub(crate) fn mount(path: &Path, options: &str) -> Disk {
         fs::create_dir_all(path).unwrap();
         let mut mount = Command::new("mount");
         mount.args(["-t", "tmpfs", "-o", options, "none"]).arg(path);
@@ -39,7 +39,7 @@ impl Disk {
     }
 
     /// Takes all of its space, to the last byte.
-    fn fill(&self) {
+    pub(crate) fn fill(&self) {
         let mut options = File::options();
         let ballast = self.path.join("ballast");
         let mut ballast = options.create(true).append(true).open(ballast).unwrap();
@@ -49,7 +49,7 @@ impl Disk {
     }
 
     /// Gives the space back.
-    fn free(&self) {
+    pub(crate) fn free(&self) {
         fs::remove_file(self.path.join("ballast")).unwrap();
     }
 }
@@ -252,11 +252,11 @@ fn a_full_disk_costs_neither_memory_nor_descriptors() {
 }
 
 /// Has some of a server's system calls fail, by strace(1), as long as it lives.
-struct Failing(Child);
+pub(crate) struct Failing(Child);
 
 impl Failing {
     /// `calls` as in strace's `inject=`, on one file or on all.
-    fn new(server: &Server, calls: &str, file: Option<&Path>) -> Failing {
+    pub(crate) fn new(server: &Server, calls: &str, file: Option<&Path>) -> Failing {
         let mut strace = Command::new("strace");
         let name = calls.split(':').next().unwrap();
         strace.args([

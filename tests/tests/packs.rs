@@ -125,9 +125,9 @@ fn a_node_without_a_rank_is_told_which_there_are() {
     assert_eq!(ran.code(), 78, "{ran}");
     let told = "\
 error: power-status cannot run on switch1: the node has no rank that power-status has a script for
-hint: power-status has scripts for these ranks: demo
+hint: power-status has scripts for these ranks: aws azure demo ipmi redfish
 hint: set one in the nodes file (nodes_config_path in the server's settings), for example \
-'switch1: {ranks: [demo]}'
+'switch1: {ranks: [aws]}'
 ";
     assert!(ran.stderr().starts_with(told), "{ran}");
 }

@@ -128,7 +128,7 @@ fn a_state_that_does_not_come_is_timed_out_and_named() {
     let run = server.api().run(on("late", "n[1-3]"));
     for (node, message) in [
         ("n1", "fell back from ON to OFF; OFF and not ON after 1s"),
-        ("n2", "not known to be ON after 1s: not done after"),
+        ("n2", "not known to be ON after 1s: state does not answer"),
         ("n3", "not known to be ON after 1s: exit 9"),
     ] {
         let end = run.end_of(node);

@@ -89,6 +89,8 @@ pub struct Change {
     pub what: &'static str,
     /// What is wrong; empty when it is in use now.
     pub faults: Vec<String>,
+    /// What was revoked since, in words.
+    pub revoked: Vec<String>,
 }
 
 #[derive(Debug)]
@@ -244,17 +246,28 @@ impl Authority {
             revocations: state.revocations.clone(),
             policy: Arc::clone(&state.policy),
         };
-        let mut change = |what, faults| changes.push(Change { what, faults });
+        let mut change = |what, faults, revoked| {
+            changes.push(Change {
+                what,
+                faults,
+                revoked,
+            });
+        };
         if now[0] != seen[0] && self.sources.key_directory.is_some() {
             let (keys, faults) = self.sources.load_keys();
             next.keys = keys;
-            change("keys", faults.iter().map(ToString::to_string).collect());
+            let faults = faults.iter().map(ToString::to_string).collect();
+            change("keys", faults, Vec::new());
         }
         if now[1] != seen[1] {
             let read = Revocations::read(&self.sources.revocations, self.sources.trust);
             let faults = read.as_ref().err().map(ToString::to_string);
+            let revoked = match (&read, &state.revocations) {
+                (Ok(new), Some(old)) => new.since(old),
+                _ => Vec::new(),
+            };
             next.revocations = read.ok();
-            change("revocations", faults.into_iter().collect());
+            change("revocations", faults.into_iter().collect(), revoked);
         }
         if now[2] != seen[2] && self.sources.policy.is_some() {
             let mut faults = Vec::new();
@@ -262,7 +275,7 @@ impl Authority {
                 Ok(policy) => next.policy = Arc::new(policy),
                 Err(error) => faults.push(error.to_string()),
             }
-            change("policy", faults);
+            change("policy", faults, Vec::new());
         }
         self.state.store(Arc::new(next));
         self.changes.send_modify(|count| *count += 1);

@@ -142,6 +142,28 @@ impl Revocations {
         Ok(())
     }
 
+    /// What is revoked here and was not there, in words.
+    pub(super) fn since(&self, old: &Revocations) -> Vec<String> {
+        let tokens = self.tokens.difference(&old.tokens);
+        let keys = self.keys.difference(&old.keys);
+        let subjects = self
+            .subjects
+            .iter()
+            .filter(|(subject, before)| old.subjects.get(*subject) != Some(before));
+        let at = |seconds: u64| written(UNIX_EPOCH + Duration::from_secs(seconds));
+        let all = self.all.filter(|_| self.all != old.all);
+        let mut words: Vec<String> = tokens
+            .map(|jti| format!("the token {jti}"))
+            .chain(keys.map(|key| format!("the tokens of the key {key}")))
+            .chain(subjects.map(|(subject, before)| {
+                format!("the tokens of {subject} made up to {}", at(*before))
+            }))
+            .chain(all.map(|before| format!("all tokens made up to {}", at(before))))
+            .collect();
+        words.sort();
+        words
+    }
+
     /// True when a token is good no more.
     pub(super) fn revoke(&self, jti: &str, subject: &str, key: Option<&str>, issued: u64) -> bool {
         self.tokens.contains(jti)
@@ -273,6 +295,15 @@ mod tests {
             let told = revoked.revoke(jti, subject, key, issued);
             assert_eq!(told, expected, "{jti} {subject} {key:?} {issued}");
         }
+        assert_eq!(
+            revoked.since(&Revocations::default()),
+            [
+                "the token t1",
+                "the tokens of bob made up to 2026-01-01T00:00:10Z",
+                "the tokens of the key old"
+            ]
+        );
+        assert_eq!(revoked.since(&revoked), [""; 0]);
         let all = parse("{\"revoke\":\"all\",\"before\":\"2026-01-01T00:00:10Z\"}\n").unwrap();
         assert!(all.revoke("any", "any", None, at));
         assert!(!all.revoke("any", "any", None, at + 1));

@@ -45,6 +45,8 @@ pub struct Settings {
     pub script_environment: BTreeMap<String, String>,
     /// Where the server keeps its records.
     pub state_directory: PathBuf,
+    /// The audit log.
+    pub audit_path: PathBuf,
     /// A level, or directives of `tracing_subscriber::EnvFilter`.
     pub log_level: String,
     /// How the log is written.

@@ -51,6 +51,7 @@ pub(super) struct Raw {
     #[serde(default)]
     script_environment: BTreeMap<String, Text>,
     state_directory: Option<PathBuf>,
+    audit_path: Option<PathBuf>,
     log_level: Option<String>,
     log_format: Option<LogFormat>,
     job_threads: Option<usize>,
@@ -150,6 +151,7 @@ impl Raw {
                 "REVOCATION_PATH" => |raw, text| plain(&mut raw.revocation_path, text.into()),
                 "UMASK" => |raw, text| plain(&mut raw.umask, Text(text.to_owned())),
                 "STATE_DIRECTORY" => |raw, text| plain(&mut raw.state_directory, text.into()),
+                "AUDIT_PATH" => |raw, text| plain(&mut raw.audit_path, text.into()),
                 "LOG_LEVEL" => |raw, text| plain(&mut raw.log_level, text.to_owned()),
                 "LOG_FORMAT" => |raw, text| scalar(&mut raw.log_format, text),
                 "JOB_THREADS" => |raw, text| scalar(&mut raw.job_threads, text),
@@ -250,6 +252,9 @@ impl Raw {
             working_directory_path: self.working_directory_path.map_or(PathBuf::from("/"), path),
             umask: umask(file, self.umask)?,
             script_environment: script_environment(file, self.script_environment)?,
+            audit_path: self
+                .audit_path
+                .map_or(state_directory.join("audit.jsonl"), path),
             state_directory,
             log_level: self.log_level.unwrap_or_else(|| "info".to_owned()),
             log_format: self.log_format.unwrap_or_default(),

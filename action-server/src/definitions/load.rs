@@ -257,7 +257,7 @@ pub(super) fn usable(script: &Path, trust: Trust) -> Result<(), String> {
 }
 
 /// EMFILE or ENFILE: the process or the machine has as many open files as it may have.
-fn is_shortage(error: &io::Error) -> bool {
+pub(super) fn is_shortage(error: &io::Error) -> bool {
     let code = rustix::io::Errno::from_io_error(error);
     matches!(
         code,

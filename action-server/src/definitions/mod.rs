@@ -3,22 +3,30 @@
 //! Owns the files: what is read, in which order, and what is kept when an edit breaks
 //! something. What the texts mean is the catalogue's affair.
 
+mod digest;
 mod load;
 mod stamp;
 mod surroundings;
 mod watch;
 
-use std::{collections::BTreeSet, path::PathBuf, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::PathBuf,
+    sync::Arc,
+};
 
 use arc_swap::ArcSwap;
+use thiserror::Error;
 
+use digest::digest;
 pub use load::load;
-use load::usable;
+use load::{is_shortage, usable};
 pub use watch::Watch;
 pub(crate) use watch::log_fault;
 
 use crate::{
-    catalogue::{Catalogue, Plan},
+    audit::Audit,
+    catalogue::{Catalogue, Plan, PlannedJob},
     config::Settings,
     trust::Trust,
     yaml::Fault,
@@ -50,6 +58,22 @@ impl Sources {
             trust: settings.trust,
         }
     }
+}
+
+/// Why the scripts of a plan cannot be started.
+#[derive(Debug, Error)]
+pub enum ScriptError {
+    /// One is not as it must be.
+    #[error("{script}: {reason}")]
+    Unusable {
+        /// Its name in the command directory.
+        script: String,
+        /// What is wrong.
+        reason: String,
+    },
+    /// There are no descriptors left to look at them with.
+    #[error("the server cannot open more files now: {0}; try again later")]
+    Shortage(std::io::Error),
 }
 
 /// The current catalogue. Each request takes a snapshot and keeps it to its end.
@@ -91,24 +115,34 @@ impl Definitions {
     }
 
     /// Checks that each script of a plan could be started now, as it is on the disk, and that
-    /// nobody else can have written what stands around it.
+    /// nobody else can have written what stands around it. Returns the digest of each, by its name
+    /// in the command directory. Blocks for the disk.
     ///
     /// # Errors
-    /// The first that is against it, by its name in the command directory, with the reason.
-    pub fn check_scripts(&self, plan: &Plan) -> Result<(), (String, String)> {
+    /// The first that is against it, by its name in the command directory.
+    pub fn check_scripts(&self, plan: &Plan) -> Result<BTreeMap<String, String>, ScriptError> {
+        let unusable = |script: String, reason: String| ScriptError::Unusable { script, reason };
         let current = self.snapshot();
         if let Some(what) = current.untrusted.against(&plan.command.name) {
-            return Err((what.to_owned(), "others can write it".to_owned()));
+            return Err(unusable(what.to_owned(), "others can write it".to_owned()));
         }
-        let scripts: BTreeSet<_> = plan.jobs.iter().map(|job| &job.script).collect();
-        scripts.into_iter().try_for_each(|script| {
-            usable(script, self.trust).map_err(|reason| (plan.script_name(script), reason))
-        })
+        let both = |job: &'_ PlannedJob| [Some(job.script.clone()), job.state_script.clone()];
+        let scripts: BTreeSet<_> = plan.jobs.iter().flat_map(both).flatten().collect();
+        let checked = scripts.into_iter().map(|script| {
+            let name = plan.script_name(&script);
+            usable(&script, self.trust).map_err(|reason| unusable(name.clone(), reason))?;
+            match digest(&script) {
+                Ok(digest) => Ok((name, digest)),
+                Err(error) if is_shortage(&error) => Err(ScriptError::Shortage(error)),
+                Err(error) => Err(unusable(name, format!("it cannot be read: {error}"))),
+            }
+        });
+        checked.collect()
     }
 
     /// Keeps the catalogue current from now on, until the returned watch is dropped.
-    pub fn watch(&self, sources: Sources) -> Watch {
-        Watch::start(self.clone(), sources)
+    pub fn watch(&self, sources: Sources, audit: Audit) -> Watch {
+        Watch::start(self.clone(), sources, audit)
     }
 
     /// Reads everything again. What is broken now stays as it was.

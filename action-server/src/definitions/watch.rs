@@ -10,7 +10,10 @@ use notify::{RecommendedWatcher, RecursiveMode, Watcher};
 use tokio::{sync::mpsc, task::JoinHandle, time};
 
 use super::{Definitions, Sources, stamp::stamp};
-use crate::yaml::Fault;
+use crate::{
+    audit::{Audit, Event},
+    yaml::Fault,
+};
 
 /// How long to wait for an edit to be complete: an editor or a package writes several files.
 const SETTLE: Duration = Duration::from_millis(100);
@@ -29,10 +32,10 @@ impl Drop for Watch {
 }
 
 impl Watch {
-    pub(super) fn start(definitions: Definitions, sources: Sources) -> Watch {
+    pub(super) fn start(definitions: Definitions, sources: Sources, audit: Audit) -> Watch {
         // One place is enough: a notice only says "look", and one waiting says it as well as ten.
         let (notices, noticed) = mpsc::channel(1);
-        let task = tokio::spawn(run(definitions, sources, notices.clone(), noticed));
+        let task = tokio::spawn(run(definitions, sources, audit, notices.clone(), noticed));
         Watch { task, notices }
     }
 
@@ -45,6 +48,7 @@ impl Watch {
 async fn run(
     definitions: Definitions,
     sources: Sources,
+    audit: Audit,
     notices: mpsc::Sender<()>,
     mut noticed: mpsc::Receiver<()>,
 ) {
@@ -60,6 +64,10 @@ async fn run(
             let loaded = tokio::task::spawn_blocking(move || definitions.reload(&sources)).await;
             if let Ok(faults) = loaded {
                 report(&faults, &mut reported);
+                // A log that fails has said so. What is loaded stays.
+                let errors = faults.iter().filter(|fault| fault.is_error());
+                let errors = errors.map(ToString::to_string).collect();
+                _ = audit.write(Event::reloaded("definitions", errors)).await;
             }
         }
         // Without a notifier only the rescan is left.

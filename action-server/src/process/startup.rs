@@ -9,7 +9,7 @@ use std::{
 
 use rustix::{
     io::{FdFlags, fcntl_getfd, fcntl_setfd},
-    process::{Resource, Rlimit, getrlimit, setrlimit},
+    process::{DumpableBehavior, Resource, Rlimit, getrlimit, set_dumpable_behavior, setrlimit},
 };
 
 /// As many descriptors as the server may need.
@@ -26,6 +26,9 @@ pub fn prepare_server(umask: u32) -> io::Result<()> {
     rustix::process::umask(rustix::fs::Mode::from_raw_mode(umask));
     raise_descriptor_limit();
     rustix::process::set_child_subreaper(rustix::process::Pid::from_raw(1))?;
+    // A core file that is piped to a program is not held up by the limit. This comes last: what is
+    // not dumpable is root's in /proc.
+    set_dumpable_behavior(DumpableBehavior::NotDumpable)?;
     // Where this is refused the limits of the system stand.
     _ = setrlimit(
         Resource::Core,

@@ -144,11 +144,16 @@ impl Store {
         match written {
             Ok(writer) => Ok((entry, writer)),
             Err(error) => {
-                // Best effort: a record without an end is seen to at the next start.
-                _ = fs::remove_file(&entry.path);
+                self.discard(&entry);
                 Err(error)
             }
         }
+    }
+
+    /// Takes the record of a run away that nobody knows of and that is not started.
+    pub fn discard(&self, entry: &Entry) {
+        // Best effort: a record without an end is seen to at the next start.
+        _ = fs::remove_file(&entry.path);
     }
 
     /// Lets a new run be found.

@@ -6,14 +6,19 @@ use tonic::{Request, Response, Status};
 use super::{
     Service, access,
     runs::{self, Wanted},
+    trail,
 };
-use crate::run::{Stop, StopOrder};
+use crate::{
+    audit::Event,
+    run::{Stop, StopOrder},
+};
 
 pub(super) async fn cancel_run(
     service: &Service,
     request: &Request<CancelRunRequest>,
 ) -> Result<Response<CancelRunResponse>, Status> {
     let caller = access::caller(request)?;
+    let who = trail::who(request);
     let request = request.get_ref();
     let (entry, run) = runs::find(service, caller, &request.run_id, Wanted::Cancelling).await?;
     if run.outcome() == Outcome::Unspecified {
@@ -22,12 +27,16 @@ pub(super) async fn cancel_run(
         } else {
             Stop::Cancel
         };
-        let (subject, jti) = (&caller.subject, &caller.token_id);
-        tracing::info!(run_id = %entry.id, subject, jti, force = request.force, "cancelled");
-        service.runs.stop(
-            &entry.id,
-            StopOrder::new(stop, format!("cancelled by {subject}")),
-        );
+        let event = Event {
+            who,
+            reason: request.force.then(|| "by force".into()),
+            ..Event::of_run("run_cancelled", &entry.id)
+        };
+        let order = StopOrder::new(stop, format!("cancelled by {}", caller.subject));
+        // The line first, so that it stands before the run's end. A log that hangs holds up no
+        // cancel.
+        service.audit.note(event);
+        service.runs.stop(&entry.id, order);
     }
     Ok(Response::new(CancelRunResponse { run: Some(run) }))
 }

@@ -10,6 +10,7 @@ use tonic::{Response, Status, metadata::MetadataValue};
 
 use super::status;
 use crate::{
+    audit::{Audit, Event, Who},
     auth::{Authority, Caller},
     record::{Reader, RunId},
     run::{Registry, Stop, StopOrder},
@@ -112,13 +113,14 @@ pub(super) fn guarded<T>(
 
 /// Cancels a run when it is dropped: its caller went away and had asked for that.
 pub(super) struct CancelOnDrop {
-    run: Option<(Registry, RunId)>,
+    run: Option<(Registry, Audit, RunId, Who)>,
 }
 
 impl CancelOnDrop {
-    pub(super) fn new(runs: Registry, run_id: RunId) -> CancelOnDrop {
+    /// The run is cancelled in the name of `who`.
+    pub(super) fn new(runs: Registry, audit: Audit, run_id: RunId, who: Who) -> CancelOnDrop {
         CancelOnDrop {
-            run: Some((runs, run_id)),
+            run: Some((runs, audit, run_id, who)),
         }
     }
 
@@ -129,10 +131,16 @@ impl CancelOnDrop {
 
 impl Drop for CancelOnDrop {
     fn drop(&mut self) {
-        if let Some((runs, run_id)) = self.run.take() {
-            let why = "its caller went away and had asked for that";
-            tracing::info!(%run_id, why);
-            runs.stop(&run_id, StopOrder::new(Stop::Cancel, why));
-        }
+        let Some((runs, audit, run_id, who)) = self.run.take() else {
+            return;
+        };
+        let why = "its caller went away and had asked for that";
+        let event = Event {
+            who,
+            reason: Some(why.into()),
+            ..Event::of_run("run_cancelled", &run_id)
+        };
+        audit.note(event);
+        runs.stop(&run_id, StopOrder::new(Stop::Cancel, why));
     }
 }

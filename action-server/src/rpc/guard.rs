@@ -10,9 +10,10 @@ use std::{
 };
 
 use http::{HeaderMap, Request, Response, header::AUTHORIZATION};
-use tonic::{Status, body::Body};
+use tonic::body::Body;
 use tower::{Layer, Service};
 
+use super::refusal::Refusals;
 use crate::{
     auth::{Authority, Caller},
     net::Peer,
@@ -28,12 +29,16 @@ const TOKEN_LIMIT: usize = 8 * 1024;
 #[derive(Clone)]
 pub(crate) struct Guard {
     authority: Arc<Authority>,
+    refusals: Refusals,
 }
 
 impl Guard {
     /// A guard who knows valid tokens by `authority`.
-    pub(crate) fn new(authority: Arc<Authority>) -> Guard {
-        Guard { authority }
+    pub(crate) fn new(authority: Arc<Authority>, refusals: Refusals) -> Guard {
+        Guard {
+            authority,
+            refusals,
+        }
     }
 
     fn judge(&self, headers: &HeaderMap) -> Result<Caller, String> {
@@ -115,17 +120,8 @@ where
                     request.extensions_mut().insert(caller);
                 }
                 Err(reason) => {
-                    tracing::warn!(
-                        method = request.uri().path(),
-                        address = peer
-                            .as_ref()
-                            .map(|peer| tracing::field::display(peer.address)),
-                        reason,
-                        "refused a call without a valid token"
-                    );
-                    // One text for every reason: a caller without a token learns nothing.
-                    let answer = Status::unauthenticated("a valid token is needed").into_http();
-                    return Box::pin(async { Ok(answer) });
+                    let answer = self.guard.refusals.refuse(&request, reason);
+                    return Box::pin(async { Ok(answer.await) });
                 }
             }
         }

@@ -16,10 +16,12 @@ mod page;
 mod peer;
 mod plan_run;
 mod planning;
+mod refusal;
 mod run_command;
 mod runs;
 mod shield;
 mod status;
+mod trail;
 mod watch_run;
 
 use action_proto::v1::{
@@ -33,6 +35,7 @@ use std::sync::Arc;
 use tonic::{Request, Response, Status};
 
 use crate::{
+    audit::Audit,
     auth::{Authority, Caller},
     definitions::Definitions,
     run::Registry,
@@ -40,6 +43,7 @@ use crate::{
 
 pub(crate) use access::{Access, resolve};
 pub(crate) use guard::Guard;
+pub(crate) use refusal::Refusals;
 pub(crate) use shield::Shield;
 
 /// The longest request, in bytes: the arguments of a run are at most 256 KiB.
@@ -51,6 +55,7 @@ pub(crate) struct Service {
     resolved: access::Resolved,
     definitions: Definitions,
     runs: Registry,
+    audit: Audit,
 }
 
 impl Service {
@@ -59,12 +64,14 @@ impl Service {
         authority: Arc<Authority>,
         definitions: Definitions,
         runs: Registry,
+        audit: Audit,
     ) -> ActionServiceServer<Service> {
         let service = Service {
             authority,
             resolved: access::Resolved::default(),
             definitions,
             runs,
+            audit,
         };
         ActionServiceServer::new(service).max_decoding_message_size(REQUEST_LIMIT)
     }
@@ -86,55 +93,73 @@ impl ActionService for Service {
         &self,
         request: Request<ListNodesRequest>,
     ) -> Result<Response<ListNodesResponse>, Status> {
-        list_nodes::list_nodes(self, &request)
+        let asked = trail::asked(&request);
+        let answer = list_nodes::list_nodes(self, &request);
+        trail::follow(&self.audit, "ListNodes", asked, answer).await
     }
 
     async fn list_commands(
         &self,
         request: Request<ListCommandsRequest>,
     ) -> Result<Response<ListCommandsResponse>, Status> {
-        list_commands::list_commands(self, &request)
+        let asked = trail::asked(&request);
+        let answer = list_commands::list_commands(self, &request);
+        trail::follow(&self.audit, "ListCommands", asked, answer).await
     }
 
     async fn plan_run(
         &self,
         request: Request<PlanRunRequest>,
     ) -> Result<Response<PlanRunResponse>, Status> {
-        plan_run::plan_run(self, request)
+        let it = request.get_ref();
+        let asked = trail::asked_for(&request, &it.command, &it.nodes, &it.arguments);
+        let answer = plan_run::plan_run(self, request);
+        trail::follow(&self.audit, "PlanRun", asked, answer).await
     }
 
     async fn run_command(
         &self,
         request: Request<RunCommandRequest>,
     ) -> Result<Response<Self::RunCommandStream>, Status> {
-        run_command::run_command(self, request).await
+        let it = request.get_ref();
+        let asked = trail::asked_for(&request, &it.command, &it.nodes, &it.arguments);
+        let answer = run_command::run_command(self, request).await;
+        trail::follow(&self.audit, "RunCommand", asked, answer).await
     }
 
     async fn watch_run(
         &self,
         request: Request<WatchRunRequest>,
     ) -> Result<Response<Self::WatchRunStream>, Status> {
-        watch_run::watch_run(self, &request).await
+        let asked = trail::asked(&request);
+        let answer = watch_run::watch_run(self, &request).await;
+        trail::follow(&self.audit, "WatchRun", asked, answer).await
     }
 
     async fn list_runs(
         &self,
         request: Request<ListRunsRequest>,
     ) -> Result<Response<ListRunsResponse>, Status> {
-        list_runs::list_runs(self, request).await
+        let asked = trail::asked(&request);
+        let answer = list_runs::list_runs(self, request).await;
+        trail::follow(&self.audit, "ListRuns", asked, answer).await
     }
 
     async fn get_run(
         &self,
         request: Request<GetRunRequest>,
     ) -> Result<Response<GetRunResponse>, Status> {
-        get_run::get_run(self, &request).await
+        let asked = trail::asked(&request);
+        let answer = get_run::get_run(self, &request).await;
+        trail::follow(&self.audit, "GetRun", asked, answer).await
     }
 
     async fn cancel_run(
         &self,
         request: Request<CancelRunRequest>,
     ) -> Result<Response<CancelRunResponse>, Status> {
-        cancel_run::cancel_run(self, &request).await
+        let asked = trail::asked(&request);
+        let answer = cancel_run::cancel_run(self, &request).await;
+        trail::follow(&self.audit, "CancelRun", asked, answer).await
     }
 }

@@ -4,7 +4,10 @@ use std::time::Duration;
 
 use tonic::Status;
 
-use super::access::{Access, Judgement};
+use super::{
+    access::{Access, Judgement},
+    trail,
+};
 use crate::catalogue::{Plan, Request};
 
 /// Plans what the caller may do. One node that it may not use is enough: then nothing is planned.
@@ -21,9 +24,8 @@ pub(super) fn plan(access: &Access, request: &Request) -> Result<(Plan, Judgemen
     let forbidden = on(judgement.nodes(&plan, false), "", "");
     let rules = judgement.refusing.join(", ");
     let rest = on(judgement.nodes(&plan, true), " you may", ";");
-    Err(Status::permission_denied(format!(
-        "you may not run {command}{forbidden} ({rules});{rest} nothing was run"
-    )))
+    let text = format!("you may not run {command}{forbidden} ({rules});{rest} nothing was run");
+    Err(trail::denied_by(&rules, Status::permission_denied(text)))
 }
 
 /// Plans a request whole, and judges what of it the caller may do.

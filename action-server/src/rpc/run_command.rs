@@ -1,6 +1,6 @@
 //! RunCommand: plan, start, and stream the record from its beginning.
 
-use std::pin::Pin;
+use std::{collections::BTreeMap, pin::Pin};
 
 use action_proto::v1::{DetachPolicy, RunCommandRequest, RunCommandResponse};
 use tokio_stream::{Stream, StreamExt as _};
@@ -10,13 +10,13 @@ use super::{
     Service, access,
     events::{self, CancelOnDrop},
     planning::{lowered, plan},
-    status,
+    runs, status, trail,
 };
 use crate::{
     catalogue::{self, Identity, Plan},
-    definitions::Definitions,
+    definitions::{Definitions, ScriptError},
     record::RunId,
-    run::{Registry, StartError, Starter},
+    run::{StartError, Starter},
 };
 
 /// The answer's stream.
@@ -30,6 +30,7 @@ pub(super) async fn run_command(
     request: Request<RunCommandRequest>,
 ) -> Result<Response<Events>, Status> {
     let caller = access::caller(&request)?.clone();
+    let who = trail::who(&request);
     let access = service.access(&caller);
     let request = request.into_inner();
     check_claims(&request)?;
@@ -42,22 +43,24 @@ pub(super) async fn run_command(
         timeout: lowered(request.timeout)?,
         wait: request.wait,
     };
-    let (plan, _judgement) = plan(&access, &wanted)?;
+    let (plan, judgement) = plan(&access, &wanted)?;
     check_agreed(&plan, request.confirmed, request.expected_nodes)?;
-    check_scripts(&service.definitions, &plan)?;
+    let (plan, scripts) = check_scripts(&service.definitions, plan).await?;
 
     let starter = Starter {
         identity: Identity {
             username: caller.subject.clone(),
             uid: caller.uid,
         },
-        token_id: caller.token_id.clone(),
+        who,
+        rule: judgement.allowing.join(", "),
+        scripts,
         claimed_username: request.request_username,
         claimed_uid: request.request_uid,
         max_failures: Some(request.max_failures).filter(|&most| most > 0),
     };
     let cancel_when_gone = request.detach_policy == DetachPolicy::Cancel as i32;
-    let (run_id, guard) = start(&service.runs, plan, starter, cancel_when_gone).await?;
+    let (run_id, guard) = start(service, plan, starter, cancel_when_gone).await?;
     let events = events::stream(&service.runs, &run_id, 0)?;
     let events = events::while_good(events, &service.authority, &caller);
     let events = events::guarded(events, guard);
@@ -68,15 +71,16 @@ pub(super) async fn run_command(
 /// Starts a run in a task of its own: a caller that goes away meanwhile leaves a run that is
 /// started and, where it asked for that, cancelled.
 async fn start(
-    runs: &Registry,
+    service: &Service,
     plan: Plan,
     starter: Starter,
     cancel_when_gone: bool,
 ) -> Result<(RunId, Option<CancelOnDrop>), Status> {
-    let runs = runs.clone();
+    let (runs, audit) = (service.runs.clone(), service.audit.clone());
     let started = tokio::spawn(async move {
+        let who = starter.who.clone();
         let run_id = runs.start(plan, starter).await?;
-        let guard = cancel_when_gone.then(|| CancelOnDrop::new(runs, run_id.clone()));
+        let guard = cancel_when_gone.then(|| CancelOnDrop::new(runs, audit, run_id.clone(), who));
         Ok::<_, StartError>((run_id, guard))
     });
     let started = started
@@ -102,13 +106,26 @@ fn check_agreed(plan: &Plan, confirmed: bool, expected: Option<u32>) -> Result<(
 }
 
 /// A script that is gone or cannot run refuses the run whole, before any other is started.
-fn check_scripts(definitions: &Definitions, plan: &Plan) -> Result<(), Status> {
-    definitions.check_scripts(plan).map_err(|(script, reason)| {
-        tracing::warn!(script, reason, "a run was refused");
-        // The reason may hold a path; what is told to callers holds the script's name only.
-        let remedy = "ask the admin to run: action-server check";
-        Status::failed_precondition(format!("the script {script} cannot be run; {remedy}"))
+/// Returns each one's digest.
+async fn check_scripts(
+    definitions: &Definitions,
+    plan: Plan,
+) -> Result<(Plan, BTreeMap<String, String>), Status> {
+    let definitions = definitions.clone();
+    runs::blocking(move || {
+        let digests = definitions.check_scripts(&plan).map_err(|error| {
+            tracing::warn!(%error, "a run was refused");
+            match error {
+                // The reason may hold a path; callers are told the script's name only.
+                ScriptError::Unusable { script, .. } => Status::failed_precondition(format!(
+                    "the script {script} cannot be run; ask the admin to run: action-server check"
+                )),
+                ScriptError::Shortage(_) => Status::unavailable(error.to_string()),
+            }
+        })?;
+        Ok((plan, digests))
     })
+    .await
 }
 
 fn check_claims(request: &RunCommandRequest) -> Result<(), Status> {

@@ -33,6 +33,8 @@ pub(super) fn from_start(error: &StartError) -> Status {
     match error {
         StartError::Stopping => Status::unavailable(text),
         StartError::TooManyRuns(_) => Status::resource_exhausted(text),
+        // The audit log has told why.
+        StartError::Audit(_) => Status::unavailable(text),
         StartError::Record(source) => {
             tracing::error!(error = %source, "a run was refused: its record cannot be written");
             Status::unavailable(text)

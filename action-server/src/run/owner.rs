@@ -19,6 +19,7 @@ use super::{
     slots::Slots,
 };
 use crate::{
+    audit::{self, Who},
     process::{Marker, Strays},
     record::{Store, Writer},
 };
@@ -222,11 +223,32 @@ impl Owner {
             counts,
             duration: prost_types::Duration::try_from(self.started.elapsed()).ok(),
         };
+        let told = self.told(outcome, &finished.counts);
         // The disk may take its time; other runs do not wait for it.
         let recorder = self.recorder;
         let written = tokio::task::spawn_blocking(move || recorder.finish(finished));
         _ = written.await;
-        tracing::info!(run_id = %self.shared.run_id, outcome = outcome.label(), "finished");
+        // A log that fails has said so. The record has the end.
+        _ = self.shared.audit.write(told).await;
+    }
+
+    fn told(&self, outcome: Outcome, counts: &[OutcomeCount]) -> audit::Event {
+        let shared = &self.shared;
+        let counts = counts
+            .iter()
+            .map(|it| (it.outcome().label().to_owned(), it.count));
+        audit::Event {
+            // Where the call came from that started it says nothing of its end.
+            who: Who {
+                address: None,
+                ..shared.who.clone()
+            },
+            command: Some(shared.plan.command.name.clone()),
+            nodes: Some(shared.plan.nodes.clone()).filter(|nodes| !nodes.is_empty()),
+            outcome: Some(outcome.label().to_owned()),
+            counts: Some(counts.collect()),
+            ..audit::Event::of_run("run_finished", &shared.run_id)
+        }
     }
 }
 

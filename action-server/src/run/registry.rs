@@ -1,7 +1,7 @@
 //! All runs: starts them, finds them, stops them, and waits for them when the server ends.
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeMap, HashMap},
     io,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use action_proto::v1::{Job, RunStarted, run_event::Event};
+use action_proto::v1::{Job, Outcome, RunStarted, run_event::Event};
 use thiserror::Error;
 use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore, watch},
@@ -24,6 +24,7 @@ use super::{
     slots::Slots,
 };
 use crate::{
+    audit::{self, Audit, Who},
     catalogue::{Identity, Plan, PlannedJob},
     process::{Descendants, end_orphans},
     record::{Entry, Reader, Retention, RunId, Store, Summary, Watermark},
@@ -37,8 +38,12 @@ const STOP_LIMIT: Duration = Duration::from_secs(15);
 pub struct Starter {
     /// As the token proves.
     pub identity: Identity,
-    /// The token's `jti`, for the log.
-    pub token_id: String,
+    /// The same, as the audit log is told.
+    pub who: Who,
+    /// The rule that allows it.
+    pub rule: String,
+    /// Each script that will be run, with its digest.
+    pub scripts: BTreeMap<String, String>,
     /// The user name that the client gave for itself: a claim.
     pub claimed_username: String,
     /// The user id that the client gave for itself: a claim.
@@ -59,6 +64,9 @@ pub enum StartError {
     /// The record cannot be written.
     #[error("the run cannot be recorded, so it was not started")]
     Record(#[source] io::Error),
+    /// The audit log cannot be written.
+    #[error("the audit log cannot be written, so the run was not started")]
+    Audit(#[source] io::Error),
 }
 
 struct Live {
@@ -75,6 +83,7 @@ pub struct Registry {
 
 struct Inner {
     store: Arc<Store>,
+    audit: Audit,
     limits: Arc<Limits>,
     slots: Slots,
     descendants: Descendants,
@@ -92,12 +101,13 @@ impl Registry {
     ///
     /// # Errors
     /// The disk's.
-    pub async fn open(store: Store, limits: Limits) -> io::Result<Registry> {
-        recover(&store).await?;
+    pub async fn open(store: Store, audit: Audit, limits: Limits) -> io::Result<Registry> {
+        recover(&store, &audit).await?;
         let slots = Slots::new(limits.job_threads);
         let room = Arc::new(Semaphore::new(limits.live_runs));
         let inner = Inner {
             store: Arc::new(store),
+            audit,
             limits: Arc::new(limits),
             slots,
             descendants: Descendants::new(),
@@ -142,10 +152,9 @@ impl Registry {
     ) -> Result<RunId, StartError> {
         let (entry, writer) = self.inner.store.create(first).map_err(StartError::Record)?;
         let run_id = writer.id().clone();
-        tracing::info!(
-            %run_id, command = plan.command.name, nodes = plan.nodes, jobs = plan.jobs.len(),
-            subject = starter.identity.username, jti = starter.token_id, "started"
-        );
+        self.audit(&run_id, &plan, &starter)
+            .inspect_err(|_| self.inner.store.discard(&entry))
+            .map_err(StartError::Audit)?;
         let orders = watch::Sender::new(None);
         let orders_receiver = orders.subscribe();
         let status = Arc::new(Mutex::default());
@@ -158,9 +167,11 @@ impl Registry {
             run_id: run_id.clone(),
             plan,
             identity: starter.identity,
+            who: starter.who,
             max_failures: starter.max_failures,
             limits: Arc::clone(&self.inner.limits),
             descendants: self.inner.descendants.clone(),
+            audit: self.inner.audit.clone(),
         });
         let slots = self.inner.slots.clone();
         let store = Arc::clone(&self.inner.store);
@@ -178,6 +189,31 @@ impl Registry {
             drop(guard);
         });
         Ok(run_id)
+    }
+
+    /// Has the audit log keep that a run is accepted. The record comes first, so that a run which
+    /// was accepted has one, and with it an end, whenever the server dies. A record whose line
+    /// cannot be written is taken away before anybody could know of it.
+    fn audit(&self, run_id: &RunId, plan: &Plan, starter: &Starter) -> io::Result<()> {
+        let event = audit::Event {
+            who: starter.who.clone(),
+            command: Some(plan.command.name.clone()),
+            nodes: Some(plan.nodes.clone()).filter(|nodes| !nodes.is_empty()),
+            arguments: Some(plan.arguments.clone()),
+            scripts: Some(starter.scripts.clone()),
+            rule: Some(starter.rule.clone()),
+            ..audit::Event::of_run("run_accepted", run_id)
+        };
+        self.inner.audit.commit(event).inspect_err(|error| {
+            // The line may be in the file, where the disk took it and did not keep it: it needs
+            // its end there. Where this fails too there was no room for either.
+            let event = audit::Event {
+                outcome: Some(Outcome::NotStarted.label().to_owned()),
+                reason: Some(format!("the audit log could not be written: {error}")),
+                ..audit::Event::of_run("run_finished", run_id)
+            };
+            _ = self.inner.audit.commit(event);
+        })
     }
 
     /// A reader of a run's events after `after`, live or ended.
@@ -266,6 +302,11 @@ impl Registry {
         let ids: Vec<RunId> = self.live().keys().cloned().collect();
         for id in &ids {
             let why = "the server is stopping";
+            let event = audit::Event {
+                reason: Some(why.into()),
+                ..audit::Event::of_run("run_cancelled", id)
+            };
+            self.inner.audit.note(event);
             self.stop(id, StopOrder::new(Stop::Cancel, why));
         }
         let limit = self.inner.limits.kill_grace + STOP_LIMIT;
@@ -292,7 +333,7 @@ impl Registry {
 }
 
 /// Sees to what a server that died left behind: its scripts are ended, and its runs are marked.
-async fn recover(store: &Store) -> io::Result<()> {
+async fn recover(store: &Store, audit: &Audit) -> io::Result<()> {
     let unfinished = store.unfinished()?;
     if unfinished.is_empty() {
         return Ok(());
@@ -309,7 +350,15 @@ async fn recover(store: &Store) -> io::Result<()> {
         let run_id = run.id().clone();
         if let Err(error) = store.end_lost(run) {
             tracing::error!(%run_id, %error, "cannot record that the run is lost; it is tried at the next start");
+            continue;
         }
+        let event = audit::Event {
+            outcome: Some(Outcome::Lost.label().to_owned()),
+            reason: Some("the server died while it ran".into()),
+            ..audit::Event::of_run("run_finished", &run_id)
+        };
+        // A log that fails has said so, and takes no run as long as it does.
+        _ = audit.write(event).await;
     }
     Ok(())
 }

@@ -3,6 +3,7 @@
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use crate::{
+    audit::{Audit, Who},
     catalogue::{Identity, Plan},
     process::Descendants,
     record::RunId,
@@ -33,9 +34,11 @@ pub(super) struct Shared {
     pub(super) run_id: RunId,
     pub(super) plan: Plan,
     pub(super) identity: Identity,
+    pub(super) who: Who,
     pub(super) max_failures: Option<u32>,
     pub(super) limits: Arc<Limits>,
     pub(super) descendants: Descendants,
+    pub(super) audit: Audit,
 }
 
 impl Shared {

@@ -51,6 +51,10 @@ pub(super) async fn wait_for_state(
         if let Some(order) = told_to_stop(&stop) {
             return ended(finished, order.stop.outcome(), watch.cut_short(&order.why));
         }
+        if looked.state.is_none() && Instant::now() >= deadline {
+            // It was cut short, and says nothing of the node.
+            return ended(finished, Outcome::TimedOut, watch.too_late(waiting));
+        }
         let seen = watch.see(looked);
         teller.tell(&seen.lines).await;
         if seen.is_reached {
@@ -210,10 +214,13 @@ impl<'a> Watch<'a> {
             Some(state) if self.reason.is_empty() => {
                 format!("{fell}{state} and not {wanted} after {limit}")
             }
-            _ => format!(
-                "{fell}not known to be {wanted} after {limit}: {}",
-                self.reason
-            ),
+            _ => {
+                let reason = match self.reason.as_str() {
+                    "" => format!("{} does not answer", self.verify.command),
+                    reason => reason.to_owned(),
+                };
+                format!("{fell}not known to be {wanted} after {limit}: {reason}")
+            }
         }
     }
 

@@ -31,6 +31,10 @@ fn defaults_and_relative_paths() {
     assert_eq!(settings.listen.to_string(), "127.0.0.1:6304");
     assert!(settings.nodes_config_path.is_absolute());
     assert_eq!(settings.command_directory_path, Path::new("/libexec"));
+    assert_eq!(
+        settings.audit_path,
+        Path::new("/var/lib/action/audit.jsonl")
+    );
     assert_eq!((settings.job_threads, settings.limits.nodes), (256, 10_000));
     assert!(!format!("{settings:?}").contains("0123456789abcdef"));
 }

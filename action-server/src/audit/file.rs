@@ -1,0 +1,93 @@
+//! The file of the audit log: opened so that it is surely the server's own, and appended to so
+//! that a line which could not be written whole spoils no other.
+
+use std::{
+    fs::{File, Metadata},
+    io::{self, Read, Seek, SeekFrom, Write},
+    os::unix::fs::OpenOptionsExt,
+    path::Path,
+};
+
+use rustix::{fs::OFlags, io::Errno};
+
+use super::AuditError;
+use crate::trust::Trust;
+
+/// A file of lines. Every write goes to its end.
+#[derive(Debug)]
+pub(super) struct LogFile {
+    file: File,
+    /// True when the last line has no end.
+    torn: bool,
+}
+
+impl LogFile {
+    /// Opens the file, or makes it with mode 600.
+    pub(super) fn open(path: &Path, trust: Trust) -> Result<LogFile, AuditError> {
+        let failed = |source| AuditError::Io {
+            path: path.to_owned(),
+            source,
+        };
+        let directory = path.parent().unwrap_or(Path::new("/"));
+        trust.check(directory)?;
+        // Without blocking: a FIFO that nobody reads must not hold up the start.
+        let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK;
+        let file = File::options()
+            .read(true)
+            .append(true)
+            .create(true)
+            .mode(0o600)
+            .custom_flags(i32::try_from(flags.bits()).unwrap_or(0))
+            .open(path)
+            .map_err(|error| match Errno::from_io_error(&error) {
+                Some(Errno::LOOP) => AuditError::NotRegular(path.to_owned()),
+                _ => failed(error),
+            })?;
+        if !file.metadata().as_ref().is_ok_and(Metadata::is_file) {
+            return Err(AuditError::NotRegular(path.to_owned()));
+        }
+        trust.check(path)?;
+        // The name of a new file is durable only when the directory is.
+        File::open(directory)
+            .and_then(|directory| directory.sync_all())
+            .map_err(failed)?;
+        let torn = is_torn(&file).map_err(failed)?;
+        Ok(LogFile { file, torn })
+    }
+
+    /// Appends a line. One that fails half-way is left as it is: the next begins on its own.
+    pub(super) fn append(&mut self, line: &str) -> io::Result<()> {
+        let start = if self.torn { "\n" } else { "" };
+        let whole = format!("{start}{line}");
+        let mut rest = whole.as_bytes();
+        while !rest.is_empty() {
+            match self.file.write(rest) {
+                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+                Ok(count) => {
+                    rest = &rest[count..];
+                    let written = whole.len() - rest.len();
+                    self.torn = written > start.len() && !rest.is_empty();
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
+    /// Waits until the disk has all of it.
+    pub(super) fn sync(&self) -> io::Result<()> {
+        self.file.sync_data()
+    }
+}
+
+/// True when the last server, or the disk, left a line without its end.
+fn is_torn(mut file: &File) -> io::Result<bool> {
+    if file.metadata()?.len() == 0 {
+        return Ok(false);
+    }
+    file.seek(SeekFrom::End(-1))?;
+    let mut last = [0];
+    file.read_exact(&mut last)?;
+    Ok(last != *b"\n")
+}

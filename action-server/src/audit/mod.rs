@@ -1,0 +1,141 @@
+//! The audit log: what was asked of the server, by whom, and what came of it, one JSON object a
+//! line, in a file that is only ever appended to.
+//!
+//! Owns the file and its thread. What is worth a line, and how often, is for the rooms that know.
+
+mod event;
+mod file;
+mod line;
+mod writer;
+
+use std::{
+    io,
+    path::{Path, PathBuf},
+};
+
+use thiserror::Error;
+use tokio::sync::{
+    mpsc::{self, error::TrySendError},
+    oneshot, watch,
+};
+
+use crate::trust::{Trust, Untrusted};
+
+pub use event::{Event, Who};
+use writer::{Message, Writer};
+
+/// How many lines may wait for the disk. Who brings one more waits too: none is left out.
+const BACKLOG: usize = 64;
+
+/// Why there is no audit log.
+#[derive(Debug, Error)]
+pub enum AuditError {
+    /// It, or its directory, may be another's work.
+    #[error("cannot trust the audit log: {0}")]
+    Untrusted(#[from] Untrusted),
+    /// It is a link, a directory, a device, a FIFO.
+    #[error("the audit log {0} is not a regular file (a link is not followed)")]
+    NotRegular(PathBuf),
+    /// It cannot be opened.
+    #[error("cannot open the audit log {path}: {source}")]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
+}
+
+/// The audit log. Clones write to the same one.
+#[derive(Debug, Clone)]
+pub struct Audit {
+    messages: mpsc::Sender<Message>,
+    works: watch::Receiver<bool>,
+}
+
+impl Audit {
+    /// Opens the log, making it where it is not there, and starts its thread.
+    ///
+    /// # Errors
+    /// See [`AuditError`].
+    pub fn open(path: &Path, trust: Trust) -> Result<Audit, AuditError> {
+        let (works, watched) = watch::channel(true);
+        let (messages, waiting) = mpsc::channel(BACKLOG);
+        let writer = Writer::open(path, trust, works)?;
+        std::thread::Builder::new()
+            .name("audit".into())
+            .spawn(move || writer.run(waiting))
+            .map_err(|source| AuditError::Io {
+                path: path.to_owned(),
+                source,
+            })?;
+        Ok(Audit {
+            messages,
+            works: watched,
+        })
+    }
+
+    /// Writes a line, and returns when it is in the file. The disk has it soon after.
+    ///
+    /// # Errors
+    /// The disk's. The log has told of it already.
+    pub async fn write(&self, event: Event) -> io::Result<()> {
+        let (told, answer) = oneshot::channel();
+        let message = Message::write(event, false, told);
+        self.messages.send(message).await.map_err(|_| gone())?;
+        answer.await.map_err(|_| gone())?
+    }
+
+    /// Writes a line, and returns when it is on the disk. Blocks.
+    ///
+    /// # Errors
+    /// The disk's. The log has told of it already.
+    pub fn commit(&self, event: Event) -> io::Result<()> {
+        let (told, answer) = oneshot::channel();
+        let message = Message::write(event, true, told);
+        self.messages.blocking_send(message).map_err(|_| gone())?;
+        answer.blocking_recv().map_err(|_| gone())?
+    }
+
+    /// Goes on in the file that has the log's name now: after it was renamed.
+    pub async fn reopen(&self) {
+        let (told, answer) = oneshot::channel();
+        if self.messages.send(Message::Reopen(told)).await.is_ok() {
+            _ = answer.await;
+        }
+    }
+
+    /// Writes a line in its turn, and waits for nothing: for what a log that hangs must not hold
+    /// up. Of which there is little, as nothing bounds it.
+    pub fn note(&self, event: Event) {
+        let (told, _) = oneshot::channel();
+        let message = Message::write(event, false, told);
+        if let Err(TrySendError::Full(message)) = self.messages.try_send(message)
+            && let Ok(runtime) = tokio::runtime::Handle::try_current()
+        {
+            let messages = self.messages.clone();
+            runtime.spawn(async move { messages.send(message).await });
+        }
+    }
+
+    /// Returns when the disk has all that came before. A log that failed is tried again.
+    pub async fn settle(&self) {
+        let (told, answer) = oneshot::channel();
+        if self.messages.send(Message::Settle(told)).await.is_ok() {
+            // Whether it works now is told by `works`.
+            _ = answer.await;
+        }
+    }
+
+    /// Whether the log can be written, as it was last known.
+    pub fn works(&self) -> watch::Receiver<bool> {
+        self.works.clone()
+    }
+}
+
+fn gone() -> io::Error {
+    io::Error::other("the audit log's thread has ended")
+}
+
+#[cfg(test)]
+mod tests;

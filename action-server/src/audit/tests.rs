@@ -1,0 +1,195 @@
+//! The audit log on a real file: one event a line whatever is in it, and what becomes of lines
+//! when the file is another one, or not the server's own.
+
+use std::{
+    fs::{self, OpenOptions, Permissions},
+    io::Write,
+    os::unix::fs::{PermissionsExt, symlink},
+    path::{Path, PathBuf},
+};
+
+use proptest::{collection, option, prelude::*};
+use serde_json::Value;
+
+use super::{Audit, Event, Who, line::line};
+use crate::trust::Trust;
+
+fn texts() -> impl Strategy<Value = String> {
+    // Any text, and one of what is most likely to break a line.
+    let treacherous =
+        "[\u{0}\n\r\t\"\\\\\u{1b}\u{7f}\u{85}\u{9b}\u{2028}\u{2029}\u{202e}\u{2066}a=,{}]{0,12}";
+    prop_oneof![any::<String>(), treacherous.prop_map(String::from)]
+}
+
+prop_compose! {
+    fn whos()(subject in option::of(texts()), jti in option::of(texts()),
+              key in option::of(texts()), address in option::of(texts())) -> Who {
+        Who { subject, jti, key, address }
+    }
+}
+
+prop_compose! {
+    fn events()(
+        name in texts(),
+        who in whos(),
+        plain in collection::vec(option::of(texts()), 9),
+        arguments in option::of(collection::vec(texts(), 0..4)),
+        scripts in option::of(collection::btree_map(texts(), texts(), 0..3)),
+        counts in option::of(collection::btree_map(texts(), any::<u32>(), 0..3)),
+        faults in option::of(collection::vec(texts(), 0..3)),
+        repeated in option::of(any::<u64>()),
+    ) -> Event {
+        let mut plain = plain.into_iter();
+        let mut next = || plain.next().flatten();
+        Event {
+            name,
+            who,
+            run_id: next(),
+            method: next(),
+            command: next(),
+            nodes: next(),
+            rule: next(),
+            outcome: next(),
+            reason: next(),
+            version: next(),
+            what: next(),
+            arguments,
+            scripts,
+            counts,
+            faults,
+            repeated,
+            lost: repeated,
+        }
+    }
+}
+
+proptest! {
+    #[test]
+    fn any_event_is_one_line_that_reads_back_the_same(event in events(), seq in any::<u64>()) {
+        let line = line(seq, std::time::SystemTime::now(), &event).unwrap();
+        let (body, end) = line.split_at(line.len() - 1);
+        prop_assert_eq!(end, "\n");
+        let bad = |c: char| c.is_control() || ('\u{2028}'..='\u{202e}').contains(&c);
+        prop_assert!(!body.contains(bad), "{}", body.escape_debug());
+        let value: Value = serde_json::from_str(body).unwrap();
+        prop_assert_eq!(&value["seq"], &Value::from(seq));
+        let read: Event = serde_json::from_str(body).unwrap();
+        prop_assert_eq!(read, event);
+    }
+}
+
+#[test]
+fn a_caller_cannot_make_a_denial_long() {
+    let long = "\u{20ac}".repeat(100_000);
+    let event = Event {
+        command: Some(long.clone()),
+        nodes: Some(long.clone()),
+        reason: Some(long.clone()),
+        arguments: Some(vec![long; 64]),
+        ..Event::new("denied")
+    };
+    let line = line(1, std::time::SystemTime::now(), &event.cut()).unwrap();
+    assert!(line.len() < 5000, "{}", line.len());
+}
+
+/// A directory with a log in it.
+struct Place {
+    directory: tempfile::TempDir,
+}
+
+impl Place {
+    fn new() -> Place {
+        Place {
+            directory: tempfile::tempdir().unwrap(),
+        }
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.directory.path().join(name)
+    }
+
+    fn open(&self) -> Result<Audit, String> {
+        Audit::open(&self.path("log"), Trust::Strict).map_err(|error| error.to_string())
+    }
+}
+
+fn names(path: &Path) -> Vec<String> {
+    let text = fs::read_to_string(path).unwrap();
+    let name = |line| {
+        let value: Option<Value> = serde_json::from_str(line).ok();
+        value.map_or("broken".to_owned(), |it| {
+            it["event"].as_str().unwrap().to_owned()
+        })
+    };
+    text.lines().map(name).collect()
+}
+
+#[test]
+fn a_log_is_the_servers_own_or_refused() {
+    let place = Place::new();
+    let log = place.path("log");
+    place.open().unwrap().commit(Event::new("a")).unwrap();
+    assert_eq!(
+        fs::metadata(&log).unwrap().permissions().mode() & 0o777,
+        0o600
+    );
+    for mode in [0o602, 0o622, 0o666] {
+        fs::set_permissions(&log, Permissions::from_mode(mode)).unwrap();
+        let error = place.open().unwrap_err();
+        assert!(error.contains("chmod go-w"), "{error}");
+    }
+    fs::rename(&log, place.path("other")).unwrap();
+    symlink(place.path("other"), &log).unwrap();
+    assert!(place.open().unwrap_err().contains("a link is not followed"));
+    fs::remove_file(&log).unwrap();
+    fs::create_dir(&log).unwrap();
+    assert!(place.open().is_err(), "a directory");
+    fs::remove_dir(&log).unwrap();
+    let made = std::process::Command::new("mkfifo")
+        .arg(&log)
+        .status()
+        .unwrap();
+    assert!(made.success());
+    assert!(place.open().unwrap_err().contains("not a regular file"));
+    fs::remove_file(&log).unwrap();
+    fs::set_permissions(place.directory.path(), Permissions::from_mode(0o777)).unwrap();
+    assert!(
+        place
+            .open()
+            .unwrap_err()
+            .contains("can be written by others")
+    );
+}
+
+#[test]
+fn a_line_without_its_end_spoils_no_other() {
+    let place = Place::new();
+    place.open().unwrap().commit(Event::new("a")).unwrap();
+    let mut file = OpenOptions::new()
+        .append(true)
+        .open(place.path("log"))
+        .unwrap();
+    file.write_all(b"{\"seq\":2,\"ev").unwrap();
+    place.open().unwrap().commit(Event::new("b")).unwrap();
+    assert_eq!(names(&place.path("log")), ["a", "broken", "b"]);
+}
+
+#[tokio::test]
+async fn lines_follow_the_name() {
+    let place = Place::new();
+    let audit = place.open().unwrap();
+    audit.write(Event::new("a")).await.unwrap();
+    fs::rename(place.path("log"), place.path("old")).unwrap();
+    audit.write(Event::new("b")).await.unwrap();
+    audit.reopen().await;
+    audit.note(Event::new("c"));
+    audit.settle().await;
+    assert_eq!(names(&place.path("old")), ["a", "b"]);
+    assert_eq!(names(&place.path("log")), ["c"]);
+    // What cannot be used does not take the place of what can.
+    fs::remove_file(place.path("log")).unwrap();
+    fs::create_dir(place.path("log")).unwrap();
+    audit.reopen().await;
+    assert!(audit.write(Event::new("d")).await.is_ok());
+    assert!(*audit.works().borrow());
+}

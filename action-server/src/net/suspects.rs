@@ -1,0 +1,220 @@
+//! Addresses that calls without a valid token come from: which of these calls are worth a line in
+//! the audit log, and which are answered late.
+//!
+//! Nobody is refused for it: all callers of a web server in front have one address. A table of
+//! fixed size, so that no number of addresses takes more memory.
+
+use std::{
+    collections::HashMap,
+    fmt,
+    net::{IpAddr, Ipv6Addr},
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, Instant},
+};
+
+/// How long an address is remembered.
+const WINDOW: Duration = Duration::from_secs(60);
+/// So many calls of one address have a line of their own; the rest is summed up.
+const SINGLY: u64 = 5;
+/// From an address with more than this many the answers are late.
+const PATIENCE: u64 = 20;
+/// How many lines there are in a window, whatever the number of addresses.
+const LINES: u32 = 300;
+/// How many addresses are told apart.
+const ADDRESSES: usize = 1024;
+
+/// Where calls come from, as far as it is told apart: an IPv6 host has a network of its own
+/// (RFC 6177), a /64 at least.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Origin {
+    /// An IPv4 address, or the first of a /64 of IPv6.
+    Of(IpAddr),
+    /// All that had no place in the table.
+    Others,
+}
+
+impl Origin {
+    /// The origin of calls from an address.
+    pub fn new(address: IpAddr) -> Origin {
+        Origin::Of(match address.to_canonical() {
+            IpAddr::V6(address) => {
+                let network = u128::from(address) & !u128::from(u64::MAX);
+                IpAddr::V6(Ipv6Addr::from(network))
+            }
+            address => address,
+        })
+    }
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Origin::Of(IpAddr::V4(address)) => address.fmt(f),
+            Origin::Of(IpAddr::V6(network)) => write!(f, "{network}/64"),
+            Origin::Others => f.write_str("others"),
+        }
+    }
+}
+
+/// What comes of a call without a valid token.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Verdict {
+    /// It has a line of its own.
+    pub is_told: bool,
+    /// Its answer comes late.
+    pub is_late: bool,
+}
+
+/// The addresses that calls without a valid token came from. Clones share them.
+#[derive(Debug, Clone, Default)]
+pub struct Suspects {
+    table: Arc<Mutex<Table>>,
+}
+
+impl Suspects {
+    /// Takes note of a call.
+    pub fn note(&self, address: IpAddr) -> Verdict {
+        let mut table = self.table.lock().unwrap_or_else(PoisonError::into_inner);
+        table.note(Origin::new(address), Instant::now())
+    }
+
+    /// Those whose time is over, each with the number of its calls that had no line. They are
+    /// forgotten with it.
+    pub fn sum_up(&self) -> Vec<(Origin, u64)> {
+        let mut table = self.table.lock().unwrap_or_else(PoisonError::into_inner);
+        table.sum_up(Instant::now())
+    }
+}
+
+#[derive(Debug, Default)]
+struct Table {
+    entries: HashMap<Origin, Entry>,
+    /// How many lines there were, and since when.
+    lines: (u32, Option<Instant>),
+}
+
+#[derive(Debug)]
+struct Entry {
+    since: Instant,
+    calls: u64,
+    untold: u64,
+}
+
+impl Table {
+    fn note(&mut self, origin: Origin, now: Instant) -> Verdict {
+        let has_place = self.entries.contains_key(&origin) || self.entries.len() < ADDRESSES;
+        let origin = if has_place { origin } else { Origin::Others };
+        let calls = self.entry(origin, now).calls + 1;
+        let is_told = calls <= SINGLY && self.take_line(now);
+        let entry = self.entry(origin, now);
+        entry.calls = calls;
+        entry.untold += u64::from(!is_told);
+        Verdict {
+            is_told,
+            is_late: calls > PATIENCE,
+        }
+    }
+
+    fn sum_up(&mut self, now: Instant) -> Vec<(Origin, u64)> {
+        let over: Vec<_> = self
+            .entries
+            .extract_if(|_, entry| now.duration_since(entry.since) >= WINDOW)
+            .filter(|(_, entry)| entry.untold > 0)
+            .collect();
+        let mut told = Vec::new();
+        for (origin, entry) in over {
+            // The others have the one line that is always there.
+            if origin == Origin::Others || self.take_line(now) {
+                told.push((origin, entry.untold));
+            } else {
+                self.entry(Origin::Others, now).untold += entry.untold;
+            }
+        }
+        told
+    }
+
+    fn entry(&mut self, origin: Origin, now: Instant) -> &mut Entry {
+        self.entries.entry(origin).or_insert(Entry {
+            since: now,
+            calls: 0,
+            untold: 0,
+        })
+    }
+
+    fn take_line(&mut self, now: Instant) -> bool {
+        let (count, since) = &mut self.lines;
+        if since.is_none_or(|since| now.duration_since(since) >= WINDOW) {
+            (*count, *since) = (0, Some(now));
+        }
+        *count += u32::from(*count <= LINES);
+        *count <= LINES
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn host(number: u32) -> Origin {
+        Origin::new(IpAddr::V4(number.into()))
+    }
+
+    fn told(verdict: Verdict) -> (bool, bool) {
+        (verdict.is_told, verdict.is_late)
+    }
+
+    #[test]
+    fn the_first_are_told_singly_and_the_many_answered_late() {
+        let (mut table, start) = (Table::default(), Instant::now());
+        for call in 1..=30 {
+            let verdict = table.note(host(1), start);
+            assert_eq!(told(verdict), (call <= 5, call > 20), "{call}");
+        }
+        assert_eq!(told(table.note(host(2), start)), (true, false), "another");
+        assert_eq!(table.sum_up(start + WINDOW / 2), []);
+        assert_eq!(table.sum_up(start + WINDOW), [(host(1), 25)]);
+        assert!(table.entries.is_empty());
+        let verdict = table.note(host(1), start + WINDOW);
+        assert_eq!(told(verdict), (true, false), "forgotten");
+    }
+
+    #[test]
+    fn any_number_of_addresses_takes_so_much_memory_and_so_many_lines() {
+        let (mut table, start) = (Table::default(), Instant::now());
+        let calls = 100_000;
+        let mut singly = 0;
+        let mut late = 0;
+        for number in 0..calls {
+            let verdict = table.note(host(number), start);
+            singly += u32::from(verdict.is_told);
+            late += u32::from(verdict.is_late);
+        }
+        assert_eq!((singly, table.entries.len()), (LINES, ADDRESSES + 1));
+        assert!(late > calls / 2, "those without a place share one");
+        let mut lines = 0;
+        let mut counted = 0;
+        for minute in 1..=20 {
+            let summed = table.sum_up(start + minute * WINDOW);
+            assert!(summed.len() <= LINES as usize + 1);
+            lines += summed.len();
+            counted += summed.iter().map(|(_, untold)| untold).sum::<u64>();
+        }
+        assert!(table.entries.is_empty());
+        assert!(lines > 1);
+        assert_eq!(
+            counted + u64::from(singly),
+            u64::from(calls),
+            "none is forgotten"
+        );
+    }
+
+    #[test]
+    fn an_ipv6_host_is_its_network() {
+        let origin = |text: &str| Origin::new(text.parse().unwrap());
+        assert_eq!(origin("2001:db8:1:2::1"), origin("2001:db8:1:2:ffff::9"));
+        assert_ne!(origin("2001:db8:1:2::1"), origin("2001:db8:1:3::1"));
+        assert_eq!(origin("::ffff:10.0.0.1"), origin("10.0.0.1"));
+        assert_eq!(origin("2001:db8:1:2::1").to_string(), "2001:db8:1:2::/64");
+        assert_eq!(origin("10.0.0.1").to_string(), "10.0.0.1");
+    }
+}
