@@ -80,6 +80,7 @@ run() {
   "$programs/action-client" "$@" --confirm >"$work/out" 2>"$work/err" </dev/null
   code=$?
   out=$(<"$work/out") err=$(<"$work/err")
+  cat "$work/out" "$work/err" >>"$work/shown"
 }
 # daemon NAME PROGRAM..
 daemon() {
@@ -96,15 +97,19 @@ printf '%s' ipmi-password-1 >"$work/ipmi-password"
 printf '%s' 'redfish "\pass"-1' >"$work/redfish-password"
 printf '%s' aws-password-1 >"$work/aws-password"
 printf '%s' azure-password-1 >"$work/azure-password"
+lines ipmi-password-1 'redfish "\pass"-1' >"$work/secrets"
 lines ipmi-password-1 wrong-password-1 pass\"-1 aws-password-1 azure-password-1 prove-password-1 >"$work/passwords"
 : >"$work/found"
-daemon argv python argv "$work/passwords" "$work/found"
-seen() { grep -q prove-password-1 "$work/found"; }
-"$venv/bin/python" -c 'import signal; signal.pause()' prove-password-1 &
+daemon argv python argv "$work/passwords" "$work/found" "$work/secrets" "$work/found-environ"
+: >"$work/found-environ"
+seen() { grep -q prove-password-1 "$work/found" && grep -q environment "$work/found-environ"; }
+PROOF=ipmi-password-1 "$venv/bin/python" -c 'import signal; signal.pause()' prove-password-1 &
 proof=$!
-must "a password among the arguments of a process is seen" until_true 20 seen
+must "a password among the arguments of a process is seen, and one in its environment" until_true 20 seen
 kill "$proof"
+wait "$proof"
 : >"$work/found"
+: >"$work/found-environ"
 
 # ---- server and client
 
@@ -112,6 +117,18 @@ kill "$proof"
 "$programs/action-server" init "$work/site" >/dev/null || exit 1
 rm -rf -- "$work/site/libexec"
 cp -r "$here/../libexec" "$work/site/libexec"
+mkdir "$work/site/libexec/leak"
+echo 'help: {summary: "Print what must not be shown"}' >"$work/site/libexec/leak/metadata.yaml"
+cat >"$work/site/libexec/leak/default.sh" <<'END'
+#!/bin/bash
+for secret in "$ipmi_password" "$redfish_password"; do
+  printf '<%s>\n' "$secret"
+  # in two chunks, and on the other output
+  half=$((${#secret} / 2))
+  printf '%s' "${secret:0:half}" >&2 && sleep 0.05 && printf '%s\n' "${secret:half}" >&2
+done
+END
+chmod 755 "$work/site/libexec/leak/default.sh"
 chmod -R go-w "$work/site/libexec"
 mkdir -p "$work/stand-in" "$work/calls"
 for program in aws az curl ipmitool; do ln -s "$fixtures/stand-in" "$work/stand-in/$program"; done
@@ -158,6 +175,23 @@ done
 
 # ---- in the end
 
+# canaries: what is secret of a node, after all that was done with it
+if [[ " ${parts[*]} " == *" ipmi "* ]]; then
+  run leak bmc01
+  check "a script that prints its secret is masked" same "$code $out" "$(lines '0 <***>' '<>')"
+  check "also in two chunks" has "$err" '***'
+fi
+"$programs/action-client" --output json nodes >>"$work/shown" 2>&1
+"$programs/action-client" --output json runs -n 0 >>"$work/shown" 2>&1
+quiet tee -a "$work/shown" < <("$programs/action-client" runs -n 20 --output json | jq -r .run_id | while read -r id; do
+  "$programs/action-client" --output json show "$id"
+done)
+check "the client was told something" test -s "$work/shown"
+check "no secret in what callers are told" same "$(grep -aF -f "$work/secrets" "$work/shown")" ""
+check "nor in the records, the audit log and all else of the state" \
+  same "$(grep -raFl -f "$work/secrets" "$work/site/state")" ""
+check "there is an audit log" test -s "$work/site/state/audit.jsonl"
+check "nor in the environment of a process that is no script's" same "$(<"$work/found-environ")" ""
 check "no password among the arguments of any process" same "$(<"$work/found")" ""
 check "nor of any call that a script made, of $(wc -l <"$work/calls/arguments")" \
   same "$(grep -F -f "$work/passwords" "$work/calls/arguments")" ""

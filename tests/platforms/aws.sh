@@ -53,6 +53,9 @@ aws_checks() {
   aws_recovers
 }
 
+# waited FIRST LAST: lines of the run's stdout; which states were seen between is a matter of luck
+waited() { [[ $code == 0 && -z $err && $out == "$1"$'\n'* && $out == *$'\n'"$2" ]]; }
+
 aws_power() {
   run power-status aws1
   check "aws: power-status of a node that is on" is 0 ON
@@ -74,6 +77,12 @@ aws_power() {
   check "aws: and aws says so" until_true 20 aws_is aws1 eu-west-1 "running t3.medium None"
   run power-cycle aws1
   check "aws: power-cycle" is 0 "power cycling"
+  run power-off aws1 --wait
+  check "aws: power-off --wait" waited "powering off" OFF
+  check "aws: and aws says that it is OFF" aws_is aws1 eu-west-1 "stopped t3.medium None"
+  run power-on aws1 --wait
+  check "aws: power-on --wait" waited "powering on" ON
+  check "aws: and aws says that it is ON" aws_is aws1 eu-west-1 "running t3.medium None"
   run power-off aws2
   check "aws: a node in another region" is 0 "powering off"
   check "aws: and aws says so" until_true 20 aws_is aws2 us-east-1 "stopped r5.large None"

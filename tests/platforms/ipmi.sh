@@ -57,6 +57,12 @@ ipmi_power() {
   run power-cycle bmc03
   check "ipmi: power-cycle" is 0 "power cycling"
   check "ipmi: and the machine was off, then on" until_true 10 same_events bmc03 "power 0" "power 1"
+  run power-off bmc03 --wait
+  check "ipmi: power-off --wait ends when the node is off" is 0 "$(lines "powering off" OFF)"
+  check "ipmi: and ipmitool says so" power_is 3 off
+  run power-on bmc03 --wait
+  check "ipmi: power-on --wait" is 0 "$(lines "powering on" ON)"
+  check "ipmi: and ipmitool says on" power_is 3 on
   run power-off soft
   check "ipmi: power_off_mode: soft asks the system" same_events bmc04 shutdown
   run power-on soft
