@@ -2,8 +2,8 @@
 //! their end. Tells its owner everything as events; hears from it only when to stop.
 
 use std::{
-    collections::HashSet, os::unix::process::ExitStatusExt, path::Path, process::ExitStatus,
-    sync::Arc, time::Duration,
+    collections::HashSet, os::unix::process::ExitStatusExt, process::ExitStatus, sync::Arc,
+    time::Duration,
 };
 
 use action_proto::v1::{
@@ -17,14 +17,15 @@ use tokio::{
 
 use super::{
     Stop, StopOrder,
+    errand::{Ear, Errand, HEARD, start},
     mask::{Mask, Secrets},
     shared::Shared,
     verify,
 };
 use crate::{
-    catalogue::{Command, PlannedJob, environment},
+    catalogue::PlannedJob,
     crash,
-    process::{Family, Marker, Process, Script, Signal, Strays, check_script, spawn},
+    process::{Family, Marker, Process, Signal, Strays},
 };
 
 /// How long outputs are waited for after the script's own end: a process that it left may hold
@@ -110,57 +111,6 @@ impl Drop for Guard {
             _ = events.send(Event::NodeFinished(finished)).await;
         });
     }
-}
-
-/// What a job does: the run's own script, or one that looks at what came of it.
-pub(super) struct Errand<'a> {
-    pub(super) command: &'a Command,
-    pub(super) script: &'a Path,
-    pub(super) arguments: &'a [String],
-    pub(super) timeout: Duration,
-}
-
-/// Who gets the output.
-pub(super) enum Ear<'a> {
-    /// The run's owner, who records it.
-    Owner(&'a mpsc::Sender<Event>),
-    /// Whoever sent the job: the beginning of stdout, and nothing else.
-    Sender(Vec<u8>),
-}
-
-/// So much of an output is heard at most.
-const HEARD: u64 = 4 * 1024;
-
-/// Starts the script of an errand.
-pub(super) async fn start(
-    shared: &Shared,
-    planned: &PlannedJob,
-    errand: &Errand<'_>,
-) -> Result<Process, String> {
-    let script = Script {
-        path: errand.script,
-        arguments: errand.arguments,
-        environment: environment(
-            &shared.limits.base_environment,
-            &shared.plan.script_root,
-            &errand.command.name,
-            planned,
-            shared.run_id.as_str(),
-            &shared.identity,
-        ),
-        directory: &shared.limits.working_directory,
-    };
-    spawn(&script, &shared.descendants).await.map_err(|error| {
-        // The kernel says the same of a missing script and of a missing interpreter.
-        let reason = check_script(errand.script)
-            .err()
-            .map(|reason| reason.to_string());
-        let script = shared.plan.script_name(errand.script);
-        format!(
-            "cannot start {script}: {}",
-            reason.unwrap_or_else(|| error.to_string())
-        )
-    })
 }
 
 /// A script that runs, until it and all that it started have ended.

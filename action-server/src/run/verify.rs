@@ -10,7 +10,8 @@ use tokio::{
 
 use super::{
     Stop, StopOrder,
-    job::{Ear, Errand, Job, start},
+    errand::{Ear, Errand, start},
+    job::Job,
     shared::Shared,
 };
 use crate::catalogue::{PlannedJob, Verify, Waiting};

@@ -1,0 +1,131 @@
+//! What `metadata.yaml` may say, and what is said of what it may not.
+
+use std::path::PathBuf;
+
+use super::*;
+
+fn read(text: &str, ranks: &[&str]) -> (Option<Command>, Vec<String>) {
+    let directory = PathBuf::from("power-on");
+    let script = |rank: &&str| ((*rank).to_owned(), directory.join(format!("{rank}.sh")));
+    let scripts = ranks.iter().map(script).collect();
+    let listing = Listing {
+        directory: directory.clone(),
+        scripts,
+        unusable: BTreeMap::new(),
+        nameless: Vec::new(),
+    };
+    let (command, faults) = read_command("power-on", text, listing);
+    (command, faults.iter().map(Fault::to_string).collect())
+}
+
+#[test]
+fn the_seeds_example() {
+    let text = "help:\n  summary: \"Get system usage info\"\n  description: >\n    This command gets\n    usage.\n";
+    let (command, faults) = read(text, &["default", "aws"]);
+    let command = command.unwrap();
+    assert_eq!(faults, [""; 0]);
+    assert_eq!(command.description, "This command gets usage.");
+    let rank = |ranks: &[&str]| {
+        let ranks: Vec<String> = ranks.iter().map(ToString::to_string).collect();
+        command.script_for(&ranks).unwrap().0.to_owned()
+    };
+    assert_eq!(rank(&[]), "default");
+    assert_eq!(rank(&["metal"]), "default");
+    assert_eq!(rank(&["metal", "aws"]), "aws");
+}
+
+#[test]
+fn every_field() {
+    let text = "help: {summary: s, syntax: NAME TYPE, has_context: no}\nconfirmation: Sure?\ntimeout: 90s\nfanout: 3\noutput_limit: 1KiB\nexit_codes: {123: {state: OFF}}\nleave_running: true\n";
+    let command = read(text, &["default"]).0.unwrap();
+    assert_eq!(
+        (command.timeout, command.fanout),
+        (Duration::from_secs(90), 3)
+    );
+    assert_eq!(command.output_limit, Some(Some(1024)));
+    assert_eq!(command.exit_codes[&123], "OFF");
+    assert!(!command.has_context && command.leave_running);
+}
+
+#[test]
+fn what_to_wait_for() {
+    let text = "help: {summary: s}\nverify: {command: power-status, until: [ON, PENDING], every: 1s}\nwait: true\n";
+    let command = read(text, &["default"]).0.unwrap();
+    let verify = command.verify.unwrap();
+    assert_eq!(
+        (verify.command.as_str(), verify.until, verify.every),
+        (
+            "power-status",
+            vec!["ON".to_owned(), "PENDING".to_owned()],
+            Duration::from_secs(1)
+        )
+    );
+    assert_eq!(
+        (verify.timeout, command.wait),
+        (DEFAULT_VERIFY_TIMEOUT, true)
+    );
+    let one = read(
+        "help: {summary: s}\nverify: {command: x, until: ON}\n",
+        &["default"],
+    );
+    assert_eq!(one.0.unwrap().verify.unwrap().until, ["ON"]);
+}
+
+#[test]
+fn faults_name_their_line() {
+    let (command, faults) = read("help:\n  summary: s\ncolour: red\n", &["default"]);
+    assert!(command.is_some());
+    assert_eq!(
+        faults,
+        ["power-on/metadata.yaml:3: warning: unknown key colour; it has no effect"]
+    );
+    for (text, start) in [
+        (
+            "help: {}\n",
+            "power-on/metadata.yaml:1: help.summary is missing",
+        ),
+        ("", "power-on/metadata.yaml:1: expected a map"),
+        (
+            "help:\n  summary: s\ntimeout: soon\n",
+            "power-on/metadata.yaml:3: \"soon\" is not a time",
+        ),
+        (
+            "help:\n  summary: s\nfanout: 0\n",
+            "power-on/metadata.yaml:3: ",
+        ),
+        (
+            "help: {summary: s}\nexit_codes: {0: {state: ON}}\n",
+            "power-on/metadata.yaml:2: ",
+        ),
+        (
+            "help: {summary: s}\nwait: true\n",
+            "power-on/metadata.yaml:2: wait needs verify",
+        ),
+        (
+            "help: {summary: s}\nverify: {command: x}\n",
+            "power-on/metadata.yaml:2: verify needs a command",
+        ),
+        (
+            "help: {summary: s, has_context: false}\nverify: {command: x, until: ON}\n",
+            "power-on/metadata.yaml:2: verify is for commands that take nodes",
+        ),
+        (
+            "help: {summary: s}\nverify:\n  command: x\n  until: [a b]\n",
+            "power-on/metadata.yaml:4: expected states",
+        ),
+        (
+            "help: {summary: s}\nhelp: {summary: t}\n",
+            "power-on/metadata.yaml:2: help is given twice",
+        ),
+    ] {
+        let (command, faults) = read(text, &["default"]);
+        assert!(command.is_none(), "{text}");
+        assert!(faults[0].starts_with(start), "{faults:?}");
+    }
+    let (command, faults) = read("help: {summary: s}\n", &["aws"]);
+    assert!(command.is_none());
+    assert_eq!(
+        faults,
+        ["power-on:1: there is no default.sh: every command needs one"]
+    );
+}

@@ -1,0 +1,63 @@
+//! What a job is sent to do, who hears of it, and how its script is started.
+
+use std::{path::Path, time::Duration};
+
+use action_proto::v1::run_event::Event;
+use tokio::sync::mpsc;
+
+use super::shared::Shared;
+use crate::{
+    catalogue::{Command, PlannedJob, environment},
+    process::{Process, Script, check_script, spawn},
+};
+
+/// What a job does: the run's own script, or one that looks at what came of it.
+pub(super) struct Errand<'a> {
+    pub(super) command: &'a Command,
+    pub(super) script: &'a Path,
+    pub(super) arguments: &'a [String],
+    pub(super) timeout: Duration,
+}
+
+/// Who gets the output.
+pub(super) enum Ear<'a> {
+    /// The run's owner, who records it.
+    Owner(&'a mpsc::Sender<Event>),
+    /// Whoever sent the job: the beginning of stdout, and nothing else.
+    Sender(Vec<u8>),
+}
+
+/// So much of an output is heard at most.
+pub(super) const HEARD: u64 = 4 * 1024;
+
+/// Starts the script of an errand.
+pub(super) async fn start(
+    shared: &Shared,
+    planned: &PlannedJob,
+    errand: &Errand<'_>,
+) -> Result<Process, String> {
+    let script = Script {
+        path: errand.script,
+        arguments: errand.arguments,
+        environment: environment(
+            &shared.limits.base_environment,
+            &shared.plan.script_root,
+            &errand.command.name,
+            planned,
+            shared.run_id.as_str(),
+            &shared.identity,
+        ),
+        directory: &shared.limits.working_directory,
+    };
+    spawn(&script, &shared.descendants).await.map_err(|error| {
+        // The kernel says the same of a missing script and of a missing interpreter.
+        let reason = check_script(errand.script)
+            .err()
+            .map(|reason| reason.to_string());
+        let script = shared.plan.script_name(errand.script);
+        format!(
+            "cannot start {script}: {}",
+            reason.unwrap_or_else(|| error.to_string())
+        )
+    })
+}
