@@ -120,7 +120,7 @@ fn nodes_with_one_name_are_left_out_until_it_is_clear_which_is_meant() {
     insta::assert_snapshot!(check, @"
     SITE/nodes.yaml:4: twin is defined twice; it is left out until one is taken away
     ------- stderr -------
-    error: 2 nodes and 1 commands can be used; 1 errors, 0 warnings
+    error: 2 nodes and 1 command can be used; 1 error, 0 warnings
     ------- exit 78 -------
     ");
     let server = site.start();

@@ -198,7 +198,7 @@ fn names_of_files_that_are_no_text_or_no_rank() {
     SITE/libexec/good/a b.sh:1: warning: no rank can have this name: letters, digits and _ . - after the first, at most 64; it is not run
     SITE/libexec/good/\u{fffd}.sh:1: warning: no rank can have this name: letters, digits and _ . - after the first, at most 64; it is not run
     ------- stderr -------
-    error: 2 nodes and 2 commands can be used; 1 errors, 2 warnings
+    error: 2 nodes and 2 commands can be used; 1 error, 2 warnings
     ------- exit 78 -------
     ");
     let server = site.start();

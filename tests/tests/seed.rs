@@ -72,7 +72,7 @@ fn the_example_nodes_and_the_usage_command_work_as_they_stand() {
 fn nothing_is_wrong_with_them() {
     insta::assert_snapshot!(site().server_verb(&["check"]), @"
     ------- stderr -------
-    2 nodes and 1 commands can be used; 0 errors, 0 warnings
+    2 nodes and 1 command can be used; 0 errors, 0 warnings
     ------- exit 0 -------
     ");
 }

@@ -314,9 +314,11 @@ fn check(config: &Path) -> Result<(), Failure> {
     let errors = faults.iter().filter(|fault| fault.is_error()).count() + unresolved.len();
     let warnings = faults.iter().filter(|fault| !fault.is_error()).count();
     let summary = format!(
-        "{} nodes and {} commands can be used; {errors} errors, {warnings} warnings",
-        catalogue.nodes.list().len(),
-        catalogue.commands.len(),
+        "{} and {} can be used; {}, {}",
+        counted(catalogue.nodes.list().len(), "node"),
+        counted(catalogue.commands.len(), "command"),
+        counted(errors, "error"),
+        counted(warnings, "warning"),
     );
     match errors {
         0 => {
@@ -325,4 +327,9 @@ fn check(config: &Path) -> Result<(), Failure> {
         }
         _ => Err(Failure::new(CONFIG, summary)),
     }
+}
+
+fn counted(count: usize, what: &str) -> String {
+    let ending = if count == 1 { "" } else { "s" };
+    format!("{count} {what}{ending}")
 }
