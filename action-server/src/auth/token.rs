@@ -248,6 +248,9 @@ fn now() -> u64 {
 }
 
 #[cfg(test)]
+mod edited;
+
+#[cfg(test)]
 mod tests {
     use jsonwebtoken::Algorithm;
     use serde_json::json;
