@@ -1,0 +1,243 @@
+//! What it costs that not everybody may do everything: a run of many nodes with a policy against
+//! the same run without one, what the parts cost by themselves, and how long an honest caller
+//! waits while another floods the server with bad tokens.
+//!
+//! `cargo run --release -p action-tests --bin bench-guard`; the goals are a ratio below 1.05 for
+//! the run and of at most 2 for the wait.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "it reports to whoever runs it, and stops at what it does not expect"
+)]
+
+use std::{
+    fs::File,
+    io::Write,
+    net::{Ipv4Addr, SocketAddr},
+    sync::atomic::{AtomicBool, AtomicU64, Ordering},
+    thread,
+    time::{Duration, Instant},
+};
+
+use action_proto::v1::{
+    ListNodesRequest, PlanRunRequest, action_service_client::ActionServiceClient,
+};
+use action_server::{
+    auth::{Authority, Secret, Sources, Terms},
+    trust::Trust,
+};
+use action_tests::{
+    Api, CEILING, Server, Site,
+    bench::{NODES, median, ratio, site, time_of_run},
+    token,
+};
+use jsonwebtoken::Algorithm;
+use tokio::{runtime, task::JoinSet, time::timeout};
+use tonic::{Request, transport::Endpoint};
+
+/// How many runs of each kind there are.
+const RUNS: usize = 15;
+/// How many times a flood comes and goes.
+const ROUNDS: usize = 9;
+/// How many calls are timed for one figure.
+const CALLS: usize = 300;
+/// How many calls the flood has in flight: the server's limit for one connection.
+const STREAMS: usize = 100;
+/// How long a flooder waits who does not wait for answers.
+const IMPATIENCE: Duration = Duration::from_millis(2);
+
+fn main() {
+    let (open, guarded) = (site().start(), guarded_site().start());
+    let run = cost_of_a_run(&open, &guarded);
+    cost_of_parts(&open, &guarded, run);
+    cost_of_a_flood(&guarded, "a flood that waits for answers", CEILING);
+    cost_of_a_flood(&guarded, "a flood that does not", IMPATIENCE);
+}
+
+/// A site with 30 rules, of which each concerns the caller, and it takes 25 to cover all nodes.
+fn guarded_site() -> Site {
+    let site = site();
+    let share = NODES / 25;
+    let allow = (0..25).map(|at| {
+        let (first, last) = (at * share + 1, (at + 1) * share);
+        format!(
+            "- {{name: share {at}, allow: [run], roles: [op], commands: ['hel*'], nodes: 'n[{first}-{last}]'}}\n"
+        )
+    });
+    let deny = (0..5).map(|at| {
+        format!(
+            "- {{name: no {at}, deny: [run], nodes: 'n[1-{NODES}],gone[1-50]', arguments: ['-f{at}']}}\n"
+        )
+    });
+    let rules: String = allow.chain(deny).collect();
+    site.write("policy.yaml", format!("rules:\n{rules}"));
+    site.settings("policy_path: policy.yaml");
+    site
+}
+
+fn token_of(site: &Site) -> String {
+    let claims = token::with(token::claims(), "roles", vec!["op"]);
+    token::signed(&claims, &site.secret(), Algorithm::HS256)
+}
+
+fn caller(server: &Server) -> Api {
+    server.api_with(Some(&token_of(server)))
+}
+
+/// A run with a policy against one without, in turn: how long the one without takes.
+fn cost_of_a_run(open: &Server, guarded: &Server) -> Duration {
+    let (open, guarded) = (caller(open), caller(guarded));
+    // The first of each fills caches.
+    time_of_run(&open);
+    time_of_run(&guarded);
+    let (mut without, mut with) = (Vec::new(), Vec::new());
+    for round in 0..RUNS {
+        // Each goes first as often as the other.
+        if round % 2 == 0 {
+            without.push(time_of_run(&open));
+        }
+        with.push(time_of_run(&guarded));
+        if round % 2 == 1 {
+            without.push(time_of_run(&open));
+        }
+    }
+    let least = |times: &[Duration]| times.iter().min().copied().unwrap();
+    let of_least = ratio(least(&with), least(&without));
+    let (without, with) = (median(without), median(with));
+    println!(
+        "a run of {NODES} nodes, medians of {RUNS}: with a policy {with:.3?}, without {without:.3?}, \
+         ratio {:.3}; of the quickest {of_least:.3}",
+        ratio(with, without)
+    );
+    without
+}
+
+/// What runs differ too much from each other to show: the parts by themselves, as shares of a run.
+fn cost_of_parts(open: &Server, guarded: &Server, run: Duration) {
+    let share = |cost: Duration| 100.0 * ratio(cost, run);
+    let planned = |server| {
+        let api = caller(server);
+        let plan = || PlanRunRequest {
+            command: "hello".into(),
+            nodes: "@*".into(),
+            ..PlanRunRequest::default()
+        };
+        time_of(|| assert_eq!(api.plan(plan()).unwrap().jobs.len(), NODES))
+    };
+    let (without, with) = (planned(open), planned(guarded));
+    println!(
+        "to plan it: with a policy {with:.2?}, without {without:.2?}; the difference is {:.2}% of a run",
+        share(with.saturating_sub(without))
+    );
+
+    let authority = Authority::open(Sources {
+        secret: Some(Secret::new(guarded.secret().into_bytes(), "the secret").unwrap()),
+        key_directory: None,
+        revocations: guarded.path("state/revoked.jsonl"),
+        policy: None,
+        terms: Terms::default(),
+        trust: Trust::Lax,
+    });
+    let (authority, token) = (authority.unwrap(), token_of(guarded));
+    let verified = time_of(|| assert!(authority.verify(&token).is_ok()));
+    println!(
+        "to verify its token: {verified:.1?}, {:.3}% of a run",
+        share(verified)
+    );
+    cost_of_audit(guarded, &share);
+}
+
+/// The audit log cannot be turned off: its lines are written once more, one by one, and synced.
+fn cost_of_audit(server: &Server, share: &impl Fn(Duration) -> f64) {
+    let lines = || {
+        server
+            .has("state/audit.jsonl")
+            .then(|| server.read("state/audit.jsonl"))
+    };
+    let Some(before) = lines() else { return };
+    time_of_run(&caller(server));
+    let after = lines().unwrap();
+    let added: Vec<&str> = after[before.len()..].lines().collect();
+    let mut copy = File::create(server.path("copy")).unwrap();
+    let written = time_of(|| {
+        for line in &added {
+            writeln!(copy, "{line}").unwrap();
+            copy.sync_data().unwrap();
+        }
+    });
+    println!(
+        "to write its {} audit lines, each synced: {written:.0?}, {:.2}% of a run",
+        added.len(),
+        share(written)
+    );
+}
+
+/// An honest caller's wait with a flood and without, in turn.
+fn cost_of_a_flood(server: &Server, what: &str, patience: Duration) {
+    let api = caller(server);
+    let list = || {
+        let answer = api.list_nodes(ListNodesRequest::default()).unwrap();
+        assert_eq!(answer.nodes.len(), NODES);
+    };
+    let (mut quiet, mut flooded, mut calls, mut time) = (vec![], vec![], 0, Duration::ZERO);
+    for _ in 0..ROUNDS {
+        quiet.push(time_of(list));
+        let (stop, refused) = (AtomicBool::new(false), AtomicU64::new(0));
+        thread::scope(|scope| {
+            scope.spawn(|| flood(server.address(), patience, &stop, &refused));
+            while refused.load(Ordering::Relaxed) < STREAMS as u64 {
+                thread::yield_now();
+            }
+            let began = (Instant::now(), refused.load(Ordering::Relaxed));
+            flooded.push(time_of(list));
+            time += began.0.elapsed();
+            calls += refused.load(Ordering::Relaxed) - began.1;
+            stop.store(true, Ordering::Relaxed);
+        });
+    }
+    let (quiet, flooded) = (median(quiet), median(flooded));
+    println!(
+        "an honest ListNodes, medians of {ROUNDS} of {CALLS} calls: {quiet:.0?}; under {what} \
+         ({:.0} calls/s) {flooded:.0?}, ratio {:.2}",
+        calls as f64 / time.as_secs_f64(),
+        ratio(flooded, quiet)
+    );
+}
+
+/// Calls with bad tokens over one connection from another address, as many at once as may be.
+fn flood(server: SocketAddr, patience: Duration, stop: &AtomicBool, ended: &AtomicU64) {
+    let runtime = runtime::Builder::new_current_thread().enable_all().build();
+    runtime.unwrap().block_on(async {
+        let endpoint = Endpoint::from_shared(format!("http://{server}")).unwrap();
+        let endpoint = endpoint.local_address(Some(Ipv4Addr::new(127, 0, 0, 2).into()));
+        let client = ActionServiceClient::new(endpoint.connect_lazy());
+        let call = || {
+            let mut client = client.clone();
+            async move {
+                let mut request = Request::new(ListNodesRequest::default());
+                let metadata = request.metadata_mut();
+                metadata.insert("authorization", "Bearer bad.bad.bad".parse().unwrap());
+                // An answer that nobody waits for is as good to a flooder.
+                let answer = timeout(patience, client.list_nodes(request)).await;
+                assert!(!matches!(answer, Ok(Ok(_))));
+            }
+        };
+        let mut calls: JoinSet<()> = (0..STREAMS).map(|_| call()).collect();
+        while !stop.load(Ordering::Relaxed) {
+            calls.join_next().await.unwrap().unwrap();
+            ended.fetch_add(1, Ordering::Relaxed);
+            calls.spawn(call());
+        }
+    });
+}
+
+/// The median time of many calls, one after the other.
+fn time_of(mut call: impl FnMut()) -> Duration {
+    let times = (0..CALLS).map(|_| {
+        let began = Instant::now();
+        call();
+        began.elapsed()
+    });
+    median(times.collect())
+}
