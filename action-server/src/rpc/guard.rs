@@ -176,6 +176,11 @@ mod tests {
             1 => vec(any::<u8>(), 0..40),
             1 => long.prop_map(|token| [b"bEARER ", &token[..]].concat()),
         ]
+        .prop_map(|mut value| {
+            // What no header can hold never comes here.
+            value.retain(|byte| http::HeaderValue::from_bytes(&[*byte]).is_ok());
+            value
+        })
     }
 
     /// The one form, byte by byte.
@@ -196,9 +201,6 @@ mod tests {
             8 => vec(header(), 1),
             1 => vec(header(), 0..3),
         ]) {
-            // What no header can hold never comes here.
-            let can_be = |value: &Vec<u8>| http::HeaderValue::from_bytes(value).is_ok();
-            prop_assume!(values.iter().all(can_be));
             let slices: Vec<&[u8]> = values.iter().map(Vec::as_slice).collect();
             let token = read(&slices).ok();
             prop_assert_eq!(token.as_deref().map(str::as_bytes), model(&values));
