@@ -11,6 +11,7 @@ pub(crate) enum Damage {
     Cut(Index, Index),
     Insert(Index, Vec<u8>),
     Repeat(Index, Index, Index),
+    CutLine(Index),
 }
 
 impl Damage {
@@ -32,6 +33,13 @@ impl Damage {
                 let (place, copied) = (at(place), bytes[range(from, to)].to_vec());
                 bytes.splice(place..place, copied);
             }
+            Damage::CutLine(which) => {
+                let lines: Vec<&[u8]> = bytes.split_inclusive(|&byte| byte == b'\n').collect();
+                let which = which.index(lines.len().max(1));
+                *bytes = [&lines[..which], lines.get(which + 1..).unwrap_or_default()]
+                    .concat()
+                    .concat();
+            }
         }
     }
 }
@@ -43,6 +51,7 @@ fn damage() -> impl Strategy<Value = Damage> {
         (place(), place()).prop_map(|(from, to)| Damage::Cut(from, to)),
         (place(), vec(any::<u8>(), 1..4)).prop_map(|(place, new)| Damage::Insert(place, new)),
         (place(), place(), place()).prop_map(|(from, to, at)| Damage::Repeat(from, to, at)),
+        place().prop_map(Damage::CutLine),
     ]
 }
 

@@ -170,9 +170,18 @@ mod tests {
         assert!(read(&[format!("Bearer {}", "a".repeat(TOKEN_LIMIT)).as_bytes()]).is_err());
     }
     fn header() -> impl Strategy<Value = Vec<u8>> {
+        let strange = (
+            0usize..=12,
+            proptest::sample::select(&b"=+/, \t:~%\xe9"[..]),
+        );
         let long = (0usize..2 * TOKEN_LIMIT).prop_map(|length| vec![b'a'; length]);
         prop_oneof![
             3 => damaged::damages().prop_map(|damages| damaged::apply(&damages, b"Bearer a-._z09.b.c")),
+            3 => strange.prop_map(|(at, byte)| {
+                let mut value = b"Bearer a.b.c".to_vec();
+                value.insert(at, byte);
+                value
+            }),
             1 => vec(any::<u8>(), 0..40),
             1 => long.prop_map(|token| [b"bEARER ", &token[..]].concat()),
         ]

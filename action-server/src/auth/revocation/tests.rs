@@ -137,6 +137,7 @@ proptest! {
         }
         // What each line revokes the file revokes.
         if let Ok(whole) = parse(&text) {
+            prop_assert!(text.is_empty() || text.ends_with('\n'), "half a line is passed over");
             for line in text.split_inclusive('\n') {
                 let part = parse(line).unwrap();
                 prop_assert!(part.tokens.is_subset(&whole.tokens) && part.keys.is_subset(&whole.keys));
