@@ -19,10 +19,9 @@ const SCRIPT: &str = "echo \"hello from $name\"";
 /// # Panics
 /// This is a debug build, and with it the server: its figures would say nothing.
 pub fn site() -> Site {
-    assert!(
-        !cfg!(debug_assertions),
-        "benches are for release builds: add --release"
-    );
+    if cfg!(debug_assertions) {
+        panic!("benches are for release builds: add --release");
+    }
     let site = Site::new();
     let nodes = (1..=NODES).map(|number| format!("n{number}: {{}}\n"));
     site.nodes(&nodes.collect::<String>());

@@ -196,7 +196,7 @@ mod tests {
     fn model(values: &[Vec<u8>]) -> Option<&[u8]> {
         let [value] = values else { return None };
         let (scheme, token) = value.split_at_checked("Bearer ".len())?;
-        let is_scheme = scheme.to_ascii_lowercase() == b"bearer ";
+        let is_scheme = scheme.eq_ignore_ascii_case(b"bearer ");
         let is_token = token.iter().all(
             |byte| matches!(byte, b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.'),
         );
