@@ -265,6 +265,5 @@ pub fn written(time: SystemTime) -> String {
     humantime::format_rfc3339_seconds(UNIX_EPOCH + Duration::from_secs(whole)).to_string()
 }
 
-
 #[cfg(test)]
 mod tests;
