@@ -11,6 +11,8 @@ mod cert;
 mod cli;
 pub mod config;
 mod crash;
+#[cfg(test)]
+mod damaged;
 pub mod definitions;
 mod init;
 pub mod net;

@@ -159,7 +159,7 @@ fn show_character(bytes: &[u8], out: &mut Vec<u8>) {
         }
         return;
     };
-    let is_bidirectional = |c| matches!(c, '\u{200E}' | '\u{200F}' | '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}');
+    let is_bidirectional = |c| matches!(c, '\u{061C}' | '\u{200E}' | '\u{200F}' | '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}');
     for c in text.chars() {
         if c.is_control() || is_bidirectional(c) || matches!(c, '\u{2028}' | '\u{2029}') {
             out.extend(format!("<U+{:04X}>", u32::from(c)).bytes());
@@ -251,29 +251,79 @@ mod tests {
         assert_eq!(visible("a\nb"), "a\nb");
     }
 
+    /// Bidi_Control of Unicode, and what ends a line for some terminals.
+    const ACTING: &str = "\u{61c}\u{200e}\u{200f}\u{202a}\u{202b}\u{202c}\u{202d}\u{202e}\
+                          \u{2066}\u{2067}\u{2068}\u{2069}\u{2028}\u{2029}";
+
+    fn data() -> impl Strategy<Value = Vec<u8>> {
+        let colours: &[&[u8]] = &[b"\x1b[1m", b"\x1b[38;2;1;2;3m", b"\x1b[0m", b"\r\n"];
+        let acting: Vec<char> = ACTING.chars().collect();
+        let part = prop_oneof![
+            3 => any::<u8>().prop_map(|byte| vec![byte]),
+            3 => proptest::sample::select(&b"\x1b[m1;:\r\n\xc2\x9b\xe2\x80\xae"[..]).prop_map(|byte| vec![byte]),
+            2 => proptest::sample::select(colours).prop_map(<[u8]>::to_vec),
+            1 => any::<char>().prop_map(|c| c.to_string().into_bytes()),
+            1 => proptest::sample::select(acting).prop_map(|c| c.to_string().into_bytes()),
+            1 => (0usize..100).prop_map(|length| [b"\x1b[", &vec![b'1'; length][..], b"m"].concat()),
+        ];
+        proptest::collection::vec(part, 0..60).prop_map(|parts| parts.concat())
+    }
+
+    /// What is left of a text when its colours are taken out.
+    fn without_colours(text: &str) -> String {
+        let mut parts = text.split("\x1b[");
+        let mut rest = parts.next().unwrap().to_owned();
+        for part in parts {
+            let (parameters, text) = part.split_once('m').unwrap();
+            assert!(parameters.len() <= LONGEST_SEQUENCE, "{part:?}");
+            assert!(
+                parameters
+                    .bytes()
+                    .all(|b| b.is_ascii_digit() || b";:".contains(&b)),
+                "{part:?}"
+            );
+            rest.push_str(text);
+        }
+        rest
+    }
+
+    fn is_harmless(c: char) -> bool {
+        "\n\t".contains(c) || !c.is_control() && !ACTING.contains(c)
+    }
+
     proptest! {
         #[test]
-        fn chunks_do_not_matter_and_no_control_is_left(
-            data in proptest::collection::vec(prop_oneof![
-                Just(0x1Bu8), Just(b'['), Just(b'm'), Just(b'1'), Just(b'\r'), Just(b'\n'),
-                Just(0xC2u8), Just(0x9Bu8), any::<u8>()], 0..24),
+        fn no_bytes_at_any_chunking_act_on_the_terminal(
+            data in data(),
             cuts in proptest::collection::vec(any::<proptest::sample::Index>(), 0..6),
         ) {
+            let text = shown(&[&data]);
+            prop_assert!(without_colours(&text).replace("\r\n", "\n").chars().all(is_harmless), "{text:?}");
+
             let mut cuts: Vec<usize> = cuts.iter().map(|cut| cut.index(data.len() + 1)).collect();
             cuts.extend([0, data.len()]);
             cuts.sort_unstable();
             let chunks: Vec<&[u8]> = cuts.windows(2).map(|ends| &data[ends[0]..ends[1]]).collect();
-            let text = shown(&chunks);
-            prop_assert_eq!(&text, &shown(&[&data]));
-            let mut rest = text.as_str();
-            while let Some(at) = rest.find(|c: char| c.is_control() && !"\n\t".contains(c)) {
-                rest = &rest[at..];
-                if let Some(tail) = rest.strip_prefix("\r\n") { rest = tail; continue; }
-                let tail = rest.strip_prefix("\x1b[");
-                prop_assert!(tail.is_some(), "{:?}", text);
-                let tail = tail.unwrap_or_default().trim_start_matches(|c: char| c.is_ascii_digit() || ";:".contains(c));
-                prop_assert!(tail.starts_with('m'), "{:?}", text);
-                rest = &tail[1..];
+            prop_assert_eq!(&text, &shown(&chunks));
+            let bytes: Vec<&[u8]> = data.chunks(1).collect();
+            prop_assert_eq!(&text, &shown(&bytes));
+        }
+
+        #[test]
+        fn what_is_kept_is_bounded_and_colour_only(data in data()) {
+            let mut filter = Filter::default();
+            for byte in &data {
+                filter.push(&[*byte], &mut Vec::new());
+                prop_assert!(filter.held.len() <= LONGEST_SEQUENCE && filter.style.len() <= LONGEST_STYLE);
+                prop_assert_eq!(without_colours(std::str::from_utf8(filter.style()).unwrap()), "");
+            }
+        }
+
+        #[test]
+        fn no_name_has_even_a_colour(name in any::<String>(), data in data()) {
+            for text in [name, String::from_utf8_lossy(&data).into_owned()] {
+                let safe = visible(&text);
+                prop_assert!(safe.replace("\r\n", "\n").chars().all(is_harmless), "{safe:?}");
             }
         }
     }

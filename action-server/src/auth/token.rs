@@ -248,4 +248,6 @@ fn now() -> u64 {
 }
 
 #[cfg(test)]
+mod edited;
+#[cfg(test)]
 mod tests;

@@ -309,3 +309,6 @@ fn read(path: &Path, limit: u64, trust: Trust) -> Result<String, Fault> {
         .map(str::to_owned)
         .unwrap_or(text))
 }
+
+#[cfg(test)]
+mod tests;

@@ -24,6 +24,8 @@ pub struct Reader {
     offset: u64,
     /// Events up to this one are left out.
     after: u64,
+    /// The sequence of the next event to be told.
+    next: u64,
     buffer: Vec<u8>,
 }
 
@@ -41,6 +43,7 @@ impl Reader {
             watermark,
             offset: HEADER_LEN as u64,
             after,
+            next: after.saturating_add(1),
             buffer: Vec::new(),
         }
     }
@@ -84,7 +87,9 @@ impl Reader {
             let mut rest = &self.buffer[..];
             let mut events = Vec::new();
             loop {
-                let frame = match format::decode_after(rest, self.after) {
+                let frame = match format::decode_after(rest, self.after)
+                    .and_then(|f| self.in_order(f))
+                {
                     Ok(frame) => frame,
                     // What is whole before the damage comes first.
                     Err(_) if !events.is_empty() => return Ok(events),
@@ -94,6 +99,7 @@ impl Reader {
                     Frame::Event(event, length) => {
                         rest = &rest[length..];
                         self.offset += length as u64;
+                        self.next = event.sequence + 1;
                         events.push(*event);
                     }
                     Frame::Skipped(length) => {
@@ -114,4 +120,16 @@ impl Reader {
             }
         }
     }
+    /// A frame out of order is as wrong as one with a wrong checksum.
+    fn in_order(&self, frame: Frame) -> Result<Frame, format::Damage> {
+        match &frame {
+            Frame::Event(event, _) if event.sequence != self.next => {
+                Err(format::Damage::Frame("sequence"))
+            }
+            _ => Ok(frame),
+        }
+    }
 }
+
+#[cfg(test)]
+mod tests;

@@ -131,7 +131,10 @@ where
 
 #[cfg(test)]
 mod tests {
+    use proptest::{collection::vec, prelude::*};
+
     use super::*;
+    use crate::damaged;
 
     fn read(values: &[&[u8]]) -> Result<String, String> {
         let mut headers = HeaderMap::new();
@@ -165,5 +168,51 @@ mod tests {
         assert!(read(&[b"Bearer a", b"Bearer a"]).is_err());
         assert!(read(&["Bearer \u{e9}".as_bytes()]).is_err());
         assert!(read(&[format!("Bearer {}", "a".repeat(TOKEN_LIMIT)).as_bytes()]).is_err());
+    }
+    fn header() -> impl Strategy<Value = Vec<u8>> {
+        let strange = (
+            0usize..=12,
+            proptest::sample::select(&b"=+/, \t:~%\xe9"[..]),
+        );
+        let long = (0usize..2 * TOKEN_LIMIT).prop_map(|length| vec![b'a'; length]);
+        prop_oneof![
+            3 => damaged::damages().prop_map(|damages| damaged::apply(&damages, b"Bearer a-._z09.b.c")),
+            3 => strange.prop_map(|(at, byte)| {
+                let mut value = b"Bearer a.b.c".to_vec();
+                value.insert(at, byte);
+                value
+            }),
+            1 => vec(any::<u8>(), 0..40),
+            1 => long.prop_map(|token| [b"bEARER ", &token[..]].concat()),
+        ]
+        .prop_map(|mut value| {
+            // What no header can hold never comes here.
+            value.retain(|byte| http::HeaderValue::from_bytes(&[*byte]).is_ok());
+            value
+        })
+    }
+
+    /// The one form, byte by byte.
+    fn model(values: &[Vec<u8>]) -> Option<&[u8]> {
+        let [value] = values else { return None };
+        let (scheme, token) = value.split_at_checked("Bearer ".len())?;
+        let is_scheme = scheme.eq_ignore_ascii_case(b"bearer ");
+        let is_token = token.iter().all(
+            |byte| matches!(byte, b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.'),
+        );
+        let fits = !token.is_empty() && value.len() <= TOKEN_LIMIT;
+        (is_scheme && is_token && fits).then_some(token)
+    }
+
+    proptest! {
+        #[test]
+        fn no_other_bytes_pass(values in prop_oneof![
+            8 => vec(header(), 1),
+            1 => vec(header(), 0..3),
+        ]) {
+            let slices: Vec<&[u8]> = values.iter().map(Vec::as_slice).collect();
+            let token = read(&slices).ok();
+            prop_assert_eq!(token.as_deref().map(str::as_bytes), model(&values));
+        }
     }
 }

@@ -1,5 +1,7 @@
 //! What callers are told of errors: one code and one text each. The server's log has the rest.
 
+use std::io::ErrorKind;
+
 use tonic::Status;
 
 use crate::{
@@ -44,11 +46,13 @@ pub(super) fn from_start(error: &StartError) -> Status {
 
 /// For records that cannot be read.
 pub(super) fn from_record(run_id: &RunId, error: &std::io::Error) -> Status {
-    if error.kind() == std::io::ErrorKind::NotFound {
+    if error.kind() == ErrorKind::NotFound {
         return Status::not_found(format!("no such run: {run_id}"));
     }
     tracing::error!(%run_id, %error, "cannot read a record");
-    if error.kind() == std::io::ErrorKind::InvalidData {
+    // One that is cut short is damaged too.
+    let damage = [ErrorKind::InvalidData, ErrorKind::UnexpectedEof];
+    if damage.contains(&error.kind()) {
         return Status::data_loss(format!("the record of run {run_id} is damaged"));
     }
     Status::internal(format!("the record of run {run_id} cannot be read"))

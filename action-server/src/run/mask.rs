@@ -163,24 +163,70 @@ mod tests {
         assert_eq!(&mask.finish()[..], b"h");
     }
 
+    /// From left to right, the longest secret that begins there.
+    fn model(secrets: &[String], text: &[u8]) -> Vec<u8> {
+        let mut shown = Vec::new();
+        let mut rest = text;
+        while let Some((first, others)) = rest.split_first() {
+            let here = secrets.iter().map(String::as_bytes);
+            let here = here.filter(|secret| secret.len() >= LEAST && rest.starts_with(secret));
+            match here.map(<[u8]>::len).max() {
+                Some(length) => {
+                    shown.extend_from_slice(MASK);
+                    rest = &rest[length..];
+                }
+                None => {
+                    shown.push(*first);
+                    rest = others;
+                }
+            }
+        }
+        shown
+    }
+
+    fn check(secrets: &[String], text: &[u8], is_cut: impl Fn(usize) -> bool) {
+        let longest = secrets.iter().map(String::len).max().unwrap_or(0);
+        let mut mask = Mask::new(Secrets::new(secrets.iter().map(String::as_str)));
+        let mut shown = Vec::new();
+        let mut from = 0;
+        for to in (1..=text.len()).filter(|&to| to == text.len() || is_cut(to)) {
+            shown.extend_from_slice(&mask.pass(Bytes::copy_from_slice(&text[from..to])));
+            assert!(
+                mask.held.len() < longest.max(1),
+                "more waits than may be a secret"
+            );
+            from = to;
+        }
+        shown.extend_from_slice(&mask.finish());
+        assert_eq!(shown, model(secrets, text), "{secrets:?} in {text:?}");
+    }
+
     proptest! {
         #[test]
-        fn the_borders_of_chunks_change_nothing(
-            text in "[abx]{0,40}",
-            secrets in proptest::collection::vec("[ab]{4,7}", 0..4),
-            cuts in proptest::collection::vec(0usize..40, 0..6),
+        fn short_texts_at_every_chunking(
+            text in "[abx]{0,9}",
+            secrets in proptest::collection::vec("[ab]{3,6}", 0..4),
         ) {
-            let secrets: Vec<&str> = secrets.iter().map(String::as_str).collect();
-            let whole = match AhoCorasick::builder().match_kind(MatchKind::LeftmostLongest).build(&secrets) {
-                Ok(finder) if !secrets.is_empty() => finder.replace_all(&text, &vec!["***"; secrets.len()]),
-                _ => text.clone(),
-            };
-            let mut cuts: Vec<usize> = cuts.iter().map(|cut| (*cut).min(text.len())).collect();
-            cuts.extend([0, text.len()]);
-            cuts.sort_unstable();
-            let chunks: Vec<&[u8]> = cuts.windows(2).map(|pair| &text.as_bytes()[pair[0]..pair[1]]).collect();
-            let shown = masked(&secrets, &chunks);
-            prop_assert_eq!(String::from_utf8_lossy(&shown), whole.as_str());
+            for cuts in 0u32..1 << text.len().saturating_sub(1) {
+                check(&secrets, text.as_bytes(), |at| cuts >> (at - 1) & 1 == 1);
+            }
+        }
+
+        #[test]
+        fn any_bytes_and_secrets_of_any_characters(
+            secrets in proptest::collection::vec(".{0,12}", 1..5),
+            parts in proptest::collection::vec((any::<proptest::sample::Index>(), 0usize..14,
+                proptest::collection::vec(any::<u8>(), 0..6)), 0..8),
+            cuts in proptest::collection::vec(any::<bool>(), 300),
+        ) {
+            // Secrets and beginnings of secrets among other bytes.
+            let mut text = Vec::new();
+            for (which, length, bytes) in parts {
+                let secret = which.get(&secrets).as_bytes();
+                text.extend_from_slice(&secret[..length.min(secret.len())]);
+                text.extend(bytes);
+            }
+            check(&secrets, &text, |at| cuts[at % cuts.len()]);
         }
     }
 }

@@ -16,59 +16,37 @@ use std::{
     time::{Duration, Instant},
 };
 
-use action_proto::v1::Outcome;
-use action_tests::{Api, Site, on, program::PATH};
+use action_tests::{
+    bench::{FANOUT, NODES, median, ratio, site, time_of_run},
+    program::PATH,
+};
 use tokio::{process::Command, runtime::Runtime, sync::Semaphore, task::JoinSet};
 
-const NODES: usize = 1000;
-const FANOUT: usize = 64;
 const ROUNDS: usize = 5;
-/// What each script prints, but for the node's name.
-const SCRIPT: &str = "echo \"hello from $name\"";
 
 fn main() {
-    if cfg!(debug_assertions) {
-        // The server beside this program is built as this program is.
-        println!("only a release build says something: add --release");
-        return;
-    }
-    let site = Site::new();
-    let nodes = (1..=NODES).map(|number| format!("n{number}: {{}}\n"));
-    site.nodes(&nodes.collect::<String>());
-    let metadata = format!("help: {{summary: s}}\nfanout: {FANOUT}");
-    site.command_with("hello", &metadata, SCRIPT);
+    let site = site();
     let script = site.path("libexec/hello/default.sh");
     let server = site.start();
     let api = server.api();
     let runtime = Runtime::new().unwrap();
 
     // The first of each fills caches.
-    through_the_server(&api);
+    time_of_run(&api);
     bare(&runtime, &script);
     let (mut ours, mut theirs) = (Vec::new(), Vec::new());
     for round in 1..=ROUNDS {
-        ours.push(through_the_server(&api));
+        ours.push(time_of_run(&api));
         theirs.push(bare(&runtime, &script));
         let (ours, theirs) = (ours[round - 1], theirs[round - 1]);
         println!("round {round}: server {ours:.0?}, bare loop {theirs:.0?}");
     }
     let (ours, theirs) = (median(ours), median(theirs));
-    let ratio = ours.as_secs_f64() / theirs.as_secs_f64();
+    let ratio = ratio(ours, theirs);
     println!(
         "medians of {ROUNDS}, {NODES} scripts, {FANOUT} at once: \
          server {ours:.0?}, bare loop {theirs:.0?}, ratio {ratio:.2}"
     );
-}
-
-/// A whole run, to its last event with all output.
-fn through_the_server(api: &Api) -> Duration {
-    let began = Instant::now();
-    let run = api.start(on("hello", "@*")).unwrap();
-    let run = run.finish_unchecked();
-    let took = began.elapsed();
-    assert_eq!(run.summary().outcome(), Outcome::Ok);
-    assert_eq!(run.stdout_of("n1000"), b"hello from n1000\n");
-    took
 }
 
 /// What a script finds in its environment beside its node's name: the server sets this too.
@@ -112,9 +90,4 @@ fn bare(runtime: &Runtime, script: &Path) -> Duration {
     assert_eq!(outputs.len(), NODES);
     assert!(outputs.contains(&b"hello from n1000\n".to_vec()));
     took
-}
-
-fn median(mut times: Vec<Duration>) -> Duration {
-    times.sort_unstable();
-    times[times.len() / 2]
 }

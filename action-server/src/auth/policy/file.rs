@@ -122,7 +122,56 @@ fn read_rights(names: &[String], effect: Effect) -> Result<Vec<Right>, String> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+    use crate::damaged;
+
+    const GOOD: &str = r#"roles: {operators: [olga, "ops-*"]}
+rules:
+- name: operators run power
+  allow: [run, "read:any"]
+  roles: [operators]
+  commands: ["power-*"]
+  nodes: "n[1-4],gone9"
+- {name: not by force, deny: [run], commands: [change], arguments: ["-f"]}
+- name: admins
+  allow: [all]
+  subjects: [root]
+"#;
+    const WORDS: &[&str] = &[
+        "rules:",
+        "roles:",
+        "\n",
+        "\n- ",
+        "\n  ",
+        "name: ",
+        "a",
+        "b",
+        ", ",
+        "allow: ",
+        "deny: ",
+        "[run]",
+        "[all]",
+        "subjects: ",
+        "nodes: ",
+        "[",
+        "]",
+        "{",
+        "}",
+        "&x ",
+        "*x",
+        "<<: ",
+        "? ",
+        "!t ",
+        "'",
+        "\"",
+        "\0",
+        "\u{feff}",
+        "\t",
+        "|\n",
+        "~",
+    ];
 
     #[test]
     fn what_is_wrong_is_named_with_its_place() {
@@ -178,5 +227,26 @@ mod tests {
             [Right::Run, Right::List, Right::ReadOwn, Right::CancelOwn]
         );
         assert_eq!(rights(1), [Right::Run]);
+    }
+    proptest! {
+        /// Whatever is in the file: a fault that names it, or rules that are what rules must be.
+        #[test]
+        fn no_text_is_half_a_policy(bytes in damaged::file(GOOD, WORDS)) {
+            let Ok(text) = String::from_utf8(bytes) else { return Ok(()) };
+            let read = || parse(Path::new("p.yaml"), &text);
+            prop_assert_eq!(format!("{:?}", read()), format!("{:?}", read()));
+            match read() {
+                Err(error) => prop_assert!(error.to_string().starts_with("p.yaml:"), "{error}"),
+                Ok(policy) => {
+                    let names: HashSet<_> = policy.rules.iter().map(|rule| &rule.name).collect();
+                    prop_assert_eq!(names.len(), policy.rules.len());
+                    for rule in &policy.rules {
+                        let says_to_whom = rule.subjects.is_some() || rule.roles.is_some();
+                        prop_assert!(says_to_whom || rule.effect == Effect::Deny, "{rule:?}");
+                        prop_assert!(!rule.rights.is_empty());
+                    }
+                }
+            }
+        }
     }
 }
