@@ -1,8 +1,13 @@
 //! Bad input: the header that holds the token, and tokens that are put elsewhere. One answer for
 //! all of them, for a unary and a streaming call.
 
+use std::{
+    net::IpAddr,
+    sync::atomic::{AtomicU16, Ordering},
+};
+
 use action_proto::v1::ListNodesRequest;
-use action_tests::{Server, Site, on, token};
+use action_tests::{Api, Server, Site, on, token};
 use prost::Message;
 use tonic::{Code, Status};
 
@@ -16,11 +21,14 @@ fn serving() -> Server {
 
 /// What a unary and a streaming call come to with these headers.
 fn answers(server: &Server, headers: &[(&str, &[u8])]) -> [Result<(), Status>; 2] {
+    // From another address each time: who sends many bad tokens from one waits for the answers.
+    static LAST: AtomicU16 = AtomicU16::new(0);
+    let [high, low] = (1 + LAST.fetch_add(1, Ordering::Relaxed)).to_be_bytes();
+    let own = IpAddr::from([127, 1, high, low]);
+    let api = Api::connect_from(Some(own), server.address(), None);
     let api = headers
         .iter()
-        .fold(server.api_with(None), |api, (name, value)| {
-            api.with_header(name, value)
-        });
+        .fold(api, |api, (name, value)| api.with_header(name, value));
     [
         api.list_nodes(ListNodesRequest::default()).map(drop),
         api.raw(RUN_COMMAND, &on("hello", "n1").encode_to_vec())
