@@ -5,10 +5,16 @@
 //! belong to root or the server's user and are not writable by others. A directory with the
 //! sticky bit, such as /tmp, may be: what is in it can be replaced by its owner only.
 
-use std::{fs, io, os::unix::fs::MetadataExt, path::Path};
+use std::{
+    fs, io,
+    os::unix::fs::MetadataExt,
+    path::{Component, Path, PathBuf},
+};
 
 use thiserror::Error;
 
+/// So many links at most on one way: path_resolution(7).
+const LINKS: usize = 40;
 const STICKY: u32 = 0o1000;
 const GROUP_WRITES: u32 = 0o020;
 const OTHERS_WRITE: u32 = 0o002;
@@ -52,7 +58,8 @@ pub enum Untrusted {
 }
 
 impl Trust {
-    /// Checks a file or directory and every directory above it, links followed.
+    /// Checks a file or directory, every directory above it, and the same for each link on the way:
+    /// whoever can write where a link stands can make it lead anywhere.
     ///
     /// # Errors
     /// The first that is not to be trusted.
@@ -61,17 +68,37 @@ impl Trust {
             return Ok(());
         }
         let own = rustix::process::geteuid().as_raw();
-        let real = fs::canonicalize(path).map_err(|error| unreadable(path, error))?;
-        real.ancestors().try_for_each(|path| check_one(path, own))?;
-        // A link leads elsewhere; who can write where it stands can make it lead anywhere.
-        let standing = path
-            .parent()
-            .filter(|parent| !parent.as_os_str().is_empty());
-        let standing = standing.unwrap_or(Path::new("."));
-        let standing = fs::canonicalize(standing).map_err(|error| unreadable(path, error))?;
-        standing
-            .ancestors()
-            .try_for_each(|path| check_one(path, own))
+        let mut left: Vec<PathBuf> = vec![absolute(path)?];
+        let mut current = PathBuf::from("/");
+        check_one(&current, own)?;
+        let mut links = 0;
+        while let Some(rest) = left.pop() {
+            let mut parts = rest.components();
+            let Some(part) = parts.next() else {
+                continue;
+            };
+            left.push(parts.as_path().to_owned());
+            match part {
+                Component::RootDir => current = PathBuf::from("/"),
+                Component::ParentDir => _ = current.pop(),
+                Component::Normal(name) => {
+                    let next = current.join(name);
+                    if check_one(&next, own)? {
+                        links += 1;
+                        if links > LINKS {
+                            let error = io::Error::from(rustix::io::Errno::LOOP);
+                            return Err(unreadable(path, error));
+                        }
+                        let target = fs::read_link(&next);
+                        left.push(target.map_err(|error| unreadable(&next, error))?);
+                    } else {
+                        current = next;
+                    }
+                }
+                Component::CurDir | Component::Prefix(_) => {}
+            }
+        }
+        Ok(())
     }
 }
 
@@ -85,13 +112,16 @@ impl Trust {
         if self == Trust::Lax {
             return Ok(());
         }
-        let metadata = fs::symlink_metadata(path).map_err(|error| unreadable(path, error))?;
-        match metadata.is_symlink() {
-            true if path.exists() => self.check(path),
-            true => Ok(()),
-            false => judge(path, &metadata, rustix::process::geteuid().as_raw()),
+        let is_link = check_one(path, rustix::process::geteuid().as_raw())?;
+        match is_link && path.exists() {
+            true => self.check(path),
+            false => Ok(()),
         }
     }
+}
+
+fn absolute(path: &Path) -> Result<PathBuf, Untrusted> {
+    std::path::absolute(path).map_err(|error| unreadable(path, error))
 }
 
 fn shown(path: &Path) -> String {
@@ -105,26 +135,33 @@ fn unreadable(path: &Path, error: io::Error) -> Untrusted {
     }
 }
 
-fn check_one(path: &Path, own: u32) -> Result<(), Untrusted> {
+/// Checks one file, directory or link by itself. True for a link.
+fn check_one(path: &Path, own: u32) -> Result<bool, Untrusted> {
     let metadata = fs::symlink_metadata(path).map_err(|error| unreadable(path, error))?;
-    judge(path, &metadata, own)
-}
-
-fn judge(path: &Path, metadata: &fs::Metadata, own: u32) -> Result<(), Untrusted> {
     if metadata.uid() != 0 && metadata.uid() != own {
         return Err(Untrusted::Owner {
             path: shown(path),
             owner: metadata.uid(),
         });
     }
+    if metadata.is_symlink() {
+        // A link's mode says nothing.
+        return Ok(true);
+    }
     let mode = metadata.mode();
-    // Root's own group is root.
-    let group_writes = mode & GROUP_WRITES != 0 && metadata.gid() != 0;
+    // Root's own group is root, unless a list of others stands behind the group's bits.
+    let group_writes = mode & GROUP_WRITES != 0 && (metadata.gid() != 0 || has_access_list(path));
     let is_sticky_directory = metadata.is_dir() && mode & STICKY != 0;
     if (group_writes || mode & OTHERS_WRITE != 0) && !is_sticky_directory {
         return Err(Untrusted::Writable { path: shown(path) });
     }
-    Ok(())
+    Ok(false)
+}
+
+/// acl(5): with such a list the group's bits are the most that anybody in it gets.
+fn has_access_list(path: &Path) -> bool {
+    let mut nothing: [u8; 0] = [];
+    rustix::fs::getxattr(path, "system.posix_acl_access", &mut nothing).is_ok()
 }
 
 #[cfg(test)]
@@ -170,6 +207,19 @@ mod tests {
             check(&open.join("link")).is_err(),
             "a link that others can change"
         );
+        // A link in between, where others can change it; and one in the middle of a way.
+        symlink(&file, open.join("between")).unwrap();
+        let chain = directory.path().join("chain");
+        symlink(open.join("between"), &chain).unwrap();
+        assert!(check(&chain).unwrap_err().contains("open can be written"));
+        symlink(&inner, open.join("middle")).unwrap();
+        let middle = directory.path().join("middle");
+        symlink(open.join("middle").join("file"), &middle).unwrap();
+        assert!(check(&middle).unwrap_err().contains("open can be written"));
+        mode(&open, 0o755);
+        assert_eq!((check(&chain), check(&middle)), (Ok(()), Ok(())));
+        symlink("around", directory.path().join("around")).unwrap();
+        assert!(check(&directory.path().join("around")).is_err());
         mode(&file, 0o606);
         assert!(
             check(&link).is_err(),

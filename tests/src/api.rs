@@ -204,6 +204,35 @@ impl Api {
         })
     }
 
+    /// Calls a method and holds its message back until `meanwhile` is done: the messages of the
+    /// answer.
+    #[track_caller]
+    pub fn held(
+        &self,
+        path: &str,
+        message: &[u8],
+        meanwhile: impl FnOnce() + Send + 'static,
+    ) -> Result<Vec<Bytes>, Status> {
+        let mut grpc = tonic::client::Grpc::new(self.channel.clone());
+        let message = Bytes::copy_from_slice(message);
+        let body = futures_util::stream::once(async move {
+            tokio::task::spawn_blocking(meanwhile).await.unwrap();
+            message
+        });
+        let request = self.request(body);
+        let path = http::uri::PathAndQuery::try_from(path).unwrap();
+        within(path.as_str(), async {
+            grpc.ready().await.unwrap();
+            let answer = grpc.streaming(request, path.clone(), Raw).await?;
+            let mut answer = answer.into_inner();
+            let mut messages = Vec::new();
+            while let Some(message) = answer.message().await? {
+                messages.push(message);
+            }
+            Ok(messages)
+        })
+    }
+
     /// Calls any method with one message as bytes: the messages of the answer.
     #[track_caller]
     pub fn raw(&self, path: &str, message: &[u8]) -> Result<Vec<Bytes>, Status> {

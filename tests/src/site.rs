@@ -136,10 +136,15 @@ impl Site {
     /// Runs a verb of `action-server` on the site's settings, to its end.
     #[track_caller]
     pub fn server_verb(&self, words: &[&str]) -> Ran {
+        Running::start(self.server_verb_command(words), self.hidden()).finish()
+    }
+
+    /// The same, to be started elsewhere.
+    pub fn server_verb_command(&self, words: &[&str]) -> std::process::Command {
         let mut command = hermetic(self.program("action-server"), &self.path("home"));
         command.args(words);
         command.arg("--config").arg(self.path("server.yaml"));
-        Running::start(command, self.hidden()).finish()
+        command
     }
 
     /// Runs a verb of `action-server` that needs no settings, in the site's directory.

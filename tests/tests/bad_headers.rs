@@ -184,6 +184,8 @@ fn heads_and_claims_that_no_token_has() {
         with("exp", &(now + 60).to_string()),
         with("sub", "\"bob\""),
         with("roles", "\"admin\""),
+        with("commands", "null"),
+        with("nodes", "null"),
         claims().replace("\"alice\"", "\"a\\nb\""),
         claims().replace("\"alice\"", "\"\\u001b[31m\""),
         claims().replace("\"alice\"", &format!("\"{}\"", "a".repeat(4_000))),

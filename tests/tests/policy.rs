@@ -40,7 +40,7 @@ rules:
 
 fn site() -> Site {
     let site = Site::new();
-    site.nodes("n1:\nn2:\nn3:\nn4:\nn5:\nn6:\n");
+    site.nodes("__groups__: {hidden: 'n[5-6]'}\nn1:\nn2:\nn3:\nn4:\nn5: {ranks: x}\nn6:\n");
     for name in ["power-on", "power-off", "change", "secret"] {
         site.command(name, "echo \"$name\" >> \"$SCRIPT_ROOT/../ran\"; echo done");
     }
@@ -177,6 +177,26 @@ fn of_what_may_not_be_seen_nothing_is_told() {
         let status = olga.list_runs(request).unwrap_err();
         (status.code(), status.message().to_owned())
     });
+    // Nor by what is left out, taken away, or true of it.
+    for set in ["n2!NODE", "n2,NODE&rank=x", "n2^NODE", "NODE,@nosuch"] {
+        same(&|name| olga.refused(on("power-off", &set.replace("NODE", name))));
+    }
+    same(&|name| {
+        let request = action_proto::v1::RunCommandRequest {
+            exclude: name.into(),
+            ..on("power-off", "n[2-3]")
+        };
+        olga.refused(request)
+    });
+    let [there, not] = ["n2,@hidden", "n2,@nosuch"].map(|set| {
+        let request = ListNodesRequest {
+            nodes: set.into(),
+            ..ListNodesRequest::default()
+        };
+        let status = olga.list_nodes(request).unwrap_err();
+        (status.code(), status.message().replace(set, "SET"))
+    });
+    assert_eq!(there, not);
     let [there, not] = ["secret", "nothing"].map(|name| olga.refused(on(name, "n2")));
     assert_eq!(there, not);
     // Whoever may see everything is told what is wrong.
@@ -224,6 +244,44 @@ fn runs_are_for_those_who_may_see_and_stop_them() {
     );
     _ = run.finish();
     drop(gate);
+}
+
+#[test]
+fn a_right_that_is_taken_away_ends_what_it_had_opened() {
+    let server = site().start();
+    let _gate = server.gate("gate");
+    let mut run = as_(&server, "olga", &[])
+        .start(on("power-wait", "n2"))
+        .unwrap();
+    run.wait_for("n2", "ready\n");
+    let auditor = as_(&server, "ann", &["auditor"]);
+    let mut watch = auditor.watch(&run.id, 0).unwrap();
+    assert!(watch.read().unwrap().is_some());
+    server.write("policy.yaml", POLICY.replace("[list, read:any]", "[list]"));
+    let status = wait_until("the watch to end", CEILING, || watch.read().err());
+    assert_eq!(status.code(), Code::Unauthenticated);
+    let root = as_(&server, "root", &[]);
+    root.cancel(&run.id, true).unwrap();
+    _ = run.finish();
+}
+
+#[test]
+fn who_is_denied_a_node_is_denied_what_ran_on_one_that_is_gone() {
+    let site = site();
+    site.write(
+        "policy.yaml",
+        "rules:\n- {name: all, allow: [all], subjects: ['*']}\n- {name: heads, deny: ['read:any', 'cancel:any'], subjects: [carl], nodes: n1}\n",
+    );
+    let server = site.start();
+    let run = as_(&server, "olga", &[]).run(on("power-on", "n1"));
+    let carl = as_(&server, "carl", &[]);
+    assert_eq!(carl.refused_run(&run.id).0, Code::NotFound);
+    server.nodes("n2:\n");
+    wait_until("n1 to be gone", CEILING, || {
+        (carl.node_names() == ["n2"]).then_some(())
+    });
+    assert_eq!(carl.refused_run(&run.id).0, Code::NotFound);
+    assert_eq!(as_(&server, "olga", &[]).run_now(&run.id).subject, "olga");
 }
 
 #[test]

@@ -2,9 +2,12 @@
 
 use std::{fs, os::unix::fs::PermissionsExt};
 
-use action_proto::v1::{ListNodesRequest, Outcome, WatchRunRequest};
+use action_proto::v1::{
+    DetachPolicy, ListNodesRequest, Outcome, RunCommandRequest, WatchRunRequest,
+};
 use action_tests::{CEILING, Server, Site, on, token, wait_until};
 use jsonwebtoken::Algorithm;
+use prost::Message;
 use tonic::Code;
 
 fn serving() -> Server {
@@ -131,6 +134,59 @@ fn a_watcher_whose_token_is_revoked_sees_no_more_and_the_run_goes_on() {
 }
 
 #[test]
+fn a_call_that_was_held_back_is_judged_when_its_message_comes() {
+    let server = serving();
+    let held = |method: &str, message: Vec<u8>, jti: &'static str| {
+        let token = of(&server, "bob", jti, token::now() - 10);
+        assert!(is_taken(&server, &token));
+        let mut revoke = server.server_verb_command(&["revoke", "--jti", jti]);
+        let (address, fresh) = (server.address(), token.clone());
+        let path = format!("/action.v1.ActionService/{method}");
+        server
+            .api_with(Some(&token))
+            .held(&path, &message, move || {
+                assert!(revoke.output().unwrap().status.success());
+                wait_until("the token to be refused", CEILING, || {
+                    let api = action_tests::Api::connect(address, Some(&fresh));
+                    api.list_nodes(ListNodesRequest::default()).err().map(drop)
+                });
+            })
+    };
+    let status = held("RunCommand", on("wait", "n1").encode_to_vec(), "one").unwrap_err();
+    assert_eq!(status.code(), Code::Unauthenticated, "{status:?}");
+    assert_eq!(fs::read_dir(server.path("state/runs")).unwrap().count(), 0);
+    let _gate = server.gate("gate");
+    let mut run = server.api().start(on("wait", "n1")).unwrap();
+    run.wait_for("n1", "ready\n");
+    let watch = WatchRunRequest {
+        run_id: run.id.clone(),
+        after_sequence: 0,
+    };
+    let status = held("WatchRun", watch.encode_to_vec(), "two").unwrap_err();
+    assert_eq!(status.code(), Code::Unauthenticated, "{status:?}");
+    server.api().cancel(&run.id, true).unwrap();
+    _ = run.finish();
+}
+
+#[test]
+fn a_revoked_caller_has_not_gone_away() {
+    let server = serving();
+    let gate = server.gate("gate");
+    let token = of(&server, "bob", "bad", token::now() - 10);
+    let request = RunCommandRequest {
+        detach_policy: DetachPolicy::Cancel.into(),
+        ..on("wait", "n1")
+    };
+    let mut run = server.api_with(Some(&token)).start(request).unwrap();
+    run.wait_for("n1", "ready\n");
+    revoke(&server, &["--jti", "bad"]);
+    let status = wait_until("the stream to end", CEILING, || run.read().err());
+    assert_eq!(status.code(), Code::Unauthenticated);
+    gate.open();
+    assert_eq!(server.api().ended(&run.id).summary().outcome(), Outcome::Ok);
+}
+
+#[test]
 fn while_it_is_not_known_what_is_revoked_nobody_is_let_in() {
     let server = serving();
     let path = server.path("state/revoked.jsonl");
@@ -193,6 +249,11 @@ fn what_is_no_revocation_is_refused_and_changes_nothing() {
         (&["revoke"][..], 64),
         (&["revoke", "--jti", "a", "--all"], 64),
         (&["revoke", "--subject", "bob", "--before", "soon"], 64),
+        (&["revoke", "--all", "--before", "2999-01-01T00:00:00Z"], 64),
+        (&["revoke", "--subject", "bob*"], 64),
+        (&["revoke", "--key", "old key"], 64),
+        (&["revoke", "--jti", ""], 64),
+        (&["revoke", "--jti", "a\nb"], 64),
         (
             &["revoke", "--jti", "a", "--before", "2026-01-01T00:00:00Z"],
             64,

@@ -145,10 +145,19 @@ impl Event {
     }
 }
 
+/// Cuts a text so that it takes no more than `most` bytes in a line, escapes included.
 fn cut(text: &mut String, most: usize) {
-    if text.len() > most {
-        let end = (0..=most).rev().find(|&end| text.is_char_boundary(end));
-        text.truncate(end.unwrap_or(0));
+    let mut taken = 0;
+    let end = text.char_indices().find(|(_, c)| {
+        // `\u001b`, twice for what needs two of them; a quote or backslash takes two.
+        taken += match c {
+            ' '..='~' if !"\"\\".contains(*c) => 1,
+            _ => 6 * c.len_utf16(),
+        };
+        taken > most
+    });
+    if let Some((end, _)) = end {
+        text.truncate(end);
         text.push_str("...");
     }
 }

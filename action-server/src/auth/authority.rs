@@ -21,6 +21,8 @@ use crate::{
     trust::{Trust, Untrusted},
 };
 
+/// The longest policy, in bytes.
+const POLICY_LIMIT: u64 = 1 << 20;
 const LOOK_INTERVAL: Duration = Duration::from_millis(250);
 
 /// Where keys, revocations and policy are, and what tokens must say.
@@ -120,8 +122,14 @@ impl Sources {
             return Ok(Policy::open());
         };
         self.trust.check(path)?;
-        let text = std::fs::read_to_string(path)
-            .map_err(|error| OpenError::Unreadable(path.display().to_string(), error))?;
+        let unreadable = |error| OpenError::Unreadable(path.display().to_string(), error);
+        // Nothing that could be waited for: revocations are looked at by the same eye.
+        let metadata = std::fs::metadata(path).map_err(unreadable)?;
+        if !metadata.is_file() || metadata.len() > POLICY_LIMIT {
+            let why = "it is not a regular file of at most 1 MiB";
+            return Err(unreadable(std::io::Error::other(why)));
+        }
+        let text = std::fs::read_to_string(path).map_err(unreadable)?;
         Ok(Policy::parse(path, &text)?)
     }
 
@@ -143,6 +151,17 @@ impl Sources {
             true => Err(OpenError::NoKey),
             false => Ok(keys),
         }
+    }
+
+    /// Checks that the revocations can be read, where there are any yet.
+    ///
+    /// # Errors
+    /// They cannot, and no token would be good.
+    pub fn check_revocations(&self) -> Result<(), OpenError> {
+        if self.revocations.symlink_metadata().is_ok() {
+            Revocations::read(&self.revocations, self.trust)?;
+        }
+        Ok(())
     }
 
     /// A number for each of the files that is another one when it was edited.
@@ -199,6 +218,11 @@ impl Authority {
         has_key && is_revoked(&state, caller) == Some(false)
     }
 
+    /// True while it would be let pass with a new call too.
+    pub fn is_current(&self, caller: &Caller) -> bool {
+        !token::is_over(caller.expires) && self.is_good(caller)
+    }
+
     /// The policy as it is now.
     pub fn policy(&self) -> Arc<Policy> {
         Arc::clone(&self.state.load().policy)
@@ -253,12 +277,6 @@ impl Authority {
                 revoked,
             });
         };
-        if now[0] != seen[0] && self.sources.key_directory.is_some() {
-            let (keys, faults) = self.sources.load_keys();
-            next.keys = keys;
-            let faults = faults.iter().map(ToString::to_string).collect();
-            change("keys", faults, Vec::new());
-        }
         if now[1] != seen[1] {
             let read = Revocations::read(&self.sources.revocations, self.sources.trust);
             let faults = read.as_ref().err().map(ToString::to_string);
@@ -268,6 +286,12 @@ impl Authority {
             };
             next.revocations = read.ok();
             change("revocations", faults.into_iter().collect(), revoked);
+        }
+        if now[0] != seen[0] && self.sources.key_directory.is_some() {
+            let (keys, faults) = self.sources.load_keys();
+            next.keys = keys;
+            let faults = faults.iter().map(ToString::to_string).collect();
+            change("keys", faults, Vec::new());
         }
         if now[2] != seen[2] && self.sources.policy.is_some() {
             let mut faults = Vec::new();

@@ -1,5 +1,7 @@
 //! What a token narrows its bearer to: commands by pattern, and nodes by a node set.
 
+use super::patterns::Patterns;
+
 /// A token's limits. A limit that is not set allows everything.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Grant {
@@ -10,14 +12,12 @@ pub struct Grant {
 }
 
 impl Grant {
-    /// True when the token allows the command. A pattern that is none allows nothing.
+    /// True when the token allows the command. Patterns that are too long allow nothing.
     pub fn allows_command(&self, command: &str) -> bool {
         let Some(patterns) = &self.commands else {
             return true;
         };
-        patterns.iter().any(|pattern| {
-            globset::Glob::new(pattern).is_ok_and(|glob| glob.compile_matcher().is_match(command))
-        })
+        Patterns::new(patterns.clone()).is_ok_and(|patterns| patterns.match_any(command))
     }
 }
 
@@ -35,6 +35,6 @@ mod tests {
         assert!(grant(&["usage", "power-*"]).allows_command("power-on"));
         assert!(!grant(&["power-*"]).allows_command("estate-show"));
         assert!(!grant(&[]).allows_command("usage"));
-        assert!(!grant(&["[", "{"]).allows_command("["));
+        assert!(!grant(&["[a]"]).allows_command("a"));
     }
 }

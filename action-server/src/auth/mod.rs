@@ -4,6 +4,7 @@
 mod authority;
 mod grant;
 mod keys;
+mod patterns;
 pub mod policy;
 pub mod revocation;
 mod secret;
@@ -29,6 +30,8 @@ pub struct Caller {
     pub key_id: Option<String>,
     /// When it was made, in seconds since 1970.
     pub issued: u64,
+    /// When it ends, in seconds since 1970.
+    pub expires: u64,
     /// The token's roles.
     pub roles: Vec<String>,
     /// What the token narrows its bearer to.

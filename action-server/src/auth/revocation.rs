@@ -15,7 +15,10 @@ use rustix::fs::{FlockOperation, flock};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use super::keys::is_key_id;
+use super::{
+    keys::is_key_id,
+    token::{is_subject, is_token_id},
+};
 use crate::trust::{Trust, Untrusted};
 
 /// One revocation, as a line of the file.
@@ -62,6 +65,14 @@ pub enum RevocationError {
     /// Others can write it.
     #[error(transparent)]
     Untrusted(#[from] Untrusted),
+    /// Others can make files beside it.
+    #[error(
+        "{0} can be written by others, and the revocations are in it; give them a directory of their own (revocation_path)"
+    )]
+    OpenPlace(PathBuf),
+    /// It would be no line that can be read again.
+    #[error("{0}")]
+    Entry(String),
     /// A line is none.
     #[error("{path}:{line}: {reason}")]
     Malformed {
@@ -99,6 +110,7 @@ impl Revocations {
             return Err(unusable(io::Error::other("it is not a regular file")));
         }
         trust.check(path)?;
+        check_place(path, trust)?;
         Revocations::parse(path, &fs::read_to_string(path).map_err(unusable)?)
     }
 
@@ -127,7 +139,15 @@ impl Revocations {
 
     fn add(&mut self, entry: Revocation) -> Result<(), String> {
         match entry {
+            Revocation::Token { jti } if !is_token_id(&jti) => {
+                return Err(format!("{jti:?} is no token's jti"));
+            }
             Revocation::Token { jti } => _ = self.tokens.insert(jti),
+            Revocation::Subject { subject, .. } if !is_subject(&subject) => {
+                return Err(format!(
+                    "{subject:?} is no subject; patterns are not known here"
+                ));
+            }
             Revocation::Key { key } if !is_key_id(&key) => {
                 return Err(format!("{key:?} is no key's name"));
             }
@@ -176,6 +196,16 @@ impl Revocations {
     }
 }
 
+/// In a directory where others may make files they could make ours before we do.
+fn check_place(path: &Path, trust: Trust) -> Result<(), RevocationError> {
+    let parent = path.parent().unwrap_or(Path::new("/"));
+    let open = fs::metadata(parent).is_ok_and(|parent| parent.mode() & 0o022 != 0);
+    match open && trust == Trust::Strict {
+        true => Err(RevocationError::OpenPlace(parent.to_owned())),
+        false => Ok(()),
+    }
+}
+
 /// Makes an empty file where there is none.
 ///
 /// # Errors
@@ -208,29 +238,36 @@ pub fn revoke(path: &Path, trust: Trust, entry: &Revocation) -> Result<(), Revoc
         .open(beside(path, "lock"))
         .map_err(writing)?;
     flock(&lock, FlockOperation::LockExclusive).map_err(|error| writing(error.into()))?;
+    // What could not be read again would revoke everything.
+    Revocations::default()
+        .add(entry.clone())
+        .map_err(RevocationError::Entry)?;
     Revocations::read(path, trust)?;
-    let mut text = fs::read(path).map_err(writing)?;
+    let mut text = fs::read_to_string(path).map_err(writing)?;
     let line = serde_json::to_string(entry).map_err(|error| writing(error.into()))?;
-    text.extend_from_slice(line.as_bytes());
-    text.push(b'\n');
-    let new = beside(path, "new");
+    text.push_str(&line);
+    text.push('\n');
+    let new = beside(path, &format!("new-{:08x}", rand::random::<u32>()));
     let write = || {
         let owner = fs::metadata(path)?;
         let mut file = fs::File::options()
             .write(true)
-            .create(true)
-            .truncate(true)
+            .create_new(true)
             .mode(0o600)
             .open(&new)?;
         // Root revokes for a server of another user, who must be able to read on.
         std::os::unix::fs::fchown(&file, Some(owner.uid()), Some(owner.gid()))?;
-        file.write_all(&text)?;
+        file.write_all(text.as_bytes())?;
         file.sync_all()?;
         fs::rename(&new, path)?;
         path.parent()
             .map_or(Ok(()), |parent| fs::File::open(parent)?.sync_all())
     };
-    write().map_err(writing)
+    write().map_err(|error| {
+        // It is of no use; where even this fails there is a file more.
+        _ = fs::remove_file(&new);
+        writing(error)
+    })
 }
 
 fn beside(path: &Path, suffix: &str) -> PathBuf {

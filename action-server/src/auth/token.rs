@@ -3,7 +3,7 @@
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use jsonwebtoken::{Header, Validation};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use thiserror::Error;
 
 use super::{Caller, Grant, Keys, keys::Key};
@@ -37,11 +37,24 @@ pub struct Claims {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub roles: Vec<String>,
     /// Patterns of the commands it allows; all when not set.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        deserialize_with = "written",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub commands: Option<Vec<String>>,
     /// The node set it allows; all when not set.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        deserialize_with = "written",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub nodes: Option<String>,
+}
+
+/// A limit that is null is none that is not set: such a token is refused.
+fn written<'de, T: Deserialize<'de>, D: Deserializer<'de>>(from: D) -> Result<Option<T>, D::Error> {
+    T::deserialize(from).map(Some)
 }
 
 /// What a new token shall say.
@@ -180,6 +193,7 @@ pub(super) fn verify(keys: &Keys, terms: &Terms, token: &str) -> Result<Caller, 
         token_id: claims.jti,
         key_id: header.kid,
         issued: claims.iat,
+        expires: claims.exp,
         roles: claims.roles,
         grant: Grant {
             commands: claims.commands,
@@ -218,10 +232,7 @@ fn check(claims: &Claims, terms: &Terms) -> Result<(), TokenError> {
     if !is_subject(&claims.sub) {
         return Err(TokenError::Claim(SUBJECT_RULE));
     }
-    if claims.jti.is_empty()
-        || claims.jti.len() > 128
-        || !claims.jti.bytes().all(|b| b.is_ascii_graphic())
-    {
+    if !is_token_id(&claims.jti) {
         return Err(TokenError::Claim(
             "jti is not 1 to 128 printable ASCII characters",
         ));
@@ -232,12 +243,22 @@ fn check(claims: &Claims, terms: &Terms) -> Result<(), TokenError> {
 const SUBJECT_RULE: &str =
     "the subject is not letters, digits, and _ . @ - after the first, at most 64";
 
+/// True for what may be a token's `jti`.
+pub(super) fn is_token_id(jti: &str) -> bool {
+    !jti.is_empty() && jti.len() <= 128 && jti.bytes().all(|b| b.is_ascii_graphic())
+}
+
 /// True for what may be a token's subject.
 pub(crate) fn is_subject(subject: &str) -> bool {
     let word = |b: u8| b.is_ascii_alphanumeric() || b == b'_';
     subject.len() <= 64
         && subject.bytes().next().is_some_and(word)
         && subject.bytes().all(|b| word(b) || b".@-".contains(&b))
+}
+
+/// True when the time of a token has come to its end.
+pub(super) fn is_over(expires: u64) -> bool {
+    now() > expires.saturating_add(LEEWAY)
 }
 
 fn now() -> u64 {

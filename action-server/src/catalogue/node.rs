@@ -114,6 +114,28 @@ impl Nodes {
         }
     }
 
+    /// The same as if there were no more than the nodes at the positions that `is_seen` tells, and
+    /// no groups but those that have some of them.
+    pub fn only(&self, is_seen: impl Fn(usize) -> bool) -> Nodes {
+        let mut nodes = Nodes {
+            visible: self.visible.clone(),
+            ..Nodes::default()
+        };
+        let mut places = vec![None; self.list.len()];
+        for (at, node) in self.list.iter().enumerate().filter(|(at, _)| is_seen(*at)) {
+            places[at] = Some(nodes.list.len());
+            nodes.index.insert(node.name.clone(), nodes.list.len());
+            nodes.list.push(Arc::clone(node));
+        }
+        for (name, members) in &self.groups {
+            let seen: Vec<usize> = members.iter().filter_map(|&at| places[at]).collect();
+            if !seen.is_empty() {
+                nodes.groups.insert(name.clone(), seen);
+            }
+        }
+        nodes
+    }
+
     /// All nodes, in the file's order.
     pub fn list(&self) -> &[Arc<Node>] {
         &self.list

@@ -300,6 +300,7 @@ fn check(config: &Path) -> Result<(), Failure> {
         net::Tls::open(files).map_err(|error| Failure::new(CONFIG, format!("tls: {error}")))?;
     }
     settings.auth.keys()?;
+    settings.auth.check_revocations()?;
     let policy = Arc::new(settings.auth.read_policy()?);
     let (catalogue, faults) = definitions::load(&Sources::new(&settings), None)
         .map_err(|fault| Failure::new(CONFIG, fault.to_string()))?;

@@ -10,7 +10,7 @@ use super::{CONFIG, Failure, USAGE, environment, note, say};
 use crate::{
     auth::{
         self, Authority, Claims, Grant, NewToken,
-        revocation::{self, Revocation},
+        revocation::{self, Revocation, RevocationError},
     },
     config::Settings,
     definitions::{self, Sources},
@@ -60,7 +60,7 @@ pub(super) struct RevokeArgs {
     all: bool,
     /// With --subject and --all: only those that were made up to this time, such as
     /// 2027-01-31T12:00:00Z
-    #[arg(long, value_name = "TIME", conflicts_with_all = ["jti", "key"], value_parser = humantime::parse_rfc3339_weak)]
+    #[arg(long, value_name = "TIME", conflicts_with_all = ["jti", "key"], value_parser = parse_time)]
     before: Option<SystemTime>,
 }
 
@@ -68,10 +68,6 @@ pub(super) struct RevokeArgs {
 pub(super) fn generate(config: &Path, args: TokenArgs) -> Result<(), Failure> {
     let settings = Settings::load(config, environment())?;
     let commands = (!args.commands.is_empty()).then_some(args.commands);
-    for pattern in commands.iter().flatten() {
-        globset::Glob::new(pattern)
-            .map_err(|error| Failure::new(USAGE, format!("--command: {error}")))?;
-    }
     if let Some(nodes) = &args.nodes {
         let (catalogue, _) = definitions::load(&Sources::new(&settings), None)
             .map_err(|fault| Failure::new(CONFIG, fault.to_string()))?;
@@ -107,6 +103,7 @@ pub(super) fn generate(config: &Path, args: TokenArgs) -> Result<(), Failure> {
         .map_err(|error| Failure::new(USAGE, error.to_string()))
     };
     let (mut token, mut claims) = mint()?;
+    settings.auth.check_revocations()?;
     // Where nothing was ever served there is nothing revoked either.
     if let Ok(authority) = Authority::open(settings.auth.clone())
         && authority.verify(&token).is_err()
@@ -142,10 +139,20 @@ fn told(claims: &Claims, days: u32, settings: &Settings) -> String {
     text
 }
 
+fn parse_time(text: &str) -> Result<SystemTime, String> {
+    humantime::parse_rfc3339_weak(text)
+        .map_err(|_| "not a time such as 2027-01-31T12:00:00Z".to_owned())
+}
+
 /// Revokes tokens.
 pub(super) fn revoke(config: &Path, args: RevokeArgs) -> Result<(), Failure> {
     let settings = Settings::load(config, environment())?;
-    let before = revocation::written(args.before.unwrap_or_else(SystemTime::now));
+    let before = args.before.unwrap_or_else(SystemTime::now);
+    if before > SystemTime::now() {
+        let text = "--before: that is yet to come, and would end tokens that are not made yet";
+        return Err(Failure::new(USAGE, text));
+    }
+    let before = revocation::written(before);
     let (entry, told) = match (args.jti, args.subject, args.key) {
         (Some(jti), ..) => {
             let told = format!("the token {jti}");
@@ -165,8 +172,11 @@ pub(super) fn revoke(config: &Path, args: RevokeArgs) -> Result<(), Failure> {
         }
     };
     let path = &settings.auth.revocations;
-    revocation::revoke(path, settings.trust, &entry)
-        .map_err(|error| Failure::from(auth::OpenError::from(error)))?;
+    revocation::revoke(path, settings.trust, &entry).map_err(|error| match error {
+        // Nothing was written: it was the new line that cannot be.
+        RevocationError::Entry(reason) => Failure::new(USAGE, reason),
+        error => auth::OpenError::from(error).into(),
+    })?;
     note(&format!("revoked: {told}\n"));
     Ok(())
 }

@@ -13,7 +13,7 @@ use crate::{
         Caller,
         policy::{Ask, Cover, Decider, On, Policy, Right, Rules, Verdict},
     },
-    catalogue::{Catalogue, Node, Plan, PlanError, Request, SelectionError},
+    catalogue::{Catalogue, Node, Nodes, Plan, Request, SelectionError},
 };
 
 /// The most that an error holds of what was asked, in characters.
@@ -197,35 +197,51 @@ impl Access {
         })
     }
 
-    /// The nodes of a set that the caller may see.
+    /// The nodes of a set that the caller may see: for it there are no others.
     pub(super) fn select(&self, set: &str, exclude: &str) -> Result<Vec<Arc<Node>>, Status> {
-        let nodes = &self.catalogue.nodes;
         let limit = self.catalogue.node_limit;
-        if self.decider.has_all(Right::List) {
-            let selected = nodes.select(set, exclude, limit);
-            return selected.map_err(|error| status::from_selection(&error));
+        match self.seen() {
+            None => {
+                let selected = self.catalogue.nodes.select(set, exclude, limit);
+                selected.map_err(|error| status::from_selection(&error))
+            }
+            Some(seen) => seen.select(set, exclude, limit).map_err(|error| {
+                if tells_of_nodes(&error) {
+                    let set = shown(set);
+                    return Status::invalid_argument(format!("no node that you may list: {set}"));
+                }
+                status::from_selection(&error)
+            }),
         }
-        let cover = |set: &str| match nodes.cover(set, limit) {
-            Err(SelectionError::Unknown { .. }) => Ok(vec![false; nodes.list().len()]),
-            covered => covered.map_err(|error| status::from_selection(&error)),
+    }
+
+    /// What the caller may see of the nodes; `None` for all.
+    fn seen(&self) -> Option<Nodes> {
+        let seen = |at| self.decider.lists_node(at);
+        (!self.decider.has_all(Right::List)).then(|| self.catalogue.nodes.only(seen))
+    }
+
+    /// Refuses a selection that is another one with what the caller may not see, in the same words
+    /// whether it is there or not.
+    pub(super) fn check_selection(&self, request: &Request) -> Result<(), Status> {
+        let takes_nodes = self
+            .catalogue
+            .commands
+            .get(&request.command)
+            .is_some_and(|command| command.has_context);
+        let Some(seen) = self.seen().filter(|_| takes_nodes) else {
+            return Ok(());
         };
-        let mut covered = cover(set)?;
-        if !exclude.is_empty() {
-            let out = cover(exclude)?;
-            covered
-                .iter_mut()
-                .zip(out)
-                .for_each(|(is, out)| *is &= !out);
-        }
-        let all = nodes.list().iter().enumerate();
-        let seen = all.filter(|(at, _)| covered[*at] && self.decider.lists_node(*at));
-        let seen: Vec<_> = seen.map(|(_, node)| Arc::clone(node)).collect();
-        match seen.is_empty() {
-            true => Err(Status::invalid_argument(format!(
-                "no node that you may list: {}",
-                shown(set)
-            ))),
-            false => Ok(seen),
+        let (set, exclude, limit) = (&request.nodes, &request.exclude, self.catalogue.node_limit);
+        let names = |nodes: &Nodes| {
+            let nodes = nodes.select(set, exclude, limit)?;
+            Ok(nodes.iter().map(|node| node.name.clone()).collect())
+        };
+        let known: Result<Vec<String>, SelectionError> = names(&seen);
+        match (known, names(&self.catalogue.nodes)) {
+            (Ok(known), Ok(all)) if known == all => Ok(()),
+            (Err(error), _) if !tells_of_nodes(&error) => Err(status::from_selection(&error)),
+            _ => Err(self.refuse_hidden(request)),
         }
     }
 
@@ -239,27 +255,8 @@ impl Access {
         }
     }
 
-    /// What is told of a request that cannot be planned: nothing of nodes that may not be seen.
-    pub(super) fn refuse_unplanned(&self, request: &Request, error: &PlanError) -> Status {
-        let tells_of_nodes = matches!(
-            error,
-            PlanError::Selection(
-                SelectionError::Unknown { .. }
-                    | SelectionError::SelectsNothing(_)
-                    | SelectionError::TooMany { .. }
-            )
-        );
-        match tells_of_nodes && !self.decider.has_all(Right::List) {
-            true => self.refuse_hidden(request),
-            false => status::from_plan(error),
-        }
-    }
-
     /// What the caller may do of a plan.
-    ///
-    /// # Errors
-    /// It has nodes that the caller may not even see.
-    pub(super) fn judge(&self, request: &Request, plan: &Plan) -> Result<Judgement, Status> {
+    pub(super) fn judge(&self, plan: &Plan) -> Judgement {
         let question = self.decider.question(Ask {
             right: Right::Run,
             command: &plan.command.name,
@@ -274,14 +271,8 @@ impl Access {
             };
             let verdict = question.verdict(on);
             judgement.take(verdict);
-            let hidden = plan.command.has_context
-                && !verdict.allowed
-                && !at.is_some_and(|at| self.decider.lists_node(at));
-            if hidden {
-                return Err(self.refuse_hidden(request));
-            }
         }
-        Ok(judgement)
+        judgement
     }
 
     /// One answer for nodes that may not be seen and for nodes that are not there.
@@ -317,6 +308,16 @@ impl Access {
     }
 }
 
+/// True for errors that say what is there, or is not.
+fn tells_of_nodes(error: &SelectionError) -> bool {
+    matches!(
+        error,
+        SelectionError::Unknown { .. }
+            | SelectionError::SelectsNothing(_)
+            | SelectionError::TooMany { .. }
+    )
+}
+
 fn shown(text: &str) -> String {
     let short = text.chars().take(SHOWN).flat_map(char::escape_debug);
     let cut = if text.chars().count() > SHOWN {
@@ -325,11 +326,4 @@ fn shown(text: &str) -> String {
         ""
     };
     short.chain(cut.chars()).collect()
-}
-
-/// The caller that the guard let pass.
-pub(super) fn caller<T>(request: &tonic::Request<T>) -> Result<&Caller, Status> {
-    // The guard puts it there; a call that came another way is nobody's.
-    let caller = request.extensions().get::<Caller>();
-    caller.ok_or_else(|| Status::unauthenticated("a valid token is needed"))
 }

@@ -4,7 +4,7 @@ use action_proto::v1::{CancelRunRequest, CancelRunResponse, Outcome};
 use tonic::{Request, Response, Status};
 
 use super::{
-    Service, access,
+    Service,
     runs::{self, Wanted},
     trail,
 };
@@ -17,10 +17,10 @@ pub(super) async fn cancel_run(
     service: &Service,
     request: &Request<CancelRunRequest>,
 ) -> Result<Response<CancelRunResponse>, Status> {
-    let caller = access::caller(request)?;
+    let caller = service.doors.caller(request)?;
     let who = trail::who(request);
     let request = request.get_ref();
-    let (entry, run) = runs::find(service, caller, &request.run_id, Wanted::Cancelling).await?;
+    let (entry, run, _) = runs::find(service, caller, &request.run_id, Wanted::Cancelling).await?;
     if run.outcome() == Outcome::Unspecified {
         let stop = if request.force {
             Stop::Force

@@ -1,17 +1,16 @@
 //! A run's events as a stream: the one way from the record to a caller, for runs that live and
 //! runs that have ended.
 
-use std::{collections::VecDeque, sync::Arc};
+use std::collections::VecDeque;
 
 use action_proto::v1::RunEvent;
 use futures_util::stream;
 use tokio_stream::Stream;
 use tonic::{Response, Status, metadata::MetadataValue};
 
-use super::status;
+use super::{doors::Doors, refusal, status};
 use crate::{
     audit::{Audit, Event, Who},
-    auth::{Authority, Caller},
     record::{Reader, RunId},
     run::{Registry, Stop, StopOrder},
 };
@@ -62,46 +61,54 @@ pub(super) fn response<S>(run_id: &RunId, events: S) -> Response<S> {
     response
 }
 
-/// The same stream for as long as its caller's token is not revoked: the run goes on, unseen.
-pub(super) fn while_good<S>(
+/// The same stream for as long as `may_go_on`, which is asked at once and whenever what decides has
+/// changed: the run goes on, unseen.
+pub(super) fn while_allowed<S, F>(
     events: S,
-    authority: &Arc<Authority>,
-    caller: &Caller,
-) -> impl Stream<Item = Result<RunEvent, Status>> + Send + use<S>
+    doors: &Doors,
+    may_go_on: F,
+) -> impl Stream<Item = Result<RunEvent, Status>> + Send + use<S, F>
 where
     S: Stream<Item = Result<RunEvent, Status>> + Send,
+    F: Fn(&Doors) -> bool + Send,
 {
-    let (authority, caller) = (Arc::clone(authority), caller.clone());
-    let changes = authority.changes();
+    let mut changes = doors.changes();
+    // What changed before this was subscribed to is seen by the first look.
+    changes.mark_changed();
+    let doors = doors.clone();
     let start = Some((Box::pin(events), changes));
-    let good = move || authority.is_good(&caller);
-    stream::unfold((start, good), |(state, good)| async move {
+    let allowed = move || may_go_on(&doors);
+    stream::unfold((start, allowed), |(state, allowed)| async move {
         let (mut events, mut changes) = state?;
         loop {
             tokio::select! {
                 biased;
                 Ok(()) = changes.changed() => {
-                    if !good() {
-                        let status = Status::unauthenticated("a valid token is needed");
-                        return Some((Err(status), (None, good)));
+                    if !allowed() {
+                        return Some((Err(refusal::unauthenticated()), (None, allowed)));
                     }
                 }
                 event = tokio_stream::StreamExt::next(&mut events) => {
-                    return event.map(|event| (event, (Some((events, changes)), good)));
+                    return event.map(|event| (event, (Some((events, changes)), allowed)));
                 }
             }
         }
     })
 }
 
-/// The same stream with a guard: what it guards against is over when the stream is.
+/// The same stream with a guard: what it guards against is over when the stream is, and where the
+/// server ends it: then it is not the caller that goes away.
 pub(super) fn guarded<T>(
-    events: impl Stream<Item = T> + Send + 'static,
+    events: impl Stream<Item = Result<T, Status>> + Send + 'static,
     guard: Option<CancelOnDrop>,
-) -> impl Stream<Item = T> + Send {
+) -> impl Stream<Item = Result<T, Status>> + Send {
     let start = (Box::pin(events), guard);
     stream::unfold(start, |(mut events, guard)| async move {
         match tokio_stream::StreamExt::next(&mut events).await {
+            Some(Err(status)) => {
+                guard.into_iter().for_each(CancelOnDrop::disarm);
+                Some((Err(status), (events, None)))
+            }
             Some(event) => Some((event, (events, guard))),
             None => {
                 guard.into_iter().for_each(CancelOnDrop::disarm);

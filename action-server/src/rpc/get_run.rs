@@ -4,7 +4,7 @@ use action_proto::v1::{GetRunRequest, GetRunResponse};
 use tonic::{Request, Response, Status};
 
 use super::{
-    Service, access,
+    Service,
     runs::{self, Wanted},
     status,
 };
@@ -13,8 +13,8 @@ pub(super) async fn get_run(
     service: &Service,
     request: &Request<GetRunRequest>,
 ) -> Result<Response<GetRunResponse>, Status> {
-    let caller = access::caller(request)?;
-    let (entry, run) =
+    let caller = service.doors.caller(request)?;
+    let (entry, run, _) =
         runs::find(service, caller, &request.get_ref().run_id, Wanted::Reading).await?;
     let registry = service.runs.clone();
     let jobs = runs::blocking(move || {

@@ -3,14 +3,14 @@
 use action_proto::v1::{Command, ExitState, ListCommandsRequest, ListCommandsResponse};
 use tonic::{Request, Response, Status};
 
-use super::{Service, access, page::page};
+use super::{Service, page::page};
 use crate::catalogue::{self, DEFAULT_RANK};
 
 pub(super) fn list_commands(
     service: &Service,
     request: &Request<ListCommandsRequest>,
 ) -> Result<Response<ListCommandsResponse>, Status> {
-    let access = service.access(access::caller(request)?);
+    let access = service.doors.access(service.doors.caller(request)?);
     let commands = access.catalogue().commands.values();
     let commands: Vec<_> = commands
         .filter(|command| access.lists_command(&command.name))

@@ -5,14 +5,14 @@ use std::sync::Arc;
 use action_proto::v1::{ListNodesRequest, ListNodesResponse, Node};
 use tonic::{Request, Response, Status};
 
-use super::{Service, access, page::page};
+use super::{Service, page::page};
 use crate::catalogue;
 
 pub(super) fn list_nodes(
     service: &Service,
     request: &Request<ListNodesRequest>,
 ) -> Result<Response<ListNodesResponse>, Status> {
-    let access = service.access(access::caller(request)?);
+    let access = service.doors.access(service.doors.caller(request)?);
     let catalogue = access.catalogue();
     let request = request.get_ref();
     let nodes = match (request.nodes.as_str(), request.exclude.as_str()) {

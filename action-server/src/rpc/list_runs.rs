@@ -9,7 +9,7 @@ use tonic::{Request, Response, Status};
 
 use super::{
     Service,
-    access::{self, Access},
+    access::Access,
     page::{PAGE_BYTES, page_size},
     runs,
 };
@@ -22,7 +22,7 @@ pub(super) async fn list_runs(
     service: &Service,
     request: Request<ListRunsRequest>,
 ) -> Result<Response<ListRunsResponse>, Status> {
-    let access = service.access(access::caller(&request)?);
+    let access = service.doors.access(service.doors.caller(&request)?);
     let request = request.into_inner();
     let filter = Filter::new(&request, &access)?;
     let size = page_size(request.page_size, GREATEST)?;

@@ -5,6 +5,7 @@
 
 mod access;
 mod cancel_run;
+mod doors;
 mod events;
 mod explain;
 mod get_run;
@@ -34,14 +35,10 @@ use std::sync::Arc;
 
 use tonic::{Request, Response, Status};
 
-use crate::{
-    audit::Audit,
-    auth::{Authority, Caller},
-    definitions::Definitions,
-    run::Registry,
-};
+use crate::{audit::Audit, auth::Authority, definitions::Definitions, run::Registry};
 
 pub(crate) use access::{Access, resolve};
+use doors::Doors;
 pub(crate) use guard::Guard;
 pub(crate) use refusal::Refusals;
 pub(crate) use shield::Shield;
@@ -51,9 +48,7 @@ const REQUEST_LIMIT: usize = 512 * 1024;
 
 /// The service `action.v1.ActionService`.
 pub(crate) struct Service {
-    authority: Arc<Authority>,
-    resolved: access::Resolved,
-    definitions: Definitions,
+    doors: Doors,
     runs: Registry,
     audit: Audit,
 }
@@ -67,20 +62,11 @@ impl Service {
         audit: Audit,
     ) -> ActionServiceServer<Service> {
         let service = Service {
-            authority,
-            resolved: access::Resolved::default(),
-            definitions,
+            doors: Doors::new(authority, definitions),
             runs,
             audit,
         };
         ActionServiceServer::new(service).max_decoding_message_size(REQUEST_LIMIT)
-    }
-
-    /// What a caller may do, as policy and definitions are now.
-    fn access(&self, caller: &Caller) -> Access {
-        let catalogue = self.definitions.snapshot();
-        let rules = self.resolved.rules(&self.authority.policy(), &catalogue);
-        Access::new(caller, rules, catalogue)
     }
 }
 

@@ -4,7 +4,7 @@ use action_proto::v1::{PlanRunRequest, PlanRunResponse, PlannedJob};
 use tonic::{Request, Response, Status};
 
 use super::{
-    Service, access,
+    Service,
     planning::{lowered, plan, plan_in_part},
 };
 use crate::catalogue;
@@ -13,7 +13,7 @@ pub(super) fn plan_run(
     service: &Service,
     request: Request<PlanRunRequest>,
 ) -> Result<Response<PlanRunResponse>, Status> {
-    let access = service.access(access::caller(&request)?);
+    let access = service.doors.access(service.doors.caller(&request)?);
     let request = request.into_inner();
     let in_part = request.report_forbidden;
     let request = catalogue::Request {

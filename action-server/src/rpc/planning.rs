@@ -6,7 +6,7 @@ use tonic::Status;
 
 use super::{
     access::{Access, Judgement},
-    trail,
+    status, trail,
 };
 use crate::catalogue::{Plan, Request};
 
@@ -34,11 +34,12 @@ pub(super) fn plan_in_part(
     request: &Request,
 ) -> Result<(Plan, Judgement), Status> {
     access.check_command(&request.command)?;
+    access.check_selection(request)?;
     let plan = access
         .catalogue()
         .plan(request)
-        .map_err(|error| access.refuse_unplanned(request, &error))?;
-    let judgement = access.judge(request, &plan)?;
+        .map_err(|error| status::from_plan(&error))?;
+    let judgement = access.judge(&plan);
     Ok((plan, judgement))
 }
 

@@ -59,7 +59,7 @@ impl Refusals {
                 tokio::time::sleep(PENALTY).await;
             }
             // One text for every reason: a caller without a token learns nothing.
-            Status::unauthenticated("a valid token is needed").into_http()
+            unauthenticated().into_http()
         }
     }
 
@@ -76,6 +76,11 @@ impl Refusals {
             }
         }
     }
+}
+
+/// What everybody is told whose token is not good.
+pub(super) fn unauthenticated() -> Status {
+    Status::unauthenticated("a valid token is needed")
 }
 
 fn refused(address: Option<String>) -> Event {

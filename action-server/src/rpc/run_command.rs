@@ -7,7 +7,8 @@ use tokio_stream::{Stream, StreamExt as _};
 use tonic::{Request, Response, Status};
 
 use super::{
-    Service, access,
+    Service,
+    doors::Doors,
     events::{self, CancelOnDrop},
     planning::{lowered, plan},
     runs, status, trail,
@@ -29,9 +30,9 @@ pub(super) async fn run_command(
     service: &Service,
     request: Request<RunCommandRequest>,
 ) -> Result<Response<Events>, Status> {
-    let caller = access::caller(&request)?.clone();
+    let caller = service.doors.caller(&request)?.clone();
     let who = trail::who(&request);
-    let access = service.access(&caller);
+    let access = service.doors.access(&caller);
     let request = request.into_inner();
     check_claims(&request)?;
     let wanted = catalogue::Request {
@@ -45,7 +46,7 @@ pub(super) async fn run_command(
     };
     let (plan, judgement) = plan(&access, &wanted)?;
     check_agreed(&plan, request.confirmed, request.expected_nodes)?;
-    let (plan, scripts) = check_scripts(&service.definitions, plan).await?;
+    let (plan, scripts) = check_scripts(&service.doors.definitions, plan).await?;
 
     let starter = Starter {
         identity: Identity {
@@ -62,7 +63,8 @@ pub(super) async fn run_command(
     let cancel_when_gone = request.detach_policy == DetachPolicy::Cancel as i32;
     let (run_id, guard) = start(service, plan, starter, cancel_when_gone).await?;
     let events = events::stream(&service.runs, &run_id, 0)?;
-    let events = events::while_good(events, &service.authority, &caller);
+    let open = move |doors: &Doors| doors.stays_open(&caller);
+    let events = events::while_allowed(events, &service.doors, open);
     let events = events::guarded(events, guard);
     let events = events.map(|event| event.map(|event| RunCommandResponse { event: Some(event) }));
     Ok(events::response(&run_id, Box::pin(events)))

@@ -31,8 +31,8 @@ pub(super) async fn find(
     caller: &Caller,
     text: &str,
     wanted: Wanted,
-) -> Result<(Arc<Entry>, Run), Status> {
-    let access = service.access(caller);
+) -> Result<(Arc<Entry>, Run, RunStarted), Status> {
+    let access = service.doors.access(caller);
     let text: String = text.chars().take(80).flat_map(char::escape_debug).collect();
     let runs = service.runs.clone();
     blocking(move || {
@@ -65,7 +65,7 @@ pub(super) async fn find(
                     let text = format!("you may see run {} but not cancel it", entry.id);
                     return Err(Status::permission_denied(text));
                 }
-                Ok((entry, run))
+                Ok((entry, run, summary.started))
             }
             _ => {
                 let ids: Vec<&str> = seen

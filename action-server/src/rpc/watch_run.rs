@@ -7,7 +7,9 @@ use tokio_stream::{Stream, StreamExt as _};
 use tonic::{Request, Response, Status};
 
 use super::{
-    Service, access, events,
+    Service,
+    doors::Doors,
+    events,
     runs::{self, Wanted},
 };
 
@@ -18,13 +20,15 @@ pub(super) async fn watch_run(
     service: &Service,
     request: &Request<WatchRunRequest>,
 ) -> Result<Response<Events>, Status> {
-    let caller = access::caller(request)?;
+    let caller = service.doors.caller(request)?;
     let request = request.get_ref();
-    let (entry, _) = runs::find(service, caller, &request.run_id, Wanted::Reading).await?;
+    let (entry, _, started) = runs::find(service, caller, &request.run_id, Wanted::Reading).await?;
     let (registry, after) = (service.runs.clone(), request.after_sequence);
     let run_id = entry.id.clone();
     let events = runs::blocking(move || events::stream(&registry, &run_id, after)).await?;
-    let events = events::while_good(events, &service.authority, caller);
+    let caller = caller.clone();
+    let visible = move |doors: &Doors| doors.stays_visible(&caller, &started);
+    let events = events::while_allowed(events, &service.doors, visible);
     let events = events.map(|event| event.map(|event| WatchRunResponse { event: Some(event) }));
     Ok(events::response(&entry.id, Box::pin(events)))
 }

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use super::{Effect, Patterns, Policy, Right, Rule};
-use crate::auth::Caller;
+use super::{Effect, Policy, Right, Rule};
+use crate::auth::{Caller, patterns::Patterns};
 
 /// What a node set covers of the nodes that are there, by their position.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,6 +21,8 @@ impl Cover {
         match (self, on) {
             (Cover::Everything, _) => true,
             (Cover::Nodes(nodes), On::Node(Some(at))) => nodes.get(at).copied().unwrap_or(false),
+            // Whether it was one of them is not known any more.
+            (Cover::Nodes(_), On::Node(None)) => effect == Effect::Deny,
             (Cover::Nodes(_), _) => false,
             (Cover::Unknown, _) => effect == Effect::Deny,
         }
@@ -146,7 +148,10 @@ impl Decider {
         let question = self.question(ask);
         let mut denying = question.deny.iter();
         question.token_allows
-            && !question.allow.is_empty()
+            && question
+                .allow
+                .iter()
+                .any(|(_, cover)| **cover != Cover::Unknown)
             && !denying.any(|(_, cover)| **cover == Cover::Everything)
     }
 

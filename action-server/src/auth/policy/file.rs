@@ -5,10 +5,11 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 use thiserror::Error;
 
-use super::{Effect, Patterns, Policy, Right, Rule};
+use super::{Effect, Policy, Right, Rule};
+use crate::auth::patterns::Patterns;
 
 /// Why a policy cannot be used.
 #[derive(Debug, Error)]
@@ -31,13 +32,25 @@ struct RawPolicy {
 #[serde(deny_unknown_fields)]
 struct RawRule {
     name: String,
+    #[serde(default, deserialize_with = "written")]
     allow: Option<Vec<String>>,
+    #[serde(default, deserialize_with = "written")]
     deny: Option<Vec<String>>,
+    #[serde(default, deserialize_with = "written")]
     subjects: Option<Vec<String>>,
+    #[serde(default, deserialize_with = "written")]
     roles: Option<Vec<String>>,
+    #[serde(default, deserialize_with = "written")]
     commands: Option<Vec<String>>,
+    #[serde(default, deserialize_with = "written")]
     nodes: Option<String>,
+    #[serde(default, deserialize_with = "written")]
     arguments: Option<Vec<String>>,
+}
+
+/// A key that is there says something: nothing behind it must not be taken for no limit.
+fn written<'de, T: Deserialize<'de>, D: Deserializer<'de>>(from: D) -> Result<Option<T>, D::Error> {
+    T::deserialize(from).map(Some)
 }
 
 pub(super) fn parse(path: &Path, text: &str) -> Result<Policy, PolicyError> {
@@ -81,6 +94,9 @@ fn rule(raw: RawRule) -> Result<Rule, String> {
     if effect == Effect::Allow && raw.subjects.is_none() && raw.roles.is_none() {
         return Err("say to whom: `subjects` or `roles`; `subjects: ['*']` is everybody".into());
     }
+    if raw.nodes.as_ref().is_some_and(|set| set.trim().is_empty()) {
+        return Err("nodes is empty; leave it out for all nodes".into());
+    }
     let of = |what: &str, texts: Option<Vec<String>>| {
         let patterns = texts.map(Patterns::new).transpose();
         patterns.map_err(|reason| format!("{what}: {reason}"))
@@ -89,7 +105,8 @@ fn rule(raw: RawRule) -> Result<Rule, String> {
         rights: read_rights(&rights, effect)?,
         subjects: of("subjects", raw.subjects)?,
         roles: raw.roles,
-        commands: of("commands", raw.commands)?,
+        // Everything is no limit.
+        commands: of("commands", raw.commands)?.filter(|them| !them.match_all()),
         arguments: of("arguments", raw.arguments)?,
         nodes: raw.nodes,
         name: raw.name,
@@ -200,12 +217,12 @@ rules:
                 "p.yaml: rule 2 (\"a\"): another rule",
             ),
             (
-                "rules:\n- {name: a, deny: [run], commands: ['[']}\n",
-                "p.yaml: rule 1 (\"a\"): commands: the pattern",
+                "rules:\n- name: a\n  allow: [run]\n  subjects: [x]\n  nodes:\n",
+                "p.yaml: rule 1 (\"a\"): nodes is empty",
             ),
             (
-                "rules: []\nroles: {x: ['{']}\n",
-                "p.yaml: role \"x\": the pattern",
+                "rules:\n- name: a\n  allow: [run]\n  subjects: [x]\n  commands: ~\n",
+                "p.yaml:5: rules[0].commands: ",
             ),
             (
                 "rules:\n- {name: '', deny: [run]}\n",

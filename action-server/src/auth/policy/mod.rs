@@ -6,14 +6,12 @@
 mod decide;
 mod file;
 
-use std::{fmt, path::Path};
-
-use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
+use std::path::Path;
 
 pub use decide::{Ask, Cover, Decider, On, Rules, Verdict};
 pub use file::PolicyError;
 
-use super::Caller;
+use super::{Caller, patterns::Patterns};
 
 /// What a caller may do with runs, commands and nodes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -106,35 +104,6 @@ impl Rule {
     }
 }
 
-/// Patterns with `*` and `?`.
-#[derive(Clone)]
-struct Patterns {
-    texts: Vec<String>,
-    set: GlobSet,
-}
-
-impl Patterns {
-    fn new(texts: Vec<String>) -> Result<Patterns, String> {
-        let mut set = GlobSetBuilder::new();
-        for text in &texts {
-            let glob = GlobBuilder::new(text).build();
-            set.add(glob.map_err(|error| format!("the pattern {text:?} is none: {error}"))?);
-        }
-        let set = set.build().map_err(|error| error.to_string())?;
-        Ok(Patterns { texts, set })
-    }
-
-    fn match_any(&self, text: &str) -> bool {
-        self.set.is_match(text)
-    }
-}
-
-impl fmt::Debug for Patterns {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.texts.fmt(f)
-    }
-}
-
 /// Rules, and who has which role besides what tokens say.
 #[derive(Debug, Clone)]
 pub struct Policy {
@@ -198,15 +167,13 @@ impl Policy {
         names
     }
 
-    /// The subjects that rules and roles name without a pattern, for tables of who may what.
+    /// The subjects that rules and roles name, patterns as they are, for tables of who may what.
     pub fn named_subjects(&self) -> Vec<&str> {
         let of_rules = self.rules.iter().filter_map(|rule| rule.subjects.as_ref());
         let of_roles = self.roles.iter().map(|(_, members)| members);
-        let all = of_rules.chain(of_roles).flat_map(|them| &them.texts);
-        let mut names: Vec<&str> = all
-            .filter(|text| crate::auth::is_subject(text))
-            .map(String::as_str)
-            .collect();
+        let all = of_rules.chain(of_roles).flat_map(Patterns::texts);
+        let mut names: Vec<&str> = all.map(String::as_str).collect();
+        names.retain(|text| *text != "*");
         names.sort_unstable();
         names.dedup();
         names

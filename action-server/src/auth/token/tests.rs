@@ -62,6 +62,7 @@ fn claims_that_must_be_there_and_right() {
         ("aud", json!("somebody else")),
         ("uid", json!("0")),
         ("commands", json!("power-*")),
+        ("nodes", json!(5)),
     ] {
         let mut claims = good.clone();
         claims[claim] = value.clone();

@@ -150,7 +150,8 @@ fn model(rules: &[Written], asked: &Asked) -> bool {
         };
         let nodes = match &rule.nodes {
             None => true,
-            Some(Ok(set)) => in_set(set),
+            // Of a node that is gone it is not known whether it was one of them.
+            Some(Ok(set)) => in_set(set) || !rule.allow && asked.on == On::Node(None),
             Some(Err(())) => !rule.allow,
         };
         who && right && command && arguments && nodes
