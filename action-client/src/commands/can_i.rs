@@ -13,6 +13,9 @@ use serde_json::json;
 /// The exit code of a no.
 const NO: u8 = 1;
 
+/// How the server begins a refusal for want of a right.
+const REFUSAL: &str = "you may not run ";
+
 /// The arguments of `can-i`.
 #[derive(Args, Debug)]
 pub(crate) struct CanIArgs {
@@ -61,6 +64,15 @@ pub(crate) async fn run(
     };
     let plan = match connection.plan_run(request).await {
         Ok(plan) => plan,
+        // Of what may not be seen the server says no more.
+        Err(error) if error.to_string().starts_with(REFUSAL) => {
+            let line = context
+                .output
+                .safe(Target::Stderr, &error.to_string())
+                .into_owned();
+            context.output.line(Target::Stderr, &line)?;
+            PlanRunResponse::default()
+        }
         Err(error) => return Err(suggest::for_node(error, &connection).await),
     };
     if context.is_json() {
@@ -84,7 +96,6 @@ pub(crate) async fn run(
 
 /// An answer for each set of nodes, in words that start with it.
 fn lines(plan: &PlanRunResponse) -> Vec<String> {
-    let rules = plan.rules.join(", ");
     let mut lines = Vec::new();
     if !plan.nodes.is_empty() {
         lines.push(format!("yes  {} ({})", plan.nodes, plan.jobs.len()));
@@ -95,7 +106,9 @@ fn lines(plan: &PlanRunResponse) -> Vec<String> {
     if lines.is_empty() {
         lines.push(if plan.permitted { "yes" } else { "no" }.to_owned());
     }
-    lines.push(format!("by   {rules}"));
+    if !plan.rules.is_empty() {
+        lines.push(format!("by   {}", plan.rules.join(", ")));
+    }
     lines
 }
 

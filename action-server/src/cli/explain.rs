@@ -99,6 +99,7 @@ fn heading(caller: &Caller, roles: &[&str]) -> String {
     match (caller.subject.as_str(), roles.as_str()) {
         ("", "") => "anybody else with a token".to_owned(),
         ("", role) => format!("whoever has the role {role}"),
+        (pattern, _) if pattern.contains(['*', '?']) => format!("subjects like {pattern}"),
         (subject, "") => subject.to_owned(),
         (subject, roles) => format!("{subject} (roles: {roles})"),
     }
