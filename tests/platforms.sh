@@ -187,9 +187,9 @@ quiet tee -a "$work/shown" < <("$programs/action-client" runs -n 20 --output jso
   "$programs/action-client" --output json show "$id"
 done)
 check "the client was told something" test -s "$work/shown"
-check "no secret in what callers are told" same "$(grep -aF -f "$work/secrets" "$work/shown")" ""
+check "no password in what callers are told" same "$(grep -aF -f "$work/passwords" "$work/shown")" ""
 check "nor in the records, the audit log and all else of the state" \
-  same "$(grep -raFl -f "$work/secrets" "$work/site/state")" ""
+  same "$(grep -raFl -f "$work/passwords" "$work/site/state")" ""
 check "there is an audit log" test -s "$work/site/state/audit.jsonl"
 check "nor in the environment of a process that is no script's" same "$(<"$work/found-environ")" ""
 check "no password among the arguments of any process" same "$(<"$work/found")" ""
