@@ -134,7 +134,7 @@ fn a_bad_token() {
     insta::assert_snapshot!(ran, @"
     ------- stderr -------
     error: the server does not accept the token
-    hint: it may have expired; ask the server's admin for a new one, made with `action-server generate-token`
+    hint: it may have expired or been revoked; ask the server's admin for a new one, made with `action-server generate-token`
     ------- exit 255 -------
     ");
     assert!(!server.has("ran"));

@@ -233,6 +233,10 @@ fn while_it_is_not_known_what_is_revoked_nobody_is_let_in() {
     // Nor does a server start without what an older one knew.
     fs::remove_file(&path).unwrap();
     let site = server.stop();
+    for words in [&["check"][..], &["generate-token"]] {
+        let ran = site.server_verb(words);
+        assert_eq!((ran.code(), ran.stdout().as_str()), (78, ""), "{ran}");
+    }
     let refused = site.refused();
     assert_eq!(refused.code(), 78, "{refused}");
     assert!(

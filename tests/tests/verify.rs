@@ -195,6 +195,14 @@ fn what_tells_the_state_must_be_there() {
         "help: {summary: s}\nverify: {command: nothing, until: ON}\n",
         "echo going",
     );
+    let checked = site.server_verb(&["check"]);
+    assert_eq!(checked.code(), 78, "{checked}");
+    assert!(
+        checked
+            .stdout()
+            .contains("lost: verify: there is no command \"nothing\""),
+        "{checked}"
+    );
     let server: Server = site.start();
     let (code, text) = server.api().refused(waiting("lost", "n1"));
     assert_eq!(code, Code::FailedPrecondition);

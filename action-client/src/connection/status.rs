@@ -38,7 +38,7 @@ pub(super) fn to_error(status: Status) -> CliError {
     let refused = |text: String| CliError::new(ErrorKind::Refused, text);
     match status.code() {
         Code::Unauthenticated => refused("the server does not accept the token".to_owned())
-            .hint("it may have expired; ask the server's admin for a new one, made with `action-server generate-token`"),
+            .hint("it may have expired or been revoked; ask the server's admin for a new one, made with `action-server generate-token`"),
         Code::PermissionDenied => refused(or(message, "this is not allowed")),
         Code::Unavailable => {
             CliError::new(ErrorKind::Connection, or(message, "the server is not available"))

@@ -3,7 +3,11 @@
 //! Files are looked at every [`LOOK_INTERVAL`], so that an edit counts within a second. What
 //! cannot be read: a key is not known, all tokens are revoked, a policy stays as it was.
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 
 use arc_swap::ArcSwap;
 use thiserror::Error;
@@ -153,12 +157,14 @@ impl Sources {
         }
     }
 
-    /// Checks that the revocations can be read, where there are any yet.
+    /// Checks that the revocations can be read, where a server has been on `state_directory` or
+    /// they are there already.
     ///
     /// # Errors
     /// They cannot, and no token would be good.
-    pub fn check_revocations(&self) -> Result<(), OpenError> {
-        if self.revocations.symlink_metadata().is_ok() {
+    pub fn check_revocations(&self, state_directory: &Path) -> Result<(), OpenError> {
+        let was_served = state_directory.join("runs").exists();
+        if was_served || self.revocations.symlink_metadata().is_ok() {
             Revocations::read(&self.revocations, self.trust)?;
         }
         Ok(())

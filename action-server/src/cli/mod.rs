@@ -300,7 +300,7 @@ fn check(config: &Path) -> Result<(), Failure> {
         net::Tls::open(files).map_err(|error| Failure::new(CONFIG, format!("tls: {error}")))?;
     }
     settings.auth.keys()?;
-    settings.auth.check_revocations()?;
+    settings.auth.check_revocations(&settings.state_directory)?;
     let policy = Arc::new(settings.auth.read_policy()?);
     let (catalogue, faults) = definitions::load(&Sources::new(&settings), None)
         .map_err(|fault| Failure::new(CONFIG, fault.to_string()))?;
@@ -312,7 +312,15 @@ fn check(config: &Path) -> Result<(), Failure> {
         unresolved.push(format!("policy: rule {rule:?}: {error}\n"));
     });
     unresolved.iter().try_for_each(|fault| say(fault))?;
-    let errors = faults.iter().filter(|fault| fault.is_error()).count() + unresolved.len();
+    let blind = catalogue.commands.values().filter_map(|command| {
+        let teller = &command.verify.as_ref()?.command;
+        let (name, is_there) = (&command.name, catalogue.commands.contains_key(teller));
+        (!is_there).then(|| format!("{name}: verify: there is no command {teller:?}\n"))
+    });
+    let blind: Vec<String> = blind.collect();
+    blind.iter().try_for_each(|fault| say(fault))?;
+    let errors =
+        faults.iter().filter(|fault| fault.is_error()).count() + unresolved.len() + blind.len();
     let warnings = faults.iter().filter(|fault| !fault.is_error()).count();
     let summary = format!(
         "{} and {} can be used; {}, {}",

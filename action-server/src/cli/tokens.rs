@@ -103,7 +103,7 @@ pub(super) fn generate(config: &Path, args: TokenArgs) -> Result<(), Failure> {
         .map_err(|error| Failure::new(USAGE, error.to_string()))
     };
     let (mut token, mut claims) = mint()?;
-    settings.auth.check_revocations()?;
+    settings.auth.check_revocations(&settings.state_directory)?;
     // Where nothing was ever served there is nothing revoked either.
     if let Ok(authority) = Authority::open(settings.auth.clone())
         && authority.verify(&token).is_err()
@@ -111,9 +111,10 @@ pub(super) fn generate(config: &Path, args: TokenArgs) -> Result<(), Failure> {
         // What was revoked a moment ago ends with this second.
         sleep(Duration::from_millis(1100));
         (token, claims) = mint()?;
-        authority
-            .verify(&token)
-            .map_err(|error| Failure::new(1, format!("the token would not be good: {error}")))?;
+        authority.verify(&token).map_err(|error| Failure {
+            hint: Some("if its key is revoked, remove it, or name another with --key".into()),
+            ..Failure::new(1, format!("the token would not be good: {error}"))
+        })?;
     }
     note(&told(&claims, args.days, &settings));
     say(&format!("{token}\n"))
