@@ -1,10 +1,10 @@
-//! Whether files may have changed, told without reading them.
+//! Whether files may have changed, told without reading them; and what is in a directory.
 
 use std::{
     fs,
     hash::{DefaultHasher, Hash, Hasher},
     os::unix::fs::MetadataExt,
-    path::Path,
+    path::{Path, PathBuf},
 };
 
 /// A number that is another one when one of the files or directories was written, replaced, added,
@@ -25,4 +25,12 @@ pub(crate) fn stamp<P: AsRef<Path>>(paths: impl IntoIterator<Item = P>) -> u64 {
         }
     }
     hasher.finish()
+}
+
+/// What is in a directory, in the order of the names; nothing where it cannot be listed.
+pub(crate) fn entries(directory: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(directory).into_iter().flatten().flatten();
+    let mut paths: Vec<_> = entries.map(|entry| entry.path()).collect();
+    paths.sort();
+    paths
 }

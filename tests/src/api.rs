@@ -1,6 +1,7 @@
 //! A caller of the API over TCP, and what it sees of a run. Calls block; each has a ceiling.
 
 use std::{
+    future::ready,
     net::{IpAddr, SocketAddr},
     sync::OnceLock,
     time::{Duration, Instant},
@@ -12,6 +13,7 @@ use action_proto::v1::{
     action_service_client::ActionServiceClient, run_event::Event,
 };
 use bytes::Bytes;
+use futures_util::Stream;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use tokio::{
     runtime::{Builder, Runtime},
@@ -213,35 +215,33 @@ impl Api {
         message: &[u8],
         meanwhile: impl FnOnce() + Send + 'static,
     ) -> Result<Vec<Bytes>, Status> {
-        let mut grpc = tonic::client::Grpc::new(self.channel.clone());
         let message = Bytes::copy_from_slice(message);
         let body = futures_util::stream::once(async move {
             tokio::task::spawn_blocking(meanwhile).await.unwrap();
             message
         });
-        let request = self.request(body);
-        let path = http::uri::PathAndQuery::try_from(path).unwrap();
-        within(path.as_str(), async {
-            grpc.ready().await.unwrap();
-            let answer = grpc.streaming(request, path.clone(), Raw).await?;
-            let mut answer = answer.into_inner();
-            let mut messages = Vec::new();
-            while let Some(message) = answer.message().await? {
-                messages.push(message);
-            }
-            Ok(messages)
-        })
+        self.exchange(path, body)
     }
 
     /// Calls any method with one message as bytes: the messages of the answer.
     #[track_caller]
     pub fn raw(&self, path: &str, message: &[u8]) -> Result<Vec<Bytes>, Status> {
+        let message = Bytes::copy_from_slice(message);
+        self.exchange(path, futures_util::stream::once(ready(message)))
+    }
+
+    #[track_caller]
+    fn exchange(
+        &self,
+        path: &str,
+        body: impl Stream<Item = Bytes> + Send + 'static,
+    ) -> Result<Vec<Bytes>, Status> {
         let mut grpc = tonic::client::Grpc::new(self.channel.clone());
-        let request = self.request(Bytes::copy_from_slice(message));
+        let request = self.request(body);
         let path = http::uri::PathAndQuery::try_from(path).unwrap();
         within(path.as_str(), async {
             grpc.ready().await.unwrap();
-            let answer = grpc.server_streaming(request, path.clone(), Raw).await?;
+            let answer = grpc.streaming(request, path.clone(), Raw).await?;
             let mut answer = answer.into_inner();
             let mut messages = Vec::new();
             while let Some(message) = answer.message().await? {

@@ -21,7 +21,7 @@ use super::{
     token,
 };
 use crate::{
-    stamp::stamp,
+    stamp::{entries, stamp},
     trust::{Trust, Untrusted},
 };
 
@@ -173,13 +173,7 @@ impl Sources {
     /// A number for each of the files that is another one when it was edited.
     fn stamps(&self) -> [u64; 3] {
         let directory = self.key_directory.iter();
-        let keys = directory.flat_map(|path| {
-            let entries = std::fs::read_dir(path).into_iter().flatten().flatten();
-            let mut paths: Vec<_> = entries.map(|entry| entry.path()).collect();
-            paths.push(path.clone());
-            paths.sort();
-            paths
-        });
+        let keys = directory.flat_map(|path| [vec![path.clone()], entries(path)].concat());
         [stamp(keys), stamp([&self.revocations]), stamp(&self.policy)]
     }
 }

@@ -9,14 +9,13 @@ use std::{
     collections::BTreeMap,
     fmt, fs, io,
     path::{Path, PathBuf},
-    time::UNIX_EPOCH,
 };
 
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey};
 use thiserror::Error;
 use tokio_rustls::rustls::pki_types::{SubjectPublicKeyInfoDer, pem::PemObject};
 
-use super::{Secret, SecretError};
+use super::{Secret, SecretError, revocation::seconds};
 use crate::trust::{Trust, Untrusted};
 
 /// The longest key file that is read, in bytes.
@@ -257,12 +256,7 @@ fn read_key(path: &Path, trust: Trust) -> Result<Key, KeyError> {
 
 fn read_time(path: &Path) -> Result<u64, KeyError> {
     let text = String::from_utf8_lossy(&read(path)?).trim().to_owned();
-    let time = humantime::parse_rfc3339_weak(&text).ok();
-    let time = time.and_then(|time| time.duration_since(UNIX_EPOCH).ok());
-    time.map(|time| time.as_secs()).ok_or_else(|| {
-        let why = format!("{text:?} is not a time such as 2027-01-31T00:00:00Z");
-        KeyError::Unusable(path.display().to_string(), why)
-    })
+    seconds(&text).map_err(|why| KeyError::Unusable(path.display().to_string(), why))
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, KeyError> {

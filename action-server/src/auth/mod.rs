@@ -37,3 +37,12 @@ pub struct Caller {
     /// What the token narrows its bearer to.
     pub grant: Grant,
 }
+
+/// For keys and claims that are limits: one that is there says something, and null is not "no limit".
+fn present<'de, T, D>(from: D) -> Result<Option<T>, D::Error>
+where
+    T: serde::Deserialize<'de>,
+    D: serde::Deserializer<'de>,
+{
+    T::deserialize(from).map(Some)
+}

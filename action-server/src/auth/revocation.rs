@@ -285,7 +285,8 @@ fn writing(path: &Path, source: io::Error) -> RevocationError {
     }
 }
 
-fn seconds(time: &str) -> Result<u64, String> {
+/// Seconds since 1970 of a time as RFC 3339 writes it.
+pub(super) fn seconds(time: &str) -> Result<u64, String> {
     let parsed = humantime::parse_rfc3339_weak(time).ok();
     let since = parsed.and_then(|time| time.duration_since(UNIX_EPOCH).ok());
     since

@@ -3,7 +3,7 @@
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use jsonwebtoken::{Header, Validation};
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use super::{Caller, Grant, Keys, keys::Key};
@@ -39,22 +39,17 @@ pub struct Claims {
     /// Patterns of the commands it allows; all when not set.
     #[serde(
         default,
-        deserialize_with = "written",
+        deserialize_with = "super::present",
         skip_serializing_if = "Option::is_none"
     )]
     pub commands: Option<Vec<String>>,
     /// The node set it allows; all when not set.
     #[serde(
         default,
-        deserialize_with = "written",
+        deserialize_with = "super::present",
         skip_serializing_if = "Option::is_none"
     )]
     pub nodes: Option<String>,
-}
-
-/// A limit that is null is none that is not set: such a token is refused.
-fn written<'de, T: Deserialize<'de>, D: Deserializer<'de>>(from: D) -> Result<Option<T>, D::Error> {
-    T::deserialize(from).map(Some)
 }
 
 /// What a new token shall say.

@@ -1,8 +1,7 @@
 //! Which files and directories the definitions are in: one of them changed, all are read again.
 
-use std::path::{Path, PathBuf};
-
 use super::Sources;
+use crate::stamp::{self, entries};
 
 /// A number that is another one when a definition changed; see [`crate::stamp`].
 pub(super) fn stamp(sources: &Sources) -> u64 {
@@ -12,12 +11,5 @@ pub(super) fn stamp(sources: &Sources) -> u64 {
         paths.push(command);
         paths.extend(files);
     }
-    crate::stamp::stamp(paths)
-}
-
-fn entries(directory: &Path) -> Vec<PathBuf> {
-    let entries = std::fs::read_dir(directory).into_iter().flatten().flatten();
-    let mut paths: Vec<_> = entries.map(|entry| entry.path()).collect();
-    paths.sort();
-    paths
+    stamp::stamp(paths)
 }

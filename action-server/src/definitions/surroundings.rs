@@ -8,7 +8,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use crate::{catalogue::Untrusted, trust::Trust, yaml::Fault};
+use crate::{catalogue::Untrusted, stamp::entries, trust::Trust, yaml::Fault};
 
 /// How much is told of one command or folder: a umask may have left its mark on all of it.
 const MOST_FAULTS: usize = 10;
@@ -54,6 +54,7 @@ fn walk(path: &Path, is_command: bool, trust: Trust, faults: &mut Vec<(PathBuf, 
     if !is_directory {
         return;
     }
+    // What cannot be listed by the server cannot be read by its scripts.
     for entry in entries(path) {
         if !(is_command && is_looked_at_elsewhere(&entry)) {
             walk(&entry, false, trust, faults);
@@ -65,12 +66,4 @@ fn walk(path: &Path, is_command: bool, trust: Trust, faults: &mut Vec<(PathBuf, 
 fn is_looked_at_elsewhere(path: &Path) -> bool {
     let is = |extension: &str| path.extension().is_some_and(|known| known == extension);
     path.is_file() && (is("sh") || path.file_name().is_some_and(|name| name == "metadata.yaml"))
-}
-
-fn entries(directory: &Path) -> Vec<PathBuf> {
-    // What cannot be listed by the server cannot be read by its scripts.
-    let entries = fs::read_dir(directory).into_iter().flatten().flatten();
-    let mut paths: Vec<_> = entries.map(|entry| entry.path()).collect();
-    paths.sort();
-    paths
 }

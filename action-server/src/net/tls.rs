@@ -5,7 +5,7 @@ use std::{
     fs, io,
     path::{Path, PathBuf},
     sync::Arc,
-    time::{Duration, SystemTime},
+    time::Duration,
 };
 
 use arc_swap::ArcSwap;
@@ -110,10 +110,10 @@ impl Tls {
     /// Reads the files again whenever they change, for as long as it is polled. Connections that
     /// are open stay as they are; files that cannot be used leave the last good ones in use.
     pub async fn keep_current(self: Arc<Self>) {
-        let mut seen = self.stamps();
+        let mut seen = Some(self.stamp());
         loop {
             tokio::time::sleep(LOOK_INTERVAL).await;
-            let now = self.stamps();
+            let now = Some(self.stamp());
             if now == seen {
                 continue;
             }
@@ -123,29 +123,21 @@ impl Tls {
                     tracing::info!("took the new certificate");
                     seen = now;
                 }
-                Err(error) if seen.is_empty() => {
+                Err(error) if seen.is_none() => {
                     tracing::debug!(%error, "still no good certificate");
                 }
                 Err(error) => {
                     tracing::error!(%error, "cannot take the new certificate; the last one stays in use");
                     // Files that are written one after the other fit together a little later.
-                    seen = Vec::new();
+                    seen = None;
                 }
             }
         }
     }
 
-    fn stamps(&self) -> Vec<Option<(SystemTime, u64)>> {
-        let files = [
-            Some(&self.files.certificate),
-            Some(&self.files.private_key),
-            self.files.client_ca.as_ref(),
-        ];
-        let stamp = |path: &PathBuf| {
-            let metadata = fs::metadata(path).ok()?;
-            Some((metadata.modified().ok()?, metadata.len()))
-        };
-        files.into_iter().flatten().map(stamp).collect()
+    fn stamp(&self) -> u64 {
+        let files = [&self.files.certificate, &self.files.private_key];
+        crate::stamp::stamp(files.into_iter().chain(&self.files.client_ca))
     }
 }
 

@@ -5,7 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use serde::{Deserialize, Deserializer};
+use serde::Deserialize;
 use thiserror::Error;
 
 use super::{Effect, Policy, Right, Rule};
@@ -32,25 +32,20 @@ struct RawPolicy {
 #[serde(deny_unknown_fields)]
 struct RawRule {
     name: String,
-    #[serde(default, deserialize_with = "written")]
+    #[serde(default, deserialize_with = "crate::auth::present")]
     allow: Option<Vec<String>>,
-    #[serde(default, deserialize_with = "written")]
+    #[serde(default, deserialize_with = "crate::auth::present")]
     deny: Option<Vec<String>>,
-    #[serde(default, deserialize_with = "written")]
+    #[serde(default, deserialize_with = "crate::auth::present")]
     subjects: Option<Vec<String>>,
-    #[serde(default, deserialize_with = "written")]
+    #[serde(default, deserialize_with = "crate::auth::present")]
     roles: Option<Vec<String>>,
-    #[serde(default, deserialize_with = "written")]
+    #[serde(default, deserialize_with = "crate::auth::present")]
     commands: Option<Vec<String>>,
-    #[serde(default, deserialize_with = "written")]
+    #[serde(default, deserialize_with = "crate::auth::present")]
     nodes: Option<String>,
-    #[serde(default, deserialize_with = "written")]
+    #[serde(default, deserialize_with = "crate::auth::present")]
     arguments: Option<Vec<String>>,
-}
-
-/// A key that is there says something: nothing behind it must not be taken for no limit.
-fn written<'de, T: Deserialize<'de>, D: Deserializer<'de>>(from: D) -> Result<Option<T>, D::Error> {
-    T::deserialize(from).map(Some)
 }
 
 pub(super) fn parse(path: &Path, text: &str) -> Result<Policy, PolicyError> {
