@@ -71,6 +71,7 @@ mod seed;
 mod ssh;
 mod state;
 mod streaming;
+mod tls;
 mod trust;
 mod verify;
 mod watchers;

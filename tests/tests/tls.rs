@@ -1,0 +1,139 @@
+//! TLS end to end: the certificate that `cert` makes, clients that trust it or do not, and another
+//! certificate while a run goes on.
+
+use std::fs;
+
+use action_tests::{Client, Ran, Server, Site};
+
+fn certified(site: &Site) {
+    let mut command = site.server_verb_command(&["cert"]);
+    command.arg(site.path("pki")).args(["--name", "localhost"]);
+    assert!(command.output().unwrap().status.success());
+}
+
+fn serving() -> Server {
+    let site = Site::new();
+    site.command("hello", "echo hello");
+    site.command(
+        "wait",
+        "echo ready; read -r < \"$SCRIPT_ROOT/../gate\"; echo done",
+    );
+    certified(&site);
+    site.settings("tls: {certificate: pki/certificate.pem, private_key: pki/private_key.pem}");
+    site.start()
+}
+
+fn client(server: &Server, trust: &str) -> Client {
+    let (port, token) = (server.address().port(), server.token());
+    let text = format!("base_url: https://localhost:{port}\njwt_token: {token}\n{trust}\n");
+    server.write("client.yaml", text);
+    Client::new(server)
+}
+
+#[track_caller]
+fn says(ran: &Ran, code: i32, part: &str) {
+    assert_eq!(ran.code(), code, "{ran}");
+    assert!(ran.stderr().contains(part), "{ran}");
+}
+
+#[test]
+fn clients_trust_what_they_are_told_to() {
+    let server = serving();
+    let ran = client(&server, "ca_path: pki/certificate.pem").run(&["hello", "n1"]);
+    assert_eq!((ran.code(), ran.stdout().as_str()), (0, "hello\n"), "{ran}");
+    assert_eq!(ran.stderr(), "");
+    says(
+        &client(&server, "").run(&["hello", "n1"]),
+        255,
+        "certificate",
+    );
+    let ran = client(&server, "verify_ssl: false").run(&["hello", "n1"]);
+    assert_eq!(ran.stdout(), "hello\n");
+    says(&ran, 0, "verify_ssl is false");
+    assert_eq!(ran.stderr().lines().count(), 1, "{ran}");
+}
+
+#[test]
+fn another_certificate_is_taken_and_a_run_goes_on() {
+    let server = serving();
+    let gate = server.gate("gate");
+    let trusting = client(&server, "ca_path: pki/certificate.pem");
+    let mut run = trusting.start(&["wait", "n1"]);
+    run.wait_for("ready\n");
+    let old = server.read("pki/certificate.pem");
+    for name in ["certificate.pem", "private_key.pem"] {
+        fs::remove_file(server.path("pki").join(name)).unwrap();
+    }
+    certified(&server);
+    server.wait_for_log("took the new certificate");
+    server.write("old.pem", old);
+    says(
+        &client(&server, "ca_path: old.pem").run(&["hello", "n1"]),
+        255,
+        "certificate",
+    );
+    let ran = client(&server, "ca_path: pki/certificate.pem").run(&["hello", "n1"]);
+    assert_eq!(ran.stdout(), "hello\n", "{ran}");
+    // One that cannot be used leaves the last in use.
+    server.write("pki/certificate.pem", "nothing");
+    server.wait_for_log("the last one stays in use");
+    gate.open();
+    let run = run.finish();
+    assert_eq!(
+        (run.code(), run.stdout().as_str()),
+        (0, "ready\ndone\n"),
+        "{run}"
+    );
+}
+
+/// Runs openssl in the site's directory for certificates.
+fn openssl(site: &Site, words: &str) {
+    let mut command = std::process::Command::new("openssl");
+    command.args(words.split(' ')).current_dir(site.path("pki"));
+    let ran = command.output().unwrap();
+    assert!(ran.status.success(), "{words}: {ran:?}");
+}
+
+#[test]
+fn keys_of_each_form_are_taken() {
+    let site = Site::new();
+    site.settings("tls: {certificate: pki/c.pem, private_key: pki/k.pem}");
+    fs::create_dir(site.path("pki")).unwrap();
+    for (make, beginning) in [
+        (
+            "ecparam -genkey -noout -name prime256v1 -out k.pem",
+            "-----BEGIN EC PRIVATE KEY",
+        ),
+        (
+            "genrsa -traditional -out k.pem 2048",
+            "-----BEGIN RSA PRIVATE KEY",
+        ),
+        (
+            "genpkey -algorithm ed25519 -out k.pem",
+            "-----BEGIN PRIVATE KEY",
+        ),
+    ] {
+        openssl(&site, make);
+        openssl(
+            &site,
+            "req -x509 -new -key k.pem -out c.pem -days 2 -subj /CN=localhost",
+        );
+        assert!(site.read("pki/k.pem").starts_with(beginning), "{make}");
+        let checked = site.server_verb(&["check"]);
+        assert_eq!(checked.code(), 0, "{make}: {checked}");
+    }
+}
+
+#[test]
+fn a_caller_without_the_certificate_that_is_asked_for_is_not_served() {
+    let site = Site::new();
+    site.command("hello", "touch \"$SCRIPT_ROOT/../ran\"");
+    certified(&site);
+    site.settings(
+        "tls: {certificate: pki/certificate.pem, private_key: pki/private_key.pem, client_ca: pki/certificate.pem}",
+    );
+    let server = site.start();
+    let ran = client(&server, "ca_path: pki/certificate.pem").run(&["hello", "n1"]);
+    assert_eq!(ran.code(), 255, "{ran}");
+    assert!(!server.has("ran"));
+}
