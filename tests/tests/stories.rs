@@ -52,6 +52,7 @@ mod limits;
 mod listing;
 mod metadata;
 mod methods;
+mod nginx;
 mod original;
 mod outcomes;
 mod packs;
