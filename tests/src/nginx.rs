@@ -9,7 +9,9 @@ use std::{
     sync::atomic::{AtomicU8, Ordering},
 };
 
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+use rcgen::{
+    BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, KeyUsagePurpose,
+};
 use rustix::process::Signal;
 
 use crate::{
@@ -113,18 +115,24 @@ fn free() -> SocketAddr {
 
 /// Writes `chain.pem` and `key.pem`, signed by an authority below `ca.pem`.
 fn certify(directory: &Path, address: SocketAddr) {
-    let authority = || {
-        let mut params = CertificateParams::default();
-        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let named = |name, hosts: Vec<String>| {
+        let mut params = CertificateParams::new(hosts).unwrap();
+        // Chains are built by names, so each must have its own.
+        params.distinguished_name.push(DnType::CommonName, name);
         (params, KeyPair::generate().unwrap())
     };
-    let (params, key) = authority();
+    let authority = |name| {
+        let (mut params, key) = named(name, Vec::new());
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        params.key_usages = vec![KeyUsagePurpose::KeyCertSign];
+        (params, key)
+    };
+    let (params, key) = authority("root");
     let root = CertifiedIssuer::self_signed(params, key).unwrap();
-    let (params, key) = authority();
+    let (params, key) = authority("between");
     let between = CertifiedIssuer::signed_by(params, key, &root).unwrap();
-    let key = KeyPair::generate().unwrap();
-    let own = CertificateParams::new([address.ip().to_string()]).unwrap();
-    let own = own.signed_by(&key, &between).unwrap();
+    let (params, key) = named("gateway", vec![address.ip().to_string()]);
+    let own = params.signed_by(&key, &between).unwrap();
     let write = |name, text| fs::write(directory.join(name), text).unwrap();
     write("ca.pem", root.pem());
     write("chain.pem", own.pem() + &between.pem());

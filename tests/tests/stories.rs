@@ -42,6 +42,7 @@ mod disk;
 mod drain;
 mod edits;
 mod environment;
+mod examples;
 mod fairness;
 mod flat;
 mod jobs;
