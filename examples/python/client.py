@@ -73,8 +73,16 @@ class Client:
             channel = grpc.secure_channel(target, grpc.ssl_channel_credentials(pem), options)
         else:
             channel = grpc.insecure_channel(f"{url.hostname}:{url.port or 80}", options)
+        self.channel = channel
         self.service = rpc.ActionServiceStub(Below(channel, url.path.rstrip("/")))
         self.metadata = [("authorization", f"Bearer {token}")]
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        # Python may hang at its end over a channel that is still open.
+        self.channel.close()
 
     def ask(self, method, request):
         """Calls a method that has one answer."""
@@ -234,7 +242,14 @@ def main():
     words = parser.parse_args()
 
     variables = os.environ
-    client = Client(variables["ACTION_URL"], variables["ACTION_TOKEN"], variables.get("ACTION_CA"))
+    with Client(
+        variables["ACTION_URL"], variables["ACTION_TOKEN"], variables.get("ACTION_CA")
+    ) as client:
+        return do(client, words)
+
+
+def do(client, words):
+    """Does what the words say: the exit code."""
     if words.verb == "nodes":
         for node in client.pages("ListNodes", pb.ListNodesRequest(nodes=words.nodes), "nodes"):
             print(node.name)
