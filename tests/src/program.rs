@@ -31,6 +31,16 @@ pub fn program(name: &str) -> PathBuf {
     directory.join(format!("{name}-under-test"))
 }
 
+/// What `tests/run` has put into cargo's target directory, which holds the program that runs now.
+#[track_caller]
+pub fn tool(name: &str) -> PathBuf {
+    let own = env::current_exe().unwrap();
+    let mut places = own.ancestors().map(|directory| directory.join(name));
+    places.find(|place| place.exists()).unwrap_or_else(|| {
+        panic!("there is no {name} in the target directory: run tests/run, which makes it")
+    })
+}
+
 /// A command in an environment of two variables, with nothing on its stdin.
 pub fn hermetic(program: impl AsRef<OsStr>, home: &Path) -> Command {
     let mut command = Command::new(program);

@@ -6,23 +6,19 @@ use std::{
     sync::OnceLock,
 };
 
-use action_tests::{Server, Site, program::hermetic};
+use action_tests::{
+    Server, Site,
+    program::{hermetic, tool},
+};
 use serde_json::{Value, json};
 
-/// The tests' own Python, with grpcio and its tools: in cargo's target directory, which holds
-/// the program that runs now.
+/// The tests' own Python, with grpcio and its tools.
 pub(crate) fn python() -> PathBuf {
-    let own = std::env::current_exe().unwrap();
-    let mut places = own
-        .ancestors()
-        .map(|directory| directory.join("test-venv/bin/python"));
-    places.find(|python| python.exists()).unwrap_or_else(|| {
-        panic!("there is no test-venv in the target directory: run tests/run, which makes it")
-    })
+    tool("test-venv/bin/python")
 }
 
 /// Makes the stubs, once for all tests.
-fn stubs() -> &'static Path {
+pub(crate) fn stubs() -> &'static Path {
     static STUBS: OnceLock<tempfile::TempDir> = OnceLock::new();
     let stubs = STUBS.get_or_init(|| {
         let directory = tempfile::tempdir().unwrap();
