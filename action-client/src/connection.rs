@@ -1,6 +1,7 @@
 //! Owns the way to the server and is the only place that names tonic: the channel, the token
 //! on each call, the typed calls and their errors as `CliError`. Shows nothing.
 
+mod answer;
 mod status;
 mod tls;
 
@@ -12,12 +13,14 @@ use action_proto::v1::{
     ListNodesRequest, ListRunsRequest, Node, PlanRunRequest, PlanRunResponse, Run,
     RunCommandRequest, RunCommandResponse, RunEvent, WatchRunRequest, WatchRunResponse,
 };
+use answer::{Ending, Examined, NotGrpc};
 use std::time::Duration;
 use tonic::metadata::{Ascii, MetadataValue};
-use tonic::transport::{Channel, Endpoint};
+use tonic::transport::Endpoint;
 use tonic::{Request, Response, Status, Streaming};
 
-/// The header that carries a run's id before its first event.
+/// The header that carries a run's id before its first event; in an error of RunCommand `none` says
+/// that nothing was started.
 const RUN_ID: &str = "action-run-id";
 /// The largest answer that is taken: a run of 10,000 jobs with messages must fit.
 const LARGEST_MESSAGE: usize = 64 << 20;
@@ -32,14 +35,19 @@ const KEEP_ALIVE: Duration = Duration::from_secs(20);
 /// A connection to the server. Cheap to clone; it is made again by itself after a loss.
 #[derive(Clone)]
 pub(crate) struct Connection {
-    client: ActionServiceClient<Channel>,
+    client: ActionServiceClient<Examined>,
     authorization: MetadataValue<Ascii>,
     timeout: Duration,
     base_url: String,
 }
 
 /// The events of one run as they come in.
-pub(crate) enum EventStream {
+pub(crate) struct EventStream {
+    messages: Messages,
+    ending: Ending,
+}
+
+enum Messages {
     /// Of RunCommand.
     Started(Box<Streaming<RunCommandResponse>>),
     /// Of WatchRun.
@@ -47,11 +55,19 @@ pub(crate) enum EventStream {
 }
 
 impl EventStream {
+    fn new<M>(response: Response<M>, messages: fn(Box<M>) -> Messages) -> Self {
+        let ending = response.extensions().get::<Ending>().cloned();
+        Self {
+            messages: messages(Box::new(response.into_inner())),
+            ending: ending.unwrap_or_default(),
+        }
+    }
+
     /// The next event; None at the end. A future that is dropped loses nothing.
     pub(crate) async fn next(&mut self) -> Result<Option<RunEvent>> {
-        let next = match self {
-            Self::Started(stream) => stream.message().await.map(|it| it.map(|it| it.event)),
-            Self::Watched(stream) => stream.message().await.map(|it| it.map(|it| it.event)),
+        let next = match &mut self.messages {
+            Messages::Started(stream) => stream.message().await.map(|it| it.map(|it| it.event)),
+            Messages::Watched(stream) => stream.message().await.map(|it| it.map(|it| it.event)),
         };
         match next {
             Ok(None) => Ok(None),
@@ -60,7 +76,15 @@ impl EventStream {
                 ErrorKind::Lost,
                 "the server sent a message without an event",
             )),
-            Err(status) => Err(status::to_error(status)),
+            Err(status) if self.ending.came() || status::is_of_transport(&status) => {
+                Err(status::to_error(status))
+            }
+            // As when a web server writes its page of HTML into the stream.
+            Err(status) => {
+                let message = "the stream broke off without the server's word";
+                let error = CliError::new(ErrorKind::Connection, message);
+                Err(error.caused_by(status.message()))
+            }
         }
     }
 }
@@ -90,7 +114,7 @@ impl Connection {
             .map_err(|cause| unreachable(cause.into()))?
             .map_err(|cause| unreachable(cause.into()))?;
         // The path of base_url goes before the path of each method.
-        let client = ActionServiceClient::with_origin(channel, config.base_url.clone())
+        let client = ActionServiceClient::with_origin(Examined(channel), config.base_url.clone())
             .max_decoding_message_size(LARGEST_MESSAGE);
         let mut authorization: MetadataValue<Ascii> = config
             .token
@@ -132,6 +156,16 @@ impl Connection {
 
     /// The error of a call, which names the server if it was not reached.
     fn failed(&self, status: Status) -> CliError {
+        if let Some(other) = status::source::<NotGrpc>(&status) {
+            let message = format!("the answer from {} is not gRPC: {other}", self.base_url);
+            let hint = match other.may_have_been_passed_on() {
+                true => "a web server answered by itself: the Action server behind it may not be running, or \
+                         `base_url` may have a wrong path; the web server's error log says more",
+                false => "`base_url` may be wrong, also in its path, as in https://gateway1/action: what answers \
+                          there is no Action server, nor does it pass calls on to one",
+            };
+            return CliError::new(ErrorKind::Connection, message).hint(hint);
+        }
         let is_of_transport = status::is_of_transport(&status);
         let error = status::to_error(status);
         if is_of_transport {
@@ -197,12 +231,12 @@ impl Connection {
         let response = match client.run_command(self.request(request)).await {
             Ok(response) => response,
             // The request was on its way, and whether it arrived nobody knows.
-            Err(status) if status::may_have_arrived(&status) => {
-                let message = "the connection broke while the run was being started, \
+            Err(status) if status::may_have_started(&status) => {
+                let message = "no answer of the server came when the run was started, \
                                so it may or may not run";
                 return Err(CliError::new(ErrorKind::Lost, message)
-                    .caused_by(status::to_error(status))
-                    .hint("`action-client runs` lists the runs that the server knows"));
+                    .caused_by(self.failed(status))
+                    .hint("`action-client runs` lists the runs that the server knows; look before you repeat it"));
             }
             Err(status) => return Err(self.failed(status)),
         };
@@ -211,7 +245,7 @@ impl Connection {
             .get(RUN_ID)
             .and_then(|id| id.to_str().ok());
         let id = id.map(str::to_owned);
-        Ok((id, EventStream::Started(Box::new(response.into_inner()))))
+        Ok((id, EventStream::new(response, Messages::Started)))
     }
 
     /// The events of a run after that sequence.
@@ -223,7 +257,7 @@ impl Connection {
         let mut client = self.client.clone();
         let response = client.watch_run(self.request(request)).await;
         let response = response.map_err(|status| self.failed(status))?;
-        Ok(EventStream::Watched(Box::new(response.into_inner())))
+        Ok(EventStream::new(response, Messages::Watched))
     }
 
     /// One page of runs and the token of the next, which is empty on the last.

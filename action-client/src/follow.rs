@@ -1,5 +1,5 @@
 //! Owns the following of one run over losses of the connection: resumes from the last event,
-//! ever more slowly, until a total that the user sets. Shows nothing.
+//! ever more slowly, until there was no connection for as long as the user sets. Shows nothing.
 
 use crate::connection::{Connection, EventStream};
 use crate::error::{CliError, ErrorKind, Result};
@@ -11,6 +11,9 @@ use tokio::time::{Instant, sleep_until};
 const FIRST_WAIT: Duration = Duration::from_millis(100);
 /// The longest wait.
 const LONGEST_WAIT: Duration = Duration::from_secs(5);
+/// A stream that stayed open for this long was good, even if nothing came: a run says nothing while
+/// its scripts do not, and what is on the way may end streams for that.
+const HELD: Duration = Duration::from_millis(500);
 
 /// What comes next of a run.
 #[derive(Debug)]
@@ -36,15 +39,51 @@ pub(crate) struct Follow {
     loss: Option<Loss>,
 }
 
-/// A connection that was lost and is not back.
+/// A connection that was lost, and no event has come since.
 struct Loss {
     since: Instant,
     next_try: Instant,
     wait: Duration,
+    /// When the server took the last try.
+    opened: Option<Instant>,
     /// Why it was lost, or why the last try failed.
     cause: CliError,
     told_lost: bool,
     told_back: bool,
+}
+
+impl Loss {
+    fn new(cause: CliError) -> Self {
+        let now = Instant::now();
+        Self {
+            since: now,
+            next_try: now + FIRST_WAIT,
+            wait: FIRST_WAIT,
+            opened: None,
+            cause,
+            told_lost: false,
+            told_back: false,
+        }
+    }
+
+    /// The stream that came back is lost too. One that held makes this a loss of its own, of which
+    /// the user has heard; one that broke at once is the same loss going on.
+    fn again(&mut self, cause: CliError) {
+        let held = |opened: Instant| opened.elapsed() >= HELD;
+        if self.opened.take().is_some_and(held) {
+            let told_back = self.told_back;
+            *self = Self::new(cause);
+            self.told_back = told_back;
+        } else {
+            self.cause = cause;
+        }
+    }
+
+    /// Sets the time of the next try.
+    fn put_off(&mut self) {
+        self.wait = (self.wait * 2).min(LONGEST_WAIT);
+        self.next_try = Instant::now() + self.wait;
+    }
 }
 
 impl Follow {
@@ -153,18 +192,9 @@ impl Follow {
                 .caused_by(cause)
                 .hint("`action-client runs` lists the runs that the server knows"));
         }
-        // A stream that opens and breaks without an event is the same loss going on.
-        if self.loss.is_none() {
-            let now = Instant::now();
-            let (since, next_try, wait) = (now, now + FIRST_WAIT, FIRST_WAIT);
-            self.loss = Some(Loss {
-                since,
-                next_try,
-                wait,
-                cause,
-                told_lost: false,
-                told_back: false,
-            });
+        match &mut self.loss {
+            Some(loss) => loss.again(cause),
+            none => *none = Some(Loss::new(cause)),
         }
         Ok(())
     }
@@ -187,9 +217,8 @@ impl Follow {
             Ok(Ok(stream)) => {
                 let after = humantime::format_duration(round(loss.since.elapsed()));
                 let text = format!("reconnected to run {run_id} after {after}");
-                // Kept until an event comes: see `lose`.
-                loss.wait = (loss.wait * 2).min(LONGEST_WAIT);
-                loss.next_try = Instant::now() + loss.wait;
+                loss.put_off();
+                loss.opened = Some(Instant::now());
                 self.stream = Some(stream);
                 let first_time = !std::mem::replace(&mut loss.told_back, true);
                 Ok(first_time.then_some(Step::Resumed(text)))
@@ -199,12 +228,12 @@ impl Follow {
             }
             Ok(Err(error)) if Instant::now() < end => {
                 loss.cause = error;
-                loss.wait = (loss.wait * 2).min(LONGEST_WAIT);
-                loss.next_try = Instant::now() + loss.wait;
+                loss.put_off();
                 if loss.told_lost {
                     return Ok(None);
                 }
-                loss.told_lost = true;
+                // Who is told this is told of the end of it too.
+                (loss.told_lost, loss.told_back) = (true, false);
                 let patience = humantime::format_duration(patience);
                 Ok(Some(Step::Lost(format!(
                     "{}; trying for {patience} to get back to run {run_id}",

@@ -1,5 +1,7 @@
 //! Owns what a gRPC status means to a user: one match from code to `CliError`.
 
+use super::RUN_ID;
+use super::answer::NotGrpc;
 use crate::error::{CliError, ErrorKind};
 use std::error::Error;
 use tonic::{Code, ConnectError, Status};
@@ -10,18 +12,39 @@ pub(super) fn is_of_transport(status: &Status) -> bool {
     status.source().is_some()
 }
 
-/// Whether a request that failed so may have reached the server all the same.
-pub(super) fn may_have_arrived(status: &Status) -> bool {
+/// What it came of, if that is a `T`.
+pub(super) fn source<T: Error + 'static>(status: &Status) -> Option<&T> {
     let mut next = status.source();
-    let mut has_source = false;
     while let Some(source) = next {
-        if source.is::<ConnectError>() {
-            return false;
+        if let Some(found) = source.downcast_ref() {
+            return Some(found);
         }
-        has_source = true;
         next = source.source();
     }
-    has_source
+    None
+}
+
+/// Whether a RunCommand that failed so may have started its run all the same.
+pub(super) fn may_have_started(status: &Status) -> bool {
+    if let Some(other) = source::<NotGrpc>(status) {
+        return other.may_have_been_passed_on();
+    }
+    if is_of_transport(status) {
+        return source::<ConnectError>(status).is_none();
+    }
+    if status.metadata().get(RUN_ID).is_some_and(|id| id == "none") {
+        return false;
+    }
+    // These are also what a web server says that has passed the request on and got no answer.
+    matches!(
+        status.code(),
+        Code::Unavailable
+            | Code::DeadlineExceeded
+            | Code::Internal
+            | Code::Unknown
+            | Code::Cancelled
+            | Code::Aborted
+    )
 }
 
 /// The failure that a status is to the user.
@@ -42,6 +65,10 @@ pub(super) fn to_error(status: Status) -> CliError {
         Code::PermissionDenied => refused(or(message, "this is not allowed")),
         Code::Unavailable => {
             CliError::new(ErrorKind::Connection, or(message, "the server is not available"))
+        }
+        // Only a web server on the way has deadlines: this client sets none on the server's side.
+        Code::DeadlineExceeded => {
+            CliError::new(ErrorKind::Connection, or(message, "the server did not answer in time"))
         }
         Code::Unimplemented => refused(or(message, "the server does not know this call"))
             .hint("the server may be older than this client, or base_url not the address of an Action server"),
@@ -95,10 +122,17 @@ mod tests {
     }
 
     #[test]
-    fn a_broken_connection_may_have_delivered() {
+    fn a_run_may_have_started_unless_the_server_says_no() {
         let broken = Status::from_error(Box::new(std::io::Error::other("reset")));
-        assert!(may_have_arrived(&broken));
+        assert!(may_have_started(&broken));
         assert_eq!(to_error(broken).kind(), ErrorKind::Connection);
-        assert!(!may_have_arrived(&Status::unavailable("stopping")));
+        assert!(may_have_started(&Status::unavailable("bad gateway")));
+        assert!(may_have_started(&Status::deadline_exceeded("late")));
+        assert!(!may_have_started(&Status::permission_denied("no")));
+        let mut stopping = Status::unavailable("stopping");
+        stopping
+            .metadata_mut()
+            .insert(RUN_ID, "none".parse().unwrap());
+        assert!(!may_have_started(&stopping));
     }
 }

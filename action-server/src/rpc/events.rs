@@ -56,7 +56,7 @@ async fn more(reader: &mut Reader, run_id: &RunId) -> Result<VecDeque<RunEvent>,
 pub(super) fn response<S>(run_id: &RunId, events: S) -> Response<S> {
     let mut response = Response::new(events);
     if let Ok(value) = MetadataValue::try_from(run_id.as_str()) {
-        response.metadata_mut().insert("action-run-id", value);
+        response.metadata_mut().insert(status::RUN_ID, value);
     }
     response
 }

@@ -14,6 +14,8 @@ use super::{
     runs, status, trail,
 };
 use crate::{
+    audit::Who,
+    auth::Caller,
     catalogue::{self, Identity, Plan},
     definitions::{Definitions, ScriptError},
     record::RunId,
@@ -32,8 +34,27 @@ pub(super) async fn run_command(
 ) -> Result<Response<Events>, Status> {
     let caller = service.doors.caller(&request)?.clone();
     let who = trail::who(&request);
-    let access = service.doors.access(&caller);
     let request = request.into_inner();
+    let cancel_when_gone = request.detach_policy == DetachPolicy::Cancel as i32;
+    let prepared = prepare(service, &caller, who, request).await;
+    let (plan, starter) = prepared.map_err(status::nothing_started)?;
+    let (run_id, guard) = start(service, plan, starter, cancel_when_gone).await?;
+    let events = events::stream(&service.runs, &run_id, 0)?;
+    let open = move |doors: &Doors| doors.stays_open(&caller);
+    let events = events::while_allowed(events, &service.doors, open);
+    let events = events::guarded(events, guard);
+    let events = events.map(|event| event.map(|event| RunCommandResponse { event: Some(event) }));
+    Ok(events::response(&run_id, Box::pin(events)))
+}
+
+/// All that can refuse a run before anything of it is there.
+async fn prepare(
+    service: &Service,
+    caller: &Caller,
+    who: Who,
+    request: RunCommandRequest,
+) -> Result<(Plan, Starter), Status> {
+    let access = service.doors.access(caller);
     check_claims(&request)?;
     let wanted = catalogue::Request {
         command: request.command,
@@ -47,7 +68,6 @@ pub(super) async fn run_command(
     let (plan, judgement) = plan(&access, &wanted)?;
     check_agreed(&plan, request.confirmed, request.expected_nodes)?;
     let (plan, scripts) = check_scripts(&service.doors.definitions, plan).await?;
-
     let starter = Starter {
         identity: Identity {
             username: caller.subject.clone(),
@@ -60,14 +80,7 @@ pub(super) async fn run_command(
         claimed_uid: request.request_uid,
         max_failures: Some(request.max_failures).filter(|&most| most > 0),
     };
-    let cancel_when_gone = request.detach_policy == DetachPolicy::Cancel as i32;
-    let (run_id, guard) = start(service, plan, starter, cancel_when_gone).await?;
-    let events = events::stream(&service.runs, &run_id, 0)?;
-    let open = move |doors: &Doors| doors.stays_open(&caller);
-    let events = events::while_allowed(events, &service.doors, open);
-    let events = events::guarded(events, guard);
-    let events = events.map(|event| event.map(|event| RunCommandResponse { event: Some(event) }));
-    Ok(events::response(&run_id, Box::pin(events)))
+    Ok((plan, starter))
 }
 
 /// Starts a run in a task of its own: a caller that goes away meanwhile leaves a run that is
@@ -88,7 +101,7 @@ async fn start(
     let started = started
         .await
         .map_err(|_| Status::internal("the server failed"))?;
-    started.map_err(|error| status::from_start(&error))
+    started.map_err(|error| status::nothing_started(status::from_start(&error)))
 }
 
 /// Whatever the caller saw before must be what will run, and be wanted.

@@ -2,13 +2,16 @@
 
 use std::io::ErrorKind;
 
-use tonic::Status;
+use tonic::{Status, metadata::MetadataValue};
 
 use crate::{
     catalogue::{PlanError, SelectionError},
     record::RunId,
     run::StartError,
 };
+
+/// The header with a run's id.
+pub(super) const RUN_ID: &str = "action-run-id";
 
 /// For requests that cannot be planned.
 pub(super) fn from_plan(error: &PlanError) -> Status {
@@ -42,6 +45,14 @@ pub(super) fn from_start(error: &StartError) -> Status {
             Status::unavailable(text)
         }
     }
+}
+
+/// The same with the word that nothing was started: without it a web server on the way may have said
+/// this, and nobody knows.
+pub(super) fn nothing_started(mut status: Status) -> Status {
+    let none = MetadataValue::from_static("none");
+    status.metadata_mut().insert(RUN_ID, none);
+    status
 }
 
 /// For records that cannot be read.
