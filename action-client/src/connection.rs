@@ -95,18 +95,7 @@ impl Connection {
         let base_url = config.base_url.to_string().trim_end_matches('/').to_owned();
         let unreachable = |cause: Box<dyn std::error::Error + Send + Sync>| {
             let message = format!("cannot reach the server at {base_url}");
-            let error = CliError::new(ErrorKind::Connection, message).caused_by(cause);
-            if error
-                .causes()
-                .iter()
-                .any(|cause| cause.contains("peer certificate"))
-            {
-                return error.hint(
-                    "set `ca_path` to the certificate of the authority that signed the server's, \
-                     or `verify_ssl: false` to trust anyone",
-                );
-            }
-            error
+            status::with_remedy(CliError::new(ErrorKind::Connection, message).caused_by(cause))
         };
         let endpoint = endpoint(config, timeout)?;
         let channel = within(timeout, endpoint.connect())
@@ -159,10 +148,14 @@ impl Connection {
         if let Some(other) = status::source::<NotGrpc>(&status) {
             let message = format!("the answer from {} is not gRPC: {other}", self.base_url);
             let hint = match other.may_have_been_passed_on() {
-                true => "a web server answered by itself: the Action server behind it may not be running, or \
-                         `base_url` may have a wrong path; the web server's error log says more",
-                false => "`base_url` may be wrong, also in its path, as in https://gateway1/action: what answers \
-                          there is no Action server, nor does it pass calls on to one",
+                true => {
+                    "a web server answered by itself: the Action server behind it may not be running, or \
+                         `base_url` may have a wrong path; the web server's error log says more"
+                }
+                false => {
+                    "`base_url` may be wrong, also in its path, as in https://gateway1/action: what answers \
+                          there is no Action server, nor does it pass calls on to one"
+                }
             };
             return CliError::new(ErrorKind::Connection, message).hint(hint);
         }
@@ -170,7 +163,8 @@ impl Connection {
         let error = status::to_error(status);
         if is_of_transport {
             let message = format!("the call to the server at {} failed", self.base_url);
-            return CliError::new(ErrorKind::Connection, message).caused_by(error);
+            let error = CliError::new(ErrorKind::Connection, message).caused_by(error);
+            return status::with_remedy(error);
         }
         error
     }

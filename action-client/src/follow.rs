@@ -4,8 +4,9 @@
 use crate::connection::{Connection, EventStream};
 use crate::error::{CliError, ErrorKind, Result};
 use action_proto::v1::{RunEvent, run_event::Event};
+use std::pin::Pin;
 use std::time::Duration;
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep_until, timeout_at};
 
 /// The first wait before the connection is tried again.
 const FIRST_WAIT: Duration = Duration::from_millis(100);
@@ -22,7 +23,7 @@ pub(crate) enum Step {
     Event(Box<RunEvent>),
     /// The connection is lost and did not come back at once; why, and that it is being tried.
     Lost(String),
-    /// The connection is back, and events go on.
+    /// The connection is back.
     Resumed(String),
 }
 
@@ -39,13 +40,18 @@ pub(crate) struct Follow {
     loss: Option<Loss>,
 }
 
+type Attempt = Pin<Box<dyn Future<Output = Result<EventStream>> + Send>>;
+
 /// A connection that was lost, and no event has come since.
 struct Loss {
     since: Instant,
     next_try: Instant,
     wait: Duration,
-    /// When the server took the last try.
-    opened: Option<Instant>,
+    /// The try that goes on: it is kept where the future of `next` is dropped, as on a terminal
+    /// whose line of progress is due.
+    attempt: Option<Attempt>,
+    /// Since when the connection has been back.
+    back: Option<Instant>,
     /// Why it was lost, or why the last try failed.
     cause: CliError,
     told_lost: bool,
@@ -59,7 +65,8 @@ impl Loss {
             since: now,
             next_try: now + FIRST_WAIT,
             wait: FIRST_WAIT,
-            opened: None,
+            attempt: None,
+            back: None,
             cause,
             told_lost: false,
             told_back: false,
@@ -69,8 +76,8 @@ impl Loss {
     /// The stream that came back is lost too. One that held makes this a loss of its own, of which
     /// the user has heard; one that broke at once is the same loss going on.
     fn again(&mut self, cause: CliError) {
-        let held = |opened: Instant| opened.elapsed() >= HELD;
-        if self.opened.take().is_some_and(held) {
+        let held = |back: Instant| back.elapsed() >= HELD;
+        if self.back.take().is_some_and(held) {
             let told_back = self.told_back;
             *self = Self::new(cause);
             self.told_back = told_back;
@@ -149,11 +156,22 @@ impl Follow {
                 }
                 continue;
             };
-            match stream.next().await {
-                Ok(Some(event)) => {
-                    if let Some(event) = self.take(event)? {
-                        return Ok(Some(Step::Event(Box::new(event))));
+            let next = match self.loss.as_ref().filter(|loss| loss.back.is_none()) {
+                None => stream.next().await,
+                Some(loss) => match timeout_at(loss.since + self.patience, stream.next()).await {
+                    Ok(next) => next,
+                    Err(_) => return Err(self.gives_up()),
+                },
+            };
+            match next {
+                Ok(Some(event)) if event.sequence <= self.last => {
+                    if let Some(step) = self.is_back() {
+                        return Ok(Some(step));
                     }
+                }
+                Ok(Some(event)) => {
+                    let event = self.take(event)?;
+                    return Ok(Some(Step::Event(Box::new(event))));
                 }
                 Ok(None) => {
                     let message = "the stream ended before the run did";
@@ -165,12 +183,22 @@ impl Follow {
         }
     }
 
-    /// Checks an event's place in the run; None for one that was seen before.
-    fn take(&mut self, event: RunEvent) -> Result<Option<RunEvent>> {
-        self.loss = None;
-        if event.sequence <= self.last {
-            return Ok(None);
+    /// Notes an event that came before, as each resumed stream begins with.
+    fn is_back(&mut self) -> Option<Step> {
+        let loss = self.loss.as_mut()?;
+        loss.back = Some(Instant::now());
+        if std::mem::replace(&mut loss.told_back, true) {
+            return None;
         }
+        let after = humantime::format_duration(round(loss.since.elapsed()));
+        let run_id = self.run_id.as_deref().unwrap_or_default();
+        let text = format!("reconnected to run {run_id} after {after}");
+        Some(Step::Resumed(text))
+    }
+
+    /// Checks the place in the run of an event that is new.
+    fn take(&mut self, event: RunEvent) -> Result<RunEvent> {
+        self.loss = None;
         if event.sequence != self.last + 1 {
             let (expected, got) = (self.last + 1, event.sequence);
             let message = format!("event {expected} of the run is missing: {got} came instead");
@@ -181,7 +209,7 @@ impl Follow {
         self.run_id = Some(event.run_id.clone());
         self.ended = matches!(event.event, Some(Event::RunFinished(_)))
             || self.until.is_some_and(|until| event.sequence >= until);
-        Ok(Some(event))
+        Ok(event)
     }
 
     fn lose(&mut self, cause: CliError) -> Result<()> {
@@ -199,35 +227,40 @@ impl Follow {
         Ok(())
     }
 
-    /// Waits for the time of the next try and tries. The state changes only after the waits,
-    /// so that it does not matter where the future is dropped.
+    /// Waits for the time of the next try and tries. It does not matter where the future is dropped.
+    ///
+    /// Asks for the last event again: what is on the way may pass nothing on before something is
+    /// said, not even that the call was taken, and nothing may be said for long.
     async fn resume(&mut self) -> Result<Option<Step>> {
         let run_id = self.run_id.clone().unwrap_or_default();
-        let last = self.last;
         let patience = self.patience;
         let Some(loss) = &mut self.loss else {
             return Ok(None);
         };
         let end = loss.since + patience;
         sleep_until(loss.next_try.min(end)).await;
-        let watch = self.connection.watch_run(&run_id, last);
+        let attempt = loss.attempt.get_or_insert_with(|| {
+            let (connection, run_id) = (self.connection.clone(), run_id.clone());
+            let after = self.last.saturating_sub(1);
+            Box::pin(async move { connection.watch_run(&run_id, after).await })
+        });
         // A try may hang, as over a dead link; it may not outlive the patience.
-        let attempt = tokio::time::timeout_at(end, watch).await;
+        let attempt = timeout_at(end, attempt).await;
+        loss.attempt = None;
         match attempt {
             Ok(Ok(stream)) => {
-                let after = humantime::format_duration(round(loss.since.elapsed()));
-                let text = format!("reconnected to run {run_id} after {after}");
                 loss.put_off();
-                loss.opened = Some(Instant::now());
                 self.stream = Some(stream);
-                let first_time = !std::mem::replace(&mut loss.told_back, true);
-                Ok(first_time.then_some(Step::Resumed(text)))
+                Ok(None)
             }
             Ok(Err(error)) if error.kind() != ErrorKind::Connection => {
                 Err(self.lost_for_good(error))
             }
-            Ok(Err(error)) if Instant::now() < end => {
+            Ok(Err(error)) => {
                 loss.cause = error;
+                if Instant::now() >= end {
+                    return Err(self.gives_up());
+                }
                 loss.put_off();
                 if loss.told_lost {
                     return Ok(None);
@@ -240,12 +273,15 @@ impl Follow {
                     loss.cause.one_line()
                 ))))
             }
-            Ok(Err(error)) => Err(self.lost_for_good(error)),
-            Err(_) => {
-                let cause = CliError::new(ErrorKind::Connection, loss.cause.one_line());
-                Err(self.lost_for_good(cause))
-            }
+            Err(_) => Err(self.gives_up()),
         }
+    }
+
+    /// The patience is at its end.
+    fn gives_up(&mut self) -> CliError {
+        let cause = self.loss.take().map(|loss| loss.cause);
+        let message = "the connection did not come back";
+        self.lost_for_good(cause.unwrap_or_else(|| CliError::new(ErrorKind::Connection, message)))
     }
 
     fn lost_for_good(&self, cause: CliError) -> CliError {

@@ -125,6 +125,15 @@ impl Front {
         format!("https://{}/action", self.address)
     }
 
+    /// Changes its configuration, from the next start on.
+    #[track_caller]
+    pub fn change(&self, from: &str, to: &str) {
+        let path = self.directory.join("action.conf");
+        let text = fs::read_to_string(&path).unwrap();
+        assert!(text.contains(from), "the configuration has no {from:?}");
+        fs::write(path, text.replace(from, to)).unwrap();
+    }
+
     /// Ends it with all of its connections, and starts it anew.
     #[track_caller]
     pub fn restart(&mut self) {

@@ -170,7 +170,7 @@ fn they_go_on_over_connections_that_are_cut() {
 #[test]
 fn they_go_on_when_a_proxy_ends_streams_that_are_silent() {
     let server = serving();
-    let changes = [("grpc_read_timeout 1d", "grpc_read_timeout 2s")];
+    let changes = [("grpc_read_timeout 2m", "grpc_read_timeout 2s")];
     let nginx = Front::start(Kind::Nginx, &server, &changes, "");
     for (example, number) in ALL.iter().zip(1..) {
         let gates = gates(&server);

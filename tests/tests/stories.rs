@@ -46,6 +46,8 @@ mod examples;
 mod fairness;
 mod flat;
 mod front;
+mod front_answers;
+mod front_silence;
 mod jobs;
 mod keys;
 mod kill;

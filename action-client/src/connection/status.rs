@@ -77,6 +77,35 @@ pub(super) fn to_error(status: Status) -> CliError {
     }
 }
 
+/// Adds to the failure of a connection what the user can do about its cause. The libraries tell
+/// these causes by their texts only.
+pub(super) fn with_remedy(error: CliError) -> CliError {
+    let causes = error.causes();
+    let is_caused_by = |texts: &[&str]| {
+        let mut texts = texts.iter();
+        texts.any(|text| causes.iter().any(|cause| cause.contains(text)))
+    };
+    if is_caused_by(&["peer certificate"]) {
+        return error.hint(
+            "set `ca_path` to the certificate of the authority that signed the server's, \
+             or `verify_ssl: false` to trust anyone",
+        );
+    }
+    // A text in place of a frame, TLS where there is none, and TLS without HTTP/2.
+    if is_caused_by(&[
+        "frame with invalid size",
+        "corrupt message",
+        "HTTP/2 was not negotiated",
+        "NoApplicationProtocol",
+    ]) {
+        return error.hint(
+            "what answers there does not speak HTTP/2 as `base_url` has it: it may be wrong in its \
+             port, or in http for https, or the web server there has no HTTP/2",
+        );
+    }
+    error
+}
+
 fn or(message: &str, otherwise: &str) -> String {
     if message.is_empty() {
         otherwise.to_owned()
