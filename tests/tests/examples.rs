@@ -1,12 +1,17 @@
 //! The example clients in other languages, each through the same stories: against the real server,
 //! straight, over connections that are cut, and through nginx.
 
-use std::{path::Path, process::Command};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+    sync::OnceLock,
+};
 
 use action_proto::v1::{ListRunsRequest, Outcome};
 use action_tests::{
     CEILING, Front, Gate, Kind, Proxy, Ran, Running, Server, Site, processes,
-    program::{hermetic, tool},
+    program::{self, hermetic, tool},
     wait_until,
 };
 use rustix::process::Signal;
@@ -26,11 +31,11 @@ printf 'the end'
 /// A language, and how its example is called.
 struct Example(&'static str);
 
-const ALL: [Example; 2] = [Example("python"), Example("node")];
+const ALL: [Example; 3] = [Example("python"), Example("node"), Example("go")];
 
 impl Example {
     fn command(&self, server: &Server) -> Command {
-        let examples = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples");
+        let examples = examples();
         let home = server.path("home");
         match self.0 {
             "python" => {
@@ -40,6 +45,7 @@ impl Example {
                 command.arg(examples.join("python/client.py"));
                 command
             }
+            "go" => hermetic(go(), &home),
             _ => {
                 let mut command = hermetic(tool("test-node/node"), &home);
                 command.env("NODE_PATH", tool("test-node/node_modules"));
@@ -63,6 +69,46 @@ impl Example {
     fn run(&self, server: &Server, words: &[&str]) -> Ran {
         self.start(server, &straight(server), words).finish()
     }
+}
+
+fn examples() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples")
+}
+
+/// Builds the Go client with Debian's libraries, once for all tests.
+fn go() -> PathBuf {
+    static BUILT: OnceLock<tempfile::TempDir> = OnceLock::new();
+    let built = BUILT.get_or_init(|| {
+        let place = tempfile::tempdir().unwrap();
+        let package = place.path().join("src/action");
+        fs::create_dir_all(&package).unwrap();
+        fs::copy(examples().join("go/client.go"), package.join("client.go")).unwrap();
+        let mut protoc = hermetic("protoc", place.path());
+        let out = package.display();
+        for made in ["go", "go-grpc"] {
+            protoc.arg(format!("--{made}_out={out}")).arg(format!(
+                "--{made}_opt=module=action,Maction/v1/action.proto=action/v1"
+            ));
+        }
+        let proto = examples().join("../proto");
+        protoc.arg(format!("--proto_path={}", proto.display()));
+        protoc.arg("action/v1/action.proto");
+        _ = program::run(protoc).ok();
+        let go = |words: &[&str]| {
+            let mut go = hermetic("go", place.path());
+            go.env("GO111MODULE", "off").env("GOCACHE", tool("test-go"));
+            let path = format!("{}:/usr/share/gocode", place.path().display());
+            go.env("GOPATH", path).args(words).current_dir(&package);
+            program::run(go).ok()
+        };
+        _ = go(&["build", "-o", "client", "."]);
+        _ = go(&["vet", "."]);
+        let mut gofmt = hermetic("gofmt", place.path());
+        gofmt.arg("-d").arg(package.join("client.go"));
+        assert_eq!(program::run(gofmt).ok().stdout(), "", "gofmt");
+        place
+    });
+    built.path().join("src/action/client")
 }
 
 fn straight(server: &Server) -> String {
@@ -126,7 +172,7 @@ fn they_ask_and_tell_why_not() {
             ("ACTION_TOKEN", "a.b.c"),
         ]);
         stranger.args(["run", "-g", "n1", "greet"]);
-        let ran = action_tests::program::run(stranger);
+        let ran = program::run(stranger);
         assert_eq!(ran.code(), 1, "{name} {ran}");
         let told = "error: UNAUTHENTICATED: a valid token is needed\n";
         assert_eq!(ran.stderr(), told, "{name}");
@@ -136,7 +182,7 @@ fn they_ask_and_tell_why_not() {
 /// The gates of one run after the other.
 fn gates(server: &Server) -> [Gate; 3] {
     ["gate.1", "gate.2", "gate.3"].map(|name| {
-        _ = std::fs::remove_file(server.path(name));
+        _ = fs::remove_file(server.path(name));
         server.gate(name)
     })
 }

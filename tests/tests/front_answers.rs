@@ -59,7 +59,7 @@ fn a_server_that_does_not_speak_http2_is_said_to_be_one() {
         let front = Front::start(Kind::Nginx, &server, &[(" ssl http2;", listen)], "");
         let url = front.url().replace("https", scheme);
         let text = failed(&at(&trusting(&front, &server), &url), &["nodes"]);
-        let hint = "hint: what answers there does not speak HTTP/2 as `base_url` has it";
+        let hint = "hint: what answers there may not speak HTTP/2 as `base_url` has it";
         assert!(text.contains(hint), "{listen} {scheme} {text}");
     }
 }

@@ -1,6 +1,6 @@
 //! The .proto as buf wants it, and the lines for a shell that the docs show, run as they stand.
 
-use std::{env, fs, path::Path, process::Command};
+use std::{env, ffi::OsStr, fs, path::Path, process::Command};
 
 use action_tests::{
     Front, Ran, Site,
@@ -12,7 +12,7 @@ fn root() -> &'static Path {
 }
 
 /// A command at the root of the tree, for which the tools are there.
-fn with_tools(program: &str, home: &Path) -> Command {
+fn with_tools(program: impl AsRef<OsStr>, home: &Path) -> Command {
     let venv = tool("test-venv/bin");
     let node = tool("test-node/node_modules/.bin");
     let mut command = hermetic(program, home);
@@ -53,6 +53,72 @@ fn buf_would_tell_of_a_proto_that_is_not() {
     let linted = buf(&["lint", copy]);
     assert!(linted.stdout().contains("lower_snake_case"), "{linted}");
     assert_eq!(buf(&["format", "--diff", "--exit-code", copy]).code(), 100);
+}
+
+/// A tree of its own with the .proto and the gate's check of it.
+struct Tree(tempfile::TempDir);
+
+impl Tree {
+    fn new() -> Tree {
+        let tree = Tree(tempfile::tempdir().unwrap());
+        for name in ["proto/buf.yaml", Tree::PROTO, ".ci/proto"] {
+            let to = tree.0.path().join(name);
+            fs::create_dir_all(to.parent().unwrap()).unwrap();
+            fs::copy(root().join(name), to).unwrap();
+        }
+        _ = tree.git(&["init", "--quiet"]);
+        tree
+    }
+
+    const PROTO: &str = "proto/action/v1/action.proto";
+
+    fn git(&self, words: &[&str]) -> Ran {
+        let mut git = hermetic("git", self.0.path());
+        git.args(["-c", "user.name=n", "-c", "user.email=e"]);
+        git.args(words).current_dir(self.0.path());
+        run(git).ok()
+    }
+
+    /// Commits all there is, and releases it as that.
+    fn release(&self, tag: &str) {
+        _ = self.git(&["add", "."]);
+        _ = self.git(&["commit", "--quiet", "--allow-empty", "--message", tag]);
+        _ = self.git(&["tag", tag]);
+    }
+
+    fn change(&self, from: &str, to: &str) {
+        let path = self.0.path().join(Tree::PROTO);
+        let text = fs::read_to_string(&path).unwrap();
+        assert!(text.contains(from), "the .proto has no {from:?}");
+        fs::write(path, text.replacen(from, to, 1)).unwrap();
+    }
+
+    fn check(&self) -> Ran {
+        run(with_tools(self.0.path().join(".ci/proto"), self.0.path()))
+    }
+}
+
+#[test]
+fn the_gate_tells_of_a_proto_that_breaks_clients_of_the_last_release() {
+    let tree = Tree::new();
+    _ = tree.git(&["commit", "--quiet", "--allow-empty", "--message", "before"]);
+    assert!(tree.check().ok().stdout().contains("no release yet"));
+    tree.release("v0.9.0");
+    let field = "string run_id = 1;";
+    tree.change(field, &format!("{field}\n  string added = 99;"));
+    let grown = tree.check().ok();
+    assert!(grown.stdout().contains("clients of v0.9.0"), "{grown}");
+    // What a candidate had, and the release that came of it has not.
+    tree.release("v0.10.0-rc1");
+    tree.change("\n  string added = 99;", "");
+    let broken = tree.check();
+    assert_ne!(broken.code(), 0, "{broken}");
+    assert!(broken.stdout().contains("\"99\""), "{broken}");
+    tree.release("v0.10.0");
+    let same = tree.check().ok();
+    assert!(same.stdout().contains("clients of v0.10.0"), "{same}");
+    tree.change(field, "string run_id = 17;");
+    assert_ne!(tree.check().code(), 0);
 }
 
 /// The first block of code below a heading of a page.

@@ -97,9 +97,10 @@ pub(super) fn with_remedy(error: CliError) -> CliError {
         "corrupt message",
         "HTTP/2 was not negotiated",
         "NoApplicationProtocol",
+        "connection closed",
     ]) {
         return error.hint(
-            "what answers there does not speak HTTP/2 as `base_url` has it: it may be wrong in its \
+            "what answers there may not speak HTTP/2 as `base_url` has it: it may be wrong in its \
              port, or in http for https, or the web server there has no HTTP/2",
         );
     }
