@@ -30,7 +30,7 @@ pub(crate) const MEANINGS: [(&str, &str); 10] = [
     ),
     (
         "254",
-        "some node was not started or is lost, or the output of the run is",
+        "some node was not started or is lost, or what became of the run is not known",
     ),
     ("253", "some node took longer than the time limit"),
     (

@@ -5,7 +5,7 @@
 
 use std::time::Instant;
 
-use action_tests::{CEILING, Front, Kind, Server, Site, rounds, wait_until};
+use action_tests::{CEILING, Front, Kind, Running, Server, Site, rounds, wait_until};
 
 use crate::front::{straight, trusting};
 
@@ -33,11 +33,13 @@ fn ended(front: &Front) -> usize {
     front.calls("RunCommand") + front.calls("WatchRun")
 }
 
-/// Waits until nginx has ended so many more.
+/// Waits until nginx has ended so many more. Whoever follows a run goes on with it meanwhile.
 #[track_caller]
-fn wait_for_cuts(front: &Front, more: usize) {
+fn wait_for_cuts(front: &Front, more: usize, users: &mut [&mut Running]) {
     let before = ended(front);
     wait_until("nginx to end silent streams", CEILING, || {
+        let gone = users.iter_mut().position(|user| !user.is_running());
+        assert_eq!(gone, None, "a client has ended: {} streams", ended(front));
         (ended(front) >= before + more).then_some(())
     });
 }
@@ -59,11 +61,12 @@ fn each_silence_ends_the_streams_and_no_byte_is_lost() {
     let id = crate::front::newest(&server);
     let mut watcher = anyone.start(&["attach", &id]);
     for part in 1..=rounds {
-        for user in [&mut runner, &mut watcher] {
+        let mut users = [&mut runner, &mut watcher];
+        for user in &mut users {
             user.wait_for(&format!("part {part} line 200 "));
         }
         // Twice for each of the two, more or less.
-        wait_for_cuts(&front, 4);
+        wait_for_cuts(&front, 4, &mut users);
         gate.open();
     }
     let streams = ended(&front);
@@ -102,7 +105,7 @@ fn a_run_may_be_silent_for_longer_than_the_client_would_wait_for_the_server() {
     let mut running = trusting(&front, &server).start(&words);
     running.wait_for("part 1 line 200 ");
     // A second each, and so twice the time at least.
-    wait_for_cuts(&front, 6);
+    wait_for_cuts(&front, 6, &mut [&mut running]);
     gate.open();
     let ran = running.finish().ok();
     assert!(ran.stdout == straight(&server), "not what the record has");
