@@ -144,13 +144,12 @@ async fn detach(
     };
     let run_id = match run_id {
         Some(run_id) => run_id,
-        None => match stream.next().await? {
-            Some(event) => event.run_id,
-            None => {
-                return Err(CliError::new(
-                    ErrorKind::Lost,
-                    "the server did not say which run it is",
-                ));
+        None => match stream.next().await {
+            Ok(Some(event)) => event.run_id,
+            _ => {
+                let message = "the server did not say which run it is";
+                return Err(CliError::new(ErrorKind::Lost, message)
+                    .hint("`action-client runs` lists the runs that the server knows"));
             }
         },
     };
