@@ -247,8 +247,9 @@ part_deb() {
   check "what was made is told" has "$(<"$work/apt.log")" "made a certificate"
   installed
   check "the service is enabled for the next boot" test -L "$root/etc/systemd/system/multi-user.target.wants/action-server.service"
-  check "nothing was started" same "$(on pgrep -u action)" ""
+  check "nothing was started" same "$(of_action)" ""
   start_server
+  check "and now something is" test -n "$(of_action)"
   first_steps
   root_revokes
   admins_own
@@ -302,6 +303,8 @@ part_deb() {
   check "leaves nothing else" gone /var/lib/action /etc/systemd/system/multi-user.target.wants/action-server.service /usr/share/doc/action-server /usr/bin/power
   check "and not the user" same "$(on getent passwd action)$(on getent group action)" ""
 }
+# of_action: the processes of the server's user
+of_action() { pgrep -u "$(on id -u action)"; }
 no_command() { ! quiet action-client "$1" demo01 --dry-run; }
 
 # ---- rpm, without systemd
@@ -354,7 +357,7 @@ part_systemd() {
   must "they are installed" deb install "${first[@]}"
   installed
   must "the service runs, and is enabled" same "$(service ActiveState) $(service UnitFileState)" "active enabled"
-  check "as the user action" same "$(on ps -o user= -p "$(service MainPID)")" action
+  check "as the user action" same "$(on stat -c %U "/proc/$(service MainPID)")" action
   first_steps
   root_revokes
   admins_own
