@@ -1,6 +1,6 @@
 //! The composition: builds every room, joins them, and serves until it is told to stop.
 
-use std::{io, sync::Arc, time::Duration};
+use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
 use action_proto::v1::action_service_server::ActionServiceServer;
 use thiserror::Error;
@@ -22,6 +22,7 @@ use crate::{
     record::{Retention, Store, StoreError},
     rpc::{Guard, Refusals, Service, Shield},
     run::{Limits, Registry},
+    supervisor,
     trust::Trust,
     yaml::Fault,
 };
@@ -138,19 +139,27 @@ pub async fn serve(
     let server = router(Guard::new(authority, refusals), routes, listener, closing);
     let mut server = tokio::spawn(server);
     tracing::info!("listening on {address}");
+    supervisor::ready(address).await;
+    tokio::spawn(supervisor::keep_alive(audit.works()));
 
     let drained = async {
-        until_stopped(&signals, &watch, &audit).await;
+        let mut stopped = signals.stopped.clone();
+        tokio::select! {
+            _ = stopped.wait_for(|times| *times > 0) => {}
+            () = keep_reloading(&signals.reload, &watch, &audit, address) => {}
+        }
         tracing::info!("stopping");
         audit.note(Event::new("server_stopping"));
-        let mut again = signals.stopped.clone();
         // The second word to stop cuts the wait short; that nobody can say it is no such word.
         let hurried = async {
-            if again.wait_for(|times| *times > 1).await.is_err() {
+            if stopped.wait_for(|times| *times > 1).await.is_err() {
                 std::future::pending::<()>().await;
             }
         };
-        runs.drain(settings.drain_timeout, hurried).await;
+        tokio::select! {
+            () = runs.drain(settings.drain_timeout, hurried) => {}
+            () = supervisor::stopping(|| runs.living()) => {}
+        }
     };
     tokio::select! {
         ended = &mut server => return ended.map_err(io::Error::other)?.map_err(ServeError::from),
@@ -166,17 +175,15 @@ pub async fn serve(
     }
 }
 
-async fn until_stopped(signals: &Signals, watch: &Watch, audit: &Audit) {
-    let mut stopped = signals.stopped.clone();
+/// Opens the audit log anew and looks at the definitions, whenever it is told to.
+async fn keep_reloading(reload: &Notify, watch: &Watch, audit: &Audit, address: SocketAddr) {
     loop {
-        tokio::select! {
-            _ = stopped.wait_for(|times| *times > 0) => return,
-            () = signals.reload.notified() => {
-                audit.reopen().await;
-                tracing::info!("looking at the definitions");
-                watch.look();
-            }
-        }
+        reload.notified().await;
+        supervisor::reloading().await;
+        audit.reopen().await;
+        tracing::info!("looking at the definitions");
+        watch.look().await;
+        supervisor::ready(address).await;
     }
 }
 

@@ -15,12 +15,14 @@ mod crash;
 mod damaged;
 pub mod definitions;
 mod init;
+mod log;
 pub mod net;
 pub mod process;
 pub mod record;
 mod rpc;
 pub mod run;
 mod stamp;
+mod supervisor;
 pub mod trust;
 pub mod yaml;
 

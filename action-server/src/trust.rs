@@ -6,7 +6,9 @@
 //! sticky bit, such as /tmp, may be: what is in it can be replaced by its owner only.
 
 use std::{
-    fs, io,
+    env, fs,
+    fs::Metadata,
+    io,
     os::unix::fs::MetadataExt,
     path::{Component, Path, PathBuf},
 };
@@ -18,6 +20,8 @@ const LINKS: usize = 40;
 const STICKY: u32 = 0o1000;
 const GROUP_WRITES: u32 = 0o020;
 const OTHERS_WRITE: u32 = 0o002;
+const OTHERS: u32 = 0o077;
+const GROUP_READS: u32 = 0o040;
 
 /// Whether files are looked at before they are trusted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -118,6 +122,23 @@ impl Trust {
             false => Ok(()),
         }
     }
+}
+
+/// Whether a secret file is closed to others. `metadata` is the file's own.
+pub(crate) fn is_closed(path: &Path, metadata: &Metadata) -> bool {
+    let credentials = env::var_os("CREDENTIALS_DIRECTORY").map(PathBuf::from);
+    is_closed_in(credentials.as_deref(), path, metadata)
+}
+
+/// A credential (systemd.exec(5), LoadCredential=) is root's, and where the file system can do that
+/// the service's user may read it by an access list. Then the group's bits are those of the list.
+fn is_closed_in(credentials: Option<&Path>, path: &Path, metadata: &Metadata) -> bool {
+    let is_credential = credentials.is_some() && path.parent() == credentials;
+    let by_list = is_credential
+        && (metadata.uid(), metadata.gid()) == (0, 0)
+        && has_access_list(path)
+        && metadata.mode() & OTHERS == GROUP_READS;
+    by_list || metadata.mode() & OTHERS == 0
 }
 
 fn absolute(path: &Path) -> Result<PathBuf, Untrusted> {
@@ -229,6 +250,54 @@ mod tests {
             Trust::Strict.check(&inner.join("none")),
             Err(Untrusted::Unreadable { .. })
         ));
+    }
+
+    /// The access list of a credential: its owner and user 12345 may read it, and nobody else. The
+    /// file's mode is 0440 with it. acl(5); the format is that of linux/posix_acl_xattr.h.
+    fn let_one_user_read(path: &Path) -> bool {
+        const NOBODY: u32 = u32::MAX;
+        let entries: [(u16, u16, u32); 5] = [
+            (1, 4, NOBODY),
+            (2, 4, 12345),
+            (4, 0, NOBODY),
+            (16, 4, NOBODY),
+            (32, 0, NOBODY),
+        ];
+        let mut list = 2_u32.to_le_bytes().to_vec();
+        for (tag, rights, user) in entries {
+            list.extend(tag.to_le_bytes());
+            list.extend(rights.to_le_bytes());
+            list.extend(user.to_le_bytes());
+        }
+        let flags = rustix::fs::XattrFlags::empty();
+        rustix::fs::setxattr(path, "system.posix_acl_access", &list, flags).is_ok()
+    }
+
+    #[test]
+    fn a_credential_may_have_a_list_of_readers_and_no_other_file() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("jwt_secret");
+        fs::write(&file, "").unwrap();
+        let closed = |credentials: Option<&Path>| {
+            is_closed_in(credentials, &file, &fs::metadata(&file).unwrap())
+        };
+        let here = Some(directory.path());
+        for (bits, expected) in [(0o400, true), (0o600, true), (0o440, false), (0o404, false)] {
+            mode(&file, bits);
+            assert_eq!(
+                (closed(here), closed(None)),
+                (expected, expected),
+                "{bits:o}"
+            );
+        }
+        mode(&file, 0o400);
+        let is_root = rustix::process::geteuid().is_root();
+        // Where the file system has no such lists systemd gives the file to the user instead.
+        if is_root && let_one_user_read(&file) {
+            assert_eq!(fs::metadata(&file).unwrap().mode() & 0o777, 0o440);
+            assert!(closed(here));
+            assert!(!closed(None) && !closed(Some(Path::new("/run/credentials/other"))));
+        }
     }
 
     #[test]

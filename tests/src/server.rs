@@ -42,6 +42,21 @@ impl Server {
     /// It does not say within the ceiling that it listens.
     #[track_caller]
     pub fn start(site: Site, change: impl FnOnce(&mut Command)) -> Server {
+        Server::start_seen(site, change, |site| {
+            let log = site.read("log");
+            let mut lines = log.lines();
+            let line = lines.find_map(|line| line.split_once("listening on "));
+            line.filter(|_| log.ends_with('\n'))?.1.parse().ok()
+        })
+    }
+
+    /// The same for a server that logs elsewhere: `seen` finds where it listens.
+    #[track_caller]
+    pub fn start_seen(
+        site: Site,
+        change: impl FnOnce(&mut Command),
+        mut seen: impl FnMut(&Site) -> Option<SocketAddr>,
+    ) -> Server {
         let log = File::create(site.path("log")).unwrap();
         let mut command = hermetic(site.program("action-server"), &site.path("home"));
         command.args(["serve", "--listen", "127.0.0.1:0", "--config"]);
@@ -50,13 +65,10 @@ impl Server {
         command.stderr(log);
         let mut process = Process(command.spawn().unwrap());
         let address = wait_until("the server to listen", CEILING, || {
-            let log = site.read("log");
             let ended = process.0.try_wait().unwrap();
+            let log = site.read("log");
             assert!(ended.is_none(), "the server ended with {ended:?}:\n{log}");
-            let line = log
-                .lines()
-                .find_map(|line| line.split_once("listening on "));
-            line.filter(|_| log.ends_with('\n'))?.1.parse().ok()
+            seen(&site)
         });
         Server {
             site,

@@ -1,8 +1,10 @@
 //! The shared secret that tokens are signed with: read, checked, and never shown.
 
-use std::{fmt, fs, io, os::unix::fs::MetadataExt, path::Path};
+use std::{fmt, fs, io, path::Path};
 
 use thiserror::Error;
+
+use crate::trust;
 
 /// The shortest secret, in bytes: as long as the hash of HS256 (RFC 7518, section 3.2).
 const LEAST: usize = 32;
@@ -63,7 +65,7 @@ impl Secret {
         if !metadata.is_file() {
             return Err(SecretError::NotAFile(from));
         }
-        if metadata.mode() & 0o077 != 0 {
+        if !trust::is_closed(path, &metadata) {
             return Err(SecretError::Open(from));
         }
         let mut bytes = fs::read(path).map_err(unreadable)?;

@@ -8,13 +8,11 @@ mod tokens;
 
 use std::{
     env, io,
-    io::{IsTerminal, Write},
+    io::Write,
     path::{Path, PathBuf},
     process::ExitCode,
     sync::Arc,
 };
-
-use tracing_appender::non_blocking::WorkerGuard;
 
 use clap::{Parser, Subcommand, error::ErrorKind};
 use tokio::{
@@ -29,8 +27,10 @@ use crate::{
     cert,
     config::{ConfigError, DEFAULT_PATH, LogFormat, Settings},
     definitions::{self, Sources},
-    init, net,
-    process::prepare_server,
+    init,
+    log::{self, LogError},
+    net,
+    process::{InheritedError, inherited_listener, prepare_server},
     record,
     rpc::resolve,
 };
@@ -135,6 +135,18 @@ impl From<OpenError> for Failure {
     }
 }
 
+impl From<LogError> for Failure {
+    fn from(error: LogError) -> Failure {
+        Failure::new(CONFIG, error.to_string())
+    }
+}
+
+impl From<InheritedError> for Failure {
+    fn from(error: InheritedError) -> Failure {
+        Failure::new(CONFIG, error.to_string())
+    }
+}
+
 impl From<io::Error> for Failure {
     fn from(error: io::Error) -> Failure {
         Failure::new(1, error.to_string())
@@ -201,18 +213,17 @@ fn note(text: &str) {
 }
 
 fn serve(config: &Path, listen: Option<String>) -> Result<(), Failure> {
+    let inherited = inherited_listener()?;
     let listen = listen.map(|address| ("ACTION_SERVER_LISTEN".to_owned(), address));
     let settings = Settings::load(config, environment().chain(listen))?;
-    let _log = start_log(&settings)?;
+    let _log = log::start(&settings)?;
     prepare_server(settings.umask)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()?;
     let served = runtime.block_on(async {
         let signals = listen_to_signals()?;
-        let listener = TcpListener::bind(settings.listen).await.map_err(|error| {
-            Failure::new(1, format!("cannot listen on {}: {error}", settings.listen))
-        })?;
+        let listener = listen_on(&settings, inherited).await?;
         app::serve(settings, listener, signals)
             .await
             .map_err(|error| match error {
@@ -228,32 +239,24 @@ fn serve(config: &Path, listen: Option<String>) -> Result<(), Failure> {
     served
 }
 
+/// The socket that the service manager passed, else one on the address of the settings.
+async fn listen_on(
+    settings: &Settings,
+    inherited: Option<std::net::TcpListener>,
+) -> Result<TcpListener, Failure> {
+    let Some(inherited) = inherited else {
+        return TcpListener::bind(settings.listen).await.map_err(|error| {
+            Failure::new(1, format!("cannot listen on {}: {error}", settings.listen))
+        });
+    };
+    settings.allow_listening(inherited.local_addr()?)?;
+    Ok(TcpListener::from_std(inherited)?)
+}
+
 fn environment() -> impl Iterator<Item = (String, String)> {
     // What is not UTF-8 is none of our settings.
     env::vars_os()
         .filter_map(|(key, value)| Some((key.into_string().ok()?, value.into_string().ok()?)))
-}
-
-fn log_filter(settings: &Settings) -> Result<tracing_subscriber::EnvFilter, Failure> {
-    tracing_subscriber::EnvFilter::try_new(&settings.log_level)
-        .map_err(|error| Failure::new(CONFIG, format!("log_level: {error}")))
-}
-
-/// Starts the log. A reader of stderr that is gone, or takes nothing, must stop no run: lines are
-/// written by a thread of their own, and those that it cannot take are left out.
-fn start_log(settings: &Settings) -> Result<WorkerGuard, Failure> {
-    let filter = log_filter(settings)?;
-    let (writer, guard) = tracing_appender::non_blocking(io::stderr());
-    let log = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .log_internal_errors(false)
-        .with_writer(writer)
-        .with_target(false);
-    match settings.log_format {
-        LogFormat::Text => log.with_ansi(io::stderr().is_terminal()).init(),
-        LogFormat::Json => log.json().flatten_event(true).init(),
-    }
-    Ok(guard)
 }
 
 fn listen_to_signals() -> io::Result<Signals> {
@@ -285,7 +288,8 @@ fn listen_to_signals() -> io::Result<Signals> {
 
 fn export(config: &Path, run: &str) -> Result<(), Failure> {
     let settings = Settings::load(config, environment())?;
-    let _log = start_log(&settings)?;
+    let format = settings.log_format.unwrap_or(LogFormat::Text);
+    let _log = log::start_on_stderr(&settings, format)?;
     let mut out = io::BufWriter::new(io::stdout().lock());
     let exported =
         record::export(&settings.state_directory, run, &mut out).and_then(|()| out.flush());
@@ -297,7 +301,7 @@ fn export(config: &Path, run: &str) -> Result<(), Failure> {
 
 fn check(config: &Path) -> Result<(), Failure> {
     let settings = Settings::load(config, environment())?;
-    log_filter(&settings)?;
+    log::filter(&settings)?;
     if let Some(files) = settings.tls.clone() {
         net::Tls::open(files).map_err(|error| Failure::new(CONFIG, format!("tls: {error}")))?;
     }

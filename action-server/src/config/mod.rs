@@ -49,8 +49,8 @@ pub struct Settings {
     pub audit_path: PathBuf,
     /// A level, or directives of `tracing_subscriber::EnvFilter`.
     pub log_level: String,
-    /// How the log is written.
-    pub log_format: LogFormat,
+    /// How the log is written; `None` for as fits where it goes.
+    pub log_format: Option<LogFormat>,
     /// The most jobs at once on the whole server.
     pub job_threads: usize,
     /// Metadata keys that callers may see.
@@ -141,6 +141,16 @@ impl Settings {
             .check(path)
             .map_err(|reason| ConfigError::Invalid(reason.to_string()))?;
         Ok(settings)
+    }
+}
+
+impl Settings {
+    /// Refuses plain text on an address that others can reach, unless that is wanted.
+    ///
+    /// # Errors
+    /// It is such an address.
+    pub fn allow_listening(&self, address: SocketAddr) -> Result<(), ConfigError> {
+        raw::refuse_plain_text(address, self.insecure_listen || self.tls.is_some())
     }
 }
 

@@ -257,7 +257,7 @@ impl Raw {
                 .map_or(state_directory.join("audit.jsonl"), path),
             state_directory,
             log_level: self.log_level.unwrap_or_else(|| "info".to_owned()),
-            log_format: self.log_format.unwrap_or_default(),
+            log_format: self.log_format,
             job_threads,
             visible_metadata: self.visible_metadata,
             drain_timeout: self

@@ -5,14 +5,15 @@ use std::{fmt, time::Duration};
 use serde::{Deserialize, Deserializer, de};
 
 /// How the log is written.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum LogFormat {
     /// One line of text an event.
-    #[default]
     Text,
     /// One JSON object an event.
     Json,
+    /// Each event with its fields, to systemd's journal.
+    Journald,
 }
 
 /// A text exactly as it was written, also where YAML would take it for a number.

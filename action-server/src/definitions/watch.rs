@@ -7,7 +7,11 @@
 use std::{path::Path, time::Duration};
 
 use notify::{RecommendedWatcher, RecursiveMode, Watcher};
-use tokio::{sync::mpsc, task::JoinHandle, time};
+use tokio::{
+    sync::{mpsc, oneshot},
+    task::JoinHandle,
+    time,
+};
 
 use super::{Definitions, Sources, stamp::stamp};
 use crate::{
@@ -22,7 +26,7 @@ const RESCAN: Duration = Duration::from_secs(30);
 /// Keeps the definitions current until it is dropped.
 pub struct Watch {
     task: JoinHandle<()>,
-    notices: mpsc::Sender<()>,
+    requests: mpsc::Sender<oneshot::Sender<()>>,
 }
 
 impl Drop for Watch {
@@ -35,53 +39,86 @@ impl Watch {
     pub(super) fn start(definitions: Definitions, sources: Sources, audit: Audit) -> Watch {
         // One place is enough: a notice only says "look", and one waiting says it as well as ten.
         let (notices, noticed) = mpsc::channel(1);
-        let task = tokio::spawn(run(definitions, sources, audit, notices.clone(), noticed));
-        Watch { task, notices }
+        let (requests, requested) = mpsc::channel(1);
+        let looking = Looking {
+            definitions,
+            sources,
+            audit,
+        };
+        let task = tokio::spawn(looking.run(notices, noticed, requested));
+        Watch { task, requests }
     }
 
-    /// Looks now, whether or not an edit was noticed.
-    pub fn look(&self) {
-        _ = self.notices.try_send(());
+    /// Looks now, whether or not an edit was noticed, and returns when what was found is in use.
+    pub async fn look(&self) {
+        let (done, is_done) = oneshot::channel();
+        if self.requests.send(done).await.is_ok() {
+            _ = is_done.await;
+        }
     }
 }
 
-async fn run(
+/// What the task has.
+struct Looking {
     definitions: Definitions,
     sources: Sources,
     audit: Audit,
-    notices: mpsc::Sender<()>,
-    mut noticed: mpsc::Receiver<()>,
-) {
-    let mut reported = definitions.told.to_vec();
-    let mut notifier = observe(&sources, notices.clone());
-    // An edit between the first load and the first notice must not be missed: look once at once.
-    let mut seen = Some(definitions.stamp);
-    loop {
-        let stamp = stamp_of(&sources).await;
-        if seen != Some(stamp) {
-            seen = Some(stamp);
-            let (definitions, sources) = (definitions.clone(), sources.clone());
-            let loaded = tokio::task::spawn_blocking(move || definitions.reload(&sources)).await;
-            if let Ok(faults) = loaded {
-                report(&faults, &mut reported);
-                // A log that fails has said so. What is loaded stays.
-                let errors = faults.iter().filter(|fault| fault.is_error());
-                let errors = errors.map(ToString::to_string).collect();
-                _ = audit.write(Event::reloaded("definitions", errors)).await;
+}
+
+impl Looking {
+    async fn run(
+        self,
+        notices: mpsc::Sender<()>,
+        mut noticed: mpsc::Receiver<()>,
+        mut requested: mpsc::Receiver<oneshot::Sender<()>>,
+    ) {
+        let mut reported = self.definitions.told.to_vec();
+        let mut notifier = observe(&self.sources, notices.clone());
+        // An edit between the first load and the first notice must not be missed: look once at once.
+        let mut seen = Some(self.definitions.stamp);
+        let mut asked = None;
+        loop {
+            let stamp = stamp_of(&self.sources).await;
+            if seen != Some(stamp) {
+                seen = Some(stamp);
+                self.reload(&mut reported).await;
             }
-        }
-        // Without a notifier only the rescan is left.
-        tokio::select! {
-            Some(()) = noticed.recv() => {
-                settle(&mut noticed).await;
-                // Two writes within a tick of the clock leave one stamp: a notice is always heard.
-                seen = None;
+            if let Some(asked) = asked.take() {
+                // Whoever does not wait any more does not mind.
+                _ = oneshot::Sender::send(asked, ());
             }
-            () = time::sleep(RESCAN) => {}
+            // Without a notifier only the rescan is left.
+            tokio::select! {
+                Some(()) = noticed.recv() => {
+                    settle(&mut noticed).await;
+                    // Two writes within a tick of the clock leave one stamp: a notice is always heard.
+                    seen = None;
+                }
+                Some(request) = requested.recv() => {
+                    asked = Some(request);
+                    seen = None;
+                }
+                () = time::sleep(RESCAN) => {}
+            }
+            // What was replaced by rename is another directory now: observe it anew.
+            drop(notifier.take());
+            notifier = observe(&self.sources, notices.clone());
         }
-        // What was replaced by rename is another directory now: observe it anew.
-        drop(notifier.take());
-        notifier = observe(&sources, notices.clone());
+    }
+
+    async fn reload(&self, reported: &mut Vec<Fault>) {
+        let (definitions, sources) = (self.definitions.clone(), self.sources.clone());
+        let loaded = tokio::task::spawn_blocking(move || definitions.reload(&sources)).await;
+        if let Ok(faults) = loaded {
+            report(&faults, reported);
+            // A log that fails has said so. What is loaded stays.
+            let errors = faults.iter().filter(|fault| fault.is_error());
+            let errors = errors.map(ToString::to_string).collect();
+            _ = self
+                .audit
+                .write(Event::reloaded("definitions", errors))
+                .await;
+        }
     }
 }
 

@@ -19,6 +19,8 @@ use thiserror::Error;
 use tokio::net::TcpStream;
 use tokio_rustls::{TlsAcceptor, server::TlsStream};
 
+use crate::trust;
+
 /// How often the files are looked at.
 const LOOK_INTERVAL: Duration = Duration::from_secs(2);
 
@@ -187,9 +189,8 @@ fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
 }
 
 fn private_key(path: &Path) -> Result<PrivateKeyDer<'static>, TlsError> {
-    use std::os::unix::fs::MetadataExt;
     let text = read_file(path)?;
-    let open = fs::metadata(path).is_ok_and(|metadata| metadata.mode() & 0o077 != 0);
+    let open = fs::metadata(path).is_ok_and(|metadata| !trust::is_closed(path, &metadata));
     if open {
         return Err(TlsError::Open {
             path: path.to_owned(),

@@ -3,6 +3,7 @@
 
 mod descend;
 mod group;
+mod inherited;
 mod memory;
 mod output;
 mod proc;
@@ -12,6 +13,7 @@ mod startup;
 mod strays;
 
 pub use group::{Group, Signal};
+pub use inherited::{InheritedError, inherited_listener};
 pub use memory::give_back_memory;
 pub use output::Output;
 pub use script::{ScriptError, check_script};

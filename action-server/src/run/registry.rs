@@ -318,6 +318,11 @@ impl Registry {
         }
     }
 
+    /// How many runs live.
+    pub fn living(&self) -> usize {
+        self.live().len()
+    }
+
     async fn until_none_lives(&self) {
         // Each run that lives holds its room: all of it is free when none does.
         let all = u32::try_from(self.inner.limits.live_runs).unwrap_or(u32::MAX);

@@ -1,0 +1,83 @@
+//! The server's log: lines of text or JSON on stderr, or entries of systemd's journal.
+//!
+//! Owns where lines go. A reader that is gone, or takes nothing, must stop no run: lines are written
+//! by a thread of their own, and those that it cannot take are left out.
+
+mod journal;
+
+use std::io::{self, IsTerminal};
+
+use thiserror::Error;
+use tracing_appender::non_blocking::{NonBlocking, WorkerGuard};
+use tracing_subscriber::EnvFilter;
+
+use crate::config::{LogFormat, Settings};
+use journal::{Journal, JournalFormat};
+
+/// Why there is no log.
+#[derive(Debug, Error)]
+pub(crate) enum LogError {
+    /// The level is none.
+    #[error("log_level: {0}")]
+    Level(#[from] tracing_subscriber::filter::ParseError),
+    /// The journal is wanted, and is not there.
+    #[error("log_format: journald: there is no journal to write to: {0}; set it to text or json")]
+    Journal(#[source] io::Error),
+}
+
+/// Which lines are logged.
+pub(crate) fn filter(settings: &Settings) -> Result<EnvFilter, LogError> {
+    Ok(EnvFilter::try_new(&settings.log_level)?)
+}
+
+/// Starts the log of a server. What is logged is written for as long as the guard is there.
+pub(crate) fn start(settings: &Settings) -> Result<WorkerGuard, LogError> {
+    let (format, journal) = match settings.log_format {
+        Some(LogFormat::Journald) => {
+            let journal = Journal::open().map_err(LogError::Journal)?;
+            (LogFormat::Journald, Some(journal))
+        }
+        Some(format) => (format, None),
+        None if journal::is_stderr() => (LogFormat::Text, Journal::open().ok()),
+        None => (LogFormat::Text, None),
+    };
+    match journal {
+        None => start_on_stderr(settings, format),
+        Some(journal) => {
+            let (writer, guard) = tracing_appender::non_blocking(journal);
+            let log = common(filter(settings)?, writer).with_ansi(false);
+            log.event_format(JournalFormat).init();
+            Ok(guard)
+        }
+    }
+}
+
+/// Starts the log on stderr, for who looks there, in whatever format the server's is.
+pub(crate) fn start_on_stderr(
+    settings: &Settings,
+    format: LogFormat,
+) -> Result<WorkerGuard, LogError> {
+    let (writer, guard) = tracing_appender::non_blocking(io::stderr());
+    let log = common(filter(settings)?, writer).with_target(false);
+    match format {
+        LogFormat::Json => log.json().flatten_event(true).init(),
+        LogFormat::Text | LogFormat::Journald => {
+            log.with_ansi(io::stderr().is_terminal()).init();
+        }
+    }
+    Ok(guard)
+}
+
+type Log = tracing_subscriber::fmt::SubscriberBuilder<
+    tracing_subscriber::fmt::format::DefaultFields,
+    tracing_subscriber::fmt::format::Format,
+    EnvFilter,
+    NonBlocking,
+>;
+
+fn common(filter: EnvFilter, writer: NonBlocking) -> Log {
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .log_internal_errors(false)
+        .with_writer(writer)
+}
