@@ -138,7 +138,9 @@ block() {
 start_server() {
   local script
   script=$(block "Without systemd" 1)
-  (exec chroot "$root" /usr/bin/env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root sh -ec "$script" >"$work/server.log" 2>&1 </dev/null) &
+  # the last server's log says the same
+  : >"$work/server.log"
+  (exec chroot "$root" /usr/bin/env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root sh -ec "$script" >>"$work/server.log" 2>&1 </dev/null) &
   server=$!
   must "the server starts as docs/installation.md says" until_true 30 grep -q 'listening on 127.0.0.1:6304' "$work/server.log"
 }
@@ -345,9 +347,39 @@ part_rpm() {
   check "and keeps what was made, edited, and recorded" quiet test -s /etc/action/jwt_secret -a -s /etc/action/nodes.yaml.rpmsave -a -s /var/lib/action/audit.jsonl
 }
 
-# ---- deb, on a booted systemd
+# ---- both, on a booted systemd
 
 service() { on systemctl show --value --property "$1" action-server.service; }
+
+# upgrade_under_a_run COMMAND..: upgrades so, while a run goes on
+upgrade_under_a_run() {
+  local before process upgrade
+  start_slow
+  before=$(kept) process=$(service MainPID)
+  "$@" &
+  upgrade=$!
+  check "an upgrade stops the server" until_true 60 audited server_stopping 1
+  check "which waits for its run" same "$(service MainPID)" "$process"
+  release
+  wait "$upgrade"
+  check "and is done" same "$?" 0
+  check "keeps what was made, and what was edited" same "$(kept)" "$before"
+  check "the new server runs" until_true 30 same "$(service ActiveState)" active
+  check "and is another process" lacks "$(service MainPID)" "$process"
+  check "the run is whole" whole
+}
+
+# remove_under_a_run COMMAND..: removes so, while a run goes on
+remove_under_a_run() {
+  local removal
+  start_slow
+  "$@" &
+  removal=$!
+  check "a remove stops the server" until_true 60 audited server_stopping 2
+  release
+  wait "$removal"
+  check "which ends well" same "$? $(service ActiveState)" "0 inactive"
+}
 
 part_systemd() {
   local before process
@@ -361,30 +393,14 @@ part_systemd() {
   first_steps
   root_revokes
   admins_own
-  on systemctl reload action-server.service
-  check "a reload is one" until_true 30 same "$(service ActiveState)" active
+  process=$(service MainPID)
+  check "a reload is one" on systemctl reload action-server.service
+  check "which needs no other process" same "$(service MainPID)" "$process"
 
-  start_slow
-  before=$(kept) process=$(service MainPID)
-  deb install "${next[@]}" &
-  upgrade=$!
-  check "an upgrade stops the server" until_true 60 audited server_stopping 1
-  check "which waits for its run" same "$(service MainPID)" "$process"
-  release
-  wait "$upgrade"
-  check "and is done" same "$? $(deb_versions)" "0 1.2.4-1"
-  check "keeps what was made, and what was edited" same "$(kept)" "$before"
-  check "the new server runs" until_true 30 same "$(service ActiveState)" active
-  check "and is another process" lacks "$(service MainPID)" "$process"
-  check "the run is whole" whole
-
-  start_slow
-  deb remove action-server &
-  upgrade=$!
-  check "a remove stops the server" until_true 60 audited server_stopping 2
-  release
-  wait "$upgrade"
-  check "which ends well" same "$? $(service ActiveState)" "0 inactive"
+  upgrade_under_a_run deb install "${next[@]}"
+  check "it is the next version" same "$(deb_versions)" 1.2.4-1
+  before=$(kept)
+  remove_under_a_run deb remove action-server
   check "and all is kept" same "$(kept)" "$before"
   must "it is installed again" deb install "${next[@]}"
   check "and runs again" same "$(service ActiveState)" active
@@ -393,10 +409,22 @@ part_systemd() {
   on systemctl disable --now --quiet action-server.service
   must "it is installed over again" deb install --reinstall "${next[@]}"
   check "what the admin has disabled stays so" same "$(service ActiveState) $(service UnitFileState)" "inactive disabled"
-
   deb purge action-server-power action-server-estate action-server action-client
   check "a purge leaves nothing" gone /var/lib/action /etc/action/jwt_secret /etc/systemd/system/multi-user.target.wants/action-server.service
   check "and not the user" same "$(on getent passwd action)" ""
+  rm -r "$root/etc/action/libexec/slow"
+
+  mapfile -t first < <(packages packages rpm)
+  mapfile -t next < <(packages packages-next rpm)
+  must "the rpms are installed" rpm -i "${first[@]}"
+  on systemctl enable --now --quiet action-server.service
+  must "their service runs" same "$(service ActiveState)" active
+  first_steps
+  admins_own
+  upgrade_under_a_run rpm -U "${next[@]}"
+  remove_under_a_run rpm -e action-server action-server-power action-server-estate action-client
+  check "the service is forgotten" same "$(service LoadState)" not-found
+  check "no link to it is left" gone /etc/systemd/system/multi-user.target.wants/action-server.service
   on systemctl poweroff >/dev/null 2>&1
   wait "$nspawn"
 }
