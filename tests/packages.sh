@@ -245,6 +245,8 @@ part_deb() {
   mapfile -t first < <(packages packages deb)
   mapfile -t next < <(packages packages-next deb)
   check "the same sources give the same packages" diff -r "$work/packages" "$work/packages-again"
+  for package in "${first[@]}"; do dpkg-deb --control "$root$package" "$work/control$package"; done
+  check "what dpkg runs passes shellcheck" shellcheck -s sh "$work"/control/packages/*/p*
   must "they are installed" deb install "${first[@]}"
   check "what was made is told" has "$(<"$work/apt.log")" "made a certificate"
   installed
