@@ -50,7 +50,7 @@ impl Store {
                 Ok(file) => file,
                 // One record must not keep the server from all others.
                 Err(error) => {
-                    tracing::error!(file = %entry.path.display(), %error, "cannot read a record");
+                    tracing::error!(run_id = %entry.id, file = %entry.path.display(), %error, "cannot read a record");
                     continue;
                 }
             };
@@ -87,7 +87,9 @@ impl Store {
                     self.remove(&entry)?;
                 }
                 // Not ours to write in: a newer server's, or no record.
-                Err(error) => tracing::error!(file = %entry.path.display(), %error, "left alone"),
+                Err(error) => {
+                    tracing::error!(run_id = %entry.id, file = %entry.path.display(), %error, "left alone");
+                }
             }
         }
         Ok(unfinished)

@@ -1,7 +1,7 @@
 # shellcheck shell=bash
 # What the scripts of this type share: where things are, and which process is the server. Sourced by each of them.
 #
-# flight-service sets flight_ROOT, and what stands in its etc/env/action-api: the three ACTION_ variables are for that file.
+# flight-service sets flight_ROOT, and what stands in its env_dir under action-api: the ACTION_ variables are for that file.
 
 root=${flight_ROOT:?not set: these scripts are run by flight-service}
 server=${ACTION_PROGRAM:-$root/opt/action/bin/action-server}
