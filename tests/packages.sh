@@ -1,7 +1,6 @@
 #!/bin/bash
 # Tests the packages on a Debian of their own: builds them, then installs, uses, upgrades and removes deb and rpm in a chroot,
 # and both once more on a booted systemd, with runs going on. Also the image, as buildah makes it, and packaging/release.
-# The Debian is made by debootstrap, and kept in target/.
 # Usage, as root: tests/packages.sh SERVER CLIENT [PART]..
 #   SERVER and CLIENT are the two programs. PART is release, deb, rpm, systemd or container.
 # shellcheck disable=SC2016  # what others expand
@@ -18,18 +17,10 @@ images() { buildah --storage-driver vfs --root "$work/containers" --runroot "$wo
 if [[ ${1-} != --inside ]]; then
   server=$(realpath -e "$1") client=$(realpath -e "$2") || exit 64
   shift 2
-  include=systemd,systemd-sysv,dbus,rpm
-  root_tar=${CARGO_TARGET_DIR:-$project/target}/packages-root-${include//,/-}.tar
+  root_tar=$("$here/debian-root") || exit 1
   work=$(mktemp -d) || exit 1
   trap 'rm -rf --one-file-system -- "$work"' EXIT
   chmod 755 "$work"
-  if [[ ! -s $root_tar ]]; then
-    mirror=$(apt-get indextargets --format '$(SITE)' 'Created-By: Packages' 'Codename: bookworm' | head -n 1)
-    debootstrap --variant=minbase --include="$include" bookworm "$work/root" "${mirror:?no mirror of bookworm in the sources of apt}" >"$work/debootstrap.log" ||
-      { tail -n 20 "$work/debootstrap.log"; exit 1; }
-    tar -C "$work/root" --one-file-system -cf "$root_tar.new" . && mv "$root_tar.new" "$root_tar" || exit 1
-    rm -rf --one-file-system "$work/root"
-  fi
   mkdir "$work/programs" "$work/next"
   cp "$server" "$work/programs/action-server" && cp "$client" "$work/programs/action-client" || exit 1
   # the next version has another nodes.yaml and another script

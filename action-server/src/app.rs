@@ -139,7 +139,6 @@ pub async fn serve(
     let server = router(Guard::new(authority, refusals), routes, listener, closing);
     let mut server = tokio::spawn(server);
     tracing::info!("listening on {address}");
-    supervisor::ready(address).await;
     tokio::spawn(supervisor::keep_alive(audit.works()));
 
     let drained = async {
@@ -175,15 +174,16 @@ pub async fn serve(
     }
 }
 
-/// Opens the audit log anew and looks at the definitions, whenever it is told to.
+/// Says that the server is ready. Opens the audit log anew and looks at the definitions, whenever it
+/// is told to, and says so again.
 async fn keep_reloading(reload: &Notify, watch: &Watch, audit: &Audit, address: SocketAddr) {
     loop {
+        supervisor::ready(address).await;
         reload.notified().await;
         supervisor::reloading().await;
         audit.reopen().await;
         tracing::info!("looking at the definitions");
         watch.look().await;
-        supervisor::ready(address).await;
     }
 }
 

@@ -22,6 +22,15 @@ impl Datagrams {
         }
     }
 
+    /// Fills it up: the kernel keeps a few datagrams for a socket that nobody reads, and then whoever
+    /// sends waits.
+    pub fn fill(&self) {
+        let sender = UnixDatagram::unbound().unwrap();
+        sender.set_nonblocking(true).unwrap();
+        let address = self.socket.local_addr().unwrap();
+        while sender.send_to_addr(b"full", &address).is_ok() {}
+    }
+
     /// All that came so far and was not waited for.
     pub fn so_far(&mut self) -> &mut Vec<String> {
         let mut buffer = vec![0; 1 << 20];
