@@ -1,6 +1,5 @@
 #!/bin/bash
 # Tests the server as a service of a booted systemd: what docs/operations.md says of the units and drop-ins holds there.
-# The Debian is made by debootstrap, and kept in target/.
 # Usage, as root: tests/service.sh SERVER CLIENT
 # shellcheck disable=SC2016  # what others expand
 set -uo pipefail
@@ -12,18 +11,10 @@ project=$(dirname "$here")
 
 if [[ ${1-} != --inside ]]; then
   server=$(realpath -e "$1") client=$(realpath -e "$2") || exit 64
-  # the same as that of packages.sh
-  root_tar=${CARGO_TARGET_DIR:-$project/target}/packages-root.tar
+  root_tar=$("$here/debian-root") || exit 1
   work=$(mktemp -d) || exit 1
   trap 'rm -rf --one-file-system -- "$work"' EXIT
   chmod 755 "$work"
-  if [[ ! -s $root_tar ]]; then
-    mirror=$(apt-get indextargets --format '$(SITE)' 'Created-By: Packages' 'Codename: bookworm' | head -n 1)
-    debootstrap --variant=minbase --include=systemd,systemd-sysv,dbus,rpm bookworm "$work/root" "${mirror:?no mirror of bookworm in the sources of apt}" >"$work/debootstrap.log" ||
-      { tail -n 20 "$work/debootstrap.log"; exit 1; }
-    tar -C "$work/root" --one-file-system -cf "$root_tar.new" . && mv "$root_tar.new" "$root_tar" || exit 1
-    rm -rf --one-file-system "$work/root"
-  fi
   mkdir "$work/machine" && tar -C "$work/machine" -xf "$root_tar" || exit 1
   cp "$server" "$work/machine/usr/bin/action-server" && cp "$client" "$work/machine/usr/bin/action-client" || exit 1
   mkdir "$work/machine/project" && cp -R "$project/packaging" "$work/machine/project/" || exit 1

@@ -54,6 +54,19 @@ fn clients_trust_what_they_are_told_to() {
 }
 
 #[test]
+fn a_machine_without_authorities_trusts_what_it_is_told_to() {
+    let server = serving();
+    let bare = |trust| {
+        client(&server, trust)
+            .variable("SSL_CERT_FILE", "/dev/null")
+            .variable("SSL_CERT_DIR", server.path("none"))
+    };
+    let ran = bare("ca_path: pki/certificate.pem").run(&["hello", "n1"]);
+    assert_eq!(ran.stdout(), "hello\n", "{ran}");
+    says(&bare("").run(&["hello", "n1"]), 255, "certs");
+}
+
+#[test]
 fn another_certificate_is_taken_and_a_run_goes_on() {
     let server = serving();
     let gate = server.gate("gate");

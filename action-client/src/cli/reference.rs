@@ -43,8 +43,13 @@ const FILES: [(&str, &str); 3] = [
 
 /// The whole client, with its verbs in the order of its help.
 fn whole() -> Command {
+    called("action-client")
+}
+
+/// What the program is when it is called by this name.
+fn called(name: &str) -> Command {
     let environment = Environment::default();
-    let entry = Entry::detect(OsStr::new("action-client"), &environment).unwrap();
+    let entry = Entry::detect(OsStr::new(name), &environment).unwrap();
     let mut root = grammar::root(&entry);
     root.build();
     root
@@ -202,6 +207,9 @@ fn the_manual_is_that_of_the_definitions() {
     for verb in verbs(&root) {
         let name = format!("action-client-{}", verb.get_name());
         check(&format!("man/{name}.1"), &page(verb, &name));
+    }
+    for name in ["power", "estate"] {
+        check(&format!("man/{name}.1"), &page(&called(name), name));
     }
 }
 

@@ -249,14 +249,15 @@ pub fn revoke(path: &Path, trust: Trust, entry: &Revocation) -> Result<(), Revoc
     text.push('\n');
     let new = beside(path, &format!("new-{:08x}", rand::random::<u32>()));
     let write = || {
-        let owner = fs::metadata(path)?;
+        let before = fs::metadata(path)?;
         let mut file = fs::File::options()
             .write(true)
             .create_new(true)
             .mode(0o600)
             .open(&new)?;
         // Root revokes for a server of another user, who must be able to read on.
-        std::os::unix::fs::fchown(&file, Some(owner.uid()), Some(owner.gid()))?;
+        std::os::unix::fs::fchown(&file, Some(before.uid()), Some(before.gid()))?;
+        file.set_permissions(before.permissions())?;
         file.write_all(text.as_bytes())?;
         file.sync_all()?;
         fs::rename(&new, path)?;

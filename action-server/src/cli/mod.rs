@@ -2,6 +2,8 @@
 //! into a message and an exit code.
 
 mod explain;
+#[cfg(test)]
+mod reference;
 mod tokens;
 
 use std::{
