@@ -92,7 +92,8 @@ purge_all() {
     rm -rf "$state" || say "$state could not be removed whole"
     rm -f "$etc/jwt_secret" "$etc/revoked.jsonl" "$etc/revoked.jsonl.lock" "$etc/certificate.pem" "$etc/private_key.pem"
     say "removed the records of all runs, the audit log, the secret and the certificate"
-    if getent passwd action >/dev/null; then
+    # Another one of this name, who was there before, is not ours to remove.
+    if [ "$(getent passwd action | cut -d: -f6)" = "$state" ]; then
         userdel action 2>/dev/null || say "the user action is left: userdel could not remove it"
     fi
     rmdir "$etc/libexec" "$etc" 2>/dev/null || true

@@ -148,3 +148,17 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn who_could_read_the_file_still_can() {
+    use std::os::unix::fs::PermissionsExt;
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("revoked.jsonl");
+    for mode in [0o600, 0o644] {
+        fs::write(&path, "").unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
+        let entry = Revocation::Token { jti: "t1".into() };
+        revoke(&path, Trust::Strict, &entry).unwrap();
+        assert_eq!(fs::metadata(&path).unwrap().mode() & 0o777, mode);
+    }
+}
