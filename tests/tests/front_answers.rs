@@ -127,7 +127,7 @@ fn what_was_surely_not_started_is_told_as_such() {
 fn html_in_the_middle_of_a_stream_is_a_lost_connection() {
     let server = serving();
     let gate = server.gate("gate.n1");
-    let limit = ("timeout=86400", "timeout=1");
+    let limit = (" timeout=120", " timeout=1");
     let apache = Front::start(Kind::Apache, &server, &[limit], "");
     let mut running = trusting(&apache, &server).start(&["run", "talk", "n1"]);
     running.wait_for("n1 begins\n");

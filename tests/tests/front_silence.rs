@@ -9,11 +9,12 @@ use action_tests::{CEILING, Front, Kind, Running, Server, Site, rounds, wait_unt
 
 use crate::front::{straight, trusting};
 
-/// Says a part, is silent until it is let on, and so on.
+/// Says a part, is silent until it is let on, and so on. A read that gets nothing met the gate while it
+/// was being closed for the part before.
 const PARTS: &str = r#"
 for ((part = 1; part <= $1; part++)); do
     for line in {1..200}; do echo "part $part line $line żółć"; done
-    read -r < "$SCRIPT_ROOT/../gate"
+    until read -r < "$SCRIPT_ROOT/../gate"; do :; done
 done
 printf 'the end'
 "#;
