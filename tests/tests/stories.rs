@@ -39,6 +39,7 @@ mod client_verbs;
 mod clustershell;
 mod crash;
 mod disk;
+mod documents;
 mod drain;
 mod edits;
 mod environment;
