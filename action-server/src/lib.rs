@@ -19,6 +19,8 @@ mod log;
 pub mod net;
 pub mod process;
 pub mod record;
+#[cfg(test)]
+mod reference;
 mod rpc;
 pub mod run;
 mod stamp;

@@ -17,7 +17,7 @@ use regex::{Captures, Regex};
 use tempfile::TempDir;
 
 use crate::{
-    program::{PATH, program, under_name, write_script},
+    program::{PATH, program, under_name},
     wait::{CEILING, wait_until},
 };
 
@@ -223,14 +223,11 @@ impl Shell {
         self.directory.path().join(name)
     }
 
-    /// Writes a file of the user, as a script where it begins like one.
+    /// Writes a file of the user.
     fn write(&self, name: &str, text: &str) {
         let path = self.path(USER).join(name.trim_start_matches("~/"));
         fs::create_dir_all(path.parent().unwrap()).unwrap();
-        match text.starts_with("#!") && !path.exists() {
-            true => write_script(&path, text),
-            false => fs::write(path, text).unwrap(),
-        }
+        fs::write(path, text).unwrap();
     }
 
     /// Types a command, and waits for its end; where it goes on behind, for somebody who listens.
