@@ -29,6 +29,41 @@ const ENVIRONMENT: [(&str, &str); 5] = [
     ("NO_COLOR", "no colour, unless --color says always"),
 ];
 
+/// Every key of the configuration: how it is written, what there is without it, and its meaning.
+const CONFIGURATION: [(&str, &str, &str, &str); 6] = [
+    (
+        "base_url",
+        "URL",
+        "required",
+        "`https://` or `http://`, host, port, and a path where the server is behind a web server. `http://` only to this host itself, since the token would be readable on the way",
+    ),
+    (
+        "jwt_token",
+        "text",
+        "none",
+        "the token. One of this and `jwt_token_path` is required",
+    ),
+    ("jwt_token_path", "path", "none", "a file with the token"),
+    (
+        "verify_ssl",
+        "bool",
+        "`true`",
+        "`false` takes any certificate, with a warning",
+    ),
+    (
+        "ca_path",
+        "path",
+        "none",
+        "certificates (PEM) to trust beside the system's own",
+    ),
+    (
+        "timeout",
+        "time",
+        "`30s`",
+        "the longest for connecting and for each call with one answer. A run may take as long as it takes",
+    ),
+];
+
 const FILES: [(&str, &str); 3] = [
     ("~/.config/action/client.yaml", "the user's configuration"),
     (
@@ -136,6 +171,20 @@ fn reference() -> String {
         );
         options(&mut text, &verb, |heading| heading != "Global options");
     }
+    text.push_str(
+        "\n## Configuration\n\nThe file is named by `--config`, else by `$ACTION_CLIENT_CONFIG`; else it is the first \
+         that is there of `~/.config/action/client.yaml` and `/etc/action/client.yaml`. Relative paths start at the \
+         file's directory. Each key can be overridden by a variable: `ACTION_CLIENT_` and its name in capitals. With \
+         enough of them no file is needed.\n\n| key | type | default | meaning |\n| --- | --- | --- | --- |\n",
+    );
+    for (key, kind, default, meaning) in CONFIGURATION {
+        let _ = writeln!(text, "| `{key}` | {kind} | {default} | {meaning} |");
+    }
+    text.push_str("\n| variable | meaning |\n| --- | --- |\n");
+    for (names, meaning) in ENVIRONMENT {
+        let names = names.replace(", ", "`, `").replace("`..", "`ACTION_CLIENT");
+        let _ = writeln!(text, "| `{names}` | {meaning} |");
+    }
     text.push_str("\n## Exit codes\n\n| code | meaning |\n| --- | --- |\n");
     for (code, meaning) in MEANINGS {
         let _ = writeln!(text, "| {code} | {meaning} |");
@@ -216,6 +265,30 @@ fn the_manual_is_that_of_the_definitions() {
 #[test]
 fn the_reference_is_that_of_the_definitions() {
     check("cli.md", reference().as_bytes());
+}
+
+#[test]
+fn the_table_of_the_configuration_has_the_keys_that_are_read() {
+    use crate::config::Config;
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("client.yaml");
+    std::fs::write(&file, "no_such: 1\n").unwrap();
+    let told = Config::load(Some(&file), &Environment::default()).unwrap_err();
+    let told = told.one_line();
+    let (_, names) = told.split_once("expected").unwrap();
+    let known: Vec<_> = names.split('`').skip(1).step_by(2).collect();
+    assert_eq!(known, CONFIGURATION.map(|row| row.0));
+    // Each variable is in the table of variables, and is read: none of these can be what it says.
+    let variables = ENVIRONMENT.map(|row| row.0).concat();
+    let good = "base_url: https://g\njwt_token: t\n";
+    std::fs::write(&file, good).unwrap();
+    for (key, ..) in CONFIGURATION {
+        let key = key.to_uppercase();
+        assert!(variables.contains(&format!("_{key}")), "{key}");
+        let variable = format!("ACTION_CLIENT_{key}");
+        let environment = Environment::from([(variable.as_str(), "/no such")]);
+        assert!(Config::load(Some(&file), &environment).is_err(), "{key}");
+    }
 }
 
 #[test]
