@@ -148,7 +148,7 @@ impl Reader {
 }
 
 /// What must be the same each time: without ids, times, widths, and the order of nodes.
-fn constant(command: &str, text: &str) -> String {
+pub fn constant(command: &str, text: &str) -> String {
     let replace = |text: &str, pattern: &str, with: &str| {
         Regex::new(pattern)
             .unwrap()

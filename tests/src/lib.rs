@@ -20,6 +20,7 @@ pub mod document;
 pub mod front;
 pub mod gate;
 pub mod http2;
+pub mod picture;
 pub mod processes;
 pub mod program;
 pub mod proxy;

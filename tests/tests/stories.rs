@@ -55,6 +55,7 @@ mod keys;
 mod kill;
 mod lifecycle;
 mod limits;
+mod links;
 mod listing;
 mod metadata;
 mod methods;
