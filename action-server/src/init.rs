@@ -119,7 +119,7 @@ fn server_yaml(listen: &str, directory: &Path) -> String {
     format!(
         "\
 # The settings of action-server. Relative paths start at this file's directory.
-# All settings: docs/configuration.md. After an edit: action-server check --config THIS_FILE
+# All settings: docs/settings.md. After an edit: action-server check --config THIS_FILE
 
 listen: \"{listen}\"
 jwt_secret_path: jwt_secret

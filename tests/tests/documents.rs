@@ -38,12 +38,13 @@ fn the_picture_of_a_run() {
             typed.join(" ")
         );
     }
+    let printed = printed.trim_end();
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/run.svg");
     if std::env::var_os("UPDATE").is_some() {
-        std::fs::write(path, svg(&printed)).unwrap();
+        std::fs::write(path, svg(printed)).unwrap();
     }
     let drawn = text(&std::fs::read_to_string(path).unwrap());
-    let printed = constant("-g ", &text(&svg(&printed)));
+    let printed = constant("-g ", &text(&svg(printed)));
     assert_eq!(constant("-g ", &drawn), printed, "UPDATE=1 draws it anew");
 }
 
