@@ -7,7 +7,7 @@ mod settings;
 use std::{collections::BTreeSet, fmt::Write as _, fs, os::unix::fs::PermissionsExt, path::Path};
 
 use metadata::KEYS;
-use settings::{Kind, NOT_BUILT, SETTINGS, Setting, Unset};
+use settings::{NOT_BUILT, SETTINGS, Setting, Unset};
 
 use crate::{
     catalogue::{Listing, read_command},
