@@ -13,7 +13,7 @@ use http::{HeaderMap, Request, Response, header::AUTHORIZATION};
 use tonic::body::Body;
 use tower::{Layer, Service};
 
-use super::refusal::Refusals;
+use super::refusal::{Refusals, Wrong};
 use crate::{
     auth::{Authority, Caller},
     net::Peer,
@@ -41,23 +41,30 @@ impl Guard {
         }
     }
 
-    fn judge(&self, headers: &HeaderMap) -> Result<Caller, String> {
-        let token = bearer(headers)?;
-        self.authority
-            .verify(token)
-            .map_err(|error| error.to_string())
+    fn judge(&self, headers: &HeaderMap) -> Result<Caller, Wrong> {
+        let token = bearer(headers).map_err(|reason| Wrong {
+            class: match headers.contains_key(AUTHORIZATION) {
+                true => "header",
+                false => "missing",
+            },
+            reason: reason.to_owned(),
+        })?;
+        self.authority.verify(token).map_err(|error| Wrong {
+            class: error.class(),
+            reason: error.to_string(),
+        })
     }
 }
 
 /// The token of the one authorization header. The errors are for the log.
-fn bearer(headers: &HeaderMap) -> Result<&str, String> {
+fn bearer(headers: &HeaderMap) -> Result<&str, &'static str> {
     let mut values = headers.get_all(AUTHORIZATION).iter();
     let value = values.next().ok_or("no authorization")?;
     if values.next().is_some() {
-        return Err("more than one authorization".into());
+        return Err("more than one authorization");
     }
     if value.len() > TOKEN_LIMIT {
-        return Err("the authorization is too long".into());
+        return Err("the authorization is too long");
     }
     let text = value
         .to_str()
@@ -67,7 +74,7 @@ fn bearer(headers: &HeaderMap) -> Result<&str, String> {
         Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") && is_token(token) => {
             Ok(token)
         }
-        _ => Err("the authorization is not `Bearer TOKEN`".into()),
+        _ => Err("the authorization is not `Bearer TOKEN`"),
     }
 }
 
@@ -119,8 +126,8 @@ where
                     peer.iter().for_each(Peer::admit);
                     request.extensions_mut().insert(caller);
                 }
-                Err(reason) => {
-                    let answer = self.guard.refusals.refuse(&request, reason);
+                Err(wrong) => {
+                    let answer = self.guard.refusals.refuse(&request, wrong);
                     return Box::pin(async { Ok(answer.await) });
                 }
             }
@@ -136,7 +143,7 @@ mod tests {
     use super::*;
     use crate::damaged;
 
-    fn read(values: &[&[u8]]) -> Result<String, String> {
+    fn read(values: &[&[u8]]) -> Result<String, &'static str> {
         let mut headers = HeaderMap::new();
         for value in values {
             headers.append(AUTHORIZATION, http::HeaderValue::from_bytes(value).unwrap());

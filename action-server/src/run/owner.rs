@@ -12,7 +12,7 @@ use tokio::{
 };
 
 use super::{
-    Stop, StopOrder, job,
+    Load, Stop, StopOrder, job,
     progress::{Progress, never_started},
     recorder::Recorder,
     shared::Shared,
@@ -21,7 +21,6 @@ use super::{
 use crate::{
     audit::{self, Who},
     process::{Marker, Strays},
-    record::{Store, Writer},
 };
 
 /// How many events may wait to be written, and how many are written at once. With chunks of at
@@ -51,6 +50,13 @@ pub(super) struct Standing {
 }
 
 impl Standing {
+    /// Adds what this run does to what all do.
+    pub(super) fn add_to(&self, load: &mut Load) {
+        load.running += u64::from(self.status.running);
+        load.waiting += u64::from(self.status.waiting);
+        load.unrecorded += usize::from(self.status.failing);
+    }
+
     /// Where the run stands now.
     pub(super) fn now(&self, slots: &Slots) -> Status {
         Status {
@@ -76,14 +82,12 @@ type Slot = Pin<Box<dyn Future<Output = Result<OwnedSemaphorePermit, AcquireErro
 impl Owner {
     pub(super) fn new(
         shared: Arc<Shared>,
-        writer: Writer,
-        store: Arc<Store>,
+        recorder: Recorder,
         slots: Slots,
         orders: watch::Receiver<Option<StopOrder>>,
         status: Arc<Mutex<Standing>>,
     ) -> Owner {
         let progress = Progress::new(shared.plan.jobs.len(), shared.plan.fanout as usize);
-        let recorder = Recorder::new(writer, store);
         let owner = Owner {
             shared,
             recorder,

@@ -103,7 +103,14 @@ fn what_is_wrong_is_named_with_its_place() {
         ("listen: gateway1\n", "is not an address"),
         ("job_threads: 0\n", "lets nothing run"),
         ("tls: {}\n", "missing field `certificate`"),
-        ("metrics_listen: p\n", "metrics_listen is not supported"),
+        (
+            "metrics_listen: p\n",
+            "metrics_listen: \"p\" is not an address",
+        ),
+        (
+            "metrics_listen: 0.0.0.0:9304\ninsecure_listen: true\n",
+            "set insecure_metrics_listen: true",
+        ),
         (
             "script_environment: {LD_PRELOAD: x}\n",
             "LD_PRELOAD would change",
