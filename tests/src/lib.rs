@@ -22,6 +22,7 @@ pub mod http2;
 pub mod processes;
 pub mod program;
 pub mod proxy;
+pub mod scrape;
 pub mod server;
 pub mod site;
 pub mod terminal;

@@ -5,6 +5,7 @@
 //!   lock                     held by the server that runs
 //!   version                  of the directory's format
 //!   reserve                  space set aside, so that runs can end on a full disk
+//!   probe                    there for a moment, while it is tried whether the disk takes anything
 //!   runs/<time>-<id>.run     one record; the time, in milliseconds since 1970, sorts them
 //! ```
 

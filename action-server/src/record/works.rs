@@ -86,7 +86,8 @@ impl Store {
 
 /// Does what the beginning of a record does.
 fn probe(runs: &Path) -> io::Result<()> {
-    let path = runs.join("probe");
+    // Beside the records: it is none.
+    let path = runs.with_file_name("probe");
     let mut options = File::options();
     let options = options.create(true).truncate(true).write(true).mode(0o600);
     let written = options.open(&path).and_then(|mut file| {
