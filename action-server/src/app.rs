@@ -25,6 +25,7 @@ use crate::{
     run::{Limits, Registry},
     supervisor,
     scrape::Scrape,
+    traces::{self, Traces},
     trust::Trust,
     yaml::Fault,
 };
@@ -67,6 +68,9 @@ pub enum ServeError {
     /// Scrapes cannot be answered where they should be.
     #[error("metrics_listen: cannot listen on {0}: {1}")]
     MetricsListen(SocketAddr, #[source] io::Error),
+    /// The collector of traces cannot be one.
+    #[error("traces: {0}")]
+    Traces(#[from] traces::OpenError),
     /// The metrics contradict each other.
     #[error("cannot make the metrics: {0}")]
     Metrics(#[from] metrics::Error),
@@ -92,6 +96,9 @@ pub async fn serve(
     signals: Signals,
 ) -> Result<(), ServeError> {
     let metrics = Metrics::new()?;
+    let traces = settings.traces.as_deref();
+    let traces = traces.map(|collector| Traces::open(collector, metrics.clone()));
+    let (traces, sending) = traces.transpose()?.unzip();
     let sources = Sources::new(&settings);
     let (definitions, faults) = Definitions::open(&sources).map_err(ServeError::Definitions)?;
     faults.iter().for_each(log_fault);
@@ -169,7 +176,7 @@ pub async fn serve(
     };
     answer_scrapes(settings.metrics_listen, scrape).await?;
     let (close, closing) = oneshot::channel::<()>();
-    let guard = Guard::new(authority, refusals);
+    let guard = Guard::new(authority, refusals, traces.unwrap_or_default());
     let server = router(Count::new(metrics), guard, routes, listener, closing);
     let mut server = tokio::spawn(server);
     tracing::info!("listening on {address}");
@@ -201,6 +208,10 @@ pub async fn serve(
     drop(close);
     // A log that hangs must not keep the server from stopping.
     _ = timeout(CLOSE_LIMIT, audit.settle()).await;
+    if let Some(sending) = sending {
+        // The same holds for a collector.
+        _ = timeout(CLOSE_LIMIT, sending.close()).await;
+    }
     // Connections that do not close by themselves end with the process.
     match timeout(CLOSE_LIMIT, server).await {
         Ok(ended) => ended.map_err(io::Error::other)?.map_err(ServeError::from),

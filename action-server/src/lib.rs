@@ -25,6 +25,7 @@ pub mod run;
 mod scrape;
 mod stamp;
 mod supervisor;
+pub mod traces;
 pub mod trust;
 pub mod yaml;
 

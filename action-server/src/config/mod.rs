@@ -31,6 +31,8 @@ pub struct Settings {
     pub insecure_listen: bool,
     /// Where scrapes are answered, if anywhere.
     pub metrics_listen: Option<SocketAddr>,
+    /// The collector of traces, if there is one.
+    pub traces: Option<String>,
     /// The server's certificate and key; plain text where there are none.
     pub tls: Option<net::Files>,
     /// Where the keys of tokens, the revocations and the policy are.

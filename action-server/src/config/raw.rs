@@ -2,7 +2,7 @@
 
 use std::{
     collections::BTreeMap,
-    net::SocketAddr,
+    net::{IpAddr, SocketAddr},
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -67,6 +67,7 @@ pub(super) struct Raw {
     tls: Option<RawTls>,
     metrics_listen: Option<Text>,
     insecure_metrics_listen: Option<bool>,
+    traces: Option<RawTraces>,
     #[serde(default)]
     allow_unsafe_permissions: bool,
 }
@@ -77,6 +78,13 @@ struct RawTls {
     certificate: PathBuf,
     private_key: PathBuf,
     client_ca: Option<PathBuf>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawTraces {
+    endpoint: Text,
+    insecure: Option<bool>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -169,6 +177,7 @@ impl Raw {
                 "INSECURE_METRICS_LISTEN" => {
                     |raw, text| scalar(&mut raw.insecure_metrics_listen, text)
                 }
+                "TRACES" => |raw, text| scalar(&mut raw.traces, text),
                 "ALLOW_UNSAFE_PERMISSIONS" => {
                     |raw, text| whole(&mut raw.allow_unsafe_permissions, text)
                 }
@@ -240,6 +249,7 @@ impl Raw {
             listen,
             insecure_listen,
             metrics_listen,
+            traces: self.traces.map(collector).transpose()?,
             tls: self.tls.map(|tls| net::Files {
                 certificate: path(tls.certificate),
                 private_key: path(tls.private_key),
@@ -316,6 +326,30 @@ fn refuse_open_metrics(listen: SocketAddr, insecure: bool) -> Result<(), ConfigE
     Err(invalid(format!(
         "metrics_listen: {listen} is not a loopback address, and whoever can reach it would read the metrics; \
          listen on 127.0.0.1 behind a web server that asks who it is, or set insecure_metrics_listen: true"
+    )))
+}
+
+/// Where a collector is. What it is sent tells who does what on which node, in plain text.
+fn collector(traces: RawTraces) -> Result<String, ConfigError> {
+    let Text(text) = traces.endpoint;
+    let endpoint = text.parse::<http::Uri>().ok();
+    let host = endpoint
+        .as_ref()
+        .filter(|endpoint| endpoint.scheme_str() == Some("http"))
+        .and_then(|endpoint| endpoint.host());
+    let Some(host) = host else {
+        return Err(invalid(format!(
+            "traces: endpoint: {text:?} is not an address such as http://127.0.0.1:4317"
+        )));
+    };
+    let address = host.trim_matches(['[', ']']).parse::<IpAddr>();
+    let is_near = host == "localhost" || address.is_ok_and(|address| address.is_loopback());
+    if is_near || traces.insecure == Some(true) {
+        return Ok(text);
+    }
+    Err(invalid(format!(
+        "traces: endpoint: {host} is not this machine, and traces would cross the network in plain text; \
+         name a collector on 127.0.0.1, or set insecure: true beside it"
     )))
 }
 

@@ -1,4 +1,5 @@
-//! Counts calls: how they end is in the trailers of their answer, behind its last message.
+//! Counts calls, and ends their spans: how they end is in the trailers of their answer, behind its
+//! last message.
 
 use std::{
     collections::BTreeMap,
@@ -14,7 +15,10 @@ use prost_types::FileDescriptorSet;
 use tonic::{Status, body::Body};
 use tower::{Layer, Service};
 
-use crate::metrics::{Call, Metrics};
+use crate::{
+    metrics::{Call, Metrics},
+    traces::Span,
+};
 
 /// The codes of gRPC, by number.
 const CODES: [&str; 17] = [
@@ -110,32 +114,47 @@ where
 
     fn call(&mut self, request: Request<Body>) -> Self::Future {
         let method = self.count.methods.get(request.uri().path());
-        let mut call = self.count.metrics.call(method.copied().unwrap_or("other"));
+        let call = self.count.metrics.call(method.copied().unwrap_or("other"));
         let answer = self.inner.call(request);
         Box::pin(async move {
-            let answer = answer.await?;
+            let mut answer = answer.await?;
             call.answer_begins();
+            let span = answer.extensions_mut().remove().unwrap_or_default();
+            let mut end = End { call, span };
             // An answer without messages has its end at its beginning.
-            take_code(&mut call, answer.headers());
-            Ok(answer.map(|body| Body::new(Counting { body, call })))
+            end.take_code(answer.headers());
+            Ok(answer.map(|body| Body::new(Counting { body, end })))
         })
     }
 }
 
-fn take_code(call: &mut Call, headers: &HeaderMap) {
-    if let Some(code) = headers.get(Status::GRPC_STATUS) {
+/// What ends when an answer does.
+struct End {
+    call: Call,
+    span: Span,
+}
+
+impl End {
+    fn take_code(&mut self, headers: &HeaderMap) {
+        let Some(code) = headers.get(Status::GRPC_STATUS) else {
+            return;
+        };
         let code = code.to_str().ok().and_then(|code| code.parse().ok());
-        call.ends_with(
-            code.and_then(|at: usize| CODES.get(at))
-                .unwrap_or(&"unknown"),
-        );
+        let code = *code
+            .and_then(|at: usize| CODES.get(at))
+            .unwrap_or(&"unknown");
+        self.call.ends_with(code);
+        self.span.set("rpc.grpc.status_code", code);
+        if code != "ok" {
+            self.span.fail(code);
+        }
     }
 }
 
-/// An answer's body, with the call that ends when it does.
+/// An answer's body, with what ends when it does.
 struct Counting {
     body: Body,
-    call: Call,
+    end: End,
 }
 
 impl hyper::body::Body for Counting {
@@ -150,7 +169,7 @@ impl hyper::body::Body for Counting {
         if let Some(Ok(frame)) = &frame
             && let Some(trailers) = frame.trailers_ref()
         {
-            take_code(&mut self.call, trailers);
+            self.end.take_code(trailers);
         }
         Poll::Ready(frame)
     }

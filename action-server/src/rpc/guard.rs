@@ -17,6 +17,7 @@ use super::refusal::{Refusals, Wrong};
 use crate::{
     auth::{Authority, Caller},
     net::Peer,
+    traces::Traces,
 };
 
 /// The one method that is open to everybody: load balancers ask it.
@@ -30,14 +31,16 @@ const TOKEN_LIMIT: usize = 8 * 1024;
 pub(crate) struct Guard {
     authority: Arc<Authority>,
     refusals: Refusals,
+    traces: Traces,
 }
 
 impl Guard {
     /// A guard who knows valid tokens by `authority`.
-    pub(crate) fn new(authority: Arc<Authority>, refusals: Refusals) -> Guard {
+    pub(crate) fn new(authority: Arc<Authority>, refusals: Refusals, traces: Traces) -> Guard {
         Guard {
             authority,
             refusals,
+            traces,
         }
     }
 
@@ -124,7 +127,21 @@ where
                     // A caller that may pass may also keep its connection. The open method is no
                     // such call: whoever may call it could hold all connections with it.
                     peer.iter().for_each(Peer::admit);
+                    // Others have no traces: theirs would be anybody's.
+                    let span = self
+                        .guard
+                        .traces
+                        .call(request.uri().path(), request.headers());
+                    span.set("action.subject", caller.subject.clone());
                     request.extensions_mut().insert(caller);
+                    request.extensions_mut().insert(span.clone());
+                    let answer = self.inner.call(request);
+                    return Box::pin(async {
+                        let mut answer = answer.await?;
+                        // It ends with the answer's last byte: see `count`.
+                        answer.extensions_mut().insert(span);
+                        Ok(answer)
+                    });
                 }
                 Err(wrong) => {
                     let answer = self.guard.refusals.refuse(&request, wrong);

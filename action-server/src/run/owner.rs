@@ -21,6 +21,7 @@ use super::{
 use crate::{
     audit::{self, Who},
     process::{Marker, Strays},
+    traces::Span,
 };
 
 /// How many events may wait to be written, and how many are written at once. With chunks of at
@@ -228,6 +229,7 @@ impl Owner {
             duration: prost_types::Duration::try_from(self.started.elapsed()).ok(),
         };
         let told = self.told(outcome, &finished.counts);
+        tell_outcome(&self.shared.span, outcome, "");
         // The disk may take its time; other runs do not wait for it.
         let recorder = self.recorder;
         let written = tokio::task::spawn_blocking(move || recorder.finish(finished));
@@ -253,6 +255,14 @@ impl Owner {
             counts: Some(counts.collect()),
             ..audit::Event::of_run("run_finished", &shared.run_id)
         }
+    }
+}
+
+/// Says in a run's or job's span what became of it.
+pub(super) fn tell_outcome(span: &Span, outcome: Outcome, message: &str) {
+    span.set("action.outcome", outcome.label());
+    if outcome != Outcome::Ok {
+        span.fail(message);
     }
 }
 

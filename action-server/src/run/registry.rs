@@ -30,6 +30,7 @@ use crate::{
     metrics::Metrics,
     process::{Descendants, end_orphans},
     record::{Entry, Reader, Retention, RunId, Store, Summary, Watermark},
+    traces::Span,
 };
 
 /// How long runs have to end after the last of their scripts was killed.
@@ -50,6 +51,8 @@ pub struct Starter {
     pub claimed_username: String,
     /// The user id that the client gave for itself: a claim.
     pub claimed_uid: String,
+    /// The call that starts it.
+    pub span: Span,
     /// Start no more jobs once this many have not ended OK.
     pub max_failures: Option<u32>,
 }
@@ -174,10 +177,11 @@ impl Registry {
         };
         let shared = Arc::new(Shared {
             run_id: run_id.clone(),
-            plan,
             identity: starter.identity,
             who: starter.who,
             max_failures: starter.max_failures,
+            span: begin_span(&starter.span, &run_id, &plan),
+            plan,
             limits: Arc::clone(&self.inner.limits),
             descendants: self.inner.descendants.clone(),
             audit: self.inner.audit.clone(),
@@ -427,6 +431,14 @@ impl Drop for Leave {
     fn drop(&mut self) {
         self.registry.live().remove(&self.run_id);
     }
+}
+
+fn begin_span(call: &Span, run_id: &RunId, plan: &Plan) -> Span {
+    let span = call.child("run");
+    span.set("action.run_id", run_id.to_string());
+    span.set("action.command", plan.command.name.clone());
+    span.set("action.nodes", plan.nodes.clone());
+    span
 }
 
 fn run_started(plan: &Plan, starter: &Starter) -> Event {
