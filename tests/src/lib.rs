@@ -16,6 +16,7 @@ pub mod bench;
 pub mod chance;
 pub mod client;
 pub mod datagrams;
+pub mod collector;
 pub mod front;
 pub mod gate;
 pub mod http2;

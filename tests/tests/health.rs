@@ -11,15 +11,19 @@ const SERVICES: [&str; 2] = ["", "action.v1.ActionService"];
 const SERVING: &[u8] = &[8, 1];
 const NOT_SERVING: &[u8] = &[8, 2];
 
+/// Waits, prints, and waits again.
+const POUR: &str = r#"
+read -r < "$SCRIPT_ROOT/../before"
+head -c 300000 /dev/zero | tr '\0' x
+read -r < "$SCRIPT_ROOT/../after"
+"#;
+
 fn site() -> Site {
     let site = Site::new();
     site.settings("metrics_listen: \"127.0.0.1:0\"");
     site.command("hello", "echo hello");
     site.command("wait", "echo ready; exec sleep 1000");
-    site.command(
-        "pour",
-        "read -r < \"$SCRIPT_ROOT/../gate\"; head -c 300000 /dev/zero | tr '\\0' x; echo done",
-    );
+    site.command("pour", POUR);
     site
 }
 
@@ -89,16 +93,17 @@ fn a_run_whose_record_fails_is_told() {
     let site = site();
     let disk = Disk::mount(&site.path("state"), "size=16m,mode=700");
     site.settings("audit_path: audit.jsonl");
-    let gate = site.gate("gate");
+    let (before, after) = (site.gate("before"), site.gate("after"));
     let server = site.start();
     let run = server.api().start(on("pour", "n1")).unwrap();
     disk.fill();
-    gate.open();
+    before.open();
     wait_until("the run to be unrecorded", CEILING, || {
         (server.scrape().of("action_unrecorded_runs") == 1.0).then_some(())
     });
     wait_for(&server, NOT_SERVING);
     disk.free();
+    after.open();
     let end = run.finish().end_of("n1").clone();
     assert!(end.output_dropped_bytes > 0, "{end:?}");
     wait_for(&server, SERVING);
