@@ -251,7 +251,7 @@ impl Gauges {
                 "action_job_slots",
                 "Places for scripts on the whole server.",
             )?,
-            job_slots_used: gauge("action_job_slots_used", "Places that are taken.")?,
+            job_slots_used: gauge("action_job_slots_used", "Places for scripts that are taken.")?,
             open_connections: gauge("action_open_connections", "Connections that are open.")?,
             records: gauge("action_records", "Records of runs that are kept.")?,
             record_bytes: gauge(
@@ -262,14 +262,14 @@ impl Gauges {
                 "action_record_disk_free_bytes",
                 "Space that is left to the server on the disk of the records.",
             )?,
-            disk_size: gauge("action_record_disk_size_bytes", "Size of that disk.")?,
+            disk_size: gauge("action_record_disk_size_bytes", "Size of the disk of the records.")?,
             reserve: gauge(
                 "action_record_reserve_bytes",
                 "Space that is set aside for the ends of runs: less while the disk is full.",
             )?,
             nodes: gauge("action_nodes", "Nodes that are defined.")?,
             commands: gauge("action_commands", "Commands that can be run.")?,
-            broken_commands: gauge("action_broken_commands", "Commands that cannot.")?,
+            broken_commands: gauge("action_broken_commands", "Commands that cannot be run.")?,
             faults: gauge(
                 "action_definition_errors",
                 "Errors in nodes and commands at the last reading.",
