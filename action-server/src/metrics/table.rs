@@ -251,7 +251,10 @@ impl Gauges {
                 "action_job_slots",
                 "Places for scripts on the whole server.",
             )?,
-            job_slots_used: gauge("action_job_slots_used", "Places for scripts that are taken.")?,
+            job_slots_used: gauge(
+                "action_job_slots_used",
+                "Places for scripts that are taken.",
+            )?,
             open_connections: gauge("action_open_connections", "Connections that are open.")?,
             records: gauge("action_records", "Records of runs that are kept.")?,
             record_bytes: gauge(
@@ -262,7 +265,10 @@ impl Gauges {
                 "action_record_disk_free_bytes",
                 "Space that is left to the server on the disk of the records.",
             )?,
-            disk_size: gauge("action_record_disk_size_bytes", "Size of the disk of the records.")?,
+            disk_size: gauge(
+                "action_record_disk_size_bytes",
+                "Size of the disk of the records.",
+            )?,
             reserve: gauge(
                 "action_record_reserve_bytes",
                 "Space that is set aside for the ends of runs: less while the disk is full.",

@@ -119,7 +119,7 @@ where
         self.inner.poll_ready(context)
     }
 
-    fn call(&mut self, mut request: Request<Body>) -> Self::Future {
+    fn call(&mut self, request: Request<Body>) -> Self::Future {
         let peer = request.extensions().get::<Peer>().cloned();
         if request.uri().path() != OPEN {
             match self.guard.judge(request.headers()) {
@@ -127,21 +127,7 @@ where
                     // A caller that may pass may also keep its connection. The open method is no
                     // such call: whoever may call it could hold all connections with it.
                     peer.iter().for_each(Peer::admit);
-                    // Others have no traces: theirs would be anybody's.
-                    let span = self
-                        .guard
-                        .traces
-                        .call(request.uri().path(), request.headers());
-                    span.set("action.subject", caller.subject.clone());
-                    request.extensions_mut().insert(caller);
-                    request.extensions_mut().insert(span.clone());
-                    let answer = self.inner.call(request);
-                    return Box::pin(async {
-                        let mut answer = answer.await?;
-                        // It ends with the answer's last byte: see `count`.
-                        answer.extensions_mut().insert(span);
-                        Ok(answer)
-                    });
+                    return self.pass(request, caller);
                 }
                 Err(wrong) => {
                     let answer = self.guard.refusals.refuse(&request, wrong);
@@ -150,6 +136,33 @@ where
             }
         }
         Box::pin(self.inner.call(request))
+    }
+}
+
+impl<S> Guarded<S>
+where
+    S: Service<Request<Body>, Response = Response<Body>>,
+    S::Future: Send + 'static,
+{
+    /// Lets a call pass, in a span of its own. Calls without a token have none: it would be part of
+    /// a trace that anybody could name.
+    fn pass(
+        &mut self,
+        mut request: Request<Body>,
+        caller: Caller,
+    ) -> <Self as Service<Request<Body>>>::Future {
+        let path = request.uri().path();
+        let span = self.guard.traces.call(path, request.headers());
+        span.set("action.subject", caller.subject.clone());
+        request.extensions_mut().insert(caller);
+        request.extensions_mut().insert(span.clone());
+        let answer = self.inner.call(request);
+        Box::pin(async {
+            let mut answer = answer.await?;
+            // It ends with the answer's last byte: see `count`.
+            answer.extensions_mut().insert(span);
+            Ok(answer)
+        })
     }
 }
 

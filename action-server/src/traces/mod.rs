@@ -23,6 +23,9 @@ pub use sending::Sending;
 
 use crate::metrics::Metrics;
 
+/// The longest text in a span, in characters: many of them may wait.
+const LONGEST: usize = 512;
+
 /// Makes spans. Clones make them for the same collector.
 #[derive(Debug, Clone, Default)]
 pub struct Traces {
@@ -49,7 +52,9 @@ struct Headers<'a>(&'a HeaderMap);
 
 impl Extractor for Headers<'_> {
     fn get(&self, key: &str) -> Option<&str> {
-        self.0.get(key)?.to_str().ok()
+        // What else a caller sends along would only be kept, in every span: nothing is sent on.
+        let value = self.0.get(key).filter(|_| key == "traceparent")?;
+        value.to_str().ok()
     }
 
     fn keys(&self) -> Vec<&str> {
@@ -80,7 +85,7 @@ impl Traces {
         };
         let parent =
             TraceContextPropagator::new().extract_with_context(&Context::new(), &Headers(headers));
-        let method = method.trim_start_matches('/').to_owned();
+        let method = cut(method.trim_start_matches('/'));
         let span = Span::begin(tracer, method, SpanKind::Server, &parent);
         span.set("rpc.system", "grpc");
         span
@@ -111,6 +116,10 @@ impl Span {
     /// Says something of it.
     pub fn set(&self, key: &'static str, value: impl Into<Value>) {
         if let Some(part) = &self.part {
+            let value = match value.into() {
+                Value::String(text) => cut(text.as_str()).into(),
+                other => other,
+            };
             let attribute = KeyValue::new(key, value);
             part.context.span().set_attribute(attribute);
         }
@@ -119,9 +128,11 @@ impl Span {
     /// Says that it did not go well.
     pub fn fail(&self, why: &str) {
         if let Some(part) = &self.part {
-            part.context
-                .span()
-                .set_status(Status::error(why.to_owned()));
+            part.context.span().set_status(Status::error(cut(why)));
         }
     }
+}
+
+fn cut(text: &str) -> String {
+    text.chars().take(LONGEST).collect()
 }

@@ -18,7 +18,7 @@ use tokio::{
 
 use crate::metrics::Metrics;
 
-/// How many spans may wait. With what may be said of one this bounds their memory to some MiB.
+/// How many spans may wait. With what may be said of one this bounds their memory to 16 MiB.
 const BACKLOG: usize = 4096;
 /// How many are sent at once.
 const BATCH: usize = 512;
