@@ -10,29 +10,28 @@ use tokio::{
     time::{sleep, timeout},
 };
 use tonic::{service::Routes, transport::Server};
-use tonic_health::{ServingStatus, server::HealthReporter};
+use tonic_health::server::HealthReporter;
 
 use crate::{
     audit::{Audit, AuditError, Event},
     auth::{self, Authority, Change, revocation},
     config::Settings,
     definitions::{Definitions, Sources, Watch, log_fault},
+    metrics::{self, Metrics},
     net::{Listener, Tls, TlsError},
     process::base_environment,
     record::{Retention, Store, StoreError},
-    rpc::{Guard, Refusals, Service, Shield},
+    rpc::{Count, Guard, Refusals, Service, Shield, Signs, report_health},
     run::{Limits, Registry},
     supervisor,
+    scrape::Scrape,
+    traces::{self, Traces},
     trust::Trust,
     yaml::Fault,
 };
 
-/// The service that health is told of.
-const SERVICE: &str = "action.v1.ActionService";
 /// How long connections have to end after the last run has.
 const CLOSE_LIMIT: Duration = Duration::from_secs(2);
-/// How often an audit log that failed is tried.
-const PROBE_INTERVAL: Duration = Duration::from_secs(1);
 /// How often old records are looked for.
 const EXPIRE_INTERVAL: Duration = Duration::from_secs(60);
 
@@ -66,6 +65,15 @@ pub enum ServeError {
     /// The listener failed.
     #[error("cannot listen: {0}")]
     Listen(#[from] io::Error),
+    /// Scrapes cannot be answered where they should be.
+    #[error("metrics_listen: cannot listen on {0}: {1}")]
+    MetricsListen(SocketAddr, #[source] io::Error),
+    /// The collector of traces cannot be one.
+    #[error("traces: {0}")]
+    Traces(#[from] traces::OpenError),
+    /// The metrics contradict each other.
+    #[error("cannot make the metrics: {0}")]
+    Metrics(#[from] metrics::Error),
 }
 
 /// What the world tells a server that serves.
@@ -87,9 +95,14 @@ pub async fn serve(
     listener: TcpListener,
     signals: Signals,
 ) -> Result<(), ServeError> {
+    let metrics = Metrics::new()?;
+    let traces = settings.traces.as_deref();
+    let traces = traces.map(|collector| Traces::open(collector, metrics.clone()));
+    let (traces, sending) = traces.transpose()?.unzip();
     let sources = Sources::new(&settings);
     let (definitions, faults) = Definitions::open(&sources).map_err(ServeError::Definitions)?;
     faults.iter().for_each(log_fault);
+    metrics.definitions_read(faults.iter().filter(|fault| fault.is_error()).count());
     if settings.trust == Trust::Lax {
         tracing::warn!(
             "allow_unsafe_permissions is set: whoever can write a script or a definition runs it as this server's user"
@@ -103,18 +116,23 @@ pub async fn serve(
         .map(Arc::new);
     // Before it is made: what was revoked with an older state must not be forgotten.
     let is_first_start = !settings.state_directory.join("runs").exists();
-    let store = Store::open(&settings.state_directory)?;
+    let store = Arc::new(Store::open(&settings.state_directory)?);
     if is_first_start {
         revocation::begin(&settings.auth.revocations).map_err(auth::OpenError::from)?;
     }
     let authority = Arc::new(Authority::open(settings.auth.clone())?);
-    let audit = Audit::open(&settings.audit_path, settings.trust)?;
+    let audit = Audit::open(&settings.audit_path, settings.trust, metrics.clone())?;
     // Where it cannot be written the server starts all the same: what runs and ran can be seen,
     // and no run is taken.
     _ = audit.write(started()).await;
-    let runs = Registry::open(store, audit.clone(), limits(&settings))
-        .await
-        .map_err(ServeError::Recover)?;
+    let runs = Registry::open(
+        Arc::clone(&store),
+        audit.clone(),
+        metrics.clone(),
+        limits(&settings),
+    )
+    .await
+    .map_err(ServeError::Recover)?;
     let retention = Retention {
         age: settings.retention_age,
         size: settings.retention_size,
@@ -128,15 +146,38 @@ pub async fn serve(
         audit.clone(),
     );
     let (health, routes) = routes(service).await?;
-    tokio::spawn(keep_current(Arc::clone(&authority), audit.clone(), health));
-    let watch = definitions.watch(sources, audit.clone());
-    let refusals = Refusals::new(audit.clone());
+    let judges = watch::Sender::new(true);
+    let signs = Signs {
+        judges: judges.subscribe(),
+        stopped: signals.stopped.clone(),
+        audit: audit.clone(),
+        runs: runs.clone(),
+    };
+    tokio::spawn(report_health(health, signs, metrics.clone()));
+    let current = keep_current(
+        Arc::clone(&authority),
+        audit.clone(),
+        judges,
+        metrics.clone(),
+    );
+    tokio::spawn(current);
+    let watch = definitions.watch(sources, audit.clone(), metrics.clone());
+    let refusals = Refusals::new(audit.clone(), metrics.clone());
     tokio::spawn(refusals.clone().sum_up());
 
     let address = listener.local_addr()?;
-    let listener = Listener::new(listener, tls, settings.limits.connections);
+    let listener = Listener::new(listener, tls, settings.limits.connections, metrics.clone());
+    let scrape = Scrape {
+        metrics: metrics.clone(),
+        runs: runs.clone(),
+        store,
+        definitions,
+        connections: Box::new(listener.open()),
+    };
+    answer_scrapes(settings.metrics_listen, scrape).await?;
     let (close, closing) = oneshot::channel::<()>();
-    let server = router(Guard::new(authority, refusals), routes, listener, closing);
+    let guard = Guard::new(authority, refusals, traces.unwrap_or_default());
+    let server = router(Count::new(metrics), guard, routes, listener, closing);
     let mut server = tokio::spawn(server);
     tracing::info!("listening on {address}");
     tokio::spawn(supervisor::keep_alive(audit.works()));
@@ -167,6 +208,10 @@ pub async fn serve(
     drop(close);
     // A log that hangs must not keep the server from stopping.
     _ = timeout(CLOSE_LIMIT, audit.settle()).await;
+    if let Some(sending) = sending {
+        // The same holds for a collector.
+        _ = timeout(CLOSE_LIMIT, sending.close()).await;
+    }
     // Connections that do not close by themselves end with the process.
     match timeout(CLOSE_LIMIT, server).await {
         Ok(ended) => ended.map_err(io::Error::other)?.map_err(ServeError::from),
@@ -187,13 +232,26 @@ async fn keep_reloading(reload: &Notify, watch: &Watch, audit: &Audit, address: 
     }
 }
 
+/// Answers scrapes on a listener of their own, where there shall be one.
+async fn answer_scrapes(listen: Option<SocketAddr>, scrape: Scrape) -> Result<(), ServeError> {
+    let Some(address) = listen else { return Ok(()) };
+    let failed = |error| ServeError::MetricsListen(address, error);
+    let listener = TcpListener::bind(address).await.map_err(failed)?;
+    let address = listener.local_addr()?;
+    tokio::spawn(scrape.serve(listener));
+    tracing::info!("metrics at http://{address}/metrics");
+    Ok(())
+}
+
 async fn router(
+    count: Count,
     guard: Guard,
     routes: Routes,
     listener: Listener,
     closing: oneshot::Receiver<()>,
 ) -> Result<(), tonic::transport::Error> {
     Server::builder()
+        .layer(count)
         .layer(Shield)
         .layer(guard)
         .max_concurrent_streams(100)
@@ -214,9 +272,6 @@ async fn routes(
     service: ActionServiceServer<Service>,
 ) -> Result<(HealthReporter, Routes), ServeError> {
     let (health, health_service) = tonic_health::server::health_reporter();
-    health
-        .set_service_status(SERVICE, ServingStatus::Serving)
-        .await;
     // Older tools know reflection by its alpha name.
     let describe = || {
         tonic_reflection::server::Builder::configure()
@@ -230,18 +285,26 @@ async fn routes(
     Ok((health, routes))
 }
 
-/// Keeps keys, revocations and policy current, and health with them.
-async fn keep_current(authority: Arc<Authority>, audit: Audit, health: HealthReporter) {
+/// Keeps keys, revocations and policy current, and says whether tokens can be judged.
+async fn keep_current(
+    authority: Arc<Authority>,
+    audit: Audit,
+    judges: watch::Sender<bool>,
+    metrics: Metrics,
+) {
+    for what in ["keys", "revocations", "policy"] {
+        metrics.read(what, true);
+    }
     let (told, mut changes) = mpsc::unbounded_channel();
     let current = Arc::clone(&authority).keep_current(move |change| {
         // The reader lives as long as this does.
         _ = told.send(change);
     });
-    let (healthy, is_healthy) = watch::channel(true);
     let tell = async {
         while let Some(change) = changes.recv().await {
             log_change(&change);
-            healthy.send_replace(authority.is_healthy());
+            metrics.read(change.what, change.faults.is_empty());
+            judges.send_replace(authority.is_healthy());
             // A log that fails has said so. What was read is in use.
             for what in change.revoked {
                 _ = audit.write(Event::revoked(what)).await;
@@ -251,27 +314,7 @@ async fn keep_current(authority: Arc<Authority>, audit: Audit, health: HealthRep
                 .await;
         }
     };
-    tokio::join!(current, tell, report_health(health, is_healthy, &audit));
-}
-
-/// Tells load balancers when no token is good or no run is taken. An audit log that failed is
-/// tried until it can be written.
-async fn report_health(health: HealthReporter, mut auth: watch::Receiver<bool>, audit: &Audit) {
-    let mut works = audit.works();
-    loop {
-        // Where its thread has ended it will never work again.
-        let is_audited = *works.borrow_and_update() && works.has_changed().is_ok();
-        let status = match is_audited && *auth.borrow_and_update() {
-            true => ServingStatus::Serving,
-            false => ServingStatus::NotServing,
-        };
-        health.set_service_status(SERVICE, status).await;
-        tokio::select! {
-            changed = auth.changed() => if changed.is_err() { return },
-            Ok(()) = works.changed() => {}
-            () = sleep(PROBE_INTERVAL), if !is_audited => audit.settle().await,
-        }
-    }
+    tokio::join!(current, tell);
 }
 
 fn log_change(change: &Change) {

@@ -16,6 +16,7 @@ mod damaged;
 pub mod definitions;
 mod init;
 mod log;
+pub mod metrics;
 pub mod net;
 pub mod process;
 pub mod record;
@@ -23,8 +24,10 @@ pub mod record;
 mod reference;
 mod rpc;
 pub mod run;
+mod scrape;
 mod stamp;
 mod supervisor;
+pub mod traces;
 pub mod trust;
 pub mod yaml;
 

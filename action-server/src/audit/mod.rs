@@ -19,7 +19,10 @@ use tokio::sync::{
     oneshot, watch,
 };
 
-use crate::trust::{Trust, Untrusted};
+use crate::{
+    metrics::Metrics,
+    trust::{Trust, Untrusted},
+};
 
 pub use event::{Event, Who};
 use writer::{Message, Writer};
@@ -58,10 +61,10 @@ impl Audit {
     ///
     /// # Errors
     /// See [`AuditError`].
-    pub fn open(path: &Path, trust: Trust) -> Result<Audit, AuditError> {
+    pub fn open(path: &Path, trust: Trust, metrics: Metrics) -> Result<Audit, AuditError> {
         let (works, watched) = watch::channel(true);
         let (messages, waiting) = mpsc::channel(BACKLOG);
-        let writer = Writer::open(path, trust, works)?;
+        let writer = Writer::open(path, trust, works, metrics)?;
         std::thread::Builder::new()
             .name("audit".into())
             .spawn(move || writer.run(waiting))

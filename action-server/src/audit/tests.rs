@@ -12,7 +12,7 @@ use proptest::{collection, option, prelude::*};
 use serde_json::Value;
 
 use super::{Audit, Event, Who, line::line};
-use crate::trust::Trust;
+use crate::{metrics::Metrics, trust::Trust};
 
 fn texts() -> impl Strategy<Value = String> {
     // Any text, and one of what is most likely to break a line.
@@ -109,7 +109,8 @@ impl Place {
     }
 
     fn open(&self) -> Result<Audit, String> {
-        Audit::open(&self.path("log"), Trust::Strict).map_err(|error| error.to_string())
+        Audit::open(&self.path("log"), Trust::Strict, Metrics::new().unwrap())
+            .map_err(|error| error.to_string())
     }
 }
 

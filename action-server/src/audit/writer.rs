@@ -14,7 +14,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tracing::field::display;
 
 use super::{AuditError, Event, file::LogFile, line::line};
-use crate::trust::Trust;
+use crate::{metrics::Metrics, trust::Trust};
 
 /// How many lines are synced together at most.
 const BATCH: usize = 64;
@@ -63,6 +63,7 @@ pub(super) struct Writer {
     lost: Option<u64>,
     complained: Option<Instant>,
     works: watch::Sender<bool>,
+    metrics: Metrics,
 }
 
 impl Writer {
@@ -70,6 +71,7 @@ impl Writer {
         path: &Path,
         trust: Trust,
         works: watch::Sender<bool>,
+        metrics: Metrics,
     ) -> Result<Writer, AuditError> {
         Ok(Writer {
             path: path.to_owned(),
@@ -81,6 +83,7 @@ impl Writer {
             lost: None,
             complained: None,
             works,
+            metrics,
         })
     }
 
@@ -121,7 +124,10 @@ impl Writer {
     fn write(&mut self, event: &Event) -> io::Result<()> {
         self.tell_of_loss()
             .and_then(|()| self.append(event))
-            .inspect_err(|_| self.lost = self.lost.map(|lost| lost + 1))
+            .inspect_err(|_| {
+                self.lost = self.lost.map(|lost| lost + 1);
+                self.metrics.audit_lost();
+            })
     }
 
     /// The first line after lines that were lost says how many those are.
@@ -144,6 +150,7 @@ impl Writer {
                 // Only now: a number that is missing in the file is of a line that was taken away.
                 self.seq = seq;
                 self.unsynced = true;
+                self.metrics.audit_written();
             }
             Err(error) => self.complain(error),
         }

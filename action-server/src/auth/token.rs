@@ -108,6 +108,28 @@ pub enum TokenError {
     RevocationsUnknown,
 }
 
+impl TokenError {
+    /// What is wrong, as one of few words.
+    pub fn class(&self) -> &'static str {
+        use jsonwebtoken::errors::ErrorKind;
+        match self {
+            TokenError::Invalid(error) => match error.kind() {
+                ErrorKind::InvalidSignature => "signature",
+                ErrorKind::ExpiredSignature => "expired",
+                ErrorKind::ImmatureSignature
+                | ErrorKind::InvalidAudience
+                | ErrorKind::InvalidIssuer
+                | ErrorKind::MissingRequiredClaim(_) => "claim",
+                _ => "malformed",
+            },
+            TokenError::Claim(_) => "claim",
+            TokenError::Key(..) => "key",
+            TokenError::Revoked(..) => "revoked",
+            TokenError::RevocationsUnknown => "unknown",
+        }
+    }
+}
+
 /// Makes a token, signed with the key of that name or the one that signs now. Returns it with what
 /// it says.
 ///

@@ -29,6 +29,10 @@ pub struct Settings {
     pub listen: SocketAddr,
     /// Plain text on an address that is not loopback is wanted.
     pub insecure_listen: bool,
+    /// Where scrapes are answered, if anywhere.
+    pub metrics_listen: Option<SocketAddr>,
+    /// The collector of traces, if there is one.
+    pub traces: Option<String>,
     /// The server's certificate and key; plain text where there are none.
     pub tls: Option<net::Files>,
     /// Where the keys of tokens, the revocations and the policy are.

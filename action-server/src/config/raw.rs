@@ -2,12 +2,12 @@
 
 use std::{
     collections::BTreeMap,
-    net::SocketAddr,
+    net::{IpAddr, SocketAddr},
     path::{Path, PathBuf},
     time::Duration,
 };
 
-use serde::{Deserialize, de::IgnoredAny};
+use serde::Deserialize;
 
 use super::{
     ConfigError, Limits, LogFormat, Settings,
@@ -65,8 +65,9 @@ pub(super) struct Raw {
     #[serde(default)]
     limits: RawLimits,
     tls: Option<RawTls>,
-    // In the contract, and refused until it is built: see `check`.
-    metrics_listen: Option<IgnoredAny>,
+    metrics_listen: Option<Text>,
+    insecure_metrics_listen: Option<bool>,
+    traces: Option<RawTraces>,
     #[serde(default)]
     allow_unsafe_permissions: bool,
 }
@@ -77,6 +78,13 @@ struct RawTls {
     certificate: PathBuf,
     private_key: PathBuf,
     client_ca: Option<PathBuf>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawTraces {
+    endpoint: Text,
+    insecure: Option<bool>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -163,7 +171,13 @@ impl Raw {
                 "SCRIPT_ENVIRONMENT" => |raw, text| whole(&mut raw.script_environment, text),
                 "LIMITS" => |raw, text| whole(&mut raw.limits, text),
                 "TLS" => |raw, text| scalar(&mut raw.tls, text),
-                "METRICS_LISTEN" => |raw, text| scalar(&mut raw.metrics_listen, text),
+                "METRICS_LISTEN" => {
+                    |raw, text| plain(&mut raw.metrics_listen, Text(text.to_owned()))
+                }
+                "INSECURE_METRICS_LISTEN" => {
+                    |raw, text| scalar(&mut raw.insecure_metrics_listen, text)
+                }
+                "TRACES" => |raw, text| scalar(&mut raw.traces, text),
                 "ALLOW_UNSAFE_PERMISSIONS" => {
                     |raw, text| whole(&mut raw.allow_unsafe_permissions, text)
                 }
@@ -180,12 +194,6 @@ impl Raw {
 
     /// Fills in what is not set and checks what is. `base` is where relative paths start.
     pub(super) fn check(self, file: &Path, base: &Path) -> Result<Settings, ConfigError> {
-        if self.metrics_listen.is_some() {
-            return Err(invalid(format!(
-                "{}: metrics_listen is not supported by this version; leave it out",
-                file.display()
-            )));
-        }
         let path = |path: PathBuf| base.join(path);
         let required = |value: Option<PathBuf>, key: &str| {
             value
@@ -195,14 +203,16 @@ impl Raw {
         let listen = self
             .listen
             .map_or("127.0.0.1:6304".to_owned(), |Text(text)| text);
-        let listen = listen.parse::<SocketAddr>().map_err(|_| {
-            invalid(format!(
-                "{}: listen: {listen:?} is not an address with a port, such as 127.0.0.1:6304",
-                file.display()
-            ))
-        })?;
+        let listen = address(file, "listen", &listen)?;
         let insecure_listen = self.insecure_listen.unwrap_or(false);
         refuse_plain_text(listen, insecure_listen || self.tls.is_some())?;
+        let metrics_listen = self
+            .metrics_listen
+            .map(|Text(text)| address(file, "metrics_listen", &text))
+            .transpose()?;
+        if let Some(listen) = metrics_listen {
+            refuse_open_metrics(listen, self.insecure_metrics_listen.unwrap_or(false))?;
+        }
         let trust = if self.allow_unsafe_permissions {
             Trust::Lax
         } else {
@@ -238,6 +248,8 @@ impl Raw {
         Ok(Settings {
             listen,
             insecure_listen,
+            metrics_listen,
+            traces: self.traces.map(collector).transpose()?,
             tls: self.tls.map(|tls| net::Files {
                 certificate: path(tls.certificate),
                 private_key: path(tls.private_key),
@@ -304,6 +316,50 @@ pub(super) fn refuse_plain_text(listen: SocketAddr, insecure: bool) -> Result<()
          set tls (`action-server cert` makes a certificate), listen on 127.0.0.1 behind a web server \
          with TLS, or set insecure_listen: true"
     )))
+}
+
+/// Refuses to tell everybody who can reach the address what the server does, unless it is asked for.
+fn refuse_open_metrics(listen: SocketAddr, insecure: bool) -> Result<(), ConfigError> {
+    if listen.ip().is_loopback() || insecure {
+        return Ok(());
+    }
+    Err(invalid(format!(
+        "metrics_listen: {listen} is not a loopback address, and whoever can reach it would read the metrics; \
+         listen on 127.0.0.1 behind a web server that asks who it is, or set insecure_metrics_listen: true"
+    )))
+}
+
+/// Where a collector is. What it is sent tells who does what on which node, in plain text.
+fn collector(traces: RawTraces) -> Result<String, ConfigError> {
+    let Text(text) = traces.endpoint;
+    let endpoint = text.parse::<http::Uri>().ok();
+    let host = endpoint
+        .as_ref()
+        .filter(|endpoint| endpoint.scheme_str() == Some("http"))
+        .and_then(|endpoint| endpoint.host());
+    let Some(host) = host else {
+        return Err(invalid(format!(
+            "traces: endpoint: {text:?} is not an address such as http://127.0.0.1:4317"
+        )));
+    };
+    let address = host.trim_matches(['[', ']']).parse::<IpAddr>();
+    let is_near = host == "localhost" || address.is_ok_and(|address| address.is_loopback());
+    if is_near || traces.insecure == Some(true) {
+        return Ok(text);
+    }
+    Err(invalid(format!(
+        "traces: endpoint: {host} is not this machine, and traces would cross the network in plain text; \
+         name a collector on 127.0.0.1, or set insecure: true beside it"
+    )))
+}
+
+fn address(file: &Path, key: &str, text: &str) -> Result<SocketAddr, ConfigError> {
+    text.parse().map_err(|_| {
+        invalid(format!(
+            "{}: {key}: {text:?} is not an address with a port, such as 127.0.0.1:6304",
+            file.display()
+        ))
+    })
 }
 
 /// A text or a path is taken as it is.

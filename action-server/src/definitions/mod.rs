@@ -28,6 +28,7 @@ use crate::{
     audit::Audit,
     catalogue::{Catalogue, Plan, PlannedJob},
     config::Settings,
+    metrics::Metrics,
     trust::Trust,
     yaml::Fault,
 };
@@ -141,8 +142,8 @@ impl Definitions {
     }
 
     /// Keeps the catalogue current from now on, until the returned watch is dropped.
-    pub fn watch(&self, sources: Sources, audit: Audit) -> Watch {
-        Watch::start(self.clone(), sources, audit)
+    pub fn watch(&self, sources: Sources, audit: Audit, metrics: Metrics) -> Watch {
+        Watch::start(self.clone(), sources, audit, metrics)
     }
 
     /// Reads everything again. What is broken now stays as it was.

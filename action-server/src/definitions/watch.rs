@@ -16,6 +16,7 @@ use tokio::{
 use super::{Definitions, Sources, stamp::stamp};
 use crate::{
     audit::{Audit, Event},
+    metrics::Metrics,
     yaml::Fault,
 };
 
@@ -36,7 +37,12 @@ impl Drop for Watch {
 }
 
 impl Watch {
-    pub(super) fn start(definitions: Definitions, sources: Sources, audit: Audit) -> Watch {
+    pub(super) fn start(
+        definitions: Definitions,
+        sources: Sources,
+        audit: Audit,
+        metrics: Metrics,
+    ) -> Watch {
         // One place is enough: a notice only says "look", and one waiting says it as well as ten.
         let (notices, noticed) = mpsc::channel(1);
         let (requests, requested) = mpsc::channel(1);
@@ -44,6 +50,7 @@ impl Watch {
             definitions,
             sources,
             audit,
+            metrics,
         };
         let task = tokio::spawn(looking.run(notices, noticed, requested));
         Watch { task, requests }
@@ -63,6 +70,7 @@ struct Looking {
     definitions: Definitions,
     sources: Sources,
     audit: Audit,
+    metrics: Metrics,
 }
 
 impl Looking {
@@ -113,7 +121,8 @@ impl Looking {
             report(&faults, reported);
             // A log that fails has said so. What is loaded stays.
             let errors = faults.iter().filter(|fault| fault.is_error());
-            let errors = errors.map(ToString::to_string).collect();
+            let errors: Vec<_> = errors.map(ToString::to_string).collect();
+            self.metrics.definitions_read(errors.len());
             _ = self
                 .audit
                 .write(Event::reloaded("definitions", errors))

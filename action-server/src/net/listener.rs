@@ -14,6 +14,7 @@ use super::{
     Connection, Tls,
     places::{Place, Places},
 };
+use crate::metrics::Metrics;
 
 /// How long to wait after the kernel refused a connection: it lacks descriptors or memory.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
@@ -35,13 +36,32 @@ pub struct Limits {
 pub struct Listener {
     tcp: TcpListener,
     tls: Option<Arc<Tls>>,
-    limits: Limits,
+    places: Places,
+    handshake: Duration,
+    metrics: Metrics,
 }
 
 impl Listener {
     /// A listener that takes what comes to `tcp`.
-    pub fn new(tcp: TcpListener, tls: Option<Arc<Tls>>, limits: Limits) -> Listener {
-        Listener { tcp, tls, limits }
+    pub fn new(
+        tcp: TcpListener,
+        tls: Option<Arc<Tls>>,
+        limits: Limits,
+        metrics: Metrics,
+    ) -> Listener {
+        Listener {
+            tcp,
+            tls,
+            places: Places::new(limits.connections, limits.connections_per_address),
+            handshake: limits.handshake,
+            metrics,
+        }
+    }
+
+    /// How many connections there are, to be asked at any time.
+    pub fn open(&self) -> impl Fn() -> usize + Send + Sync + use<> {
+        let places = self.places.clone();
+        move || places.taken()
     }
 
     /// The connections, ready to be spoken over, until the stream is dropped.
@@ -52,7 +72,6 @@ impl Listener {
     }
 
     async fn accept(self, ready: mpsc::Sender<io::Result<Connection>>) {
-        let places = Places::new(self.limits.connections, self.limits.connections_per_address);
         let mut refusals = Refusals::default();
         loop {
             let accepted = tokio::select! {
@@ -60,10 +79,13 @@ impl Listener {
                 () = ready.closed() => return,
             };
             match accepted {
-                Ok((stream, address)) => match places.take(address.ip()) {
+                Ok((stream, address)) => match self.places.take(address.ip()) {
                     Some(place) => self.greet(stream, address, place, &ready),
                     // Dropped: the caller sees it closed.
-                    None => refusals.tell(&format!("too many connections ({})", address.ip())),
+                    None => {
+                        self.metrics.connection("refused");
+                        refusals.tell(&format!("too many connections ({})", address.ip()));
+                    }
                 },
                 Err(error) => {
                     refusals.tell(&error.to_string());
@@ -83,18 +105,24 @@ impl Listener {
     ) {
         // Chunks of output go out as they come, however small.
         _ = stream.set_nodelay(true);
-        let (tls, ready, limit) = (self.tls.clone(), ready.clone(), self.limits.handshake);
+        let (tls, ready, limit) = (self.tls.clone(), ready.clone(), self.handshake);
+        let metrics = self.metrics.clone();
         tokio::spawn(async move {
             let connection = match tls {
                 None => Connection::plain(stream, address, place, limit),
                 Some(tls) => match timeout(limit, tls.accept(stream)).await {
                     Ok(Ok(stream)) => Connection::tls(stream, address, place, limit),
                     Ok(Err(error)) => {
+                        metrics.connection("handshake_failed");
                         return tracing::debug!(%address, %error, "the TLS handshake failed");
                     }
-                    Err(_) => return tracing::debug!(%address, "the TLS handshake took too long"),
+                    Err(_) => {
+                        metrics.connection("handshake_failed");
+                        return tracing::debug!(%address, "the TLS handshake took too long");
+                    }
                 },
             };
+            metrics.connection("accepted");
             // The server has stopped taking connections: this one ends here.
             _ = ready.send(Ok(connection)).await;
         });

@@ -37,6 +37,12 @@ impl Places {
         }
     }
 
+    /// How many are taken.
+    pub(super) fn taken(&self) -> usize {
+        let taken = self.inner.taken.lock();
+        taken.unwrap_or_else(PoisonError::into_inner).values().sum()
+    }
+
     /// A place for a connection from an address; `None` when there is none.
     pub(super) fn take(&self, address: IpAddr) -> Option<Place> {
         let mut taken = self

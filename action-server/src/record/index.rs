@@ -76,6 +76,10 @@ impl Index {
             .collect()
     }
 
+    pub(super) fn count(&self) -> usize {
+        self.by_id.len()
+    }
+
     /// All records, the newest first.
     pub(super) fn newest_first(&self) -> Vec<Arc<Entry>> {
         let newest = self.by_time.iter().rev();

@@ -15,6 +15,7 @@ mod store;
 mod summary;
 #[cfg(test)]
 mod tests;
+mod works;
 mod writer;
 
 pub use export::{export, to_json};
@@ -26,4 +27,5 @@ pub use recover::Unfinished;
 pub use retention::Retention;
 pub use store::{Store, StoreError};
 pub use summary::Summary;
+pub use works::Space;
 pub use writer::{Unwritten, Watermark, Writer};

@@ -5,6 +5,7 @@
 //!   lock                     held by the server that runs
 //!   version                  of the directory's format
 //!   reserve                  space set aside, so that runs can end on a full disk
+//!   probe                    there for a moment, while it is tried whether the disk takes anything
 //!   runs/<time>-<id>.run     one record; the time, in milliseconds since 1970, sorts them
 //! ```
 
@@ -15,7 +16,7 @@ use std::{
     path::{Path, PathBuf},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
@@ -40,7 +41,7 @@ const LOCK_PAUSE: Duration = Duration::from_millis(20);
 /// So much of the reserve is given back at least.
 const RESERVE_PART: u64 = 256 << 10;
 /// Enough for the ends of some ten thousand jobs.
-const RESERVE: u64 = 4 << 20;
+pub(super) const RESERVE: u64 = 4 << 20;
 
 /// Why the store cannot be used.
 #[derive(Debug, Error)]
@@ -72,12 +73,16 @@ pub enum StoreError {
 /// The records of all runs.
 #[derive(Debug)]
 pub struct Store {
-    runs: PathBuf,
+    pub(super) runs: PathBuf,
     index: Mutex<Index>,
     /// Space that is given back when a run could not end otherwise.
-    reserve: File,
+    pub(super) reserve: File,
     /// True while the reserve is given back: what is left of the disk is for the ends of runs.
     tight: AtomicBool,
+    /// Whether a new run could be recorded: see `works`.
+    pub(super) works: watch::Sender<bool>,
+    /// What all records took when they were last looked at.
+    pub(super) size: AtomicU64,
     /// The lock is held as long as this is open.
     _lock: File,
 }
@@ -117,6 +122,8 @@ impl Store {
             index: Mutex::new(index),
             reserve: open("reserve")?,
             tight: AtomicBool::new(false),
+            works: watch::Sender::new(true),
+            size: AtomicU64::new(0),
             _lock: lock,
         })
     }
@@ -127,6 +134,10 @@ impl Store {
     /// # Errors
     /// The disk's, or that the reserve cannot be set aside. Nothing is left of the record then.
     pub fn create(&self, first: Event) -> io::Result<(Entry, Writer)> {
+        self.begin(first).inspect_err(|_| self.doubt())
+    }
+
+    fn begin(&self, first: Event) -> io::Result<(Entry, Writer)> {
         set_aside(&self.reserve)?;
         self.tight.store(false, Ordering::Relaxed);
         let time = now_millis();
@@ -234,6 +245,11 @@ impl Store {
         self.index().matching(text, most)
     }
 
+    /// How many records there are.
+    pub fn count(&self) -> usize {
+        self.index().count()
+    }
+
     /// All records, the newest first.
     pub fn newest_first(&self) -> Vec<Arc<Entry>> {
         self.index().newest_first()
@@ -260,6 +276,9 @@ impl Store {
             })
             .collect();
         let expired = retention.expired(&kept, now_millis());
+        let all: u64 = kept.iter().map(|kept| kept.size).sum();
+        let gone: u64 = expired.iter().map(|&at| kept[at].size).sum();
+        self.size.store(all - gone, Ordering::Relaxed);
         for &at in &expired {
             self.remove(&entries[at])?;
         }

@@ -13,10 +13,11 @@ use http::{HeaderMap, Request, Response, header::AUTHORIZATION};
 use tonic::body::Body;
 use tower::{Layer, Service};
 
-use super::refusal::Refusals;
+use super::refusal::{Refusals, Wrong};
 use crate::{
     auth::{Authority, Caller},
     net::Peer,
+    traces::Traces,
 };
 
 /// The one method that is open to everybody: load balancers ask it.
@@ -30,34 +31,43 @@ const TOKEN_LIMIT: usize = 8 * 1024;
 pub(crate) struct Guard {
     authority: Arc<Authority>,
     refusals: Refusals,
+    traces: Traces,
 }
 
 impl Guard {
     /// A guard who knows valid tokens by `authority`.
-    pub(crate) fn new(authority: Arc<Authority>, refusals: Refusals) -> Guard {
+    pub(crate) fn new(authority: Arc<Authority>, refusals: Refusals, traces: Traces) -> Guard {
         Guard {
             authority,
             refusals,
+            traces,
         }
     }
 
-    fn judge(&self, headers: &HeaderMap) -> Result<Caller, String> {
-        let token = bearer(headers)?;
-        self.authority
-            .verify(token)
-            .map_err(|error| error.to_string())
+    fn judge(&self, headers: &HeaderMap) -> Result<Caller, Wrong> {
+        let token = bearer(headers).map_err(|reason| Wrong {
+            class: match headers.contains_key(AUTHORIZATION) {
+                true => "header",
+                false => "missing",
+            },
+            reason: reason.to_owned(),
+        })?;
+        self.authority.verify(token).map_err(|error| Wrong {
+            class: error.class(),
+            reason: error.to_string(),
+        })
     }
 }
 
 /// The token of the one authorization header. The errors are for the log.
-fn bearer(headers: &HeaderMap) -> Result<&str, String> {
+fn bearer(headers: &HeaderMap) -> Result<&str, &'static str> {
     let mut values = headers.get_all(AUTHORIZATION).iter();
     let value = values.next().ok_or("no authorization")?;
     if values.next().is_some() {
-        return Err("more than one authorization".into());
+        return Err("more than one authorization");
     }
     if value.len() > TOKEN_LIMIT {
-        return Err("the authorization is too long".into());
+        return Err("the authorization is too long");
     }
     let text = value
         .to_str()
@@ -67,7 +77,7 @@ fn bearer(headers: &HeaderMap) -> Result<&str, String> {
         Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") && is_token(token) => {
             Ok(token)
         }
-        _ => Err("the authorization is not `Bearer TOKEN`".into()),
+        _ => Err("the authorization is not `Bearer TOKEN`"),
     }
 }
 
@@ -109,7 +119,7 @@ where
         self.inner.poll_ready(context)
     }
 
-    fn call(&mut self, mut request: Request<Body>) -> Self::Future {
+    fn call(&mut self, request: Request<Body>) -> Self::Future {
         let peer = request.extensions().get::<Peer>().cloned();
         if request.uri().path() != OPEN {
             match self.guard.judge(request.headers()) {
@@ -117,15 +127,42 @@ where
                     // A caller that may pass may also keep its connection. The open method is no
                     // such call: whoever may call it could hold all connections with it.
                     peer.iter().for_each(Peer::admit);
-                    request.extensions_mut().insert(caller);
+                    return self.pass(request, caller);
                 }
-                Err(reason) => {
-                    let answer = self.guard.refusals.refuse(&request, reason);
+                Err(wrong) => {
+                    let answer = self.guard.refusals.refuse(&request, wrong);
                     return Box::pin(async { Ok(answer.await) });
                 }
             }
         }
         Box::pin(self.inner.call(request))
+    }
+}
+
+impl<S> Guarded<S>
+where
+    S: Service<Request<Body>, Response = Response<Body>>,
+    S::Future: Send + 'static,
+{
+    /// Lets a call pass, in a span of its own. Calls without a token have none: it would be part of
+    /// a trace that anybody could name.
+    fn pass(
+        &mut self,
+        mut request: Request<Body>,
+        caller: Caller,
+    ) -> <Self as Service<Request<Body>>>::Future {
+        let path = request.uri().path();
+        let span = self.guard.traces.call(path, request.headers());
+        span.set("action.subject", caller.subject.clone());
+        request.extensions_mut().insert(caller);
+        request.extensions_mut().insert(span.clone());
+        let answer = self.inner.call(request);
+        Box::pin(async {
+            let mut answer = answer.await?;
+            // It ends with the answer's last byte: see `count`.
+            answer.extensions_mut().insert(span);
+            Ok(answer)
+        })
     }
 }
 
@@ -136,7 +173,7 @@ mod tests {
     use super::*;
     use crate::damaged;
 
-    fn read(values: &[&[u8]]) -> Result<String, String> {
+    fn read(values: &[&[u8]]) -> Result<String, &'static str> {
         let mut headers = HeaderMap::new();
         for value in values {
             headers.append(AUTHORIZATION, http::HeaderValue::from_bytes(value).unwrap());

@@ -5,11 +5,13 @@
 
 mod access;
 mod cancel_run;
+mod count;
 mod doors;
 mod events;
 mod explain;
 mod get_run;
 mod guard;
+mod health;
 mod list_commands;
 mod list_nodes;
 mod list_runs;
@@ -38,8 +40,10 @@ use tonic::{Request, Response, Status};
 use crate::{audit::Audit, auth::Authority, definitions::Definitions, run::Registry};
 
 pub(crate) use access::{Access, resolve};
+pub(crate) use count::Count;
 use doors::Doors;
 pub(crate) use guard::Guard;
+pub(crate) use health::{Signs, report as report_health};
 pub(crate) use refusal::Refusals;
 pub(crate) use shield::Shield;
 

@@ -8,6 +8,7 @@ use tonic::{Status, body::Body};
 
 use crate::{
     audit::{Audit, Event, Who},
+    metrics::Metrics,
     net::{Peer, Suspects},
 };
 
@@ -20,23 +21,35 @@ const INTERVAL: Duration = Duration::from_secs(5);
 #[derive(Clone)]
 pub(crate) struct Refusals {
     audit: Audit,
+    metrics: Metrics,
     suspects: Suspects,
 }
 
+/// What is wrong with a call's token.
+#[derive(Debug)]
+pub(super) struct Wrong {
+    /// One of few words.
+    pub(super) class: &'static str,
+    /// For the log.
+    pub(super) reason: String,
+}
+
 impl Refusals {
-    pub(crate) fn new(audit: Audit) -> Refusals {
+    pub(crate) fn new(audit: Audit, metrics: Metrics) -> Refusals {
         Refusals {
             audit,
+            metrics,
             suspects: Suspects::default(),
         }
     }
 
-    /// Refuses a call. The reason is for the log.
+    /// Refuses a call.
     pub(super) fn refuse<B>(
         &self,
         request: &Request<B>,
-        reason: String,
+        wrong: Wrong,
     ) -> impl Future<Output = Response<Body>> + Send + use<B> {
+        self.metrics.token_refused(wrong.class);
         let address = request
             .extensions()
             .get::<Peer>()
@@ -45,7 +58,7 @@ impl Refusals {
         let told = verdict.is_none_or(|verdict| verdict.is_told).then(|| {
             let event = Event {
                 method: Some(request.uri().path().to_owned()),
-                reason: Some(reason),
+                reason: Some(wrong.reason),
                 ..refused(address.map(shown))
             };
             (self.audit.clone(), event.cut())

@@ -20,6 +20,7 @@ use crate::{
     definitions::{Definitions, ScriptError},
     record::RunId,
     run::{StartError, Starter},
+    traces::Span,
 };
 
 /// The answer's stream.
@@ -34,9 +35,10 @@ pub(super) async fn run_command(
 ) -> Result<Response<Events>, Status> {
     let caller = service.doors.caller(&request)?.clone();
     let who = trail::who(&request);
+    let span = request.extensions().get::<Span>().cloned();
     let request = request.into_inner();
     let cancel_when_gone = request.detach_policy == DetachPolicy::Cancel as i32;
-    let prepared = prepare(service, &caller, who, request).await;
+    let prepared = prepare(service, &caller, (who, span), request).await;
     let (plan, starter) = prepared.map_err(status::nothing_started)?;
     let (run_id, guard) = start(service, plan, starter, cancel_when_gone).await?;
     let events = events::stream(&service.runs, &run_id, 0)?;
@@ -51,7 +53,7 @@ pub(super) async fn run_command(
 async fn prepare(
     service: &Service,
     caller: &Caller,
-    who: Who,
+    (who, span): (Who, Option<Span>),
     request: RunCommandRequest,
 ) -> Result<(Plan, Starter), Status> {
     let access = service.doors.access(caller);
@@ -78,6 +80,7 @@ async fn prepare(
         scripts,
         claimed_username: request.request_username,
         claimed_uid: request.request_uid,
+        span: span.unwrap_or_default(),
         max_failures: Some(request.max_failures).filter(|&most| most > 0),
     };
     Ok((plan, starter))

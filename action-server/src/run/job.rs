@@ -19,6 +19,7 @@ use super::{
     Stop, StopOrder,
     errand::{Ear, Errand, HEARD, start},
     mask::{Mask, Secrets},
+    owner::tell_outcome,
     shared::Shared,
     verify,
 };
@@ -45,6 +46,10 @@ pub(super) async fn run(
     let Some(planned) = shared.plan.jobs.get(at) else {
         return;
     };
+    let span = shared.span.child("job");
+    span.set("action.node", planned.node_name().to_owned());
+    span.set("action.command", shared.plan.command.name.clone());
+    span.set("action.rank", planned.rank.clone());
     let _in_progress = shared.descendants.begin_job();
     let mut guard = Guard {
         node: planned.node_name().to_owned(),
@@ -86,6 +91,10 @@ pub(super) async fn run(
         }
     };
     guard.events = None;
+    tell_outcome(&span, finished.outcome(), &finished.message);
+    if let Some(code) = finished.exit_code {
+        span.set("action.exit_code", i64::from(code));
+    }
     _ = events.send(Event::NodeFinished(finished)).await;
 }
 

@@ -6,6 +6,7 @@
 
 mod errand;
 mod job;
+mod load;
 mod mask;
 mod owner;
 mod progress;
@@ -15,6 +16,7 @@ mod shared;
 mod slots;
 mod verify;
 
+pub use load::Load;
 pub use owner::Status;
 pub use progress::{Stop, StopOrder};
 pub use registry::{Registry, StartError, Starter};

@@ -12,7 +12,7 @@ use tokio::{
 };
 
 use super::{
-    Stop, StopOrder, job,
+    Load, Stop, StopOrder, job,
     progress::{Progress, never_started},
     recorder::Recorder,
     shared::Shared,
@@ -21,7 +21,7 @@ use super::{
 use crate::{
     audit::{self, Who},
     process::{Marker, Strays},
-    record::{Store, Writer},
+    traces::Span,
 };
 
 /// How many events may wait to be written, and how many are written at once. With chunks of at
@@ -51,6 +51,13 @@ pub(super) struct Standing {
 }
 
 impl Standing {
+    /// Adds what this run does to what all do.
+    pub(super) fn add_to(&self, load: &mut Load) {
+        load.running += u64::from(self.status.running);
+        load.waiting += u64::from(self.status.waiting);
+        load.unrecorded += usize::from(self.status.failing);
+    }
+
     /// Where the run stands now.
     pub(super) fn now(&self, slots: &Slots) -> Status {
         Status {
@@ -76,14 +83,12 @@ type Slot = Pin<Box<dyn Future<Output = Result<OwnedSemaphorePermit, AcquireErro
 impl Owner {
     pub(super) fn new(
         shared: Arc<Shared>,
-        writer: Writer,
-        store: Arc<Store>,
+        recorder: Recorder,
         slots: Slots,
         orders: watch::Receiver<Option<StopOrder>>,
         status: Arc<Mutex<Standing>>,
     ) -> Owner {
         let progress = Progress::new(shared.plan.jobs.len(), shared.plan.fanout as usize);
-        let recorder = Recorder::new(writer, store);
         let owner = Owner {
             shared,
             recorder,
@@ -224,6 +229,7 @@ impl Owner {
             duration: prost_types::Duration::try_from(self.started.elapsed()).ok(),
         };
         let told = self.told(outcome, &finished.counts);
+        tell_outcome(&self.shared.span, outcome, "");
         // The disk may take its time; other runs do not wait for it.
         let recorder = self.recorder;
         let written = tokio::task::spawn_blocking(move || recorder.finish(finished));
@@ -249,6 +255,14 @@ impl Owner {
             counts: Some(counts.collect()),
             ..audit::Event::of_run("run_finished", &shared.run_id)
         }
+    }
+}
+
+/// Says in a run's or job's span what became of it.
+pub(super) fn tell_outcome(span: &Span, outcome: Outcome, message: &str) {
+    span.set("action.outcome", outcome.label());
+    if outcome != Outcome::Ok {
+        span.fail(message);
     }
 }
 

@@ -12,7 +12,10 @@ use std::{
 
 use action_proto::v1::{RunFinished, run_event::Event};
 
-use crate::record::{Store, Writer};
+use crate::{
+    metrics::{RunMeter, Tally},
+    record::{Store, Writer},
+};
 
 /// How often what is written is put on the disk while a run goes on.
 const SYNC_INTERVAL: Duration = Duration::from_secs(1);
@@ -26,6 +29,7 @@ const END_LIMIT: Duration = Duration::from_secs(10);
 pub(super) struct Recorder {
     writer: Writer,
     store: Arc<Store>,
+    meter: RunMeter,
     synced: Instant,
     /// When the record could last not be written; `None` while it can.
     failing: Option<Instant>,
@@ -42,10 +46,11 @@ struct Owed {
 }
 
 impl Recorder {
-    pub(super) fn new(writer: Writer, store: Arc<Store>) -> Recorder {
+    pub(super) fn new(writer: Writer, store: Arc<Store>, meter: RunMeter) -> Recorder {
         Recorder {
             writer,
             store,
+            meter,
             synced: Instant::now(),
             failing: None,
             owed: Owed::default(),
@@ -81,6 +86,7 @@ impl Recorder {
     pub(super) fn finish(mut self, finished: RunFinished) {
         let mut events = std::mem::take(&mut self.owed.events);
         events.push(Event::RunFinished(finished));
+        let tally = Tally::of(&events);
         let started = Instant::now();
         while let Err(unwritten) = self.writer.finish(events) {
             let run_id = self.writer.id();
@@ -97,12 +103,16 @@ impl Recorder {
                 std::thread::sleep(RETRY_INTERVAL);
             }
         }
+        self.meter.add(tally);
     }
 
     fn write(&mut self) {
         let run_id = self.writer.id().clone();
-        match self.writer.append(std::mem::take(&mut self.owed.events)) {
+        let events = std::mem::take(&mut self.owed.events);
+        let tally = Tally::of(&events);
+        match self.writer.append(events) {
             Ok(()) => {
+                self.meter.add(tally);
                 if self.failing.take().is_some() {
                     tracing::info!(%run_id, "the record can be written again");
                 }
@@ -112,6 +122,7 @@ impl Recorder {
                     tracing::error!(%run_id, error = %unwritten.error, "cannot write the record; the run goes on, its output is dropped and counted");
                 }
                 self.failing = Some(Instant::now());
+                self.store.doubt();
                 self.owed.keep_but_output(unwritten.events);
             }
         }

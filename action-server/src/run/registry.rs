@@ -18,16 +18,19 @@ use tokio::{
 };
 
 use super::{
-    Limits, Status, Stop, StopOrder,
+    Limits, Load, Status, Stop, StopOrder,
     owner::{Owner, Standing},
+    recorder::Recorder,
     shared::Shared,
     slots::Slots,
 };
 use crate::{
     audit::{self, Audit, Who},
     catalogue::{Identity, Plan, PlannedJob},
+    metrics::Metrics,
     process::{Descendants, end_orphans},
     record::{Entry, Reader, Retention, RunId, Store, Summary, Watermark},
+    traces::Span,
 };
 
 /// How long runs have to end after the last of their scripts was killed.
@@ -48,6 +51,8 @@ pub struct Starter {
     pub claimed_username: String,
     /// The user id that the client gave for itself: a claim.
     pub claimed_uid: String,
+    /// The call that starts it.
+    pub span: Span,
     /// Start no more jobs once this many have not ended OK.
     pub max_failures: Option<u32>,
 }
@@ -84,6 +89,7 @@ pub struct Registry {
 struct Inner {
     store: Arc<Store>,
     audit: Audit,
+    metrics: Metrics,
     limits: Arc<Limits>,
     slots: Slots,
     descendants: Descendants,
@@ -101,13 +107,19 @@ impl Registry {
     ///
     /// # Errors
     /// The disk's.
-    pub async fn open(store: Store, audit: Audit, limits: Limits) -> io::Result<Registry> {
-        recover(&store, &audit).await?;
+    pub async fn open(
+        store: Arc<Store>,
+        audit: Audit,
+        metrics: Metrics,
+        limits: Limits,
+    ) -> io::Result<Registry> {
+        recover(&store, &audit, &metrics).await?;
         let slots = Slots::new(limits.job_threads);
         let room = Arc::new(Semaphore::new(limits.live_runs));
         let inner = Inner {
-            store: Arc::new(store),
+            store,
             audit,
+            metrics,
             limits: Arc::new(limits),
             slots,
             descendants: Descendants::new(),
@@ -165,17 +177,20 @@ impl Registry {
         };
         let shared = Arc::new(Shared {
             run_id: run_id.clone(),
-            plan,
             identity: starter.identity,
             who: starter.who,
             max_failures: starter.max_failures,
+            span: begin_span(&starter.span, &run_id, &plan),
+            plan,
             limits: Arc::clone(&self.inner.limits),
             descendants: self.inner.descendants.clone(),
             audit: self.inner.audit.clone(),
         });
         let slots = self.inner.slots.clone();
         let store = Arc::clone(&self.inner.store);
-        let owner = Owner::new(shared, writer, store, slots, orders_receiver, status);
+        let meter = self.inner.metrics.run_accepted(&shared.plan.command.name);
+        let recorder = Recorder::new(writer, store, meter);
+        let owner = Owner::new(shared, recorder, slots, orders_receiver, status);
         self.live().insert(run_id.clone(), live);
         // Found by others only now: whoever finds it finds it alive.
         self.inner.store.add(entry);
@@ -262,6 +277,36 @@ impl Registry {
         self.inner.store.jobs(run_id)
     }
 
+    /// Whether new runs can be recorded, as it was last known.
+    pub fn record_works(&self) -> watch::Receiver<bool> {
+        self.inner.store.works()
+    }
+
+    /// Looks whether they can. Blocks for the disk.
+    pub fn look_at_records(&self) {
+        self.inner.store.look();
+    }
+
+    /// What goes on now, over all runs.
+    pub fn load(&self) -> Load {
+        let slots = &self.inner.slots;
+        let ((slots, slots_used), (waiting_runs, oldest_wait)) = (slots.places(), slots.waiting());
+        let mut load = Load {
+            limit: self.inner.limits.live_runs,
+            slots,
+            slots_used,
+            waiting_runs,
+            oldest_wait,
+            ..Load::default()
+        };
+        for live in self.live().values() {
+            let standing = live.status.lock().unwrap_or_else(PoisonError::into_inner);
+            load.runs += 1;
+            standing.add_to(&mut load);
+        }
+        load
+    }
+
     /// Stops a run that lives. One that has ended stays as it is.
     pub fn stop(&self, run_id: &RunId, order: StopOrder) {
         if let Some(live) = self.live().get(run_id) {
@@ -338,7 +383,7 @@ impl Registry {
 }
 
 /// Sees to what a server that died left behind: its scripts are ended, and its runs are marked.
-async fn recover(store: &Store, audit: &Audit) -> io::Result<()> {
+async fn recover(store: &Store, audit: &Audit, metrics: &Metrics) -> io::Result<()> {
     let unfinished = store.unfinished()?;
     if unfinished.is_empty() {
         return Ok(());
@@ -356,6 +401,13 @@ async fn recover(store: &Store, audit: &Audit) -> io::Result<()> {
         if let Err(error) = store.end_lost(run) {
             tracing::error!(%run_id, %error, "cannot record that the run is lost; it is tried at the next start");
             continue;
+        }
+        if let Ok(Summary {
+            started, finished, ..
+        }) = store.summary(&run_id)
+            && let Some((finished, ..)) = finished
+        {
+            metrics.run_lost(&started.command, &finished);
         }
         let event = audit::Event {
             outcome: Some(Outcome::Lost.label().to_owned()),
@@ -379,6 +431,14 @@ impl Drop for Leave {
     fn drop(&mut self) {
         self.registry.live().remove(&self.run_id);
     }
+}
+
+fn begin_span(call: &Span, run_id: &RunId, plan: &Plan) -> Span {
+    let span = call.child("run");
+    span.set("action.run_id", run_id.to_string());
+    span.set("action.command", plan.command.name.clone());
+    span.set("action.nodes", plan.nodes.clone());
+    span
 }
 
 fn run_started(plan: &Plan, starter: &Starter) -> Event {

@@ -7,6 +7,7 @@ use crate::{
     catalogue::{Identity, Plan},
     process::Descendants,
     record::RunId,
+    traces::Span,
 };
 
 /// What holds for all runs.
@@ -39,6 +40,8 @@ pub(super) struct Shared {
     pub(super) limits: Arc<Limits>,
     pub(super) descendants: Descendants,
     pub(super) audit: Audit,
+    /// The run's own, in which each job has one.
+    pub(super) span: Span,
 }
 
 impl Shared {

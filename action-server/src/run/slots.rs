@@ -3,8 +3,9 @@
 //! A run stands in the queue once, however many of its jobs wait: so runs take turns.
 
 use std::{
-    collections::BTreeSet,
+    collections::BTreeMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
 };
 
 use tokio::sync::{AcquireError, OwnedSemaphorePermit, Semaphore};
@@ -12,6 +13,7 @@ use tokio::sync::{AcquireError, OwnedSemaphorePermit, Semaphore};
 /// All places of the server. Clones share them.
 #[derive(Debug, Clone)]
 pub(super) struct Slots {
+    places: usize,
     free: Arc<Semaphore>,
     queue: Arc<Mutex<Queue>>,
 }
@@ -19,7 +21,8 @@ pub(super) struct Slots {
 #[derive(Debug, Default)]
 struct Queue {
     last: u64,
-    waiting: BTreeSet<u64>,
+    /// Since when each one waits.
+    waiting: BTreeMap<u64, Instant>,
 }
 
 /// A place in the queue, left when this is dropped.
@@ -33,6 +36,7 @@ impl Slots {
     /// So many places, all of them free.
     pub(super) fn new(places: usize) -> Slots {
         Slots {
+            places,
             free: Arc::new(Semaphore::new(places)),
             queue: Arc::default(),
         }
@@ -43,7 +47,7 @@ impl Slots {
         let mut queue = lock(&self.queue);
         queue.last += 1;
         let number = queue.last;
-        queue.waiting.insert(number);
+        queue.waiting.insert(number, Instant::now());
         Ticket {
             number,
             queue: Arc::clone(&self.queue),
@@ -60,10 +64,24 @@ impl Slots {
         permit
     }
 
+    /// How many wait, and for how long the first one has.
+    pub(super) fn waiting(&self) -> (usize, Duration) {
+        let queue = lock(&self.queue);
+        let first = queue.waiting.first_key_value();
+        let age = first.map(|(_, since)| since.elapsed());
+        (queue.waiting.len(), age.unwrap_or_default())
+    }
+
+    /// How many places there are, and how many are taken.
+    pub(super) fn places(&self) -> (usize, usize) {
+        let free = self.free.available_permits();
+        (self.places, self.places.saturating_sub(free))
+    }
+
     /// Where a ticket stands in the queue, from 1; 0 when it waits no more.
     pub(super) fn position(&self, ticket: u64) -> u32 {
         let queue = lock(&self.queue);
-        match queue.waiting.contains(&ticket) {
+        match queue.waiting.contains_key(&ticket) {
             true => u32::try_from(queue.waiting.range(..=ticket).count()).unwrap_or(u32::MAX),
             false => 0,
         }

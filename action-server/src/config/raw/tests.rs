@@ -103,7 +103,22 @@ fn what_is_wrong_is_named_with_its_place() {
         ("listen: gateway1\n", "is not an address"),
         ("job_threads: 0\n", "lets nothing run"),
         ("tls: {}\n", "missing field `certificate`"),
-        ("metrics_listen: p\n", "metrics_listen is not supported"),
+        (
+            "metrics_listen: p\n",
+            "metrics_listen: \"p\" is not an address",
+        ),
+        (
+            "traces: {endpoint: 'https://localhost:4317'}\n",
+            "is not an address such as http://127.0.0.1:4317",
+        ),
+        (
+            "traces: {endpoint: 'http://collector:4317'}\n",
+            "collector is not this machine",
+        ),
+        (
+            "metrics_listen: 0.0.0.0:9304\ninsecure_listen: true\n",
+            "set insecure_metrics_listen: true",
+        ),
         (
             "script_environment: {LD_PRELOAD: x}\n",
             "LD_PRELOAD would change",
@@ -121,6 +136,15 @@ fn what_is_wrong_is_named_with_its_place() {
         )
         .is_ok()
     );
+    for good in [
+        "http://localhost:4317",
+        "http://[::1]:4317",
+        "http://far:4317', insecure: 'true",
+    ] {
+        let more = format!("{GOOD}traces: {{endpoint: '{good}'}}\n").replace("'true'", "true");
+        let traces = load(&more, &[]).unwrap().traces;
+        assert!(traces.is_some_and(|it| good.starts_with(&it)), "{good}");
+    }
     let scalars = load(
         &format!("{GOOD}script_environment: {{VERSION: 1.10, PATH: /bin}}\n"),
         &[],

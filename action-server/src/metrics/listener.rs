@@ -1,0 +1,101 @@
+//! Answers scrapes: HTTP/1.1, one path, on a listener of its own. Few at once and each for a short
+//! time, so that nobody who scrapes can hurt the server.
+
+use std::{convert::Infallible, sync::Arc, time::Duration};
+
+use http::{Method, Request, Response, StatusCode, header};
+use hyper::{body::Incoming, server::conn::http1, service::service_fn};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::{
+    net::{TcpListener, TcpStream},
+    sync::{OwnedSemaphorePermit, Semaphore},
+    time::{sleep, timeout},
+};
+
+use super::FORMAT;
+
+/// How many are answered at once. The others wait in the kernel.
+const MOST: usize = 4;
+/// How long one may take, from its connection to the last byte of its answer.
+const LIMIT: Duration = Duration::from_secs(10);
+/// How long to wait after the kernel refused a connection: it lacks descriptors or memory.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// What makes the answer. It may wait for the disk.
+type Measure = dyn Fn() -> Option<Vec<u8>> + Send + Sync;
+
+/// Answers scrapes with what `measure` says, for as long as it is polled.
+pub async fn listen(listener: TcpListener, measure: Arc<Measure>) {
+    let places = Arc::new(Semaphore::new(MOST));
+    // The places are never closed.
+    while let Ok(place) = Arc::clone(&places).acquire_owned().await {
+        let Ok((stream, _)) = listener.accept().await else {
+            sleep(ACCEPT_PAUSE).await;
+            continue;
+        };
+        let measure = Arc::clone(&measure);
+        tokio::spawn(async move {
+            _ = timeout(LIMIT, serve(stream, measure, Arc::new(place))).await;
+        });
+    }
+}
+
+async fn serve(
+    stream: TcpStream,
+    measure: Arc<Measure>,
+    place: Arc<OwnedSemaphorePermit>,
+) -> Result<(), hyper::Error> {
+    let answer = service_fn(|request| {
+        let (measure, place) = (Arc::clone(&measure), Arc::clone(&place));
+        async { Ok::<_, Infallible>(answer(request, measure, place).await) }
+    });
+    http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(LIMIT)
+        .max_buf_size(16 * 1024)
+        // Each scrape is a connection of its own: an idle one would take another's place.
+        .keep_alive(false)
+        .serve_connection(TokioIo::new(stream), answer)
+        .await
+}
+
+async fn answer(
+    request: Request<Incoming>,
+    measure: Arc<Measure>,
+    place: Arc<OwnedSemaphorePermit>,
+) -> Response<String> {
+    let known = request.uri().path() == "/metrics";
+    let (status, text) = match (known, request.method()) {
+        (false, _) => (
+            StatusCode::NOT_FOUND,
+            "the metrics are at /metrics\n".into(),
+        ),
+        (true, &Method::GET | &Method::HEAD) => {
+            let measured = tokio::task::spawn_blocking(move || {
+                let text = measure();
+                // A dead disk holds few threads: the place is taken until the work is done, also
+                // where nobody waits for it any more.
+                drop(place);
+                text
+            });
+            let measured = measured.await;
+            let text = measured
+                .ok()
+                .flatten()
+                .and_then(|text| String::from_utf8(text).ok());
+            match text {
+                Some(text) => (StatusCode::OK, text),
+                None => (StatusCode::INTERNAL_SERVER_ERROR, String::new()),
+            }
+        }
+        _ => (
+            StatusCode::METHOD_NOT_ALLOWED,
+            "GET is the only method\n".into(),
+        ),
+    };
+    let mut response = Response::new(text);
+    *response.status_mut() = status;
+    let format = header::HeaderValue::from_static(FORMAT);
+    response.headers_mut().insert(header::CONTENT_TYPE, format);
+    response
+}

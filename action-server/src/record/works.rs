@@ -1,0 +1,100 @@
+//! Whether new runs can be recorded, as far as can be seen without one, and how much space there is.
+
+use std::{
+    fs::{self, File},
+    io::{self, Write},
+    os::unix::fs::{MetadataExt, OpenOptionsExt},
+    path::Path,
+    sync::atomic::Ordering,
+};
+
+use rustix::fs::fstatvfs;
+use tokio::sync::watch;
+
+use super::store::{RESERVE, Store};
+
+/// Space that a new record needs at least, with its directory's, in bytes.
+const LEAST: u64 = 64 << 10;
+
+/// The space on the disk of the records, in bytes.
+#[derive(Debug, Clone, Copy)]
+pub struct Space {
+    /// What is left to the server.
+    pub free: u64,
+    /// All of it.
+    pub size: u64,
+    /// What is set aside for the ends of runs.
+    pub reserve: u64,
+}
+
+impl Store {
+    /// Whether a new run could be recorded, as it was last known.
+    pub fn works(&self) -> watch::Receiver<bool> {
+        self.works.subscribe()
+    }
+
+    /// Takes note that something could not be recorded.
+    pub fn doubt(&self) {
+        self.works
+            .send_if_modified(|works| std::mem::replace(works, false));
+    }
+
+    /// Looks whether a new run could be recorded. Blocks for the disk. Writes only where there is
+    /// doubt, so that a server at rest leaves the disk at rest.
+    pub fn look(&self) {
+        let is_sure = *self.works.borrow();
+        let found = self.check_space().and_then(|()| match is_sure {
+            true => Ok(()),
+            false => probe(&self.runs),
+        });
+        if self.works.send_replace(found.is_ok()) != found.is_ok() {
+            match found {
+                Ok(()) => tracing::info!("new runs can be recorded again"),
+                Err(error) => tracing::error!(%error, "new runs cannot be recorded"),
+            }
+        }
+    }
+
+    /// The space on the disk. Blocks for it.
+    ///
+    /// # Errors
+    /// The disk's.
+    pub fn space(&self) -> io::Result<Space> {
+        let disk = fstatvfs(&self.reserve)?;
+        Ok(Space {
+            free: disk.f_bavail.saturating_mul(disk.f_frsize),
+            size: disk.f_blocks.saturating_mul(disk.f_frsize),
+            reserve: self.reserve.metadata()?.blocks() * 512,
+        })
+    }
+
+    /// The space that the records took at the last look at all of them, in bytes.
+    pub fn size(&self) -> u64 {
+        self.size.load(Ordering::Relaxed)
+    }
+
+    fn check_space(&self) -> io::Result<()> {
+        let space = self.space()?;
+        // Not by setting the reserve aside: runs that end now may be about to use what was given back.
+        let wanted = LEAST + RESERVE.saturating_sub(space.reserve);
+        match space.free >= wanted {
+            true => Ok(()),
+            false => Err(io::ErrorKind::StorageFull.into()),
+        }
+    }
+}
+
+/// Does what the beginning of a record does.
+fn probe(runs: &Path) -> io::Result<()> {
+    // Beside the records: it is none.
+    let path = runs.with_file_name("probe");
+    let mut options = File::options();
+    let options = options.create(true).truncate(true).write(true).mode(0o600);
+    let written = options.open(&path).and_then(|mut file| {
+        file.write_all(&[0; 512])?;
+        file.sync_data()?;
+        File::open(runs)?.sync_all()
+    });
+    _ = fs::remove_file(path);
+    written
+}

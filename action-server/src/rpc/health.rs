@@ -1,0 +1,97 @@
+//! What the standard health service says: for load balancers, that no token is good, or that no run
+//! is taken.
+
+use std::time::Duration;
+
+use tokio::{
+    sync::watch,
+    task::JoinHandle,
+    time::{sleep, timeout},
+};
+use tonic_health::{ServingStatus, server::HealthReporter};
+
+use crate::{audit::Audit, metrics::Metrics, run::Registry};
+
+/// The services that health is told of: the whole server, and the API.
+const SERVICES: [&str; 2] = ["", "action.v1.ActionService"];
+/// How often the disk of the records is looked at, and an audit log that failed is tried.
+const INTERVAL: Duration = Duration::from_secs(1);
+/// A disk that says nothing for so long is broken.
+const DISK_LIMIT: Duration = Duration::from_secs(5);
+
+/// What health follows from.
+pub(crate) struct Signs {
+    /// Whether tokens can be judged.
+    pub(crate) judges: watch::Receiver<bool>,
+    /// How often the server was told to stop.
+    pub(crate) stopped: watch::Receiver<u32>,
+    /// The audit log.
+    pub(crate) audit: Audit,
+    /// The runs, with their records.
+    pub(crate) runs: Registry,
+}
+
+/// Tells health, for as long as it is polled.
+pub(crate) async fn report(health: HealthReporter, mut signs: Signs, metrics: Metrics) {
+    let mut audited = signs.audit.works();
+    let (recorded, mut is_recorded) = watch::channel(true);
+    let tell = async {
+        loop {
+            // Where its thread has ended the log will never work again.
+            let is_audited = *audited.borrow_and_update() && audited.has_changed().is_ok();
+            let is_recorded_now = *is_recorded.borrow_and_update();
+            let is_stopping = *signs.stopped.borrow_and_update() > 0;
+            let judges = *signs.judges.borrow_and_update();
+            let serves = judges && is_audited && is_recorded_now && !is_stopping;
+            let gauges = metrics.gauges();
+            gauges.audit_works.set(is_audited.into());
+            gauges.record_works.set(is_recorded_now.into());
+            gauges.serving.set(serves.into());
+            let status = match serves {
+                true => ServingStatus::Serving,
+                false => ServingStatus::NotServing,
+            };
+            for service in SERVICES {
+                health.set_service_status(service, status).await;
+            }
+            tokio::select! {
+                changed = signs.judges.changed() => if changed.is_err() { return },
+                Ok(()) = signs.stopped.changed() => {}
+                Ok(()) = audited.changed() => {}
+                Ok(()) = is_recorded.changed() => {}
+                () = sleep(INTERVAL), if !is_audited => signs.audit.settle().await,
+            }
+        }
+    };
+    tokio::join!(tell, look_at_records(&signs.runs, &recorded));
+}
+
+/// Looks at the disk of the records now and then. One that hangs holds one thread, and no more.
+async fn look_at_records(runs: &Registry, told: &watch::Sender<bool>) {
+    let mut works = runs.record_works();
+    loop {
+        let mut look = look(runs);
+        if timeout(DISK_LIMIT, &mut look).await.is_err() {
+            tell(told, false);
+            _ = look.await;
+        }
+        tell(told, *works.borrow_and_update());
+        tokio::select! {
+            () = sleep(INTERVAL) => {}
+            // A run that could not be recorded is told of at once.
+            Ok(()) = works.changed() => {
+                tell(told, *works.borrow_and_update());
+                sleep(INTERVAL).await;
+            }
+        }
+    }
+}
+
+fn look(runs: &Registry) -> JoinHandle<()> {
+    let runs = runs.clone();
+    tokio::task::spawn_blocking(move || runs.look_at_records())
+}
+
+fn tell(told: &watch::Sender<bool>, works: bool) {
+    told.send_if_modified(|known| std::mem::replace(known, works) != works);
+}
