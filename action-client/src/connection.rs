@@ -295,7 +295,7 @@ fn endpoint(config: &Config, timeout: Duration) -> Result<Endpoint> {
         .http2_keep_alive_interval(KEEP_ALIVE)
         .keep_alive_timeout(KEEP_ALIVE);
     if config.base_url.scheme_str() == Some("https") {
-        return tls::configure(endpoint, config).map_err(wrong);
+        return tls::configure(endpoint, config);
     }
     Ok(endpoint)
 }

@@ -1,0 +1,87 @@
+//! The benchmarks: this project beside its peers, in one go and in turn, as ratios.
+//!
+//! `tests/bench [--quick] [MEASURE..]` builds and installs what is needed and runs this. All measures
+//! together write `docs/benchmarks.json`, and from it the table and the plot; those that are named
+//! replace their own figures in it. `--quick` is a tenth or less of everything, once, and writes
+//! nothing: it shows that all of it works.
+
+#![expect(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "it reports to whoever runs it, and stops at what it does not expect"
+)]
+
+mod bare_stream;
+mod callers;
+mod estate;
+mod fanout;
+mod figures;
+mod footprint;
+mod latency;
+mod measure;
+mod output;
+mod plot;
+mod report;
+mod timed;
+
+use measure::Measure;
+
+/// How much is measured.
+struct Scale {
+    /// How often each is measured.
+    rounds: usize,
+    /// The numbers of nodes to fan out to.
+    nodes: &'static [usize],
+    /// The most nodes that the peers are given too.
+    peers_up_to: usize,
+    /// By what the sizes are divided.
+    less: usize,
+}
+
+const FULL: Scale = Scale { rounds: 5, nodes: &[100, 1000, 10_000], peers_up_to: 10_000, less: 1 };
+const QUICK: Scale = Scale { rounds: 1, nodes: &[10, 100], peers_up_to: 100, less: 100 };
+
+/// Each measure's name, and how it is measured.
+const MEASURES: [(&str, fn(&Scale) -> Vec<Measure>); 10] = [
+    ("fanout", fanout::measure),
+    ("lines", output::lines),
+    ("long", output::long),
+    ("bulk", output::bulk),
+    ("first-byte", latency::first_byte),
+    ("callers", callers::measure),
+    ("resume", latency::resume),
+    ("memory", footprint::memory),
+    ("verbs", footprint::small_verbs),
+    ("report", |_| Vec::new()),
+];
+
+fn main() {
+    if cfg!(debug_assertions) {
+        panic!("benches are for release builds: run tests/bench");
+    }
+    let mut names: Vec<String> = std::env::args().skip(1).collect();
+    let is_quick = names.iter().any(|name| name == "--quick");
+    names.retain(|name| name != "--quick");
+    if let Some(unknown) = names.iter().find(|name| MEASURES.iter().all(|(known, _)| known != name)) {
+        let known: Vec<_> = MEASURES.iter().map(|(name, _)| *name).collect();
+        panic!("no measure {unknown}; there are: {}", known.join(" "));
+    }
+    let scale = if is_quick { &QUICK } else { &FULL };
+    let mut figures = figures::Figures::load();
+    for (name, measure) in MEASURES {
+        if !names.is_empty() && !names.iter().any(|wanted| wanted == name) {
+            continue;
+        }
+        for measure in measure(scale) {
+            let measure = measure.to_json();
+            println!("{}", report::row(&measure));
+            figures.put(measure);
+        }
+    }
+    if !is_quick {
+        figures.save();
+        report::write(&figures);
+        plot::write(&figures);
+    }
+}

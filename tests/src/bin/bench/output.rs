@@ -1,0 +1,85 @@
+//! Much output: many lines of one node and of ten, long lines, and bytes.
+
+use action_tests::program::contains;
+use tokio::runtime::Runtime;
+
+use super::{
+    Scale,
+    bare_stream,
+    estate::Estate,
+    measure::{Measure, at_least, at_most, contender, side_by_side},
+    timed::Sink,
+};
+
+/// A million lines, from one node and from ten at once.
+pub(crate) fn lines(scale: &Scale) -> Vec<Measure> {
+    let all = 1_000_000 / scale.less;
+    let title = |nodes| format!("{all} lines from {nodes}, each with its node's name");
+    [(1, "lines-1", "one node"), (10, "lines-10", "ten nodes at once")]
+        .map(|(nodes, id, from)| {
+            let series = with_names(scale, "lines", nodes, all / nodes);
+            Measure::new(id, title(from), "ms", series)
+                .goal(at_most(0.25, "pdsh"))
+                .goal(at_most(0.6, "GNU parallel"))
+        })
+        .into()
+}
+
+/// Lines of 10,000 bytes.
+pub(crate) fn long(scale: &Scale) -> Vec<Measure> {
+    let lines = 10_000 / scale.less;
+    let series = with_names(scale, "long", 1, lines);
+    let title = format!("{lines} lines of 10,000 bytes from one node, each with its node's name");
+    vec![Measure::new("long-lines", title, "ms", series)]
+}
+
+fn with_names(scale: &Scale, command: &str, nodes: usize, lines: usize) -> Vec<(String, Vec<f64>)> {
+    let estate = Estate::start(10, 0);
+    let output = estate.server.path("output");
+    let (sink, path) = (Sink(&output), estate.script(command).display().to_string());
+    let (set, count, total) = (format!("n[1-{nodes}]"), lines.to_string(), lines * nodes);
+    let contenders = vec![
+        contender("Action", || {
+            sink.time(&mut estate.client(&[command, &count, "-g", &set]), total)
+        }),
+        contender("pdsh", || {
+            let words = ["-R", "exec", "-w", &set, &path, &count, "%h"];
+            sink.time(&mut estate.peer("pdsh", &words), total)
+        }),
+        contender("clush", || {
+            let words = ["-R", "exec", "-w", &set, &path, &count, "%h"];
+            sink.time(&mut estate.peer("clush", &words), total)
+        }),
+        contender("GNU parallel", || {
+            let line = format!("seq -f n%.0f {nodes} | parallel -j 10 --tag --line-buffer {path} {count}");
+            sink.time(&mut estate.peer("bash", &["-c", &line]), total)
+        }),
+    ];
+    let series = side_by_side(scale.rounds, contenders);
+    sink.time(&mut estate.client(&[command, &count, "-g", &set]), total);
+    let text = std::fs::read(&output).expect("the output");
+    assert!(contains(&text[..100], b"n") && contains(&text[..100], b": "), "names");
+    series
+}
+
+/// Bytes of one node, unchanged, against a bare stream of the same messages.
+pub(crate) fn bulk(scale: &Scale) -> Vec<Measure> {
+    let mebibytes = 512 / scale.less.min(8);
+    let bytes = mebibytes << 20;
+    let estate = Estate::start(1, 0);
+    let output = "/dev/null".as_ref();
+    let sink = Sink(output);
+    let runtime = Runtime::new().expect("a runtime");
+    let bare = bare_stream::Bare::start(&runtime, &estate);
+    let count = bytes.to_string();
+    let rate = |millis: f64| mebibytes as f64 / millis * 1e3;
+    let contenders = vec![
+        contender("Action", || {
+            rate(sink.run(&mut estate.client(&["bulk", "n1", &count])))
+        }),
+        contender("bare TLS stream", || rate(bare.take(&runtime, bytes))),
+    ];
+    let series = side_by_side(scale.rounds, contenders);
+    let title = format!("{mebibytes} MiB from one node, recorded, against a bare tonic stream over TLS");
+    vec![Measure::new("bulk", title, "MiB/s", series).goal(at_least(0.7, "bare TLS stream"))]
+}
