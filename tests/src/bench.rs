@@ -59,7 +59,7 @@ pub fn rules(nodes: usize) -> String {
     let allow = (0..parts).map(|at| {
         let (first, last) = (at * nodes / parts + 1, (at + 1) * nodes / parts);
         format!(
-            "- {{name: share {at}, allow: [run, read, cancel], roles: [op], commands: ['*'], nodes: 'n[{first}-{last}]'}}\n"
+            "- {{name: share {at}, allow: [run, 'read:own', 'cancel:own'], roles: [op], commands: ['*'], nodes: 'n[{first}-{last}]'}}\n"
         )
     });
     let deny = (0..5).map(|at| {

@@ -18,7 +18,9 @@ pub(super) fn configure(endpoint: Endpoint, config: &Config) -> Result<Endpoint>
         CliError::new(ErrorKind::Config, format!("cannot use {what}")).caused_by(cause)
     };
     let trust = match config.verify_ssl {
-        true => Trust::Known(own_roots(config.ca.as_deref()).map_err(|it| wrong("ca_path", it.into()))?),
+        true => {
+            Trust::Known(own_roots(config.ca.as_deref()).map_err(|it| wrong("ca_path", it.into()))?)
+        }
         false => Trust::Anyone,
     };
     let provider = Arc::new(aws_lc_rs::default_provider());
@@ -102,6 +104,8 @@ impl ServerCertVerifier for Verifier {
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.provider.signature_verification_algorithms.supported_schemes()
+        self.provider
+            .signature_verification_algorithms
+            .supported_schemes()
     }
 }

@@ -17,7 +17,10 @@ use futures_util::{Stream, StreamExt, stream};
 use tokio::runtime::Runtime;
 use tonic::{
     Request, Response, Status, async_trait,
-    transport::{Certificate, ClientTlsConfig, Endpoint, Identity, Server, ServerTlsConfig, server::TcpIncoming},
+    transport::{
+        Certificate, ClientTlsConfig, Endpoint, Identity, Server, ServerTlsConfig,
+        server::TcpIncoming,
+    },
 };
 
 use super::{estate::Estate, timed::millis};
@@ -44,14 +47,20 @@ impl Bare {
             .expect("a good certificate")
             .add_service(ActionServiceServer::new(Streamer));
         runtime.spawn(server.serve_with_incoming(incoming.with_nodelay(Some(true))));
-        Bare { address, certificate }
+        Bare {
+            address,
+            certificate,
+        }
     }
 
     /// Calls it and takes so many bytes: milliseconds.
     pub(crate) fn take(&self, runtime: &Runtime, bytes: usize) -> f64 {
         let tls = ClientTlsConfig::new().ca_certificate(Certificate::from_pem(&self.certificate));
         let url = format!("https://localhost:{}", self.address.port());
-        let endpoint = Endpoint::from_shared(url).expect("a URL").tls_config(tls).expect("TLS");
+        let endpoint = Endpoint::from_shared(url)
+            .expect("a URL")
+            .tls_config(tls)
+            .expect("TLS");
         // As the real client sets them.
         let endpoint = endpoint
             .initial_stream_window_size(1 << 20)
@@ -60,11 +69,19 @@ impl Bare {
             let began = Instant::now();
             let channel = endpoint.connect().await.expect("a connection");
             let mut client = ActionServiceClient::new(channel);
-            let request = WatchRunRequest { after_sequence: bytes as u64, ..WatchRunRequest::default() };
-            let mut events = client.watch_run(request).await.expect("an answer").into_inner();
+            let request = WatchRunRequest {
+                after_sequence: bytes as u64,
+                ..WatchRunRequest::default()
+            };
+            let mut events = client
+                .watch_run(request)
+                .await
+                .expect("an answer")
+                .into_inner();
             let mut taken = 0;
             while let Some(message) = events.message().await.expect("a message") {
-                if let Some(Event::NodeOutput(output)) = message.event.and_then(|event| event.event) {
+                if let Some(Event::NodeOutput(output)) = message.event.and_then(|event| event.event)
+                {
                     taken += output.data.len();
                 }
             }
@@ -92,7 +109,11 @@ impl ActionService for Streamer {
         let chunks = request.into_inner().after_sequence / CHUNK as u64;
         let data = Bytes::from(vec![0; CHUNK]);
         let events = stream::iter(1..=chunks).map(move |sequence| {
-            let output = NodeOutput { node: "n1".into(), stream: 1, data: data.clone() };
+            let output = NodeOutput {
+                node: "n1".into(),
+                stream: 1,
+                data: data.clone(),
+            };
             let event = RunEvent {
                 run_id: "0123456789abcdef0123456789abcdef".into(),
                 sequence,

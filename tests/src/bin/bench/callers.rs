@@ -23,7 +23,10 @@ use super::{
 
 /// 1 to 64 callers: the rate, and the slowest of a hundred against the middle one.
 pub(crate) fn measure(scale: &Scale) -> Vec<Measure> {
-    [1, 4, 16, 64].into_iter().flat_map(|callers| of(callers, scale)).collect()
+    [1, 4, 16, 64]
+        .into_iter()
+        .flat_map(|callers| of(callers, scale))
+        .collect()
 }
 
 fn of(callers: usize, scale: &Scale) -> Vec<Measure> {
@@ -46,7 +49,11 @@ fn of(callers: usize, scale: &Scale) -> Vec<Measure> {
         contender("bare loop", || rate(bare(&runtime, &script, callers, each))),
     ];
     let series = side_by_side(scale.rounds, contenders);
-    let people = if callers == 1 { "caller".to_owned() } else { format!("{callers} callers") };
+    let people = if callers == 1 {
+        "caller".to_owned()
+    } else {
+        format!("{callers} callers")
+    };
     let title = format!("runs on one node, {people}");
     let rates = Measure::new(format!("callers-{callers}"), title, "runs/s", series);
     if callers != 64 {
@@ -54,11 +61,19 @@ fn of(callers: usize, scale: &Scale) -> Vec<Measure> {
     }
     // The first of them filled caches.
     let skip = usize::from(scale.rounds > 1);
-    let factor = slow.iter().zip(&middle).skip(skip).map(|(slow, middle)| slow / middle).collect();
+    let factor = slow
+        .iter()
+        .zip(&middle)
+        .skip(skip)
+        .map(|(slow, middle)| slow / middle)
+        .collect();
     let series = vec![("Action".to_owned(), factor)];
     let title = "the slowest of a hundred such runs, in medians";
     let tail = Measure::new("callers-64-tail", title, "times", series);
-    vec![rates.goal(at_least(0.8, "bare loop")), tail.goal(super::measure::below(5.0))]
+    vec![
+        rates.goal(at_least(0.8, "bare loop")),
+        tail.goal(super::measure::below(5.0)),
+    ]
 }
 
 fn connect(runtime: &Runtime, estate: &Estate) -> ActionServiceClient<Channel> {
@@ -88,7 +103,11 @@ fn ours(
                 for _ in 0..each {
                     let began = Instant::now();
                     let request = authorized(on("hello", &format!("n{}", number + 1)), &bearer);
-                    let mut events = client.run_command(request).await.expect("a run").into_inner();
+                    let mut events = client
+                        .run_command(request)
+                        .await
+                        .expect("a run")
+                        .into_inner();
                     let mut count = 0;
                     while let Some(_event) = events.message().await.expect("an event") {
                         count += 1;
@@ -119,7 +138,10 @@ fn bare(runtime: &Runtime, script: &Path, callers: usize, each: usize) -> Durati
             let script = script.to_owned();
             loops.spawn(async move {
                 for _ in 0..each {
-                    let output = bare_script(&script, number).output().await.expect("the script");
+                    let output = bare_script(&script, number)
+                        .output()
+                        .await
+                        .expect("the script");
                     assert_eq!(output.stdout, format!("hello from n{number}\n").as_bytes());
                 }
             });

@@ -13,10 +13,19 @@ pub(crate) const FANOUT: usize = 64;
 /// `$name`.
 const COMMANDS: [(&str, &str); 6] = [
     ("hello", "echo \"hello from ${1:-$name}\""),
-    ("lines", "yes 'a line of forty characters, as usual it is' | head -n \"$1\""),
-    ("long", "printf -v line %10000s; yes \"${line// /x}\" | head -n \"$1\""),
+    (
+        "lines",
+        "yes 'a line of forty characters, as usual it is' | head -n \"$1\"",
+    ),
+    (
+        "long",
+        "printf -v line %10000s; yes \"${line// /x}\" | head -n \"$1\"",
+    ),
     ("bulk", "head -c \"$1\" /dev/zero"),
-    ("stamp", "read -rt \"0.$((500 + RANDOM % 500))\" < <(sleep 2); echo \"$EPOCHREALTIME\"; sleep 1"),
+    (
+        "stamp",
+        "read -rt \"0.$((500 + RANDOM % 500))\" < <(sleep 2); echo \"$EPOCHREALTIME\"; sleep 1",
+    ),
     ("wait", "echo here; read -r < \"$SCRIPT_ROOT/../gate\""),
 ];
 
@@ -32,7 +41,12 @@ impl Estate {
         let site = Site::new();
         let mut text = String::new();
         for number in 1..=nodes {
-            _ = writeln!(text, "n{number}: {{ranks: [metal], ip: 10.0.{}.{}}}", number / 250, number % 250);
+            _ = writeln!(
+                text,
+                "n{number}: {{ranks: [metal], ip: 10.0.{}.{}}}",
+                number / 250,
+                number % 250
+            );
         }
         site.nodes(&text);
         let fanout = FANOUT.max(most);
@@ -44,7 +58,12 @@ impl Estate {
         site.write("policy.yaml", rules(nodes));
         let mut cert = site.server_verb_command(&["cert"]);
         cert.arg(site.path("pki")).args(["--name", "localhost"]);
-        assert!(cert.output().expect("the server's program").status.success());
+        assert!(
+            cert.output()
+                .expect("the server's program")
+                .status
+                .success()
+        );
         site.settings("policy_path: policy.yaml");
         site.settings("tls: {certificate: pki/certificate.pem, private_key: pki/private_key.pem}");
         site.settings(&format!("job_threads: {}", most.max(256)));
@@ -67,7 +86,10 @@ impl Estate {
 
     /// The client with these words.
     pub(crate) fn client(&self, words: &[&str]) -> Command {
-        let mut client = hermetic(self.server.program("action-client"), &self.server.path("home"));
+        let mut client = hermetic(
+            self.server.program("action-client"),
+            &self.server.path("home"),
+        );
         client.args(words);
         client.env("ACTION_CLIENT_CONFIG", self.server.path("client.yaml"));
         client

@@ -88,7 +88,10 @@ fn of(nodes: usize, scale: &Scale) -> Measure {
         return measure;
     }
     let third = 1.0 / 3.0;
-    measure.goal(at_most(1.15, "bare loop")).goal(at_most(third, "pdsh")).goal(at_most(third, "clush"))
+    measure
+        .goal(at_most(1.15, "bare loop"))
+        .goal(at_most(third, "pdsh"))
+        .goal(at_most(third, "clush"))
 }
 
 /// The same scripts without a server: milliseconds.

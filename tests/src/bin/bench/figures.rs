@@ -6,7 +6,9 @@ use serde_json::{Value, json};
 
 /// A file below `docs`.
 pub(crate) fn docs(name: &str) -> PathBuf {
-    [env!("CARGO_MANIFEST_DIR"), "..", "docs", name].iter().collect()
+    [env!("CARGO_MANIFEST_DIR"), "..", "docs", name]
+        .iter()
+        .collect()
 }
 
 /// The measures, in the order in which they are shown.
@@ -45,7 +47,9 @@ impl Figures {
 fn machine() -> Value {
     let read = |path: &str| fs::read_to_string(path).unwrap_or_default();
     let cpus = read("/proc/cpuinfo");
-    let model = cpus.lines().find_map(|line| line.strip_prefix("model name")?.split_once(": "));
+    let model = cpus
+        .lines()
+        .find_map(|line| line.strip_prefix("model name")?.split_once(": "));
     let load = read("/proc/loadavg");
     json!({
         "cpu": model.map_or("unknown", |(_, model)| model),
@@ -66,5 +70,9 @@ fn machine() -> Value {
 fn said(program: &str, words: &[&str]) -> String {
     let output = Command::new(program).args(words).output();
     let text = output.map(|output| String::from_utf8_lossy(&output.stdout).into_owned());
-    text.unwrap_or_default().lines().next().unwrap_or_default().to_owned()
+    text.unwrap_or_default()
+        .lines()
+        .next()
+        .unwrap_or_default()
+        .to_owned()
 }

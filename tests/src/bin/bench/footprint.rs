@@ -21,8 +21,14 @@ pub(crate) fn memory(scale: &Scale) -> Vec<Measure> {
     let idle = resident(&estate);
     let _gate = estate.server.gate("gate");
     let mut command = estate.client(&["wait", "-g", "@*"]);
-    let mut client = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("the client");
-    wait_until("all jobs", 4 * CEILING, || (estate.server.scripts().len() >= jobs).then_some(()));
+    let mut client = command
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("the client");
+    wait_until("all jobs", 4 * CEILING, || {
+        (estate.server.scripts().len() >= jobs).then_some(())
+    });
     let loaded = resident(&estate);
     // The jobs end with the server.
     client.kill().expect("the client to be there");
@@ -30,7 +36,13 @@ pub(crate) fn memory(scale: &Scale) -> Vec<Measure> {
     drop(estate);
     let title = format!("memory of the server with {jobs} jobs running");
     let mut measures = vec![
-        Measure::new("memory-idle", "memory of the server, idle", "MiB", one(idle)).goal(below(20.0)),
+        Measure::new(
+            "memory-idle",
+            "memory of the server, idle",
+            "MiB",
+            one(idle),
+        )
+        .goal(below(20.0)),
         Measure::new("memory-jobs", title, "MiB", one(loaded)).goal(below(150.0)),
     ];
     measures.extend(memory_of_output(scale));
@@ -53,7 +65,8 @@ fn memory_of_output(scale: &Scale) -> Vec<Measure> {
     ];
     let title = format!("peak of the server's memory, {much} MiB of output against {little}");
     let series = side_by_side(scale.rounds.min(3), contenders);
-    let server = Measure::new("memory-output", title, "MiB", series).goal(at_most(1.15, "Action, little"));
+    let server =
+        Measure::new("memory-output", title, "MiB", series).goal(at_most(1.15, "Action, little"));
 
     let estate = Estate::start(1, 0);
     let lines = 1_000_000 / scale.less;
@@ -63,7 +76,10 @@ fn memory_of_output(scale: &Scale) -> Vec<Measure> {
     })];
     let title = format!("peak of the client's memory over {lines} lines");
     let series = side_by_side(scale.rounds.min(3), contenders);
-    vec![server, Measure::new("memory-client", title, "MiB", series).goal(below(20.0))]
+    vec![
+        server,
+        Measure::new("memory-client", title, "MiB", series).goal(below(20.0)),
+    ]
 }
 
 /// `--help`, `nodes`, a dry run and the completion of a node's name, each as a whole program.
@@ -82,15 +98,31 @@ pub(crate) fn small_verbs(scale: &Scale) -> Vec<Measure> {
     // Each is a few milliseconds: a round is the median of many.
     let measure = |id: &str, title: &str, words: &[&str]| {
         let often = || {
-            let times: Vec<f64> = (0..15).map(|_| sink.run(&mut estate.client(words))).collect();
+            let times: Vec<f64> = (0..15)
+                .map(|_| sink.run(&mut estate.client(words)))
+                .collect();
             median(&times)
         };
-        Measure::new(id, title, "ms", side_by_side(scale.rounds, vec![contender("Action", often)]))
+        Measure::new(
+            id,
+            title,
+            "ms",
+            side_by_side(scale.rounds, vec![contender("Action", often)]),
+        )
     };
     vec![
-        measure("help", "action-client --help, asking no server", &["--help"]).goal(below(5.0)),
+        measure(
+            "help",
+            "action-client --help, asking no server",
+            &["--help"],
+        )
+        .goal(below(5.0)),
         measure("nodes", "action-client nodes, 10,000 of them", &["nodes"]).goal(below(50.0)),
-        measure("plan", "a dry run on 10,000 nodes", &["hello", "-g", "@*", "--dry-run"]),
+        measure(
+            "plan",
+            "a dry run on 10,000 nodes",
+            &["hello", "-g", "@*", "--dry-run"],
+        ),
         measure("complete", "completion of a name among 10,000", &complete),
     ]
 }

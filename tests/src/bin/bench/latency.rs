@@ -36,14 +36,23 @@ pub(crate) fn first_byte(scale: &Scale) -> Vec<Measure> {
 
 /// The median over all nodes, in milliseconds. Each line is a name and when it was written.
 fn delay(mut command: Command) -> f64 {
-    let command = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
+    let command = command
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null());
     let mut child = command.spawn().expect("the program");
     let stdout = BufReader::new(child.stdout.take().expect("its stdout"));
     let mut delays = Vec::new();
     for line in stdout.lines() {
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("a clock").as_secs_f64();
+        let now = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .expect("a clock")
+            .as_secs_f64();
         let line = line.expect("text");
-        let stamp = line.rsplit([' ', '\t']).next().and_then(|word| word.parse::<f64>().ok());
+        let stamp = line
+            .rsplit([' ', '\t'])
+            .next()
+            .and_then(|word| word.parse::<f64>().ok());
         delays.push((now - stamp.expect("a time")) * 1e3);
     }
     assert!(child.wait().expect("the program").success());
@@ -59,18 +68,32 @@ pub(crate) fn resume(scale: &Scale) -> Vec<Measure> {
     let all = 1_000_000 / scale.less;
     let count = all.to_string();
     sink.time(&mut estate.client(&["lines", "-g", "n1", &count]), all);
-    let listed = estate.client(&["runs", "--output", "json"]).output().expect("the client");
+    let listed = estate
+        .client(&["runs", "--output", "json"])
+        .output()
+        .expect("the client");
     let first: serde_json::Value = serde_json::from_slice(
-        listed.stdout.split(|&byte| byte == b'\n').next().expect("a line"),
+        listed
+            .stdout
+            .split(|&byte| byte == b'\n')
+            .next()
+            .expect("a line"),
     )
     .expect("JSON");
     let run = first["run_id"].as_str().expect("an id").to_owned();
     let contenders = vec![
-        contender("show again", || sink.run(&mut estate.client(&["show", &run]))),
+        contender("show again", || {
+            sink.run(&mut estate.client(&["show", &run]))
+        }),
         contender("the run itself", || {
             sink.time(&mut estate.client(&["lines", "-g", "n1", &count]), all)
         }),
     ];
     let title = format!("a run of {all} lines, shown again from its record");
-    vec![Measure::new("resume", title, "ms", side_by_side(scale.rounds, contenders))]
+    vec![Measure::new(
+        "resume",
+        title,
+        "ms",
+        side_by_side(scale.rounds, contenders),
+    )]
 }

@@ -39,8 +39,18 @@ struct Scale {
     less: usize,
 }
 
-const FULL: Scale = Scale { rounds: 5, nodes: &[100, 1000, 10_000], peers_up_to: 10_000, less: 1 };
-const QUICK: Scale = Scale { rounds: 1, nodes: &[10, 100], peers_up_to: 100, less: 100 };
+const FULL: Scale = Scale {
+    rounds: 5,
+    nodes: &[100, 1000, 10_000],
+    peers_up_to: 10_000,
+    less: 1,
+};
+const QUICK: Scale = Scale {
+    rounds: 1,
+    nodes: &[10, 100],
+    peers_up_to: 100,
+    less: 100,
+};
 
 /// Each measure's name, and how it is measured.
 const MEASURES: [(&str, fn(&Scale) -> Vec<Measure>); 10] = [
@@ -63,7 +73,10 @@ fn main() {
     let mut names: Vec<String> = std::env::args().skip(1).collect();
     let is_quick = names.iter().any(|name| name == "--quick");
     names.retain(|name| name != "--quick");
-    if let Some(unknown) = names.iter().find(|name| MEASURES.iter().all(|(known, _)| known != name)) {
+    if let Some(unknown) = names
+        .iter()
+        .find(|name| MEASURES.iter().all(|(known, _)| known != name))
+    {
         let known: Vec<_> = MEASURES.iter().map(|(name, _)| *name).collect();
         panic!("no measure {unknown}; there are: {}", known.join(" "));
     }

@@ -28,17 +28,28 @@ pub(crate) struct Goal {
 
 /// At most so many times the figure of `of`.
 pub(crate) fn at_most(bound: f64, of: &str) -> Goal {
-    Goal { of: Some(of.to_owned()), bound, at_least: false }
+    Goal {
+        of: Some(of.to_owned()),
+        bound,
+        at_least: false,
+    }
 }
 
 /// At least so many times the figure of `of`.
 pub(crate) fn at_least(bound: f64, of: &str) -> Goal {
-    Goal { at_least: true, ..at_most(bound, of) }
+    Goal {
+        at_least: true,
+        ..at_most(bound, of)
+    }
 }
 
 /// At most so much.
 pub(crate) fn below(bound: f64) -> Goal {
-    Goal { of: None, bound, at_least: false }
+    Goal {
+        of: None,
+        bound,
+        at_least: false,
+    }
 }
 
 /// Someone who is measured: a name, and what gives one figure.
@@ -49,14 +60,23 @@ pub(crate) struct Contender<'a> {
 
 /// Someone who is measured.
 pub(crate) fn contender<'a>(who: &'static str, figure: impl FnMut() -> f64 + 'a) -> Contender<'a> {
-    Contender { who, figure: Box::new(figure) }
+    Contender {
+        who,
+        figure: Box::new(figure),
+    }
 }
 
 /// Measures everyone in turn, so many times; each round begins with another one. What the machine
 /// does beside comes to all of them alike.
-pub(crate) fn side_by_side(rounds: usize, mut contenders: Vec<Contender<'_>>) -> Vec<(String, Vec<f64>)> {
+pub(crate) fn side_by_side(
+    rounds: usize,
+    mut contenders: Vec<Contender<'_>>,
+) -> Vec<(String, Vec<f64>)> {
     let count = contenders.len();
-    let mut series: Vec<_> = contenders.iter().map(|it| (it.who.to_owned(), Vec::new())).collect();
+    let mut series: Vec<_> = contenders
+        .iter()
+        .map(|it| (it.who.to_owned(), Vec::new()))
+        .collect();
     // The first of each fills caches.
     if rounds > 1 {
         for contender in &mut contenders {
@@ -82,8 +102,19 @@ pub(crate) fn median(values: &[f64]) -> f64 {
 
 impl Measure {
     /// A measure without goals.
-    pub(crate) fn new(id: impl Into<String>, title: impl Into<String>, unit: &'static str, series: Vec<(String, Vec<f64>)>) -> Measure {
-        Measure { id: id.into(), title: title.into(), unit, series, goals: Vec::new() }
+    pub(crate) fn new(
+        id: impl Into<String>,
+        title: impl Into<String>,
+        unit: &'static str,
+        series: Vec<(String, Vec<f64>)>,
+    ) -> Measure {
+        Measure {
+            id: id.into(),
+            title: title.into(),
+            unit,
+            series,
+            goals: Vec::new(),
+        }
     }
 
     /// The same with a goal.
@@ -114,7 +145,11 @@ impl Measure {
         let ours = &self.series[0].1;
         let theirs = self.series.iter().find(|(who, _)| who == of);
         let theirs = theirs.map_or(&[][..], |(_, values)| values);
-        let ratios: Vec<f64> = ours.iter().zip(theirs).map(|(ours, theirs)| ours / theirs).collect();
+        let ratios: Vec<f64> = ours
+            .iter()
+            .zip(theirs)
+            .map(|(ours, theirs)| ours / theirs)
+            .collect();
         median(&ratios)
     }
 }

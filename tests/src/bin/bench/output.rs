@@ -4,8 +4,7 @@ use action_tests::program::contains;
 use tokio::runtime::Runtime;
 
 use super::{
-    Scale,
-    bare_stream,
+    Scale, bare_stream,
     estate::Estate,
     measure::{Measure, at_least, at_most, contender, side_by_side},
     timed::Sink,
@@ -15,14 +14,17 @@ use super::{
 pub(crate) fn lines(scale: &Scale) -> Vec<Measure> {
     let all = 1_000_000 / scale.less;
     let title = |nodes| format!("{all} lines from {nodes}, each with its node's name");
-    [(1, "lines-1", "one node"), (10, "lines-10", "ten nodes at once")]
-        .map(|(nodes, id, from)| {
-            let series = with_names(scale, "lines", nodes, all / nodes);
-            Measure::new(id, title(from), "ms", series)
-                .goal(at_most(0.25, "pdsh"))
-                .goal(at_most(0.6, "GNU parallel"))
-        })
-        .into()
+    [
+        (1, "lines-1", "one node"),
+        (10, "lines-10", "ten nodes at once"),
+    ]
+    .map(|(nodes, id, from)| {
+        let series = with_names(scale, "lines", nodes, all / nodes);
+        Measure::new(id, title(from), "ms", series)
+            .goal(at_most(0.25, "pdsh"))
+            .goal(at_most(0.6, "GNU parallel"))
+    })
+    .into()
 }
 
 /// Lines of 10,000 bytes.
@@ -51,14 +53,18 @@ fn with_names(scale: &Scale, command: &str, nodes: usize, lines: usize) -> Vec<(
             sink.time(&mut estate.peer("clush", &words), total)
         }),
         contender("GNU parallel", || {
-            let line = format!("seq -f n%.0f {nodes} | parallel -j 10 --tag --line-buffer {path} {count}");
+            let line =
+                format!("seq -f n%.0f {nodes} | parallel -j 10 --tag --line-buffer {path} {count}");
             sink.time(&mut estate.peer("bash", &["-c", &line]), total)
         }),
     ];
     let series = side_by_side(scale.rounds, contenders);
     sink.time(&mut estate.client(&[command, &count, "-g", &set]), total);
     let text = std::fs::read(&output).expect("the output");
-    assert!(contains(&text[..100], b"n") && contains(&text[..100], b": "), "names");
+    assert!(
+        contains(&text[..100], b"n") && contains(&text[..100], b": "),
+        "names"
+    );
     series
 }
 
@@ -80,6 +86,7 @@ pub(crate) fn bulk(scale: &Scale) -> Vec<Measure> {
         contender("bare TLS stream", || rate(bare.take(&runtime, bytes))),
     ];
     let series = side_by_side(scale.rounds, contenders);
-    let title = format!("{mebibytes} MiB from one node, recorded, against a bare tonic stream over TLS");
+    let title =
+        format!("{mebibytes} MiB from one node, recorded, against a bare tonic stream over TLS");
     vec![Measure::new("bulk", title, "MiB/s", series).goal(at_least(0.7, "bare TLS stream"))]
 }

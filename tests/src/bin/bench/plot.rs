@@ -11,8 +11,15 @@ use super::{
 };
 
 /// What is shown as bars.
-const BARS: [&str; 7] =
-    ["fanout-1000", "lines-1", "lines-10", "long-lines", "bulk", "first-byte", "callers-64"];
+const BARS: [&str; 7] = [
+    "fanout-1000",
+    "lines-1",
+    "lines-10",
+    "long-lines",
+    "bulk",
+    "first-byte",
+    "callers-64",
+];
 const COLOURS: [(&str, &str); 6] = [
     ("Action", "#1b6ca8"),
     ("bare loop", "#9aa5b1"),
@@ -51,12 +58,20 @@ fn reach(times: f64) -> f64 {
 
 /// The bars of a measure, one for each who was measured: where the next ones may stand.
 fn bars(body: &mut String, measure: &Value, mut y: f64) -> f64 {
-    let is_rate = measure["unit"].as_str().is_some_and(|unit| unit.ends_with("/s"));
+    let is_rate = measure["unit"]
+        .as_str()
+        .is_some_and(|unit| unit.ends_with("/s"));
     let title = measure["title"].as_str().unwrap_or_default();
-    _ = writeln!(body, "<text x=\"20\" y=\"{y}\" font-weight=\"bold\">{title}</text>");
+    _ = writeln!(
+        body,
+        "<text x=\"20\" y=\"{y}\" font-weight=\"bold\">{title}</text>"
+    );
     y += 6.0;
     for series in measure["series"].as_array().into_iter().flatten() {
-        let (who, ratio) = (series["who"].as_str().unwrap_or_default(), series["ratio"].as_f64());
+        let (who, ratio) = (
+            series["who"].as_str().unwrap_or_default(),
+            series["ratio"].as_f64(),
+        );
         let ratio = ratio.unwrap_or(f64::NAN);
         // What is kept is how many times the other's figure Action's is.
         let times = if is_rate { ratio } else { 1.0 / ratio };
@@ -78,7 +93,10 @@ fn bars(body: &mut String, measure: &Value, mut y: f64) -> f64 {
 }
 
 fn colour(who: &str) -> &'static str {
-    COLOURS.iter().find(|(known, _)| *known == who).map_or("#555555", |(_, colour)| *colour)
+    COLOURS
+        .iter()
+        .find(|(known, _)| *known == who)
+        .map_or("#555555", |(_, colour)| *colour)
 }
 
 /// What a node costs, as lines over the number of nodes: where the next may stand.
@@ -87,27 +105,55 @@ fn growth(body: &mut String, figures: &Figures, top: f64) -> f64 {
     /// The most milliseconds that are shown.
     const SLOWEST: f64 = 8.0;
     let sizes = [100.0, 1000.0, 10_000.0];
-    _ = writeln!(body, "<text x=\"20\" y=\"{top}\" font-size=\"15\">Milliseconds for each node, as the nodes become more</text>");
+    _ = writeln!(
+        body,
+        "<text x=\"20\" y=\"{top}\" font-size=\"15\">Milliseconds for each node, as the nodes become more</text>"
+    );
     let bottom = top + 20.0 + HEIGHT;
     let across = |size: f64| LEFT - 200.0 + 300.0 * (size / 100.0).log10();
     let up = |millis: f64| bottom - HEIGHT * millis / SLOWEST;
     for size in sizes {
         let at = across(size);
-        _ = writeln!(body, "<text x=\"{at}\" y=\"{}\" text-anchor=\"middle\">{size} nodes</text>", bottom + 18.0);
+        _ = writeln!(
+            body,
+            "<text x=\"{at}\" y=\"{}\" text-anchor=\"middle\">{size} nodes</text>",
+            bottom + 18.0
+        );
     }
     for millis in [0.0, 2.0, 4.0, 6.0, 8.0] {
         let at = up(millis);
-        _ = writeln!(body, "<line x1=\"110\" x2=\"740\" y1=\"{at}\" y2=\"{at}\" stroke=\"#dddddd\"/><text x=\"100\" y=\"{}\" text-anchor=\"end\">{millis}</text>", at + 4.0);
+        _ = writeln!(
+            body,
+            "<line x1=\"110\" x2=\"740\" y1=\"{at}\" y2=\"{at}\" stroke=\"#dddddd\"/><text x=\"100\" y=\"{}\" text-anchor=\"end\">{millis}</text>",
+            at + 4.0
+        );
     }
     for (who, colour) in COLOURS {
-        let points: Vec<(f64, f64)> = sizes.iter().filter_map(|&size| {
-            let measure = figures.get(&format!("fanout-{size}"))?;
-            let series = measure["series"].as_array()?.iter().find(|it| it["who"] == who)?;
-            Some((across(size), up(series["median"].as_f64()? / size)))
-        }).collect();
-        let Some((last_x, last_y)) = points.last() else { continue };
-        let line: Vec<String> = points.iter().map(|(x, y)| format!("{x:.0},{y:.0}")).collect();
-        _ = writeln!(body, "<polyline points=\"{}\" fill=\"none\" stroke=\"{colour}\" stroke-width=\"2\"/><text x=\"{:.0}\" y=\"{:.0}\" fill=\"{colour}\">{who}</text>", line.join(" "), last_x + 8.0, last_y + 4.0);
+        let points: Vec<(f64, f64)> = sizes
+            .iter()
+            .filter_map(|&size| {
+                let measure = figures.get(&format!("fanout-{size}"))?;
+                let series = measure["series"]
+                    .as_array()?
+                    .iter()
+                    .find(|it| it["who"] == who)?;
+                Some((across(size), up(series["median"].as_f64()? / size)))
+            })
+            .collect();
+        let Some((last_x, last_y)) = points.last() else {
+            continue;
+        };
+        let line: Vec<String> = points
+            .iter()
+            .map(|(x, y)| format!("{x:.0},{y:.0}"))
+            .collect();
+        _ = writeln!(
+            body,
+            "<polyline points=\"{}\" fill=\"none\" stroke=\"{colour}\" stroke-width=\"2\"/><text x=\"{:.0}\" y=\"{:.0}\" fill=\"{colour}\">{who}</text>",
+            line.join(" "),
+            last_x + 8.0,
+            last_y + 4.0
+        );
     }
     bottom + 40.0
 }

@@ -14,15 +14,22 @@ const END: &str = "<!-- end of figures -->\n";
 pub(crate) fn write(figures: &Figures) {
     let path = docs("benchmarks.md");
     let text = fs::read_to_string(&path).expect("docs/benchmarks.md");
-    let (before, rest) = text.split_once(BEGIN).expect("the mark where the figures begin");
-    let (_, after) = rest.split_once(END).expect("the mark where the figures end");
-    let mut table = String::from("| what | Action | others, and how many times theirs Action's is | goal: reached |\n| --- | --- | --- | --- |\n");
+    let (before, rest) = text
+        .split_once(BEGIN)
+        .expect("the mark where the figures begin");
+    let (_, after) = rest
+        .split_once(END)
+        .expect("the mark where the figures end");
+    let mut table = String::from(
+        "| what | Action | others, and how many times theirs Action's is | goal: reached |\n| --- | --- | --- | --- |\n",
+    );
     for measure in &figures.0 {
         table.push_str(&row(measure));
         table.push('\n');
     }
     table.push_str(&machines(figures));
-    fs::write(&path, format!("{before}{BEGIN}\n{table}\n{END}{after}")).expect("docs/benchmarks.md");
+    fs::write(&path, format!("{before}{BEGIN}\n{table}\n{END}{after}"))
+        .expect("docs/benchmarks.md");
 }
 
 /// A measure as a row of the table.
@@ -33,7 +40,11 @@ pub(crate) fn row(measure: &Value) -> String {
     let ours = series.first().map(figure).unwrap_or_default();
     let others = series.iter().skip(1).map(|it| {
         let (who, ratio) = (it["who"].as_str().unwrap_or_default(), &it["ratio"]);
-        format!("{who} {} (× {})", figure(it), number(ratio.as_f64().unwrap_or(f64::NAN)))
+        format!(
+            "{who} {} (× {})",
+            figure(it),
+            number(ratio.as_f64().unwrap_or(f64::NAN))
+        )
     });
     let others = others.collect::<Vec<_>>().join(", ");
     let goals = measure["goals"].as_array().map_or(&[][..], Vec::as_slice);
@@ -43,9 +54,16 @@ pub(crate) fn row(measure: &Value) -> String {
 }
 
 fn goal(goal: &Value) -> String {
-    let sign = if goal["at_least"] == true { "≥" } else { "≤" };
+    let sign = if goal["at_least"] == true {
+        "≥"
+    } else {
+        "≤"
+    };
     let value = |key: &str| number(goal[key].as_f64().unwrap_or(f64::NAN));
-    let of = goal["of"].as_str().map(|of| format!(" × {of}")).unwrap_or_default();
+    let of = goal["of"]
+        .as_str()
+        .map(|of| format!(" × {of}"))
+        .unwrap_or_default();
     let reached = value("reached");
     let reached = match goal["met"] == true {
         true => format!("{reached}, met"),
@@ -71,10 +89,16 @@ fn machines(figures: &Figures) -> String {
         let on = &measure["on"];
         let text = |key: &str| on[key].as_str().unwrap_or("?").to_owned();
         let versions = on["versions"].as_object().into_iter().flatten();
-        let versions: Vec<_> = versions.map(|(_, version)| version.as_str().unwrap_or("?")).collect();
+        let versions: Vec<_> = versions
+            .map(|(_, version)| version.as_str().unwrap_or("?"))
+            .collect();
         let line = format!(
             "{}, {} cores, Linux {}; commit {}; {}",
-            text("cpu"), on["cores"], text("kernel"), text("commit"), versions.join("; ")
+            text("cpu"),
+            on["cores"],
+            text("kernel"),
+            text("commit"),
+            versions.join("; ")
         );
         if !lines.contains(&line) {
             lines.push(line);

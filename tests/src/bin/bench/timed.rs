@@ -25,7 +25,10 @@ impl Sink<'_> {
     /// Runs a program to its end, whatever it writes: milliseconds.
     pub(crate) fn run(&self, command: &mut Command) -> f64 {
         let file = File::create(self.0).expect("a file for the output");
-        command.stdin(Stdio::null()).stdout(file).stderr(Stdio::null());
+        command
+            .stdin(Stdio::null())
+            .stdout(file)
+            .stderr(Stdio::null());
         let began = Instant::now();
         let status = command.status().expect("the program");
         let took = began.elapsed();
