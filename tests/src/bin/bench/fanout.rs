@@ -9,7 +9,8 @@ use tokio::{process::Command, runtime::Runtime, sync::Semaphore, task::JoinSet};
 use super::{
     Scale,
     estate::{Estate, FANOUT},
-    measure::{Measure, at_most, contender, median, side_by_side},
+    figures::Figures,
+    measure::{Measure, at_most, below, contender, side_by_side},
     timed::{Sink, millis},
 };
 
@@ -30,26 +31,29 @@ const ENVIRONMENT: [(&str, &str); 13] = [
     ("request_uid", ""),
 ];
 
-/// 100, 1,000 and 10,000 nodes; and from these what a node costs as they become more.
-pub(crate) fn measure(scale: &Scale) -> Vec<Measure> {
-    let mut measures: Vec<Measure> = Vec::new();
-    let mut costs = Vec::new();
-    for nodes in scale.nodes {
-        let measure = of(*nodes, scale);
-        let cost = |at: usize| median(&measure.series[at].1) / *nodes as f64;
-        costs.push((*nodes, cost(0), cost(1)));
-        measures.push(measure);
-    }
-    if let [.., (_, small, bare_small), (nodes, large, bare_large)] = costs[..] {
-        let title = format!("cost of a node at {nodes} against a tenth of them");
-        let series = vec![
-            ("Action".to_owned(), vec![large / small]),
-            ("bare loop".to_owned(), vec![bare_large / bare_small]),
-        ];
-        let growth = Measure::new("growth", title, "times", series);
-        measures.push(growth.goal(at_most(1.0, "bare loop")));
-    }
-    measures
+/// A run on so many nodes.
+pub(crate) fn measure(nodes: usize, scale: &Scale) -> Vec<Measure> {
+    vec![of(nodes / scale.less.min(10), scale)]
+}
+
+/// What a node costs at 10,000 against what it costs at 1,000, from their figures.
+pub(crate) fn growth(figures: &Figures) -> Option<Measure> {
+    let cost = |nodes: f64, who: &str| {
+        let measure = figures.get(&format!("fanout-{nodes}"))?;
+        let series = measure["series"].as_array()?;
+        let series = series.iter().find(|series| series["who"] == who)?;
+        Some(series["median"].as_f64()? / nodes)
+    };
+    let whom = ["Action", "bare loop", "pdsh", "clush", "GNU parallel"];
+    let grown = whom.map(|who| Some((who.to_owned(), vec![cost(1e4, who)? / cost(1e3, who)?])));
+    let title = "cost of a node at 10,000 against 1,000";
+    let measure = Measure::new(
+        "growth",
+        title,
+        "times",
+        grown.into_iter().flatten().collect(),
+    );
+    (!measure.series.is_empty()).then(|| measure.goal(below(1.0)).goal(at_most(1.0, "bare loop")))
 }
 
 fn of(nodes: usize, scale: &Scale) -> Measure {
@@ -58,26 +62,24 @@ fn of(nodes: usize, scale: &Scale) -> Measure {
     let (sink, path) = (Sink(&output), script.display().to_string());
     let runtime = Runtime::new().expect("a runtime");
     let (set, fanout) = (format!("n[1-{nodes}]"), FANOUT.to_string());
-    let mut contenders = vec![
+    let contenders = vec![
         contender("Action", || {
             sink.time(&mut estate.client(&["hello", "-g", "@*"]), nodes)
         }),
         contender("bare loop", || bare(&runtime, &script, nodes, FANOUT)),
-    ];
-    if nodes <= scale.peers_up_to {
-        contenders.push(contender("pdsh", || {
+        contender("pdsh", || {
             let words = ["-R", "exec", "-f", &fanout, "-w", &set, &path, "%h"];
             sink.time(&mut estate.peer("pdsh", &words), nodes)
-        }));
-        contenders.push(contender("clush", || {
+        }),
+        contender("clush", || {
             let words = ["-R", "exec", "-f", &fanout, "-w", &set, &path, "%h"];
             sink.time(&mut estate.peer("clush", &words), nodes)
-        }));
-        contenders.push(contender("GNU parallel", || {
+        }),
+        contender("GNU parallel", || {
             let line = format!("seq -f n%.0f {nodes} | parallel -j {fanout} --tag {path}");
             sink.time(&mut estate.peer("bash", &["-c", &line]), nodes)
-        }));
-    }
+        }),
+    ];
     let measure = Measure::new(
         format!("fanout-{nodes}"),
         format!("{nodes} nodes, {FANOUT} at once"),

@@ -58,7 +58,7 @@ fn memory_of_output(scale: &Scale) -> Vec<Measure> {
         sink.run(&mut estate.client(&["bulk", "n1", &count]));
         mebibytes(usage::memory(estate.server.id(), "VmHWM"))
     };
-    let (little, much) = (16, 512 / scale.less.min(8));
+    let (little, much) = (16, 256 / scale.less.min(8));
     let contenders = vec![
         contender("Action, much", || peak(much)),
         contender("Action, little", || peak(little)),

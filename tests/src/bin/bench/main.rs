@@ -31,30 +31,24 @@ use measure::Measure;
 struct Scale {
     /// How often each is measured.
     rounds: usize,
-    /// The numbers of nodes to fan out to.
-    nodes: &'static [usize],
-    /// The most nodes that the peers are given too.
-    peers_up_to: usize,
     /// By what the sizes are divided.
     less: usize,
 }
 
-const FULL: Scale = Scale {
-    rounds: 5,
-    nodes: &[100, 1000, 10_000],
-    peers_up_to: 10_000,
-    less: 1,
-};
+const FULL: Scale = Scale { rounds: 5, less: 1 };
 const QUICK: Scale = Scale {
     rounds: 1,
-    nodes: &[10, 100],
-    peers_up_to: 100,
     less: 100,
 };
 
+/// How something is measured.
+type Measuring = fn(&Scale) -> Vec<Measure>;
+
 /// Each measure's name, and how it is measured.
-const MEASURES: [(&str, fn(&Scale) -> Vec<Measure>); 10] = [
-    ("fanout", fanout::measure),
+const MEASURES: [(&str, Measuring); 11] = [
+    ("fanout-100", |scale| fanout::measure(100, scale)),
+    ("fanout-1000", |scale| fanout::measure(1000, scale)),
+    ("fanout-10000", |scale| fanout::measure(10_000, scale)),
     ("lines", output::lines),
     ("long", output::long),
     ("bulk", output::bulk),
@@ -63,7 +57,6 @@ const MEASURES: [(&str, fn(&Scale) -> Vec<Measure>); 10] = [
     ("resume", latency::resume),
     ("memory", footprint::memory),
     ("verbs", footprint::small_verbs),
-    ("report", |_| Vec::new()),
 ];
 
 fn main() {
@@ -93,6 +86,9 @@ fn main() {
         }
     }
     if !is_quick {
+        if let Some(growth) = fanout::growth(&figures) {
+            figures.put(growth.to_json());
+        }
         figures.save();
         report::write(&figures);
         plot::write(&figures);

@@ -70,7 +70,7 @@ fn with_names(scale: &Scale, command: &str, nodes: usize, lines: usize) -> Vec<(
 
 /// Bytes of one node, unchanged, against a bare stream of the same messages.
 pub(crate) fn bulk(scale: &Scale) -> Vec<Measure> {
-    let mebibytes = 512 / scale.less.min(8);
+    let mebibytes = 256 / scale.less.min(8);
     let bytes = mebibytes << 20;
     let estate = Estate::start(1, 0);
     let output = "/dev/null".as_ref();
