@@ -14,6 +14,9 @@ use super::{
     timed::{Sink, millis},
 };
 
+/// The most nodes that the peers are given: they take minutes for ten times as many.
+const MOST_OF_PEERS: usize = 1000;
+
 /// What a script finds in its environment beside its node's name: the server sets this too.
 const ENVIRONMENT: [(&str, &str); 13] = [
     ("PATH", PATH),
@@ -62,11 +65,13 @@ fn of(nodes: usize, scale: &Scale) -> Measure {
     let (sink, path) = (Sink(&output), script.display().to_string());
     let runtime = Runtime::new().expect("a runtime");
     let (set, fanout) = (format!("n[1-{nodes}]"), FANOUT.to_string());
-    let contenders = vec![
+    let mut contenders = vec![
         contender("Action", || {
             sink.time(&mut estate.client(&["hello", "-g", "@*"]), nodes)
         }),
         contender("bare loop", || bare(&runtime, &script, nodes, FANOUT)),
+    ];
+    let peers = [
         contender("pdsh", || {
             let words = ["-R", "exec", "-f", &fanout, "-w", &set, &path, "%h"];
             sink.time(&mut estate.peer("pdsh", &words), nodes)
@@ -80,6 +85,9 @@ fn of(nodes: usize, scale: &Scale) -> Measure {
             sink.time(&mut estate.peer("bash", &["-c", &line]), nodes)
         }),
     ];
+    if nodes <= MOST_OF_PEERS {
+        contenders.extend(peers);
+    }
     let measure = Measure::new(
         format!("fanout-{nodes}"),
         format!("{nodes} nodes, {FANOUT} at once"),

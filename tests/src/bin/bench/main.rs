@@ -45,11 +45,12 @@ const QUICK: Scale = Scale {
 type Measuring = fn(&Scale) -> Vec<Measure>;
 
 /// Each measure's name, and how it is measured.
-const MEASURES: [(&str, Measuring); 11] = [
+const MEASURES: [(&str, Measuring); 12] = [
     ("fanout-100", |scale| fanout::measure(100, scale)),
     ("fanout-1000", |scale| fanout::measure(1000, scale)),
     ("fanout-10000", |scale| fanout::measure(10_000, scale)),
-    ("lines", output::lines),
+    ("lines-1", |scale| output::lines(1, scale)),
+    ("lines-10", |scale| output::lines(10, scale)),
     ("long", output::long),
     ("bulk", output::bulk),
     ("first-byte", latency::first_byte),

@@ -10,21 +10,22 @@ use super::{
     timed::Sink,
 };
 
-/// A million lines, from one node and from ten at once.
-pub(crate) fn lines(scale: &Scale) -> Vec<Measure> {
+/// A million lines, from one node or from ten at once.
+pub(crate) fn lines(nodes: usize, scale: &Scale) -> Vec<Measure> {
     let all = 1_000_000 / scale.less;
-    let title = |nodes| format!("{all} lines from {nodes}, each with its node's name");
-    [
-        (1, "lines-1", "one node"),
-        (10, "lines-10", "ten nodes at once"),
-    ]
-    .map(|(nodes, id, from)| {
-        let series = with_names(scale, "lines", nodes, all / nodes);
-        Measure::new(id, title(from), "ms", series)
+    let series = with_names(scale, "lines", nodes, all / nodes);
+    let from = if nodes == 1 {
+        "one node"
+    } else {
+        "ten nodes at once"
+    };
+    let title = format!("{all} lines from {from}, each with its node's name");
+    let measure = Measure::new(format!("lines-{nodes}"), title, "ms", series);
+    vec![
+        measure
             .goal(at_most(0.25, "pdsh"))
-            .goal(at_most(0.6, "GNU parallel"))
-    })
-    .into()
+            .goal(at_most(0.6, "GNU parallel")),
+    ]
 }
 
 /// Lines of 10,000 bytes.
