@@ -1,6 +1,5 @@
 //! Much output: many lines of one node and of ten, long lines, and bytes.
 
-use action_tests::program::contains;
 use tokio::runtime::Runtime;
 
 use super::{
@@ -41,7 +40,7 @@ fn with_names(scale: &Scale, command: &str, nodes: usize, lines: usize) -> Vec<(
     let output = estate.server.path("output");
     let (sink, path) = (Sink(&output), estate.script(command).display().to_string());
     let (set, count, total) = (format!("n[1-{nodes}]"), lines.to_string(), lines * nodes);
-    let contenders = vec![
+    let mut contenders = vec![
         contender("Action", || {
             sink.time(&mut estate.client(&[command, &count, "-g", &set]), total)
         }),
@@ -49,24 +48,20 @@ fn with_names(scale: &Scale, command: &str, nodes: usize, lines: usize) -> Vec<(
             let words = ["-R", "exec", "-w", &set, &path, &count, "%h"];
             sink.time(&mut estate.peer("pdsh", &words), total)
         }),
-        contender("clush", || {
-            let words = ["-R", "exec", "-w", &set, &path, &count, "%h"];
-            sink.time(&mut estate.peer("clush", &words), total)
-        }),
         contender("GNU parallel", || {
             let line =
                 format!("seq -f n%.0f {nodes} | parallel -j 10 --tag --line-buffer {path} {count}");
             sink.time(&mut estate.peer("bash", &["-c", &line]), total)
         }),
     ];
-    let series = side_by_side(scale.rounds, contenders);
-    sink.time(&mut estate.client(&[command, &count, "-g", &set]), total);
-    let text = std::fs::read(&output).expect("the output");
-    assert!(
-        contains(&text[..100], b"n") && contains(&text[..100], b": "),
-        "names"
-    );
-    series
+    // It takes a quarter of a minute for a million lines: once is enough.
+    if nodes == 1 {
+        contenders.push(contender("clush", || {
+            let words = ["-R", "exec", "-w", &set, &path, &count, "%h"];
+            sink.time(&mut estate.peer("clush", &words), total)
+        }));
+    }
+    side_by_side(scale.rounds, contenders)
 }
 
 /// Bytes of one node, unchanged, against a bare stream of the same messages.
