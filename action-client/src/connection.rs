@@ -28,6 +28,8 @@ const LARGEST_MESSAGE: usize = 64 << 20;
 const STREAM_WINDOW: u32 = 1 << 20;
 /// Room on the connection beside a stream that is not read, so that a cancel gets through.
 const CONNECTION_WINDOW: u32 = 4 << 20;
+/// The largest frame: a whole chunk of output fits into one, so that it takes few steps.
+const FRAME: u32 = 128 * 1024;
 /// How often a quiet connection is tried, and how long the answer may take. Without it a
 /// stream over a dead link would wait for ever.
 const KEEP_ALIVE: Duration = Duration::from_secs(20);
@@ -292,10 +294,11 @@ fn endpoint(config: &Config, timeout: Duration) -> Result<Endpoint> {
         .connect_timeout(timeout)
         .initial_stream_window_size(STREAM_WINDOW)
         .initial_connection_window_size(CONNECTION_WINDOW)
+        .max_frame_size(FRAME)
         .http2_keep_alive_interval(KEEP_ALIVE)
         .keep_alive_timeout(KEEP_ALIVE);
     if config.base_url.scheme_str() == Some("https") {
-        return tls::configure(endpoint, config).map_err(wrong);
+        return tls::configure(endpoint, config);
     }
     Ok(endpoint)
 }

@@ -58,21 +58,43 @@ fn form(name: &str, with_widths: bool) -> String {
 }
 
 fn fold_form(names: &BTreeSet<&str>) -> String {
-    let joined = names.iter().copied().collect::<Vec<_>>().join(",");
-    let Some(set) = parse(&joined) else {
-        return joined;
-    };
-    let folded = set.to_string();
+    let joined = || names.iter().copied().collect::<Vec<_>>().join(",");
+    // Parsing name after name takes a time that grows with the square of their number.
+    let folded = fold_numbers(names).filter(|folded| holds(folded, names));
+    let folded = folded.or_else(|| Some(parse(&joined())?.to_string()));
     // Where the grammar cannot hold them they stay as they are.
-    let expanded: BTreeSet<String> = parse(&folded).iter().flat_map(NodeSet::iter).collect();
-    match expanded
-        .iter()
-        .map(String::as_str)
-        .eq(names.iter().copied())
-    {
-        true => folded,
-        false => joined,
+    let folded = folded.filter(|folded| holds(folded, names));
+    folded.unwrap_or_else(joined)
+}
+
+/// Whether a set expands to exactly these names.
+fn holds(folded: &str, names: &BTreeSet<&str>) -> bool {
+    let expanded: BTreeSet<String> = parse(folded).iter().flat_map(NodeSet::iter).collect();
+    let expanded = expanded.iter().map(String::as_str);
+    expanded.eq(names.iter().copied())
+}
+
+/// Folds several names that have one number each, in the same place.
+fn fold_numbers(names: &BTreeSet<&str>) -> Option<String> {
+    let first = names.first().filter(|_| names.len() > 1)?;
+    let is_digit = |c: char| c.is_ascii_digit();
+    let prefix = &first[..first.find(is_digit)?];
+    let suffix = first[prefix.len()..].trim_start_matches(is_digit);
+    let mut numbers = Vec::with_capacity(names.len());
+    for name in names {
+        let number = name.strip_prefix(prefix)?.strip_suffix(suffix)?;
+        numbers.push((number.parse::<u64>().ok()?, number));
     }
+    numbers.sort_unstable();
+    let ranges = numbers.chunk_by(|(one, _), (next, _)| one.checked_add(1) == Some(*next));
+    let ranges: Vec<String> = ranges
+        .filter_map(|range| match range {
+            [(_, only)] => Some((*only).to_owned()),
+            [(_, first), .., (_, last)] => Some(format!("{first}-{last}")),
+            [] => None,
+        })
+        .collect();
+    Some(format!("{prefix}[{}]{suffix}", ranges.join(",")))
 }
 
 /// Parses without groups: the parser has no resolver, so no file is read and no shell run.
@@ -96,6 +118,12 @@ mod tests {
         assert_eq!(fold(["n1", "n01"]), "n1,n01");
         assert_eq!(fold(["a02.a", "a1.a"]), "a1.a,a02.a");
         assert_eq!(fold([]), "");
+    }
+
+    #[test]
+    fn many_names_fold_too() {
+        let names: Vec<String> = (1..=100_000).map(|number| format!("n{number}.a")).collect();
+        assert_eq!(fold(names.iter().map(String::as_str)), "n[1-100000].a");
     }
 
     proptest! {

@@ -51,3 +51,22 @@ pub fn median(mut times: Vec<Duration>) -> Duration {
 pub fn ratio(one: Duration, other: Duration) -> f64 {
     one.as_secs_f64() / other.as_secs_f64()
 }
+
+/// A policy of 30 rules, of which each concerns a caller with the role `op`, and it takes 25 to
+/// cover all nodes.
+pub fn rules(nodes: usize) -> String {
+    let parts = 25.min(nodes);
+    let allow = (0..parts).map(|at| {
+        let (first, last) = (at * nodes / parts + 1, (at + 1) * nodes / parts);
+        format!(
+            "- {{name: share {at}, allow: [run, 'read:own', 'cancel:own'], roles: [op], commands: ['*'], nodes: 'n[{first}-{last}]'}}\n"
+        )
+    });
+    let deny = (0..5).map(|at| {
+        format!(
+            "- {{name: no {at}, deny: [run], nodes: 'n[1-{nodes}],gone[1-50]', arguments: ['-f{at}']}}\n"
+        )
+    });
+    let rules: String = allow.chain(deny).collect();
+    format!("rules:\n{rules}")
+}

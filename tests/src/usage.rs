@@ -5,12 +5,15 @@ use std::fs;
 /// A line of `/proc/PID/status` in KiB, as `VmRSS` or `VmHWM`.
 #[track_caller]
 pub fn memory(pid: i32, line: &str) -> u64 {
-    let text = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
-    let found = text
-        .lines()
-        .find_map(|text| text.strip_prefix(line)?.strip_prefix(':'));
-    let number = found.and_then(|text| text.trim().strip_suffix(" kB"));
-    number.unwrap().trim().parse().unwrap()
+    try_memory(pid, line).unwrap()
+}
+
+/// The same of a process that may have ended.
+pub fn try_memory(pid: i32, line: &str) -> Option<u64> {
+    let text = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    let mut lines = text.lines();
+    let number = lines.find_map(|text| text.strip_prefix(line)?.strip_prefix(':'))?;
+    number.trim().strip_suffix(" kB")?.trim().parse().ok()
 }
 
 /// Sets the peak `VmHWM` back to what is used now: proc(5), clear_refs.

@@ -1,47 +1,86 @@
-//! Owns how an https server is trusted: by the system's authorities and `ca_path`, or, with
+//! Owns how an https server is trusted: by `ca_path` and the system's authorities, or, with
 //! `verify_ssl: false`, without any proof.
 
 use crate::config::Config;
+use crate::error::{CliError, ErrorKind, Result};
+use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, aws_lc_rs, verify_tls12_signature, verify_tls13_signature};
+use rustls::pki_types::pem::{self, PemObject};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
-use rustls::{DigitallySignedStruct, Error, SignatureScheme};
+use rustls::{CertificateError, DigitallySignedStruct, Error, RootCertStore, SignatureScheme};
 use std::sync::Arc;
-use tonic::transport::{self, Certificate, ClientTlsConfig, Endpoint};
+use tonic::transport::{ClientTlsConfig, Endpoint};
 
 /// Makes the endpoint speak TLS as the configuration says.
-pub(super) fn configure(endpoint: Endpoint, config: &Config) -> Result<Endpoint, transport::Error> {
-    if !config.verify_ssl {
-        let provider = Arc::new(aws_lc_rs::default_provider());
-        let verifier = Arc::new(AnyCertificate(provider));
-        return endpoint.tls_config_with_verifier(ClientTlsConfig::new(), verifier);
-    }
-    let system = ClientTlsConfig::new().with_native_roots();
-    let Some(pem) = &config.ca else {
-        return endpoint.tls_config(system);
+pub(super) fn configure(endpoint: Endpoint, config: &Config) -> Result<Endpoint> {
+    let wrong = |what: &str, cause: Box<dyn std::error::Error + Send + Sync>| {
+        CliError::new(ErrorKind::Config, format!("cannot use {what}")).caused_by(cause)
     };
-    let ca = Certificate::from_pem(pem);
-    // A machine without any authorities, as a small container is, has this one all the same.
+    let trust = match config.verify_ssl {
+        true => {
+            Trust::Known(own_roots(config.ca.as_deref()).map_err(|it| wrong("ca_path", it.into()))?)
+        }
+        false => Trust::Anyone,
+    };
+    let provider = Arc::new(aws_lc_rs::default_provider());
+    let verifier = Arc::new(Verifier { trust, provider });
     endpoint
-        .clone()
-        .tls_config(system.ca_certificate(ca.clone()))
-        .or_else(|_| endpoint.tls_config(ClientTlsConfig::new().ca_certificate(ca)))
+        .tls_config_with_verifier(ClientTlsConfig::new(), verifier)
+        .map_err(|cause| wrong(&format!("base_url {}", config.base_url), cause.into()))
 }
 
-/// Takes any certificate, but still checks that the server has its key.
-#[derive(Debug)]
-struct AnyCertificate(Arc<CryptoProvider>);
+/// The authorities of `ca_path`.
+fn own_roots(pem: Option<&[u8]>) -> std::result::Result<RootCertStore, pem::Error> {
+    let certificates: std::result::Result<Vec<_>, _> =
+        CertificateDer::pem_slice_iter(pem.unwrap_or_default()).collect();
+    let mut roots = RootCertStore::empty();
+    roots.add_parsable_certificates(certificates?);
+    Ok(roots)
+}
 
-impl ServerCertVerifier for AnyCertificate {
+/// Decides whether a server is the one that was meant, and checks that it has its key.
+#[derive(Debug)]
+struct Verifier {
+    trust: Trust,
+    provider: Arc<CryptoProvider>,
+}
+
+#[derive(Debug)]
+enum Trust {
+    /// Any certificate will do.
+    Anyone,
+    /// Those that these authorities or the system's have signed.
+    Known(RootCertStore),
+}
+
+impl ServerCertVerifier for Verifier {
     fn verify_server_cert(
         &self,
-        _end_entity: &CertificateDer<'_>,
-        _intermediates: &[CertificateDer<'_>],
-        _server_name: &ServerName<'_>,
-        _ocsp_response: &[u8],
-        _now: UnixTime,
-    ) -> Result<ServerCertVerified, Error> {
-        Ok(ServerCertVerified::assertion())
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        server_name: &ServerName<'_>,
+        ocsp_response: &[u8],
+        now: UnixTime,
+    ) -> std::result::Result<ServerCertVerified, Error> {
+        let Trust::Known(own) = &self.trust else {
+            return Ok(ServerCertVerified::assertion());
+        };
+        let ask = |roots: RootCertStore| {
+            let provider = Arc::clone(&self.provider);
+            WebPkiServerVerifier::builder_with_provider(roots.into(), provider)
+                .build()
+                // It fails for want of any root.
+                .map_err(|_| Error::InvalidCertificate(CertificateError::UnknownIssuer))?
+                .verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now)
+        };
+        // The system's are hundreds of files. Whoever names an authority seldom needs them.
+        if let (false, Ok(verified)) = (own.is_empty(), ask(own.clone())) {
+            return Ok(verified);
+        }
+        let mut all = own.clone();
+        all.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+        ask(all)
     }
 
     fn verify_tls12_signature(
@@ -49,8 +88,8 @@ impl ServerCertVerifier for AnyCertificate {
         message: &[u8],
         certificate: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        let algorithms = &self.0.signature_verification_algorithms;
+    ) -> std::result::Result<HandshakeSignatureValid, Error> {
+        let algorithms = &self.provider.signature_verification_algorithms;
         verify_tls12_signature(message, certificate, signature, algorithms)
     }
 
@@ -59,12 +98,14 @@ impl ServerCertVerifier for AnyCertificate {
         message: &[u8],
         certificate: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        let algorithms = &self.0.signature_verification_algorithms;
+    ) -> std::result::Result<HandshakeSignatureValid, Error> {
+        let algorithms = &self.provider.signature_verification_algorithms;
         verify_tls13_signature(message, certificate, signature, algorithms)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.0.signature_verification_algorithms.supported_schemes()
+        self.provider
+            .signature_verification_algorithms
+            .supported_schemes()
     }
 }

@@ -16,9 +16,13 @@ pub(crate) struct Human {
     /// How wide prefixes are on a terminal.
     width: usize,
     nodes: HashMap<String, Streams>,
-    /// Reused for each line.
-    line: Vec<u8>,
+    /// What is to be written next, reused.
+    block: Vec<u8>,
 }
+
+/// How many bytes are written at once, but for a longer line: whole lines are put together to that,
+/// since a write for each is dear for a million.
+const BLOCK: usize = 64 * 1024;
 
 /// What has been read of a node's two streams.
 #[derive(Default)]
@@ -41,7 +45,7 @@ impl Human {
             prefixed,
             width: 0,
             nodes: HashMap::new(),
-            line: Vec::new(),
+            block: Vec::new(),
         }
     }
 
@@ -93,7 +97,10 @@ impl Human {
             return Ok(());
         };
         let Self {
-            nodes, line, width, ..
+            nodes,
+            block,
+            width,
+            ..
         } = self;
         let Streams { stdout, stderr } = streams_of(nodes, &chunk.node, *width, output);
         let Reading {
@@ -105,9 +112,21 @@ impl Human {
         } else {
             stderr
         };
+        let is_filtered = output.is_filtered(target);
+        block.clear();
         lines.push(&chunk.data, |text, _| {
-            write_line(prefix, text, filter, line, target, output)
-        })
+            add_line(prefix, text, is_filtered.then_some(&mut *filter), block);
+            if block.len() < BLOCK {
+                return Ok(());
+            }
+            let written = output.write(target, block);
+            block.clear();
+            written
+        })?;
+        match block.is_empty() {
+            true => Ok(()),
+            false => output.write(target, block),
+        }
     }
 
     fn show_bytes(&mut self, chunk: &NodeOutput, output: &mut Output) -> Result<()> {
@@ -123,9 +142,9 @@ impl Human {
         } else {
             &mut streams.stderr
         };
-        self.line.clear();
-        filter.push(&chunk.data, &mut self.line);
-        output.write(target, &self.line)
+        self.block.clear();
+        filter.push(&chunk.data, &mut self.block);
+        output.write(target, &self.block)
     }
 
     /// Writes what was held back of a node's output: a last line without a newline.
@@ -140,14 +159,16 @@ impl Human {
                 lines,
                 filter,
             } = &mut reading;
-            let buffer = &mut self.line;
+            let buffer = &mut self.block;
+            buffer.clear();
             if self.prefixed {
+                let filter = output.is_filtered(target).then_some(filter);
                 lines.finish(|text, _: End| {
-                    write_line(prefix, text, filter, buffer, target, output)
+                    add_line(prefix, text, filter, buffer);
+                    output.write(target, buffer)
                 })?;
                 continue;
             }
-            buffer.clear();
             filter.finish(buffer);
             if !filter.style().is_empty() {
                 buffer.extend(b"\x1b[0m");
@@ -185,31 +206,23 @@ fn streams_of<'a>(
     nodes.entry(node.to_owned()).or_default()
 }
 
-/// Writes one line or piece of one, as one write, so that lines of others never get into it.
-fn write_line(
-    prefix: &[u8],
-    text: &[u8],
-    filter: &mut Filter,
-    line: &mut Vec<u8>,
-    target: Target,
-    output: &mut Output,
-) -> Result<()> {
-    line.clear();
-    line.extend(prefix);
-    if output.is_filtered(target) {
-        // Colours go on in the node's next line, and not in the lines of others between.
-        line.extend(filter.style());
-        filter.push(text, line);
-        filter.push(b"\n", line);
-        if !filter.style().is_empty() {
-            line.pop();
-            line.extend(b"\x1b[0m\n");
-        }
-    } else {
-        line.extend(text);
-        line.push(b'\n');
+/// Adds one line or piece of one to what is written at once, so that lines of others never get
+/// into it.
+fn add_line(prefix: &[u8], text: &[u8], filter: Option<&mut Filter>, block: &mut Vec<u8>) {
+    block.extend_from_slice(prefix);
+    let Some(filter) = filter else {
+        block.extend_from_slice(text);
+        block.push(b'\n');
+        return;
+    };
+    // Colours go on in the node's next line, and not in the lines of others between.
+    block.extend(filter.style());
+    filter.push(text, block);
+    filter.push(b"\n", block);
+    if !filter.style().is_empty() {
+        block.pop();
+        block.extend(b"\x1b[0m\n");
     }
-    output.write(target, line)
 }
 
 #[cfg(test)]

@@ -1,6 +1,8 @@
 //! Owns the cutting of output into lines: pure, one assembler for each (node, stream).
 //! Knows nothing of prefixes, terminals or JSON.
 
+use memchr::memchr;
+
 /// The longest line that is kept until it ends; a longer one is passed on in pieces.
 pub(crate) const LIMIT: usize = 1 << 20;
 
@@ -28,7 +30,7 @@ impl LineAssembler {
         mut data: &[u8],
         mut emit: impl FnMut(&[u8], End) -> Result<(), E>,
     ) -> Result<(), E> {
-        while let Some(position) = data.iter().position(|&byte| byte == b'\n') {
+        while let Some(position) = memchr(b'\n', data) {
             let (line, rest) = data.split_at(position);
             data = &rest[1..];
             if self.pending.is_empty() {

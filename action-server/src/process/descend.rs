@@ -19,7 +19,7 @@ use tokio::time::{Instant, sleep};
 
 use super::{
     Group, Marker, Strays,
-    proc::{Status, ancestors, children, environment, processes, reap},
+    proc::{Status, ancestors, children, environment, heirs, processes, reap},
 };
 
 /// How long to wait for killed processes to be gone. Only one that the kernel holds (state D)
@@ -143,7 +143,10 @@ impl Descendants {
     /// The living strays that are meant. Dead ones, whosever they were, are reaped: nobody else
     /// will.
     fn strays(&self, whose: &Strays, known: &HashSet<i32>) -> Found {
-        let (children, is_idle) = self.unknown_children();
+        let (children, is_idle) = match self.may_have(whose) {
+            true => self.unknown_children(),
+            false => Default::default(),
+        };
         let mut found = Found::default();
         for child in children {
             if known.contains(&child) {
@@ -195,6 +198,18 @@ impl Descendants {
             }
         }
         strays
+    }
+
+    /// Whether it is worth to look for strays. Most jobs leave none, and a look at all children
+    /// holds up the start of others.
+    fn may_have(&self, whose: &Strays) -> bool {
+        if let Strays::All = whose {
+            return self.shared.jobs.load(Ordering::SeqCst) == 0;
+        }
+        // What a job has left was inherited before its script could be waited for.
+        let Some(heirs) = heirs() else { return true };
+        let leaders = self.leaders();
+        !heirs.iter().all(|pid| leaders.contains(pid))
     }
 
     /// The server's children that are no scripts, and whether there is no job.

@@ -1,18 +1,34 @@
 //! One output of a script, read in chunks as they come and never cut into lines.
 
-use std::io;
+use std::{io, os::fd::AsFd};
 
 use bytes::{Bytes, BytesMut};
+use rustix::pipe::fcntl_setpipe_size;
 use tokio::io::{AsyncRead, AsyncReadExt};
 
 /// A chunk's least and greatest room. A quiet script costs little memory; one that fills its
 /// chunk gets as much as a pipe holds (pipe(7): 64 KiB).
 const LEAST: usize = 4 * 1024;
 const GREATEST: usize = 64 * 1024;
+/// What a pipe holds once its script has filled it: the script need not stop for each chunk.
+const WIDE: usize = 4 * GREATEST;
+
+/// What an output is read from.
+trait Pipe: AsyncRead + Send + Unpin {
+    fn widen(&self);
+}
+
+impl<P: AsyncRead + AsFd + Send + Unpin> Pipe for P {
+    fn widen(&self) {
+        // Where a user has had too much of that, it stays as it is: pipe(7).
+        _ = fcntl_setpipe_size(self, WIDE);
+    }
+}
 
 /// The reading end of a script's output.
 pub struct Output {
-    pipe: Option<Box<dyn AsyncRead + Send + Unpin>>,
+    pipe: Option<Box<dyn Pipe>>,
+    is_wide: bool,
     room: usize,
     buffer: BytesMut,
 }
@@ -26,9 +42,10 @@ impl std::fmt::Debug for Output {
 }
 
 impl Output {
-    pub(super) fn new(pipe: impl AsyncRead + Send + Unpin + 'static) -> Output {
+    pub(super) fn new(pipe: impl AsyncRead + AsFd + Send + Unpin + 'static) -> Output {
         Output {
             pipe: Some(Box::new(pipe)),
+            is_wide: false,
             room: LEAST,
             buffer: BytesMut::new(),
         }
@@ -61,6 +78,10 @@ impl Output {
                 Ok(None)
             }
             Ok(read) => {
+                if read >= GREATEST && !self.is_wide {
+                    self.is_wide = true;
+                    pipe.widen();
+                }
                 self.room = if read >= self.room {
                     (self.room * 4).min(GREATEST)
                 } else {
@@ -78,17 +99,23 @@ impl Output {
 
 #[cfg(test)]
 mod tests {
+    use tokio::io::AsyncWriteExt;
+
     use super::*;
 
     #[tokio::test]
     async fn chunks_join_to_what_was_written() {
         let bytes: Vec<u8> = (0..1_000_000_u32).map(|at| (at % 251) as u8).collect();
-        let mut output = Output::new(io::Cursor::new(bytes.clone()));
+        let (mut sender, receiver) = tokio::net::unix::pipe::pipe().unwrap();
+        let mut output = Output::new(receiver);
+        let written = bytes.clone();
+        let writer = tokio::spawn(async move { sender.write_all(&written).await });
         let mut read = Vec::new();
         while let Some(chunk) = output.next().await.unwrap() {
             assert!(!chunk.is_empty());
             read.extend_from_slice(&chunk);
         }
+        writer.await.unwrap().unwrap();
         assert!(read == bytes && !output.is_open());
     }
 }

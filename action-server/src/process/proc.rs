@@ -1,6 +1,6 @@
 //! What the kernel tells of processes: proc(5).
 
-use std::fs;
+use std::{fs, path::Path};
 
 use rustix::process::{Pid, WaitOptions, waitpid};
 
@@ -33,6 +33,21 @@ pub(super) fn reap(pid: i32) -> bool {
     !matches!(waitpid(Some(pid), WaitOptions::NOHANG), Ok(None))
 }
 
+/// Our children that were others' first, and what the main thread has started itself, which is
+/// nothing in the server. The kernel gives a subreaper's heirs to the first of its threads that
+/// lives (`find_alive_thread` in its exit.c), and the main thread lives as long as the process.
+/// `None` where the kernel does not tell.
+pub(super) fn heirs() -> Option<Vec<i32>> {
+    let main = rustix::process::getpid().as_raw_pid();
+    children_of(&Path::new("/proc/self/task").join(main.to_string()))
+}
+
+fn children_of(thread: &Path) -> Option<Vec<i32>> {
+    let list = fs::read_to_string(thread.join("children")).ok()?;
+    let pids = list.split_whitespace().filter_map(|pid| pid.parse().ok());
+    Some(pids.collect())
+}
+
 /// Our direct children: proc(5), `/proc/PID/task/TID/children`.
 pub(super) fn children() -> Vec<i32> {
     let Ok(threads) = fs::read_dir("/proc/self/task") else {
@@ -40,14 +55,11 @@ pub(super) fn children() -> Vec<i32> {
     };
     let mut children = Vec::new();
     for thread in threads.flatten() {
-        match fs::read_to_string(thread.path().join("children")) {
-            Ok(list) => children.extend(
-                list.split_whitespace()
-                    .filter_map(|pid| pid.parse::<i32>().ok()),
-            ),
+        match children_of(&thread.path()) {
+            Some(more) => children.extend(more),
             // A thread that has just ended, or a kernel without the file.
-            Err(_) if thread.path().exists() => return children_by_scan(),
-            Err(_) => {}
+            None if thread.path().exists() => return children_by_scan(),
+            None => {}
         }
     }
     children

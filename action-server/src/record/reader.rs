@@ -82,9 +82,14 @@ impl Reader {
         let mut wanted = READ;
         loop {
             let left = usize::try_from(end - self.offset).unwrap_or(usize::MAX);
-            self.buffer.resize(wanted.min(left), 0);
-            self.file.read_exact_at(&mut self.buffer, self.offset)?;
-            let mut rest = &self.buffer[..];
+            let length = wanted.min(left);
+            // It only grows: what is read over need not be cleared first.
+            if self.buffer.len() < length {
+                self.buffer.resize(length, 0);
+            }
+            self.file
+                .read_exact_at(&mut self.buffer[..length], self.offset)?;
+            let mut rest = &self.buffer[..length];
             let mut events = Vec::new();
             loop {
                 let frame = match format::decode_after(rest, self.after)
@@ -107,12 +112,12 @@ impl Reader {
                         self.offset += length as u64;
                     }
                     // One frame that is longer than what was read: read all of it.
-                    Frame::Incomplete(length) if rest.len() == self.buffer.len() => {
-                        if length > left {
+                    Frame::Incomplete(whole) if rest.len() == length => {
+                        if whole > left {
                             let damage = format::Damage::Frame("length");
                             return Err(io::Error::new(io::ErrorKind::InvalidData, damage));
                         }
-                        wanted = length;
+                        wanted = whole;
                         break;
                     }
                     Frame::Incomplete(_) => return Ok(events),

@@ -29,7 +29,7 @@ use action_server::{
 };
 use action_tests::{
     Api, CEILING, Server, Site,
-    bench::{NODES, median, ratio, site, time_of_run},
+    bench::{NODES, median, ratio, rules, site, time_of_run},
     on, token, wait_until,
 };
 use jsonwebtoken::Algorithm;
@@ -64,20 +64,7 @@ fn main() {
 /// A site with 30 rules, of which each concerns the caller, and it takes 25 to cover all nodes.
 fn guarded_site() -> Site {
     let site = site();
-    let share = NODES / 25;
-    let allow = (0..25).map(|at| {
-        let (first, last) = (at * share + 1, (at + 1) * share);
-        format!(
-            "- {{name: share {at}, allow: [run], roles: [op], commands: ['hel*'], nodes: 'n[{first}-{last}]'}}\n"
-        )
-    });
-    let deny = (0..5).map(|at| {
-        format!(
-            "- {{name: no {at}, deny: [run], nodes: 'n[1-{NODES}],gone[1-50]', arguments: ['-f{at}']}}\n"
-        )
-    });
-    let rules: String = allow.chain(deny).collect();
-    site.write("policy.yaml", format!("rules:\n{rules}"));
+    site.write("policy.yaml", rules(NODES));
     site.settings("policy_path: policy.yaml");
     site
 }
