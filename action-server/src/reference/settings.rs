@@ -25,7 +25,7 @@ impl Kind {
         match self {
             Self::Address => "address",
             Self::Bool => "bool",
-            Self::Format => "`text`, `json`",
+            Self::Format => "`text`, `json`, `journald`",
             Self::List => "list",
             Self::Map => "map",
             Self::Number => "number",
@@ -92,7 +92,7 @@ pub(super) const SETTINGS: &[Group] = &[
                 Address,
                 Is("127.0.0.1:6304"),
                 "127.0.0.1:7000",
-                "IP address and port. Port 0 picks a free port, which the log line `listening on` tells. `serve --listen` overrides it",
+                "IP address and port. Port 0 picks a free port, which the log line `listening on` tells. `serve --listen` overrides it. Not used where systemd [passes a socket](operations.md#as-a-service)",
             ),
             of(
                 "tls",
@@ -369,9 +369,9 @@ pub(super) const SETTINGS: &[Group] = &[
             of(
                 "log_format",
                 Format,
-                Is("text"),
+                Words("`text`; `journald` where stderr is the journal"),
                 "json",
-                "how the log on stderr is written",
+                "how the [log](operations.md#log) is written: on stderr, or as entries of systemd's journal",
             ),
         ],
     ),
