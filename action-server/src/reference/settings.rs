@@ -77,9 +77,6 @@ const fn of(
     }
 }
 
-/// What the parser knows and no server has yet.
-pub(super) const NOT_BUILT: [&str; 1] = ["metrics_listen"];
-
 /// A heading, and the settings below it.
 pub(super) type Group = (&'static str, &'static [Setting]);
 
@@ -372,6 +369,46 @@ pub(super) const SETTINGS: &[Group] = &[
                 Words("`text`; `journald` where stderr is the journal"),
                 "json",
                 "how the [log](operations.md#log) is written: on stderr, or as entries of systemd's journal",
+            ),
+        ],
+    ),
+    (
+        "What it tells those who watch it",
+        &[
+            of(
+                "metrics_listen",
+                Address,
+                Words("none"),
+                "127.0.0.1:9304",
+                "where metrics are read and health is asked for over HTTP, see [monitoring.md](monitoring.md). Plain text, and nobody is asked for a token",
+            ),
+            of(
+                "insecure_metrics_listen",
+                Bool,
+                Is("false"),
+                "true",
+                "allow `metrics_listen` to be another address than loopback",
+            ),
+            of(
+                "traces",
+                Map,
+                Words("none"),
+                "{endpoint: http://127.0.0.1:4317}",
+                "send traces to a collector (OTLP over gRPC), see [monitoring.md](monitoring.md)",
+            ),
+            of(
+                "traces.endpoint",
+                Text,
+                Required,
+                "http://127.0.0.1:4317",
+                "the collector's address",
+            ),
+            of(
+                "traces.insecure",
+                Bool,
+                Is("false"),
+                "true",
+                "allow a collector on another machine, to which traces go in plain text",
             ),
         ],
     ),
