@@ -24,8 +24,3 @@ pub fn main() -> ExitCode {
     let args: Vec<OsString> = std::env::args_os().collect();
     ExitCode::from(cli::run(&args, &environment::Environment::of_process()))
 }
-
-/// Each chunk of output is room that is taken and given back. The C library gives it back to the
-/// system each time, and has it cleared each time.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;

@@ -63,7 +63,7 @@ fn a_machine_without_authorities_trusts_what_it_is_told_to() {
     };
     let ran = bare("ca_path: pki/certificate.pem").run(&["hello", "n1"]);
     assert_eq!(ran.stdout(), "hello\n", "{ran}");
-    says(&bare("").run(&["hello", "n1"]), 255, "certs");
+    says(&bare("").run(&["hello", "n1"]), 255, "hint: set `ca_path`");
 }
 
 #[test]
