@@ -78,7 +78,7 @@ first_steps() {
   check "estate is the client under another name" same "$out" general-small
   run action-client can-i power-off -g 'demo[01-02]'
   check "the token may do all" same "$code" 0
-  run env ACTION_SERVER_POLICY_PATH=/usr/share/doc/action-server/examples/policy.yaml action-server check
+  run env ACTION_SERVER_POLICY_PATH=/usr/share/doc/action-server/packaging/examples/policy.yaml action-server check
   check "the example of a policy is good" same "$code" 0
 }
 

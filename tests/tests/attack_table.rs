@@ -11,7 +11,7 @@ const GROUPS: [(char, usize); 8] = [
     ('E', 15),
     ('F', 9),
     ('G', 16),
-    ('H', 7),
+    ('H', 8),
 ];
 
 fn page() -> String {

@@ -1,7 +1,7 @@
 //! Waiting for the state that a command sends its nodes to.
 
 use action_proto::v1::{Outcome, PlanRunRequest, RunCommandRequest};
-use action_tests::{Server, Site, on};
+use action_tests::{CEILING, Server, Site, on, wait_until};
 use tonic::Code;
 
 /// `go` sends a node on its way; `state` tells the lines of the file `NODE.states` one after the
@@ -147,7 +147,15 @@ fn waiting_can_be_cancelled_and_leaves_nothing() {
     let api = server.api();
     for node in ["n1", "n2"] {
         let mut run = api.start(on("go-on", node)).unwrap();
-        run.wait_for(node, "going\n");
+        // Not before the waiting has begun: a cancel of the script itself has another message.
+        match node {
+            "n1" => run.wait_for(node, "OFF\n"),
+            _ => wait_until("the look that hangs", CEILING, || {
+                let scripts = server.scripts();
+                let hangs = scripts.iter().any(|(_, line)| line.starts_with("sleep"));
+                hangs.then_some(())
+            }),
+        }
         api.cancel(&run.id, false).unwrap();
         let run = run.finish();
         let end = run.end_of(node);

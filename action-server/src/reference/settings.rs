@@ -380,7 +380,7 @@ pub(super) const SETTINGS: &[Group] = &[
                 Address,
                 Words("none"),
                 "127.0.0.1:9304",
-                "where metrics are read and health is asked for over HTTP, see [monitoring.md](monitoring.md). Plain text, and nobody is asked for a token",
+                "where metrics are read over HTTP, see [monitoring.md](monitoring.md#metrics); health is asked for by gRPC. Plain text, and nobody is asked for a token",
             ),
             of(
                 "insecure_metrics_listen",
