@@ -141,13 +141,15 @@ demo_begin() {
 
 # demo_finish: prints the states that the node goes through, each when it is reached.
 demo_finish() {
-  local left
+  local left seconds
   printf '%s\n' "$demo_state"
   demo_now
   left=$((demo_until - demo_clock))
   # a clock that was set back would make this wait long
   ((left <= demo_microseconds)) || left=$demo_microseconds
-  ((left <= 0)) || pause "$(printf '%d.%06d' $((left / 1000000)) $((left % 1000000)))"
+  # printf -v: bash 5.2 may misread a trap that comes while it makes a $(..)
+  printf -v seconds '%d.%06d' $((left / 1000000)) $((left % 1000000))
+  ((left <= 0)) || pause "$seconds"
   demo_write power "$demo_target"
   demo_state=$demo_target demo_target=''
   printf '%s\n' "$demo_state"

@@ -14,9 +14,12 @@ ranks_of() {
 
 # no_script_for_node: stops, saying which ranks would work and where a node's ranks are set.
 no_script_for_node() {
+  local found
   local -a ranks
-  mapfile -t ranks < <(ranks_of "$command")
-  if ((${#ranks[@]} == 0)); then
+  # Not < <(..): bash does not wait for that process, and what outlives a script is reported as left over
+  found=$(ranks_of "$command")
+  mapfile -t ranks <<<"$found"
+  if [[ -z $found ]]; then
     fail 78 "$command cannot run on $name: it has no script for any rank yet" \
       "add an executable script RANK.sh to $SCRIPT_ROOT/$command"
   fi

@@ -25,7 +25,7 @@ impl Kind {
         match self {
             Self::Address => "address",
             Self::Bool => "bool",
-            Self::Format => "`text`, `json`",
+            Self::Format => "`text`, `json`, `journald`",
             Self::List => "list",
             Self::Map => "map",
             Self::Number => "number",
@@ -77,9 +77,6 @@ const fn of(
     }
 }
 
-/// What the parser knows and no server has yet.
-pub(super) const NOT_BUILT: [&str; 1] = ["metrics_listen"];
-
 /// A heading, and the settings below it.
 pub(super) type Group = (&'static str, &'static [Setting]);
 
@@ -92,7 +89,7 @@ pub(super) const SETTINGS: &[Group] = &[
                 Address,
                 Is("127.0.0.1:6304"),
                 "127.0.0.1:7000",
-                "IP address and port. Port 0 picks a free port, which the log line `listening on` tells. `serve --listen` overrides it",
+                "IP address and port. Port 0 picks a free port, which the log line `listening on` tells. `serve --listen` overrides it. Not used where systemd [passes a socket](operations.md#as-a-service)",
             ),
             of(
                 "tls",
@@ -369,9 +366,49 @@ pub(super) const SETTINGS: &[Group] = &[
             of(
                 "log_format",
                 Format,
-                Is("text"),
+                Words("`text`; `journald` where stderr is the journal"),
                 "json",
-                "how the log on stderr is written",
+                "how the [log](operations.md#log) is written: on stderr, or as entries of systemd's journal",
+            ),
+        ],
+    ),
+    (
+        "What it tells those who watch it",
+        &[
+            of(
+                "metrics_listen",
+                Address,
+                Words("none"),
+                "127.0.0.1:9304",
+                "where metrics are read and health is asked for over HTTP, see [monitoring.md](monitoring.md). Plain text, and nobody is asked for a token",
+            ),
+            of(
+                "insecure_metrics_listen",
+                Bool,
+                Is("false"),
+                "true",
+                "allow `metrics_listen` to be another address than loopback",
+            ),
+            of(
+                "traces",
+                Map,
+                Words("none"),
+                "{endpoint: http://127.0.0.1:4317}",
+                "send traces to a collector (OTLP over gRPC), see [monitoring.md](monitoring.md)",
+            ),
+            of(
+                "traces.endpoint",
+                Text,
+                Required,
+                "http://127.0.0.1:4317",
+                "the collector's address",
+            ),
+            of(
+                "traces.insecure",
+                Bool,
+                Is("false"),
+                "true",
+                "allow a collector on another machine, to which traces go in plain text",
             ),
         ],
     ),

@@ -17,16 +17,14 @@ tool_bg bash -c 'exec "$@" >>"$0" 2>&1' "$log" "$server" serve --config "$settin
 pid=$!
 
 # Until it says that it takes calls, or ends. A server that sees to the runs of one that died takes its time.
+said() { tail -c "+$((before + 1))" "$log"; }
 for ((tries = 0; tries < 600; tries++)); do
-  said=$(tail -c "+$((before + 1))" "$log")
-  case $said in
-    *'listening on '*)
-      tool_set pid="$pid"
-      exit 0
-      ;;
-  esac
+  if [[ $(said) == *'listening on '* ]]; then
+    tool_set pid="$pid"
+    exit 0
+  fi
   kill -0 "$pid" 2>/dev/null || break
   sleep 0.1
 done
 kill "$pid" 2>/dev/null || true
-fail "the server did not start: $(tail -n 2 <<<"$said" | tr '\n' ' ')(see $log)"
+fail "the server did not start: $(said | tail -n 2 | tr '\n' ' ')(see $log)"
