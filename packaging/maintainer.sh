@@ -38,10 +38,20 @@ make_revocations() {
 }
 
 make_certificate() {
-    if [ -e "$etc/certificate.pem" ] || [ -e "$etc/private_key.pem" ]; then return 0; fi
+    for file in certificate.pem private_key.pem; do
+        if [ -e "$etc/$file" ] || [ -L "$etc/$file" ]; then return 0; fi
+    done
     action-server cert "$etc" >/dev/null
-    chown action: "$etc/private_key.pem"
+    # -h: never what a link leads to
+    chown -h action: "$etc/private_key.pem"
     say "made a certificate for this machine, $etc/certificate.pem; clients need a copy"
+}
+
+# It is where passwords of nodes are. The packages know no group that they make themselves.
+close_nodes() {
+    if [ -f "$etc/nodes.yaml" ] && [ ! -L "$etc/nodes.yaml" ] && [ "$(stat -c %U:%G "$etc/nodes.yaml")" = root:root ]; then
+        chgrp action "$etc/nodes.yaml" && chmod o= "$etc/nodes.yaml"
+    fi
 }
 
 make_all() {
@@ -50,6 +60,7 @@ make_all() {
     make_secret
     make_revocations
     make_certificate
+    close_nodes
 }
 
 # ---- the service
@@ -89,6 +100,7 @@ forget_service() {
 # What was made here, or by the server. Edited files, and commands that are the admin's own, are left for the admin.
 purge_all() {
     forget_service
+    if [ -L "$state" ]; then say "left the records, $(readlink "$state"), where $state leads"; fi
     rm -rf "$state" || say "$state could not be removed whole"
     rm -f "$etc/jwt_secret" "$etc/revoked.jsonl" "$etc/revoked.jsonl.lock" "$etc/certificate.pem" "$etc/private_key.pem"
     say "removed the records of all runs, the audit log, the secret and the certificate"

@@ -240,7 +240,11 @@ impl Connection {
             .metadata()
             .get(RUN_ID)
             .and_then(|id| id.to_str().ok());
-        let id = id.map(str::to_owned);
+        // What stands between may have put anything there.
+        let is_id = |id: &&str| {
+            !matches!(*id, "" | "none") && id.bytes().all(|byte| byte.is_ascii_alphanumeric())
+        };
+        let id = id.filter(is_id).map(str::to_owned);
         Ok((id, EventStream::new(response, Messages::Started)))
     }
 

@@ -13,6 +13,11 @@ pub(crate) enum CertError {
     /// A name cannot be in a certificate.
     #[error("cannot make a certificate: {0}")]
     Make(#[from] rcgen::Error),
+    /// A certificate and a key that were made at different times do not go together.
+    #[error(
+        "{0} is there and {1} is not, and they are made together; move {0} away, or bring {1} back"
+    )]
+    Half(String, String),
     /// The files cannot be written.
     #[error(transparent)]
     Write(#[from] InitError),
@@ -20,6 +25,7 @@ pub(crate) enum CertError {
 
 /// Writes a certificate and its key where there are none, and returns what to tell the admin.
 pub(crate) fn cert(directory: &Path, names: &[String]) -> Result<String, CertError> {
+    refuse_half(directory)?;
     let names = if names.is_empty() {
         own_names()
     } else {
@@ -47,6 +53,19 @@ pub(crate) fn cert(directory: &Path, names: &[String]) -> Result<String, CertErr
         written.told(),
         names.join(", "),
     ))
+}
+
+/// Refuses to make one of the two beside the other.
+fn refuse_half(directory: &Path) -> Result<(), CertError> {
+    let [certificate, key] = ["certificate.pem", "private_key.pem"].map(|it| directory.join(it));
+    // A link is there, wherever it leads.
+    let is_there = |path: &Path| path.symlink_metadata().is_ok();
+    let shown = |path: &Path| path.display().to_string();
+    match (is_there(&certificate), is_there(&key)) {
+        (true, false) => Err(CertError::Half(shown(&certificate), shown(&key))),
+        (false, true) => Err(CertError::Half(shown(&key), shown(&certificate))),
+        _ => Ok(()),
+    }
 }
 
 /// The names that a server most likely has.

@@ -59,9 +59,11 @@ fn form(name: &str, with_widths: bool) -> String {
 
 fn fold_form(names: &BTreeSet<&str>) -> String {
     let joined = || names.iter().copied().collect::<Vec<_>>().join(",");
-    // Parsing name after name takes a time that grows with the square of their number.
-    let folded = fold_numbers(names).filter(|folded| holds(folded, names));
-    let folded = folded.or_else(|| Some(parse(&joined())?.to_string()));
+    let folded = fold_last(names).filter(|folded| holds(folded, names));
+    let folded = folded.or_else(|| match names.len() <= MOST {
+        true => Some(parse(&joined())?.to_string()),
+        false => None,
+    });
     // Where the grammar cannot hold them they stay as they are.
     let folded = folded.filter(|folded| holds(folded, names));
     folded.unwrap_or_else(joined)
@@ -74,27 +76,44 @@ fn holds(folded: &str, names: &BTreeSet<&str>) -> bool {
     expanded.eq(names.iter().copied())
 }
 
-/// Folds several names that have one number each, in the same place.
-fn fold_numbers(names: &BTreeSet<&str>) -> Option<String> {
-    let first = names.first().filter(|_| names.len() > 1)?;
+/// The most terms that are parsed: it takes a time that grows with the square of their number.
+const MOST: usize = 1000;
+
+/// Folds several names along the last number of each, and what comes of that along the others.
+fn fold_last(names: &BTreeSet<&str>) -> Option<String> {
     let is_digit = |c: char| c.is_ascii_digit();
-    let prefix = &first[..first.find(is_digit)?];
-    let suffix = first[prefix.len()..].trim_start_matches(is_digit);
-    let mut numbers = Vec::with_capacity(names.len());
+    let mut groups: BTreeMap<(&str, &str), Vec<(u64, &str)>> = BTreeMap::new();
     for name in names {
-        let number = name.strip_prefix(prefix)?.strip_suffix(suffix)?;
-        numbers.push((number.parse::<u64>().ok()?, number));
+        let (number, rest) = name.split_at(name.rfind(is_digit)? + 1);
+        let head = number.trim_end_matches(is_digit);
+        let number = &number[head.len()..];
+        let group = groups.entry((head, rest)).or_default();
+        group.push((number.parse().ok()?, number));
     }
-    numbers.sort_unstable();
+    let folded = groups.iter_mut().map(|((head, rest), numbers)| {
+        numbers.sort_unstable();
+        match numbers.as_slice() {
+            [(_, only)] => format!("{head}{only}{rest}"),
+            several => format!("{head}[{}]{rest}", ranges(several)),
+        }
+    });
+    let mut folded: Vec<String> = folded.collect();
+    match folded.len() {
+        1 => folded.pop(),
+        2..=MOST => Some(parse(&folded.join(","))?.to_string()),
+        _ => None,
+    }
+}
+
+/// Sorted numbers as ranges.
+fn ranges(numbers: &[(u64, &str)]) -> String {
     let ranges = numbers.chunk_by(|(one, _), (next, _)| one.checked_add(1) == Some(*next));
-    let ranges: Vec<String> = ranges
-        .filter_map(|range| match range {
-            [(_, only)] => Some((*only).to_owned()),
-            [(_, first), .., (_, last)] => Some(format!("{first}-{last}")),
-            [] => None,
-        })
-        .collect();
-    Some(format!("{prefix}[{}]{suffix}", ranges.join(",")))
+    let ranges = ranges.filter_map(|range| match range {
+        [(_, only)] => Some((*only).to_owned()),
+        [(_, first), .., (_, last)] => Some(format!("{first}-{last}")),
+        [] => None,
+    });
+    ranges.collect::<Vec<_>>().join(",")
 }
 
 /// Parses without groups: the parser has no resolver, so no file is read and no shell run.
@@ -124,6 +143,19 @@ mod tests {
     fn many_names_fold_too() {
         let names: Vec<String> = (1..=100_000).map(|number| format!("n{number}.a")).collect();
         assert_eq!(fold(names.iter().map(String::as_str)), "n[1-100000].a");
+    }
+
+    #[test]
+    fn names_with_several_numbers_fold_along_each_and_else_along_the_last() {
+        let grid = (1..=80).flat_map(|rack| (1..=100).map(move |node| format!("r{rack}n{node}")));
+        let grid: Vec<String> = grid.collect();
+        assert_eq!(fold(grid.iter().map(String::as_str)), "r[1-80]n[1-100]");
+        // Too many different ones to look for more.
+        let scattered: Vec<String> = (1..=8000_u64)
+            .map(|number| format!("r{number}n{}", number * 7919 % 100_003))
+            .collect();
+        let folded = fold(scattered.iter().map(String::as_str));
+        assert_eq!(folded.split(',').count(), 8000);
     }
 
     proptest! {

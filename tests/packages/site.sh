@@ -136,11 +136,11 @@ whole() {
 installed() {
   check "every file is as docs/installation.md says" same "$(on stat -c '%a %U:%G %n' /etc/action/{server.yaml,nodes.yaml,libexec,jwt_secret,revoked.jsonl,certificate.pem,private_key.pem} \
     /var/lib/action /usr/bin/action-{server,client} /usr/lib/systemd/system/action-server.service)" "$(lines \
-    "644 root:root /etc/action/server.yaml" "644 root:root /etc/action/nodes.yaml" "755 root:root /etc/action/libexec" \
+    "644 root:root /etc/action/server.yaml" "640 root:action /etc/action/nodes.yaml" "755 root:root /etc/action/libexec" \
     "600 root:root /etc/action/jwt_secret" "644 root:root /etc/action/revoked.jsonl" "644 root:root /etc/action/certificate.pem" \
     "600 action:action /etc/action/private_key.pem" "700 action:action /var/lib/action" "755 root:root /usr/bin/action-server" \
     "755 root:root /usr/bin/action-client" "644 root:root /usr/lib/systemd/system/action-server.service")"
-  check "nothing else there is anybody's but root's" same "$(on find /etc/action ! -user root -o ! -group root -o -perm /022)" /etc/action/private_key.pem
+  check "nothing else there is anybody's but root's" same "$(on find /etc/action ! -user root -o ! -group root -o -perm /022 | sort)" "$(lines /etc/action/nodes.yaml /etc/action/private_key.pem)"
   check "scripts can be run" same "$(on find /etc/action/libexec -name '*.sh' ! -path '*/helpers/*' ! -perm 755)" ""
   check "the user is nobody's to log in as" same "$(on getent passwd action | cut -d: -f6,7)" /var/lib/action:/usr/sbin/nologin
   check "the client has its other names" same "$(on readlink /usr/bin/{power,estate,flight-power,flight-estate} | sort -u)" action-client

@@ -36,6 +36,50 @@ fn says(ran: &Ran, code: i32, part: &str) {
     assert!(ran.stderr().contains(part), "{ran}");
 }
 
+/// Either file alone may be another certificate's, so none is made beside it; also where it is a link to nothing.
+#[test]
+fn a_certificate_is_not_made_for_another_key() {
+    for (there, missing) in [
+        ("private_key.pem", "certificate.pem"),
+        ("certificate.pem", "private_key.pem"),
+    ] {
+        let site = Site::new();
+        fs::create_dir(site.path("pki")).unwrap();
+        std::os::unix::fs::symlink("nowhere", site.path("pki").join(there)).unwrap();
+        let mut command = site.server_verb_command(&["cert"]);
+        let output = command.arg(site.path("pki")).output().unwrap();
+        let told = String::from_utf8(output.stderr).unwrap();
+        assert!(!output.status.success(), "{told}");
+        assert!(told.contains("they are made together"), "{told}");
+        assert!(!site.path("pki").join(missing).exists());
+    }
+}
+
+#[test]
+fn a_ca_path_without_a_certificate_is_an_error() {
+    let server = serving();
+    server.write("empty.pem", "no certificate");
+    let ran = client(&server, "ca_path: empty.pem").run(&["hello", "n1"]);
+    says(&ran, 255, "cannot use ca_path");
+}
+
+#[test]
+fn a_certificate_for_another_name_is_told_as_such() {
+    let server = serving();
+    let (port, token) = (server.address().port(), server.token());
+    let text = format!(
+        "base_url: https://127.0.0.1:{port}\njwt_token: {token}\nca_path: pki/certificate.pem\n"
+    );
+    server.write("client.yaml", text);
+    let ran = Client::new(&server).run(&["hello", "n1"]);
+    says(
+        &ran,
+        255,
+        "must be one of the names that the certificate is for",
+    );
+    assert!(!ran.stderr().contains("verify_ssl"), "{ran}");
+}
+
 #[test]
 fn clients_trust_what_they_are_told_to() {
     let server = serving();

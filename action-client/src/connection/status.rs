@@ -85,6 +85,13 @@ pub(super) fn with_remedy(error: CliError) -> CliError {
         let mut texts = texts.iter();
         texts.any(|text| causes.iter().any(|cause| cause.contains(text)))
     };
+    if is_caused_by(&["not valid for name"]) {
+        return error
+            .hint("the host in `base_url` must be one of the names that the certificate is for");
+    }
+    if is_caused_by(&["certificate expired"]) {
+        return error.hint("whoever runs the server must renew its certificate");
+    }
     if is_caused_by(&["peer certificate"]) {
         return error.hint(
             "set `ca_path` to the certificate of the authority that signed the server's, \

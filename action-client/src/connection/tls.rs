@@ -6,21 +6,22 @@ use crate::error::{CliError, ErrorKind, Result};
 use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, aws_lc_rs, verify_tls12_signature, verify_tls13_signature};
-use rustls::pki_types::pem::{self, PemObject};
+use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{CertificateError, DigitallySignedStruct, Error, RootCertStore, SignatureScheme};
 use std::sync::Arc;
 use tonic::transport::{ClientTlsConfig, Endpoint};
 
+/// Why something of the configuration cannot be used.
+type Cause = Box<dyn std::error::Error + Send + Sync>;
+
 /// Makes the endpoint speak TLS as the configuration says.
 pub(super) fn configure(endpoint: Endpoint, config: &Config) -> Result<Endpoint> {
-    let wrong = |what: &str, cause: Box<dyn std::error::Error + Send + Sync>| {
+    let wrong = |what: &str, cause: Cause| {
         CliError::new(ErrorKind::Config, format!("cannot use {what}")).caused_by(cause)
     };
     let trust = match config.verify_ssl {
-        true => {
-            Trust::Known(own_roots(config.ca.as_deref()).map_err(|it| wrong("ca_path", it.into()))?)
-        }
+        true => Trust::Known(own_roots(config.ca.as_deref()).map_err(|it| wrong("ca_path", it))?),
         false => Trust::Anyone,
     };
     let provider = Arc::new(aws_lc_rs::default_provider());
@@ -31,12 +32,15 @@ pub(super) fn configure(endpoint: Endpoint, config: &Config) -> Result<Endpoint>
 }
 
 /// The authorities of `ca_path`.
-fn own_roots(pem: Option<&[u8]>) -> std::result::Result<RootCertStore, pem::Error> {
-    let certificates: std::result::Result<Vec<_>, _> =
-        CertificateDer::pem_slice_iter(pem.unwrap_or_default()).collect();
+fn own_roots(pem: Option<&[u8]>) -> std::result::Result<RootCertStore, Cause> {
     let mut roots = RootCertStore::empty();
-    roots.add_parsable_certificates(certificates?);
-    Ok(roots)
+    let Some(pem) = pem else { return Ok(roots) };
+    let certificates: std::result::Result<Vec<_>, _> =
+        CertificateDer::pem_slice_iter(pem).collect();
+    match roots.add_parsable_certificates(certificates?) {
+        (0, _) => Err("no certificate is in it".into()),
+        _ => Ok(roots),
+    }
 }
 
 /// Decides whether a server is the one that was meant, and checks that it has its key.

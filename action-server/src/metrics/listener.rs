@@ -8,14 +8,18 @@ use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::{
     net::{TcpListener, TcpStream},
-    sync::{OwnedSemaphorePermit, Semaphore},
+    sync::Semaphore,
     time::{sleep, timeout},
 };
 
 use super::FORMAT;
 
-/// How many are answered at once. The others wait in the kernel.
+/// How many connections there are at once. The others wait in the kernel.
+const CONNECTIONS: usize = 64;
+/// How many are answered at once.
 const MOST: usize = 4;
+/// How long a connection may take to say what it wants: one that says nothing holds up who does.
+const PATIENCE: Duration = Duration::from_secs(1);
 /// How long one may take, from its connection to the last byte of its answer.
 const LIMIT: Duration = Duration::from_secs(10);
 /// How long to wait after the kernel refused a connection: it lacks descriptors or memory.
@@ -26,16 +30,18 @@ type Measure = dyn Fn() -> Option<Vec<u8>> + Send + Sync;
 
 /// Answers scrapes with what `measure` says, for as long as it is polled.
 pub async fn listen(listener: TcpListener, measure: Arc<Measure>) {
+    let connections = Arc::new(Semaphore::new(CONNECTIONS));
     let places = Arc::new(Semaphore::new(MOST));
-    // The places are never closed.
-    while let Ok(place) = Arc::clone(&places).acquire_owned().await {
+    // It is never closed.
+    while let Ok(connection) = Arc::clone(&connections).acquire_owned().await {
         let Ok((stream, _)) = listener.accept().await else {
             sleep(ACCEPT_PAUSE).await;
             continue;
         };
-        let measure = Arc::clone(&measure);
+        let (measure, places) = (Arc::clone(&measure), Arc::clone(&places));
         tokio::spawn(async move {
-            _ = timeout(LIMIT, serve(stream, measure, Arc::new(place))).await;
+            _ = timeout(LIMIT, serve(stream, measure, places)).await;
+            drop(connection);
         });
     }
 }
@@ -43,15 +49,15 @@ pub async fn listen(listener: TcpListener, measure: Arc<Measure>) {
 async fn serve(
     stream: TcpStream,
     measure: Arc<Measure>,
-    place: Arc<OwnedSemaphorePermit>,
+    places: Arc<Semaphore>,
 ) -> Result<(), hyper::Error> {
     let answer = service_fn(|request| {
-        let (measure, place) = (Arc::clone(&measure), Arc::clone(&place));
-        async { Ok::<_, Infallible>(answer(request, measure, place).await) }
+        let (measure, places) = (Arc::clone(&measure), Arc::clone(&places));
+        async { Ok::<_, Infallible>(answer(request, measure, places).await) }
     });
     http1::Builder::new()
         .timer(TokioTimer::new())
-        .header_read_timeout(LIMIT)
+        .header_read_timeout(PATIENCE)
         .max_buf_size(16 * 1024)
         // Each scrape is a connection of its own: an idle one would take another's place.
         .keep_alive(false)
@@ -62,7 +68,7 @@ async fn serve(
 async fn answer(
     request: Request<Incoming>,
     measure: Arc<Measure>,
-    place: Arc<OwnedSemaphorePermit>,
+    places: Arc<Semaphore>,
 ) -> Response<String> {
     let known = request.uri().path() == "/metrics";
     let (status, text) = match (known, request.method()) {
@@ -71,6 +77,7 @@ async fn answer(
             "the metrics are at /metrics\n".into(),
         ),
         (true, &Method::GET | &Method::HEAD) => {
+            let place = places.acquire_owned().await;
             let measured = tokio::task::spawn_blocking(move || {
                 let text = measure();
                 // A dead disk holds few threads: the place is taken until the work is done, also

@@ -11,7 +11,8 @@ use tokio::io::{AsyncRead, AsyncReadExt};
 const LEAST: usize = 4 * 1024;
 const GREATEST: usize = 64 * 1024;
 /// What a pipe holds once its script has filled it: the script need not stop for each chunk.
-const WIDE: usize = 4 * GREATEST;
+/// A user may have 64 MiB in pipes (pipe-user-pages-soft): 256 jobs stay below.
+const WIDE: usize = 2 * GREATEST;
 
 /// What an output is read from.
 trait Pipe: AsyncRead + Send + Unpin {
