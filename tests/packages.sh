@@ -56,48 +56,14 @@ parts=("$@")
 ((${#parts[@]})) || parts=(release deb rpm systemd container)
 ip link set lo up
 
-passed=0 failed=0
-# check NAME CONDITION..: the condition is a command
-check() {
-  local what=$part:\ $1
-  shift
-  if "$@"; then
-    passed=$((passed + 1))
-    echo "ok $what"
-  else
-    failed=$((failed + 1))
-    echo "not ok $what"
-    printf '# condition: %s\n# code %s\n' "$*" "${code-}"
-    head -n 40 <<<"${out-}" | sed 's/^/# stdout: /'
-    head -n 40 <<<"${err-}" | sed 's/^/# stderr: /'
-  fi
-}
-# must NAME CONDITION..: a check without which the rest makes no sense
-must() {
-  local before=$failed
-  check "$@"
-  ((failed == before)) || { tail -n 30 "$work"/*.log | sed 's/^/# /'; exit 1; }
-}
-same() { [[ $1 == "$2" ]] || { diff <(echo "$1") <(echo "$2") | sed 's/^/# /'; false; }; }
-has() { [[ $1 == *"$2"* ]]; }
-lacks() { [[ $1 != *"$2"* ]]; }
-lines() { local IFS=$'\n'; echo "$*"; }
-# until_true SECONDS CONDITION..
-until_true() {
-  local end=$((SECONDS + $1))
-  shift
-  until "$@"; do
-    ((SECONDS < end)) || return 1
-    sleep 0.05
-  done
-}
+# shellcheck source=tests/checks.sh
+. "$here/checks.sh"
 
 # shellcheck source=/dev/null
 for file in site "${parts[@]}"; do . "$here/packages/$file.sh"; done
 for part in "${parts[@]}"; do
-  start=$SECONDS
+  start=$SECONDS about="$part: "
   "part_$part"
   echo "# $part took $((SECONDS - start)) s"
 done
-echo "$passed passed, $failed failed"
-((failed == 0))
+counted

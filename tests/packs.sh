@@ -12,26 +12,9 @@ scripts=$work/libexec
 cp -rp "$source" "$scripts" && chmod 755 "$work" || exit 1
 
 # what a check needs is required, never skipped, so that a green run always means the same
-passed=0 failed=0
+# shellcheck source=tests/checks.sh
+. "tests/checks.sh"
 
-# check NAME CONDITION..: the condition is a command
-check() {
-  local what=$1
-  shift
-  if "$@"; then
-    passed=$((passed + 1))
-    echo "ok $what"
-  else
-    failed=$((failed + 1))
-    echo "not ok $what"
-    {
-      echo "# condition: $*"
-      echo "# code ${code-}"
-      sed 's/^/# stdout: /' "$work/out"
-      sed 's/^/# stderr: /' "$work/err"
-    } 2>/dev/null
-  fi
-}
 
 # ---- running a script
 
@@ -65,19 +48,7 @@ refused() {
   shift
   for text in "$@"; do [[ $err == *"$text"* ]] || return 1; done
 }
-lines() { local IFS=$'\n'; echo "$*"; }
-# until_true SECONDS CONDITION..
-until_true() {
-  local end=$((SECONDS + $1))
-  shift
-  until "$@"; do
-    ((SECONDS < end)) || return 1
-    sleep 0.02
-  done
-}
 milliseconds() { date +%s%3N; }
-same() { [[ $1 == "$2" ]]; }
-has() { [[ $1 == *"$2"* ]]; }
 fresh() {
   rm -rf -- "$work/state"
   extra=(demo_delay=0.05)
@@ -580,5 +551,4 @@ out=$(env -i PATH="$PATH" SCRIPT_ROOT="$scripts" command=power-status DEMO_STATE
 code=$?
 check "without name a script names it and fails" test "$code" != 0 -a "${out/name: unbound/}" != "$out"
 
-echo "$passed passed, $failed failed"
-((failed == 0))
+counted

@@ -31,22 +31,8 @@ unset PYTHONDONTWRITEBYTECODE
 
 # ---- checks
 
-passed=0 failed=0
-# check NAME CONDITION..: the condition is a command
-check() {
-  local what=$1
-  shift
-  if "$@"; then
-    passed=$((passed + 1))
-    echo "ok $what"
-  else
-    failed=$((failed + 1))
-    echo "not ok $what"
-    printf '# condition: %s\n# code %s\n' "$*" "${code-}"
-    head -n 40 <<<"${out-}" | sed 's/^/# stdout: /'
-    head -n 40 <<<"${err-}" | sed 's/^/# stderr: /'
-  fi
-}
+# shellcheck source=tests/checks.sh
+. "$here/checks.sh"
 # the run ended with this code, exactly this on stdout, and nothing but its own summary on stderr
 is() { [[ $code == "$1" && $out == "$2" && -z $err ]]; }
 # refused CODE TEXT..: the run failed so, and stderr has the texts
@@ -55,23 +41,6 @@ refused() {
   [[ $code == "$1" ]] || return 1
   shift
   for text in "$@"; do [[ $err == *"$text"* ]] || return 1; done
-}
-lines() { local IFS=$'\n'; echo "$*"; }
-same() { [[ $1 == "$2" ]]; }
-has() { [[ $1 == *"$2"* ]]; }
-# until_true SECONDS CONDITION..
-until_true() {
-  local end=$((SECONDS + $1))
-  shift
-  until "$@"; do
-    ((SECONDS < end)) || return 1
-    sleep 0.05
-  done
-}
-# must NAME CONDITION..: a check without which the rest makes no sense
-must() {
-  check "$@"
-  ((failed == 0)) || { tail -n 20 "$work"/*.log; exit 1; }
 }
 quiet() { "$@" >/dev/null 2>&1; }
 
@@ -197,5 +166,4 @@ check "nor of any call that a script made, of $(wc -l <"$work/calls/arguments")"
   same "$(grep -F -f "$work/passwords" "$work/calls/arguments")" ""
 check "the look at the arguments went on to the end" quiet pgrep -f "$fixtures/argv.py"
 check "no password in the server's log" same "$(grep -F -f "$work/passwords" "$work/server.log")" ""
-echo "$passed passed, $failed failed"
-((failed == 0))
+counted

@@ -26,40 +26,9 @@ fi
 
 work=$2
 root=$work/machine
-passed=0 failed=0 out=
-# check NAME CONDITION..: the condition is a command
-check() {
-  local what=$1
-  shift
-  if "$@"; then
-    passed=$((passed + 1))
-    echo "ok $what"
-  else
-    failed=$((failed + 1))
-    echo "not ok $what"
-    printf '# condition: %s\n' "$*"
-    head -n 40 <<<"$out" | sed 's/^/# output: /'
-    on journalctl -u action-server -o cat -n 20 --no-pager 2>/dev/null | sed 's/^/# log: /'
-  fi
-}
-# must NAME CONDITION..: a check without which the rest makes no sense
-must() {
-  local before=$failed
-  check "$@"
-  ((failed == before)) || { tail -n 30 "$work"/*.log | sed 's/^/# /'; exit 1; }
-}
-same() { [[ $1 == "$2" ]]; }
-has() { [[ $1 == *"$2"* ]]; }
-lacks() { [[ $1 != *"$2"* ]]; }
-# until_true SECONDS CONDITION..
-until_true() {
-  local end=$((SECONDS + $1))
-  shift
-  until "$@"; do
-    ((SECONDS < end)) || return 1
-    sleep 0.05
-  done
-}
+# shellcheck source=tests/checks.sh
+. "$here/checks.sh"
+more() { on journalctl -u action-server -o cat -n 20 --no-pager 2>/dev/null | sed 's/^/# log: /'; }
 
 # on COMMAND..: on the machine, as root, in a fresh environment
 on() {
@@ -210,5 +179,4 @@ check "it is not started again and again" same "$(of ActiveState) $(of ExecMainS
 
 on systemctl poweroff >/dev/null 2>&1
 wait "$nspawn"
-echo "$passed passed, $failed failed"
-((failed == 0))
+counted
