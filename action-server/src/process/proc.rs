@@ -1,6 +1,6 @@
 //! What the kernel tells of processes: proc(5).
 
-use std::{fs, path::Path};
+use std::{fs, path::Path, thread, time::Duration};
 
 use rustix::process::{Pid, WaitOptions, waitpid};
 
@@ -104,9 +104,29 @@ impl Status {
     }
 }
 
+/// How often, and how long after, a process is looked at again that is between two programs.
+const LOOKS: u32 = 50;
+const LOOK_PAUSE: Duration = Duration::from_micros(200);
+
 /// The environment of a process; empty for one that has ended.
+///
+/// While a process replaces its program (execve(2)) the kernel shows neither environment nor
+/// arguments, and what is being read of the old ones is cut. That is over in a moment, and it must
+/// not pass for having no marker: what counts was read twice.
 pub(super) fn environment(pid: i32) -> Vec<u8> {
-    fs::read(format!("/proc/{pid}/environ")).unwrap_or_default()
+    let read = |what| fs::read(format!("/proc/{pid}/{what}")).unwrap_or_default();
+    let mut before = read("environ");
+    for _ in 0..LOOKS {
+        let is_between = read("cmdline").is_empty();
+        let environment = read("environ");
+        let lives = || Status::of(pid).is_some_and(|status| !status.is_zombie);
+        if environment == before && (!is_between || !lives()) {
+            return environment;
+        }
+        before = environment;
+        thread::sleep(LOOK_PAUSE);
+    }
+    before
 }
 
 #[cfg(test)]
