@@ -10,7 +10,10 @@
 //! what is before it is valid, what is after it is not looked at. The footer says that the run
 //! has ended and finds its last event without reading the rest.
 
+use std::ops::Range;
+
 use action_proto::v1::RunEvent;
+use bytes::Bytes;
 use prost::Message;
 use thiserror::Error;
 
@@ -89,17 +92,29 @@ pub(super) fn decode_footer(mark: Mark, bytes: &[u8; FOOTER_LEN]) -> Option<u64>
 
 /// Appends an event's frame.
 pub(super) fn encode(event: &RunEvent, out: &mut Vec<u8>) {
-    let start = out.len();
-    out.extend_from_slice(&[0; FRAME_LEN]);
+    let start = begin(out);
     // A Vec grows as needed, so that encoding cannot run out of room.
     _ = event.encode(out);
+    end(out, start, &[]);
+}
+
+/// Begins a frame, whose payload is to be appended. Returns where it begins.
+pub(super) fn begin(out: &mut Vec<u8>) -> usize {
+    out.extend_from_slice(&[0; FRAME_LEN]);
+    out.len() - FRAME_LEN
+}
+
+/// Ends the frame that begins at `start`, and whose payload goes on with `rest` behind `out`.
+pub(super) fn end(out: &mut [u8], start: usize, rest: &[u8]) {
     let payload = &out[start + FRAME_LEN..];
-    let length = u32::try_from(payload.len())
+    let length = u32::try_from(payload.len() + rest.len())
         .unwrap_or(u32::MAX)
         .to_le_bytes();
-    let checksum = crc32fast::hash(payload).to_le_bytes();
+    let mut checksum = crc32fast::Hasher::new();
+    checksum.update(payload);
+    checksum.update(rest);
     out[start..start + 4].copy_from_slice(&length);
-    out[start + 4..start + 8].copy_from_slice(&checksum);
+    out[start + 4..start + 8].copy_from_slice(&checksum.finalize().to_le_bytes());
 }
 
 /// What stands at the beginning of some bytes of a record.
@@ -122,32 +137,57 @@ struct Numbered {
 
 /// Reads one frame.
 pub(super) fn decode(bytes: &[u8]) -> Result<Frame, Damage> {
-    decode_after(bytes, 0)
+    let payload = match payload(bytes)? {
+        Payload::Whole(payload) => payload,
+        Payload::Incomplete(length) => return Ok(Frame::Incomplete(length)),
+    };
+    let length = payload.end;
+    let event = RunEvent::decode(&bytes[payload]).map_err(|_| Damage::Frame("content"))?;
+    Ok(Frame::Event(Box::new(event), length))
 }
 
-/// Reads one frame; skips an event up to and with `after`.
-pub(super) fn decode_after(bytes: &[u8], after: u64) -> Result<Frame, Damage> {
+/// Reads one frame without a copy of its data; skips an event up to and with `after`.
+pub(super) fn decode_after(bytes: &Bytes, after: u64) -> Result<Frame, Damage> {
+    let payload = match payload(bytes)? {
+        Payload::Whole(payload) => payload,
+        Payload::Incomplete(length) => return Ok(Frame::Incomplete(length)),
+    };
+    let length = payload.end;
+    if after > 0 {
+        let numbered =
+            Numbered::decode(&bytes[payload.clone()]).map_err(|_| Damage::Frame("content"))?;
+        if numbered.sequence <= after {
+            return Ok(Frame::Skipped(length));
+        }
+    }
+    let event = RunEvent::decode(bytes.slice(payload)).map_err(|_| Damage::Frame("content"))?;
+    Ok(Frame::Event(Box::new(event), length))
+}
+
+/// Where the payload of the first frame is.
+enum Payload {
+    /// Here, and its checksum is right.
+    Whole(Range<usize>),
+    /// Its frame has this many bytes in all, or at least.
+    Incomplete(usize),
+}
+
+fn payload(bytes: &[u8]) -> Result<Payload, Damage> {
     let Some(head) = bytes.first_chunk::<FRAME_LEN>() else {
-        return Ok(Frame::Incomplete(FRAME_LEN));
+        return Ok(Payload::Incomplete(FRAME_LEN));
     };
     let length = u32::from_le_bytes([head[0], head[1], head[2], head[3]]) as usize;
     if length == 0 || length > PAYLOAD_LIMIT {
         return Err(Damage::Frame("length"));
     }
-    let Some(payload) = bytes.get(FRAME_LEN..FRAME_LEN + length) else {
-        return Ok(Frame::Incomplete(FRAME_LEN + length));
+    let range = FRAME_LEN..FRAME_LEN + length;
+    let Some(payload) = bytes.get(range.clone()) else {
+        return Ok(Payload::Incomplete(range.end));
     };
     if crc32fast::hash(payload).to_le_bytes() != head[4..8] {
         return Err(Damage::Frame("checksum"));
     }
-    if after > 0 {
-        let numbered = Numbered::decode(payload).map_err(|_| Damage::Frame("content"))?;
-        if numbered.sequence <= after {
-            return Ok(Frame::Skipped(FRAME_LEN + length));
-        }
-    }
-    let event = RunEvent::decode(payload).map_err(|_| Damage::Frame("content"))?;
-    Ok(Frame::Event(Box::new(event), FRAME_LEN + length))
+    Ok(Payload::Whole(range))
 }
 
 #[cfg(test)]

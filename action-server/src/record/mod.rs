@@ -6,6 +6,7 @@
 
 mod export;
 mod format;
+mod frames;
 mod id;
 mod index;
 mod reader;

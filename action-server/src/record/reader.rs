@@ -1,8 +1,13 @@
 //! A reader of a run's record, at its own speed.
 
-use std::{fs::File, io, os::unix::fs::FileExt, sync::Arc};
+use std::{fs::File, io, sync::Arc};
 
 use action_proto::v1::RunEvent;
+use bytes::{Buf, Bytes};
+use rustix::{
+    buffer::spare_capacity,
+    io::{pread, retry_on_intr},
+};
 use tokio::sync::watch;
 
 use super::{
@@ -11,7 +16,7 @@ use super::{
 };
 
 /// How much is read at once, in bytes.
-const READ: usize = 128 * 1024;
+const READ: usize = 96 * 1024;
 
 /// Reads a record from some event on, and waits for more while the run goes on.
 #[derive(Debug)]
@@ -20,13 +25,14 @@ pub struct Reader {
     _entry: Arc<Entry>,
     file: File,
     watermark: watch::Receiver<Watermark>,
-    /// Where the next unread byte of the file is.
+    /// How far the file has been read.
     offset: u64,
+    /// What has been read and not been told: a part of a frame.
+    unread: Bytes,
     /// Events up to this one are left out.
     after: u64,
     /// The sequence of the next event to be told.
     next: u64,
-    buffer: Vec<u8>,
 }
 
 impl Reader {
@@ -44,7 +50,7 @@ impl Reader {
             offset: HEADER_LEN as u64,
             after,
             next: after.saturating_add(1),
-            buffer: Vec::new(),
+            unread: Bytes::new(),
         }
     }
 
@@ -64,7 +70,7 @@ impl Reader {
     pub async fn next(&mut self) -> io::Result<Vec<RunEvent>> {
         loop {
             let mark = *self.watermark.borrow_and_update();
-            if self.offset < mark.end {
+            if self.begin() < mark.end {
                 let events = self.read(mark.end)?;
                 if !events.is_empty() {
                     return Ok(events);
@@ -77,54 +83,73 @@ impl Reader {
         }
     }
 
-    /// Reads the frames that begin at the offset, up to `end`.
+    /// Reads what comes next, up to `end`, and gives the whole frames in it.
     fn read(&mut self, end: u64) -> io::Result<Vec<RunEvent>> {
         let mut wanted = READ;
         loop {
-            let left = usize::try_from(end - self.offset).unwrap_or(usize::MAX);
-            let length = wanted.min(left);
-            // It only grows: what is read over need not be cleared first.
-            if self.buffer.len() < length {
-                self.buffer.resize(length, 0);
-            }
-            self.file
-                .read_exact_at(&mut self.buffer[..length], self.offset)?;
-            let mut rest = &self.buffer[..length];
+            let left = usize::try_from(end - self.begin()).unwrap_or(usize::MAX);
+            self.fill(wanted.min(left))?;
+            let begin = self.begin();
             let mut events = Vec::new();
-            loop {
-                let frame = match format::decode_after(rest, self.after)
-                    .and_then(|f| self.in_order(f))
+            let whole = loop {
+                let frame = match format::decode_after(&self.unread, self.after)
+                    .and_then(|frame| self.in_order(frame))
                 {
                     Ok(frame) => frame,
                     // What is whole before the damage comes first.
                     Err(_) if !events.is_empty() => return Ok(events),
-                    Err(damage) => return Err(io::Error::new(io::ErrorKind::InvalidData, damage)),
+                    Err(damage) => return Err(invalid(damage)),
                 };
                 match frame {
                     Frame::Event(event, length) => {
-                        rest = &rest[length..];
-                        self.offset += length as u64;
+                        self.unread.advance(length);
                         self.next = event.sequence + 1;
                         events.push(*event);
                     }
-                    Frame::Skipped(length) => {
-                        rest = &rest[length..];
-                        self.offset += length as u64;
-                    }
-                    // One frame that is longer than what was read: read all of it.
-                    Frame::Incomplete(whole) if rest.len() == length => {
-                        if whole > left {
-                            let damage = format::Damage::Frame("length");
-                            return Err(io::Error::new(io::ErrorKind::InvalidData, damage));
-                        }
-                        wanted = whole;
-                        break;
-                    }
-                    Frame::Incomplete(_) => return Ok(events),
+                    Frame::Skipped(length) => self.unread.advance(length),
+                    Frame::Incomplete(whole) => break whole,
                 }
+            };
+            if self.begin() > begin {
+                if self.unread.is_empty() {
+                    // Nothing to hold memory for.
+                    self.unread = Bytes::new();
+                }
+                return Ok(events);
             }
+            // One frame that is longer than what was read: read all of it.
+            if whole > left {
+                return Err(invalid(format::Damage::Frame("length")));
+            }
+            wanted = whole;
         }
     }
+
+    /// Where the next event's frame begins in the file.
+    fn begin(&self) -> u64 {
+        self.offset - self.unread.len() as u64
+    }
+
+    /// Reads on until so many bytes are unread. Each time into memory of its own, which the data of
+    /// events stays in; and none is held while there is nothing to read.
+    fn fill(&mut self, length: usize) -> io::Result<()> {
+        let mut bytes = Vec::with_capacity(length.max(self.unread.len()));
+        bytes.extend_from_slice(&self.unread);
+        while bytes.len() < length {
+            let had = bytes.len();
+            let read =
+                retry_on_intr(|| pread(&self.file, spare_capacity(&mut bytes), self.offset))?;
+            if read == 0 {
+                return Err(io::ErrorKind::UnexpectedEof.into());
+            }
+            // Behind the watermark there may be what is not valid yet.
+            bytes.truncate(length);
+            self.offset += (bytes.len() - had) as u64;
+        }
+        self.unread = bytes.into();
+        Ok(())
+    }
+
     /// A frame out of order is as wrong as one with a wrong checksum.
     fn in_order(&self, frame: Frame) -> Result<Frame, format::Damage> {
         match &frame {
@@ -134,6 +159,10 @@ impl Reader {
             _ => Ok(frame),
         }
     }
+}
+
+fn invalid(damage: format::Damage) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, damage)
 }
 
 #[cfg(test)]

@@ -9,11 +9,11 @@ use std::{
 use action_proto::v1::{RunEvent, run_event::Event};
 use tokio::sync::watch;
 
-use super::{HEADER_LEN, RunId, format};
+use super::{RunId, format, frames::Frames};
 use crate::crash;
 
 /// How far a record is written: readers may read up to `end` and no further.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Watermark {
     /// The length of the valid part of the file, in bytes.
     pub end: u64,
@@ -43,19 +43,13 @@ pub struct Writer {
     written: Watermark,
     /// True when a failed write may have left something behind the valid part.
     torn: bool,
-    buffer: Vec<u8>,
 }
 
 impl Writer {
     /// Begins a record in a new, empty file, and waits until its first event is on the disk.
-    pub(super) fn begin(id: RunId, mut file: File, first: Event) -> io::Result<Writer> {
+    pub(super) fn begin(id: RunId, file: File, first: Event) -> io::Result<Writer> {
         let mark: format::Mark = rand::random();
-        file.write_all(&format::header(mark))?;
-        let start = Watermark {
-            end: HEADER_LEN as u64,
-            sequence: 0,
-            ended: false,
-        };
+        let start = Watermark::default();
         let mut writer = Writer::resume(id, file, mark, start);
         crash::point("before-intent");
         writer
@@ -77,7 +71,6 @@ impl Writer {
             watermark,
             written,
             torn: false,
-            buffer: Vec::new(),
         }
     }
 
@@ -143,33 +136,35 @@ impl Writer {
         self.file.sync_data()
     }
 
-    /// Writes the events' frames, and behind the last ones of a run the footer.
+    /// Writes the events' frames: before the first one of a run the header, and behind the last
+    /// ones the footer.
     fn write(&mut self, events: Vec<Event>, are_last: bool) -> Result<(), Unwritten> {
         let time = SystemTime::now();
         let mut sequence = self.written.sequence;
         let mut last = 0;
-        self.buffer.clear();
+        let mut frames = Frames::default();
+        if self.written.end == 0 {
+            frames.add_header(self.mark);
+        }
         let mut numbered = Vec::with_capacity(events.len());
         for event in events {
             sequence += 1;
-            last = self.written.end + self.buffer.len() as u64;
+            last = self.written.end + frames.len() as u64;
             let event = RunEvent {
                 run_id: self.id.to_string(),
                 sequence,
                 time: Some(time.into()),
                 event: Some(event),
             };
-            format::encode(&event, &mut self.buffer);
+            frames.add(&event);
             numbered.push(event);
         }
-        let frames = self.buffer.len() as u64;
+        let end = self.written.end + frames.len() as u64;
         if are_last {
-            format::encode_footer(self.mark, last, &mut self.buffer);
+            frames.add_footer(self.mark, last);
         }
         // A part may be written when a write fails: what comes next must not stand behind it.
-        let written = self
-            .take_back()
-            .and_then(|()| self.file.write_all(&self.buffer));
+        let written = self.take_back().and_then(|()| frames.write_to(&self.file));
         if let Err(error) = written {
             self.torn = true;
             _ = self.take_back();
@@ -179,10 +174,8 @@ impl Writer {
                 .collect();
             return Err(Unwritten { error, events });
         }
-        self.written.end += frames;
+        self.written.end = end;
         self.written.sequence = sequence;
-        self.buffer.clear();
-        self.buffer.shrink_to(256 * 1024);
         Ok(())
     }
 
