@@ -3,17 +3,16 @@
 use std::{
     fmt::Write as _,
     fs::File,
-    io::{self, Read},
-    path::Path,
+    io::{self, Read, Seek},
 };
 
 use aws_lc_rs::digest::{Context, SHA256};
 
-/// The digest of a file that may be of any size. Blocks for the disk.
-pub(super) fn digest(path: &Path) -> io::Result<String> {
+/// The digest of a file that may be of any size, whatever was read of it. Blocks for the disk.
+pub(super) fn digest(mut file: File) -> io::Result<String> {
     let mut context = Context::new(&SHA256);
     let mut chunk = [0; 16 * 1024];
-    let mut file = File::open(path)?;
+    file.rewind()?;
     loop {
         match file.read(&mut chunk)? {
             0 => break,

@@ -211,7 +211,7 @@ fn list(directory: &Path, trust: Trust) -> Result<Listing, Fault> {
             continue;
         }
         match usable(&path, trust) {
-            Ok(()) => found.entry(rank.to_owned()).or_default().push(path),
+            Ok(_) => found.entry(rank.to_owned()).or_default().push(path),
             // Only a .sh is surely meant as a script: other files may be the scripts' data.
             Err(error) if extension == "sh" => {
                 listing.unusable.insert(rank.to_owned(), (path, error));
@@ -244,17 +244,21 @@ fn is_named_as_script(name: &OsStr) -> bool {
     name.ends_with(b".sh") && !name.starts_with(b".")
 }
 
-/// Checks that a script can be run, and that only its admin can have written it.
+/// Checks that a script can be run, and that only its admin can have written it. Returns it, open.
 ///
 /// One that cannot be looked at, as the server has too much open, may pass: that says nothing of
 /// the script, and a run needs descriptors itself before it gets that far.
-pub(super) fn usable(script: &Path, trust: Trust) -> Result<(), String> {
-    match check_script(script) {
-        Err(ScriptError::Unreadable(error)) if is_shortage(&error) => {}
-        checked => checked.map_err(|error| error.to_string())?,
-    }
-    trust.check(script).map_err(|error| error.to_string())
+pub(super) fn usable(script: &Path, trust: Trust) -> Result<Opened, String> {
+    let opened = match check_script(script) {
+        Err(ScriptError::Unreadable(error)) if is_shortage(&error) => Err(error),
+        checked => Ok(checked.map_err(|error| error.to_string())?),
+    };
+    trust.check(script).map_err(|error| error.to_string())?;
+    Ok(opened)
 }
+
+/// A script that can be run, or the shortage that it could not be looked at for.
+pub(super) type Opened = io::Result<fs::File>;
 
 /// EMFILE or ENFILE: the process or the machine has as many open files as it may have.
 pub(super) fn is_shortage(error: &io::Error) -> bool {

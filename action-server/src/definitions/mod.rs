@@ -131,8 +131,9 @@ impl Definitions {
         let scripts: BTreeSet<_> = plan.jobs.iter().flat_map(both).flatten().collect();
         let checked = scripts.into_iter().map(|script| {
             let name = plan.script_name(&script);
-            usable(&script, self.trust).map_err(|reason| unusable(name.clone(), reason))?;
-            match digest(&script) {
+            let opened =
+                usable(&script, self.trust).map_err(|reason| unusable(name.clone(), reason))?;
+            match opened.and_then(digest) {
                 Ok(digest) => Ok((name, digest)),
                 Err(error) if is_shortage(&error) => Err(ScriptError::Shortage(error)),
                 Err(error) => Err(unusable(name, format!("it cannot be read: {error}"))),

@@ -203,8 +203,8 @@ impl Descendants {
     /// Whether it is worth to look for strays. Most jobs leave none, and a look at all children
     /// holds up the start of others.
     fn may_have(&self, whose: &Strays) -> bool {
-        if let Strays::All = whose {
-            return self.shared.jobs.load(Ordering::SeqCst) == 0;
+        if matches!(whose, Strays::All) && self.shared.jobs.load(Ordering::SeqCst) > 0 {
+            return false;
         }
         // What a job has left was inherited before its script could be waited for.
         let Some(heirs) = heirs() else { return true };

@@ -33,13 +33,13 @@ pub enum ScriptError {
     InterpreterMissing(String, &'static str),
 }
 
-/// Checks that a script could be started now.
+/// Checks that a script could be started now. Returns it, open and some way read.
 ///
 /// Opens without blocking, so that a FIFO in the directory holds nobody up.
 ///
 /// # Errors
 /// The first reason against it.
-pub fn check_script(path: &Path) -> Result<(), ScriptError> {
+pub fn check_script(path: &Path) -> Result<File, ScriptError> {
     let nonblocking = i32::try_from(OFlags::NONBLOCK.bits()).unwrap_or(0);
     let mut file = File::options()
         .read(true)
@@ -82,7 +82,7 @@ pub fn check_script(path: &Path) -> Result<(), ScriptError> {
         };
         return Err(ScriptError::InterpreterMissing(interpreter, hint));
     }
-    Ok(())
+    Ok(file)
 }
 
 #[cfg(test)]
@@ -98,7 +98,9 @@ mod tests {
             let path = directory.path().join(name);
             fs::write(&path, text).unwrap();
             fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
-            check_script(&path).map_err(|error| error.to_string())
+            check_script(&path)
+                .map(|_| ())
+                .map_err(|error| error.to_string())
         };
         assert_eq!(check("good", "#!/bin/sh\necho", 0o755), Ok(()));
         assert_eq!(check("spaced", "#! /bin/sh -e\n", 0o700), Ok(()));

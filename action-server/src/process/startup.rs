@@ -12,6 +12,8 @@ use rustix::{
     process::{DumpableBehavior, Resource, Rlimit, getrlimit, set_dumpable_behavior, setrlimit},
 };
 
+use super::memory::keep_freed_memory;
+
 /// As many descriptors as the server may need.
 const DESCRIPTORS: u64 = 16 * 1024;
 
@@ -21,6 +23,7 @@ const DESCRIPTORS: u64 = 16 * 1024;
 /// # Errors
 /// The kernel's refusal to make it a subreaper (prctl(2), PR_SET_CHILD_SUBREAPER).
 pub fn prepare_server(umask: u32) -> io::Result<()> {
+    keep_freed_memory();
     close_inherited_on_exec();
     // Scripts inherit it. What the server itself writes has modes of its own.
     rustix::process::umask(rustix::fs::Mode::from_raw_mode(umask));

@@ -7,7 +7,7 @@ use std::{
 };
 
 use action_proto::v1::{RunEvent, run_event::Event};
-use tokio::sync::watch;
+use tokio::{sync::watch, task::JoinHandle};
 
 use super::{RunId, format, frames::Frames};
 use crate::crash;
@@ -43,6 +43,9 @@ pub struct Writer {
     written: Watermark,
     /// True when a failed write may have left something behind the valid part.
     torn: bool,
+    /// Up to where the disk was asked to keep it, and whether it still sees to that.
+    synced: u64,
+    syncing: Option<JoinHandle<()>>,
 }
 
 impl Writer {
@@ -56,6 +59,7 @@ impl Writer {
             .write(vec![first], false)
             .map_err(|unwritten| unwritten.error)?;
         writer.file.sync_all()?;
+        writer.synced = writer.written.end;
         crash::point("after-intent");
         writer.publish(false);
         Ok(writer)
@@ -71,6 +75,8 @@ impl Writer {
             watermark,
             written,
             torn: false,
+            synced: written.end,
+            syncing: None,
         }
     }
 
@@ -111,15 +117,25 @@ impl Writer {
         Ok(())
     }
 
-    /// Has what is written put on the disk, without waiting for it.
-    pub fn sync_in_background(&self) {
+    /// How much is written that the disk was not yet asked to keep, in bytes.
+    pub fn unsynced(&self) -> u64 {
+        self.written.end - self.synced
+    }
+
+    /// Has what is written put on the disk, without waiting for it. Does nothing while that goes on
+    /// already.
+    pub fn sync_in_background(&mut self) {
+        if self.syncing.as_ref().is_some_and(|it| !it.is_finished()) {
+            return;
+        }
         if let Ok(file) = self.file.try_clone() {
+            self.synced = self.written.end;
             let run_id = self.id.clone();
-            tokio::task::spawn_blocking(move || {
+            self.syncing = Some(tokio::task::spawn_blocking(move || {
                 if let Err(error) = file.sync_data() {
                     tracing::error!(%run_id, %error, "the disk may not keep this record");
                 }
-            });
+            }));
         }
     }
 

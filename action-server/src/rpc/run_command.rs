@@ -11,7 +11,7 @@ use super::{
     doors::Doors,
     events::{self, CancelOnDrop},
     planning::{lowered, plan},
-    runs, status, trail,
+    status, trail,
 };
 use crate::{
     audit::Who,
@@ -19,7 +19,7 @@ use crate::{
     catalogue::{self, Identity, Plan},
     definitions::{Definitions, ScriptError},
     record::RunId,
-    run::{StartError, Starter},
+    run::Starter,
     traces::Span,
 };
 
@@ -38,7 +38,7 @@ pub(super) async fn run_command(
     let span = request.extensions().get::<Span>().cloned();
     let request = request.into_inner();
     let cancel_when_gone = request.detach_policy == DetachPolicy::Cancel as i32;
-    let prepared = prepare(service, &caller, (who, span), request).await;
+    let prepared = prepare(service, &caller, (who, span), request);
     let (plan, starter) = prepared.map_err(status::nothing_started)?;
     let (run_id, guard) = start(service, plan, starter, cancel_when_gone).await?;
     let events = events::stream(&service.runs, &run_id, 0)?;
@@ -49,8 +49,8 @@ pub(super) async fn run_command(
     Ok(events::response(&run_id, Box::pin(events)))
 }
 
-/// All that can refuse a run before anything of it is there.
-async fn prepare(
+/// All that can refuse a run before the disk is asked.
+fn prepare(
     service: &Service,
     caller: &Caller,
     (who, span): (Who, Option<Span>),
@@ -69,7 +69,6 @@ async fn prepare(
     };
     let (plan, judgement) = plan(&access, &wanted)?;
     check_agreed(&plan, request.confirmed, request.expected_nodes)?;
-    let (plan, scripts) = check_scripts(&service.doors.definitions, plan).await?;
     let starter = Starter {
         identity: Identity {
             username: caller.subject.clone(),
@@ -77,7 +76,7 @@ async fn prepare(
         },
         who,
         rule: judgement.allowing.join(", "),
-        scripts,
+        scripts: BTreeMap::new(),
         claimed_username: request.request_username,
         claimed_uid: request.request_uid,
         span: span.unwrap_or_default(),
@@ -86,25 +85,28 @@ async fn prepare(
     Ok((plan, starter))
 }
 
-/// Starts a run in a task of its own: a caller that goes away meanwhile leaves a run that is
-/// started and, where it asked for that, cancelled.
+/// Starts a run, on a thread that may wait for the disk: a caller that goes away meanwhile leaves a
+/// run that is started and, where it asked for that, cancelled.
 async fn start(
     service: &Service,
     plan: Plan,
-    starter: Starter,
+    mut starter: Starter,
     cancel_when_gone: bool,
 ) -> Result<(RunId, Option<CancelOnDrop>), Status> {
+    let definitions = service.doors.definitions.clone();
     let (runs, audit) = (service.runs.clone(), service.audit.clone());
-    let started = tokio::spawn(async move {
+    let started = tokio::task::spawn_blocking(move || {
+        starter.scripts = check_scripts(&definitions, &plan)?;
         let who = starter.who.clone();
-        let run_id = runs.start(plan, starter).await?;
+        let started = runs.start(plan, starter);
+        let run_id = started.map_err(|error| status::from_start(&error))?;
         let guard = cancel_when_gone.then(|| CancelOnDrop::new(runs, audit, run_id.clone(), who));
-        Ok::<_, StartError>((run_id, guard))
+        Ok((run_id, guard))
     });
     let started = started
         .await
         .map_err(|_| Status::internal("the server failed"))?;
-    started.map_err(|error| status::nothing_started(status::from_start(&error)))
+    started.map_err(status::nothing_started)
 }
 
 /// Whatever the caller saw before must be what will run, and be wanted.
@@ -125,25 +127,20 @@ fn check_agreed(plan: &Plan, confirmed: bool, expected: Option<u32>) -> Result<(
 
 /// A script that is gone or cannot run refuses the run whole, before any other is started.
 /// Returns each one's digest.
-async fn check_scripts(
+fn check_scripts(
     definitions: &Definitions,
-    plan: Plan,
-) -> Result<(Plan, BTreeMap<String, String>), Status> {
-    let definitions = definitions.clone();
-    runs::blocking(move || {
-        let digests = definitions.check_scripts(&plan).map_err(|error| {
-            tracing::warn!(%error, "a run was refused");
-            match error {
-                // The reason may hold a path; callers are told the script's name only.
-                ScriptError::Unusable { script, .. } => Status::failed_precondition(format!(
-                    "the script {script} cannot be run; ask the admin to run: action-server check"
-                )),
-                ScriptError::Shortage(_) => Status::unavailable(error.to_string()),
-            }
-        })?;
-        Ok((plan, digests))
+    plan: &Plan,
+) -> Result<BTreeMap<String, String>, Status> {
+    definitions.check_scripts(plan).map_err(|error| {
+        tracing::warn!(%error, "a run was refused");
+        match error {
+            // The reason may hold a path; callers are told the script's name only.
+            ScriptError::Unusable { script, .. } => Status::failed_precondition(format!(
+                "the script {script} cannot be run; ask the admin to run: action-server check"
+            )),
+            ScriptError::Shortage(_) => Status::unavailable(error.to_string()),
+        }
     })
-    .await
 }
 
 fn check_claims(request: &RunCommandRequest) -> Result<(), Status> {

@@ -133,11 +133,11 @@ impl Registry {
     }
 
     /// Starts a run. When this returns the run is on the disk, and will be seen to its end
-    /// whatever becomes of the caller.
+    /// whatever becomes of the caller. Blocks for the disk.
     ///
     /// # Errors
     /// See [`StartError`]; nothing was run then.
-    pub async fn start(&self, plan: Plan, starter: Starter) -> Result<RunId, StartError> {
+    pub fn start(&self, plan: Plan, starter: Starter) -> Result<RunId, StartError> {
         // In this order: a drain that begins behind the check waits for the room to be given back.
         let room = Arc::clone(&self.inner.room).try_acquire_owned();
         if self.inner.stopping.load(Ordering::SeqCst) {
@@ -145,23 +145,6 @@ impl Registry {
         }
         let room = room.map_err(|_| StartError::TooManyRuns(self.inner.limits.live_runs))?;
         let first = run_started(&plan, &starter);
-        let registry = self.clone();
-        // On its own: a caller that goes away here must not leave a record without an owner.
-        let started = tokio::task::spawn_blocking(move || {
-            registry.record_and_own(plan, starter, first, room)
-        });
-        started
-            .await
-            .map_err(|error| StartError::Record(io::Error::other(error)))?
-    }
-
-    fn record_and_own(
-        &self,
-        plan: Plan,
-        starter: Starter,
-        first: Event,
-        room: OwnedSemaphorePermit,
-    ) -> Result<RunId, StartError> {
         let (entry, writer) = self.inner.store.create(first).map_err(StartError::Record)?;
         let run_id = writer.id().clone();
         self.audit(&run_id, &plan, &starter)
