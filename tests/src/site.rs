@@ -66,6 +66,11 @@ impl Site {
         site
     }
 
+    /// Leaves the directory where it is, for whoever made the one above it.
+    pub fn leave_behind(&mut self) {
+        self.directory.disable_cleanup(true);
+    }
+
     /// A file of the site.
     pub fn path(&self, name: impl AsRef<Path>) -> PathBuf {
         self.directory.path().join(name)

@@ -38,7 +38,8 @@ pub(crate) struct Estate {
 impl Estate {
     /// Starts a server with nodes `n1` to `nN`; `most` jobs may run at once.
     pub(crate) fn start(nodes: usize, most: usize) -> Estate {
-        let site = Site::new();
+        let mut site = Site::new();
+        site.leave_behind();
         let mut text = String::new();
         for number in 1..=nodes {
             _ = writeln!(
