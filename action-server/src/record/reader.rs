@@ -16,7 +16,7 @@ use super::{
 };
 
 /// How much is read at once, in bytes.
-const READ: usize = 96 * 1024;
+const READ: usize = 192 * 1024;
 
 /// Reads a record from some event on, and waits for more while the run goes on.
 #[derive(Debug)]

@@ -20,7 +20,7 @@ use crate::{
 /// How often what is written is put on the disk while a run goes on, and after how many bytes: so
 /// the end of a run, which waits for the disk, does not wait for all that was printed.
 const SYNC_INTERVAL: Duration = Duration::from_secs(1);
-const SYNC_BYTES: u64 = 8 << 20;
+const SYNC_BYTES: u64 = 4 << 20;
 /// How often a record that cannot be written is tried again.
 const RETRY_INTERVAL: Duration = Duration::from_millis(100);
 /// How long the end of a run waits for a disk that does not take it.
