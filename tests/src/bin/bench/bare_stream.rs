@@ -1,7 +1,13 @@
 //! What the libraries can do: a tonic server that streams the same messages over TLS, with no
 //! script, no record and nobody to ask, and a caller that takes them.
 
-use std::{net::SocketAddr, pin::Pin, time::Instant};
+use std::{
+    env, fs,
+    io::{BufRead, BufReader},
+    path::PathBuf,
+    pin::Pin,
+    process::{Child, Command, Stdio},
+};
 
 use action_proto::v1::{
     CancelRunRequest, CancelRunResponse, GetRunRequest, GetRunResponse, ListCommandsRequest,
@@ -23,72 +29,142 @@ use tonic::{
     },
 };
 
-use super::{estate::Estate, timed::millis};
+use super::estate::Estate;
 
 /// The largest chunk that the server sends too.
 const CHUNK: usize = 64 * 1024;
 
-/// Such a server.
+/// The words that make the benchmark's program the one end or the other: they are two programs, as
+/// the real server and client are.
+pub(crate) const SERVE: &str = "serve-bare-stream";
+pub(crate) const TAKE: &str = "take-bare-stream";
+/// With the frames and the handling of memory that the real ones have; else with the library's.
+const TUNED: &str = "tuned";
+
+/// The server's end, and how to start the other.
 pub(crate) struct Bare {
-    address: SocketAddr,
-    certificate: String,
+    tuned: &'static str,
+    server: Child,
+    url: String,
+    certificate: PathBuf,
 }
 
 impl Bare {
     /// Starts it, with the certificate of the real one.
-    pub(crate) fn start(runtime: &Runtime, estate: &Estate) -> Bare {
-        let certificate = estate.server.read("pki/certificate.pem");
-        let identity = Identity::from_pem(&certificate, estate.server.read("pki/private_key.pem"));
-        let _guard = runtime.enter();
-        let incoming = TcpIncoming::bind(([127, 0, 0, 1], 0).into()).expect("a free port");
-        let address = incoming.local_addr().expect("an address");
-        let server = Server::builder()
-            .tls_config(ServerTlsConfig::new().identity(identity))
-            .expect("a good certificate")
-            .add_service(ActionServiceServer::new(Streamer));
-        runtime.spawn(server.serve_with_incoming(incoming.with_nodelay(Some(true))));
+    pub(crate) fn start(estate: &Estate, tuned: bool) -> Bare {
+        let tuned = if tuned { TUNED } else { "plain" };
+        let certificate = estate.server.path("pki/certificate.pem");
+        let mut server = own_program(SERVE)
+            .arg(tuned)
+            .arg(&certificate)
+            .arg(estate.server.path("pki/private_key.pem"))
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("this program");
+        let mut port = String::new();
+        let mut told = BufReader::new(server.stdout.take().expect("its stdout"));
+        told.read_line(&mut port).expect("a port");
+        let url = format!("https://localhost:{}", port.trim());
         Bare {
-            address,
+            tuned,
+            server,
+            url,
             certificate,
         }
     }
 
-    /// Calls it and takes so many bytes: milliseconds.
-    pub(crate) fn take(&self, runtime: &Runtime, bytes: usize) -> f64 {
-        let tls = ClientTlsConfig::new().ca_certificate(Certificate::from_pem(&self.certificate));
-        let url = format!("https://localhost:{}", self.address.port());
-        let endpoint = Endpoint::from_shared(url)
-            .expect("a URL")
-            .tls_config(tls)
-            .expect("TLS");
-        // As the real client sets them.
-        let endpoint = endpoint
-            .initial_stream_window_size(1 << 20)
-            .initial_connection_window_size(4 << 20);
-        runtime.block_on(async {
-            let began = Instant::now();
-            let channel = endpoint.connect().await.expect("a connection");
-            let mut client = ActionServiceClient::new(channel);
-            let request = WatchRunRequest {
-                after_sequence: bytes as u64,
-                ..WatchRunRequest::default()
-            };
-            let mut events = client
-                .watch_run(request)
-                .await
-                .expect("an answer")
-                .into_inner();
-            let mut taken = 0;
-            while let Some(message) = events.message().await.expect("a message") {
-                if let Some(Event::NodeOutput(output)) = message.event.and_then(|event| event.event)
-                {
-                    taken += output.data.len();
-                }
-            }
-            assert_eq!(taken, bytes);
-            millis(began.elapsed())
-        })
+    /// The program that calls it, takes so many bytes, and throws them away.
+    pub(crate) fn client(&self, bytes: usize) -> Command {
+        let mut client = own_program(TAKE);
+        client.args([self.tuned, &self.url]).arg(&self.certificate);
+        client.arg(bytes.to_string());
+        client
     }
+}
+
+impl Drop for Bare {
+    fn drop(&mut self) {
+        self.server.kill().expect("the bare server");
+        self.server.wait().expect("its end");
+    }
+}
+
+fn own_program(word: &str) -> Command {
+    let mut command = Command::new(env::current_exe().expect("this program"));
+    command.arg(word).stdin(Stdio::null());
+    command
+}
+
+/// Is one end of the stream, where the words say so.
+pub(crate) fn is_an_end(words: &[String]) -> bool {
+    let runtime = || Runtime::new().expect("a runtime");
+    match words {
+        [word, tuned, certificate, key] if word == SERVE => {
+            keep_freed_memory(tuned == TUNED);
+            runtime().block_on(serve(certificate, key));
+        }
+        [word, tuned, url, certificate, bytes] if word == TAKE => {
+            keep_freed_memory(tuned == TUNED);
+            let bytes = bytes.parse().expect("a number");
+            runtime().block_on(take(url, certificate, bytes, tuned == TUNED));
+        }
+        _ => return false,
+    }
+    true
+}
+
+/// As the real programs do.
+fn keep_freed_memory(really: bool) {
+    if really {
+        drop(std::hint::black_box(Vec::<u8>::with_capacity(1 << 20)));
+    }
+}
+
+async fn serve(certificate: &str, key: &str) {
+    let read = |path| fs::read(path).expect("the certificate and its key");
+    let identity = Identity::from_pem(read(certificate), read(key));
+    let incoming = TcpIncoming::bind(([127, 0, 0, 1], 0).into()).expect("a free port");
+    println!("{}", incoming.local_addr().expect("an address").port());
+    let server = Server::builder()
+        .tls_config(ServerTlsConfig::new().identity(identity))
+        .expect("a good certificate")
+        .add_service(ActionServiceServer::new(Streamer));
+    let incoming = incoming.with_nodelay(Some(true));
+    server
+        .serve_with_incoming(incoming)
+        .await
+        .expect("a network");
+}
+
+async fn take(url: &str, certificate: &str, bytes: usize, tuned: bool) {
+    let certificate = Certificate::from_pem(fs::read(certificate).expect("the certificate"));
+    let endpoint = Endpoint::from_shared(url.to_owned())
+        .expect("a URL")
+        .tls_config(ClientTlsConfig::new().ca_certificate(certificate))
+        .expect("TLS");
+    // As the real client sets them.
+    let endpoint = endpoint
+        .initial_stream_window_size(1 << 20)
+        .initial_connection_window_size(4 << 20);
+    let endpoint = match tuned {
+        true => endpoint.max_frame_size(128 * 1024),
+        false => endpoint,
+    };
+    let channel = endpoint.connect().await.expect("a connection");
+    let request = WatchRunRequest {
+        after_sequence: bytes as u64,
+        ..WatchRunRequest::default()
+    };
+    let mut client = ActionServiceClient::new(channel);
+    let answer = client.watch_run(request).await.expect("an answer");
+    let mut events = answer.into_inner();
+    let mut taken = 0;
+    while let Some(message) = events.message().await.expect("a message") {
+        if let Some(Event::NodeOutput(output)) = message.event.and_then(|event| event.event) {
+            taken += output.data.len();
+        }
+    }
+    assert_eq!(taken, bytes);
 }
 
 struct Streamer;

@@ -1,7 +1,5 @@
 //! Much output: many lines of one node and of ten, long lines, and bytes.
 
-use tokio::runtime::Runtime;
-
 use super::{
     Scale, bare_stream,
     estate::Estate,
@@ -71,15 +69,20 @@ pub(crate) fn bulk(scale: &Scale) -> Vec<Measure> {
     let estate = Estate::start(1, 0);
     let output = "/dev/null".as_ref();
     let sink = Sink(output);
-    let runtime = Runtime::new().expect("a runtime");
-    let bare = bare_stream::Bare::start(&runtime, &estate);
+    let bare = bare_stream::Bare::start(&estate, false);
+    let tuned = bare_stream::Bare::start(&estate, true);
     let count = bytes.to_string();
     let rate = |millis: f64| mebibytes as f64 / millis * 1e3;
     let contenders = vec![
         contender("Action", || {
             rate(sink.run(&mut estate.client(&["bulk", "n1", &count])))
         }),
-        contender("bare TLS stream", || rate(bare.take(&runtime, bytes))),
+        contender("bare TLS stream", || {
+            rate(sink.run(&mut bare.client(bytes)))
+        }),
+        contender("the same, tuned", || {
+            rate(sink.run(&mut tuned.client(bytes)))
+        }),
     ];
     let series = side_by_side(scale.rounds, contenders);
     let title =
