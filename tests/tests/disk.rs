@@ -333,7 +333,11 @@ fn a_disk_that_fails_for_a_while_costs_output_and_says_so() {
     let server = site.start();
     let mut run = server.api().start(on("talk", "n1")).unwrap();
     run.wait_for("n1", "ready\n");
-    let failing = Failing::new(&server, "write,writev:error=EIO", Some(&server.record(&run.id)));
+    let failing = Failing::new(
+        &server,
+        "write,writev:error=EIO",
+        Some(&server.record(&run.id)),
+    );
     gates[0].open();
     server.wait_for_log("cannot write the record");
     gates[1].open();
