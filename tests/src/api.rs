@@ -175,6 +175,14 @@ impl Api {
         })
     }
 
+    /// Calls RunCommand and goes away when there is no answer after so long.
+    #[track_caller]
+    pub fn give_up(&self, request: RunCommandRequest, after: Duration) {
+        let call = async { self.client().run_command(self.request(request)).await };
+        let answer = runtime().block_on(async { timeout(after, call).await });
+        assert!(answer.is_err(), "{answer:?}");
+    }
+
     /// Calls RunCommand and sees the run to its end.
     #[track_caller]
     pub fn run(&self, request: RunCommandRequest) -> Ended {

@@ -17,10 +17,7 @@ use rustix::process::Signal;
 use serde_json::{Value, json};
 use tonic::Code;
 
-use crate::{
-    audit::assert_complete,
-    disk::{Disk, Failing},
-};
+use crate::{audit::assert_complete, disk::Disk, faults::Failing};
 
 fn site() -> Site {
     let site = Site::new();

@@ -4,7 +4,7 @@
 use action_tests::{CEILING, Live, Server, Site, on, wait_until};
 use tonic::Code;
 
-use crate::disk::{Disk, Failing};
+use crate::{disk::Disk, faults::Failing};
 
 /// What the health service is asked about.
 const SERVICES: [&str; 2] = ["", "action.v1.ActionService"];

@@ -45,6 +45,7 @@ mod edits;
 mod environment;
 mod examples;
 mod fairness;
+mod faults;
 mod flat;
 mod flight_service;
 mod front;

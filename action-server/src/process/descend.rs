@@ -44,6 +44,9 @@ struct Shared {
     leaders: Mutex<HashSet<i32>>,
     /// How many jobs there are, those included whose script is gone and not yet cleaned up after.
     jobs: AtomicUsize,
+    /// Set when a start failed, which may have been after there was a process: one that nobody's
+    /// parent has left to us.
+    half_started: AtomicBool,
     /// Set once processes may live on without a marker.
     unmarked_live: AtomicBool,
     /// Children that were there before the first script: whoever started the server started them.
@@ -75,7 +78,8 @@ impl Descendants {
             .starting
             .read()
             .unwrap_or_else(PoisonError::into_inner);
-        let (group, value) = start()?;
+        let (group, value) =
+            start().inspect_err(|_| self.shared.half_started.store(true, Ordering::Relaxed))?;
         self.leaders().insert(group.id());
         Ok((group, value))
     }
@@ -203,8 +207,13 @@ impl Descendants {
     /// Whether it is worth to look for strays. Most jobs leave none, and a look at all children
     /// holds up the start of others.
     fn may_have(&self, whose: &Strays) -> bool {
-        if matches!(whose, Strays::All) && self.shared.jobs.load(Ordering::SeqCst) > 0 {
-            return false;
+        if let Strays::All = whose {
+            if self.shared.jobs.load(Ordering::SeqCst) > 0 {
+                return false;
+            }
+            if self.shared.half_started.load(Ordering::Relaxed) {
+                return true;
+            }
         }
         // What a job has left was inherited before its script could be waited for.
         let Some(heirs) = heirs() else { return true };
@@ -220,11 +229,15 @@ impl Descendants {
             .write()
             .unwrap_or_else(PoisonError::into_inner);
         let leaders = self.leaders();
-        let strangers = children()
-            .into_iter()
-            .filter(|child| !leaders.contains(child));
+        let mut unknown = children();
+        unknown.retain(|child| !leaders.contains(child));
         let is_idle = self.shared.jobs.load(Ordering::SeqCst) == 0;
-        (strangers.collect(), is_idle)
+        if is_idle {
+            // Nothing is being started now. What is here is looked at until it is gone.
+            let any = !unknown.is_empty();
+            self.shared.half_started.store(any, Ordering::Relaxed);
+        }
+        (unknown, is_idle)
     }
 }
 

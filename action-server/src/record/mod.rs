@@ -14,6 +14,7 @@ mod recover;
 mod retention;
 mod store;
 mod summary;
+mod syncing;
 #[cfg(test)]
 mod tests;
 mod works;

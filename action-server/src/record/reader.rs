@@ -15,8 +15,9 @@ use super::{
     format::{self, Frame},
 };
 
-/// How much is read at once, in bytes.
-const READ: usize = 192 * 1024;
+/// How much is read at once, in bytes: three frames of a script that prints without a pause. A frame
+/// is a chunk of 64 KiB and its names.
+const READ: usize = 3 * (64 * 1024 + 1024);
 
 /// Reads a record from some event on, and waits for more while the run goes on.
 #[derive(Debug)]
@@ -33,6 +34,9 @@ pub struct Reader {
     after: u64,
     /// The sequence of the next event to be told.
     next: u64,
+    /// The most that was read at once.
+    #[cfg(test)]
+    most: usize,
 }
 
 impl Reader {
@@ -51,6 +55,8 @@ impl Reader {
             after,
             next: after.saturating_add(1),
             unread: Bytes::new(),
+            #[cfg(test)]
+            most: 0,
         }
     }
 
@@ -133,20 +139,24 @@ impl Reader {
     /// Reads on until so many bytes are unread. Each time into memory of its own, which the data of
     /// events stays in; and none is held while there is nothing to read.
     fn fill(&mut self, length: usize) -> io::Result<()> {
+        let begin = self.begin();
         let mut bytes = Vec::with_capacity(length.max(self.unread.len()));
         bytes.extend_from_slice(&self.unread);
         while bytes.len() < length {
-            let had = bytes.len();
-            let read =
-                retry_on_intr(|| pread(&self.file, spare_capacity(&mut bytes), self.offset))?;
+            let offset = begin + bytes.len() as u64;
+            let read = retry_on_intr(|| pread(&self.file, spare_capacity(&mut bytes), offset))?;
             if read == 0 {
                 return Err(io::ErrorKind::UnexpectedEof.into());
             }
-            // Behind the watermark there may be what is not valid yet.
-            bytes.truncate(length);
-            self.offset += (bytes.len() - had) as u64;
         }
+        // Behind the watermark there may be what is not valid yet.
+        bytes.truncate(length);
+        self.offset = begin + bytes.len() as u64;
         self.unread = bytes.into();
+        #[cfg(test)]
+        {
+            self.most = self.most.max(length);
+        }
         Ok(())
     }
 

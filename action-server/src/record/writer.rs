@@ -7,9 +7,9 @@ use std::{
 };
 
 use action_proto::v1::{RunEvent, run_event::Event};
-use tokio::{sync::watch, task::JoinHandle};
+use tokio::sync::watch;
 
-use super::{RunId, format, frames::Frames};
+use super::{RunId, format, frames::Frames, syncing::Syncing};
 use crate::crash;
 
 /// How far a record is written: readers may read up to `end` and no further.
@@ -43,9 +43,9 @@ pub struct Writer {
     written: Watermark,
     /// True when a failed write may have left something behind the valid part.
     torn: bool,
-    /// Up to where the disk was asked to keep it, and whether it still sees to that.
+    /// Up to where the disk was asked to keep it.
     synced: u64,
-    syncing: Option<JoinHandle<()>>,
+    syncing: Syncing,
 }
 
 impl Writer {
@@ -76,7 +76,7 @@ impl Writer {
             written,
             torn: false,
             synced: written.end,
-            syncing: None,
+            syncing: Syncing::default(),
         }
     }
 
@@ -122,20 +122,16 @@ impl Writer {
         self.written.end - self.synced
     }
 
-    /// Has what is written put on the disk, without waiting for it. Does nothing while that goes on
-    /// already.
+    /// Has what is written put on the disk, without waiting for it.
     pub fn sync_in_background(&mut self) {
-        if self.syncing.as_ref().is_some_and(|it| !it.is_finished()) {
-            return;
-        }
         if let Ok(file) = self.file.try_clone() {
             self.synced = self.written.end;
             let run_id = self.id.clone();
-            self.syncing = Some(tokio::task::spawn_blocking(move || {
+            self.syncing.ask(self.synced, move || {
                 if let Err(error) = file.sync_data() {
                     tracing::error!(%run_id, %error, "the disk may not keep this record");
                 }
-            }));
+            });
         }
     }
 

@@ -1,8 +1,9 @@
 //! RunCommand: plan, start, and stream the record from its beginning.
 
-use std::{collections::BTreeMap, pin::Pin};
+use std::{collections::BTreeMap, convert::Infallible, pin::Pin};
 
 use action_proto::v1::{DetachPolicy, RunCommandRequest, RunCommandResponse};
+use tokio::sync::oneshot;
 use tokio_stream::{Stream, StreamExt as _};
 use tonic::{Request, Response, Status};
 
@@ -85,8 +86,8 @@ fn prepare(
     Ok((plan, starter))
 }
 
-/// Starts a run, on a thread that may wait for the disk: a caller that goes away meanwhile leaves a
-/// run that is started and, where it asked for that, cancelled.
+/// Starts a run, on a thread that may wait for the disk: a caller that goes away while its record is
+/// made leaves a run that is started and, where it asked for that, cancelled.
 async fn start(
     service: &Service,
     plan: Plan,
@@ -95,8 +96,19 @@ async fn start(
 ) -> Result<(RunId, Option<CancelOnDrop>), Status> {
     let definitions = service.doors.definitions.clone();
     let (runs, audit) = (service.runs.clone(), service.audit.clone());
+    // Closed when the call is dropped.
+    let (caller, _here) = oneshot::channel::<Infallible>();
     let started = tokio::task::spawn_blocking(move || {
         starter.scripts = check_scripts(&definitions, &plan)?;
+        // Looking at scripts may take long, where they are on another machine: who left meanwhile does
+        // not expect a run, and may have asked again.
+        if caller.is_closed() {
+            tracing::info!(
+                command = plan.command.name,
+                "a caller went away before its run was started"
+            );
+            return Err(Status::cancelled("the caller went away"));
+        }
         let who = starter.who.clone();
         let started = runs.start(plan, starter);
         let run_id = started.map_err(|error| status::from_start(&error))?;

@@ -1,0 +1,156 @@
+//! System calls that fail or take long, at the right moment, as broken and slow disks have it.
+
+use std::{
+    fs,
+    path::Path,
+    process::{Child, Command, Stdio},
+    time::{Duration, Instant},
+};
+
+use action_proto::v1::Outcome;
+use action_tests::{CEILING, Server, Site, on, processes, program::AT_ONCE, wait_until};
+use rustix::process::Signal;
+use tonic::Code;
+
+use crate::disk::is_honest;
+
+/// Between two looks at a program that ends.
+const PAUSE: Duration = Duration::from_millis(5);
+
+/// Has some of a server's system calls fail, by strace(1), as long as it lives.
+pub(crate) struct Failing(Child);
+
+impl Failing {
+    /// `calls` as in strace's `inject=`, on one file or on all.
+    pub(crate) fn new(server: &Server, calls: &str, file: Option<&Path>) -> Failing {
+        let mut strace = Command::new("strace");
+        let name = calls.split(':').next().unwrap();
+        strace.args([
+            "-f",
+            "-qq",
+            "-o",
+            "/dev/null",
+            "-p",
+            &server.id().to_string(),
+        ]);
+        strace.args([
+            "-e",
+            &format!("trace={name}"),
+            "-e",
+            &format!("inject={calls}"),
+        ]);
+        file.inspect(|file| _ = strace.arg("-P").arg(file));
+        strace.stdin(Stdio::null());
+        let failing = Failing(strace.spawn().unwrap());
+        let traced = |task: fs::DirEntry| {
+            let text = fs::read_to_string(task.path().join("status")).unwrap_or_default();
+            !text.contains("TracerPid:\t0\n")
+        };
+        wait_until("strace to hold all threads", CEILING, || {
+            let tasks = fs::read_dir(format!("/proc/{}/task", server.id())).unwrap();
+            tasks.flatten().all(traced).then_some(())
+        });
+        failing
+    }
+}
+
+impl Drop for Failing {
+    fn drop(&mut self) {
+        // It lets go of the server before it ends; where a script is just being started it may
+        // never come to that, and the kernel does it.
+        processes::signal(self.0.id().try_into().unwrap(), Signal::INT);
+        let end = Instant::now() + AT_ONCE;
+        while matches!(self.0.try_wait(), Ok(None)) {
+            if Instant::now() > end {
+                _ = self.0.kill();
+            }
+            std::thread::park_timeout(PAUSE);
+        }
+    }
+}
+
+#[test]
+fn a_run_that_the_disk_did_not_keep_is_not_started() {
+    let site = Site::new();
+    site.command("hello", "touch \"$SCRIPT_ROOT/../ran\"");
+    let server = site.start();
+    // The record itself, and its name in the directory.
+    for which in ["1", "2"] {
+        let failing = Failing::new(&server, &format!("fsync:error=EIO:when={which}"), None);
+        let (code, text) = server.api().refused(on("hello", "n1"));
+        assert_eq!(code, Code::Unavailable, "{text}");
+        drop(failing);
+        assert!(!server.has("ran"));
+        assert_eq!(fs::read_dir(server.path("state/runs")).unwrap().count(), 0);
+    }
+    server.wait_for_log("its record cannot be written");
+    assert_eq!(
+        server.api().run(on("hello", "n1")).end_of("n1").outcome(),
+        Outcome::Ok
+    );
+}
+
+#[test]
+fn a_disk_that_fails_for_a_while_costs_output_and_says_so() {
+    let site = Site::new();
+    let script = "echo ready; read -r < \"$SCRIPT_ROOT/../gate.a\"; echo lost; read -r < \"$SCRIPT_ROOT/../gate.b\"; exit 6";
+    site.command("talk", script);
+    let gates = ["gate.a", "gate.b"].map(|name| site.gate(name));
+    let server = site.start();
+    let mut run = server.api().start(on("talk", "n1")).unwrap();
+    run.wait_for("n1", "ready\n");
+    let failing = Failing::new(
+        &server,
+        "write,writev:error=EIO",
+        Some(&server.record(&run.id)),
+    );
+    gates[0].open();
+    server.wait_for_log("cannot write the record");
+    gates[1].open();
+    // The end is tried again until the disk takes it.
+    wait_until("the script's end", CEILING, || {
+        server.scripts().is_empty().then_some(())
+    });
+    drop(failing);
+    let run = run.finish();
+    is_honest(&run, "ready\nlost\n".len());
+    assert_eq!(run.end_of("n1").exit_code, Some(6));
+    assert_eq!(run.stdout_of("n1"), b"ready\n");
+    assert_eq!(server.api().ended(&run.id).events, run.events);
+}
+
+#[test]
+fn who_leaves_while_a_slow_disk_is_asked_for_the_scripts_starts_nothing() {
+    let site = Site::new();
+    site.command("hello", "touch \"$SCRIPT_ROOT/../ran\"");
+    let server = site.start();
+    let script = server.path("libexec/hello/default.sh");
+    let slow = Failing::new(&server, "openat:delay_enter=5000000", Some(&script));
+    server
+        .api()
+        .give_up(on("hello", "n1"), Duration::from_secs(1));
+    drop(slow);
+    server.wait_for_log("a caller went away before its run was started");
+    assert!(!server.has("ran"));
+    assert_eq!(fs::read_dir(server.path("state/runs")).unwrap().count(), 0);
+}
+
+#[test]
+fn a_script_whose_start_fails_half_way_does_not_live_on() {
+    let site = Site::new();
+    site.nodes("n1: {}\nn2: {}\n");
+    let script =
+        "[[ $name = n1 ]] || exec sleep 100; echo ready; read -r < \"$SCRIPT_ROOT/../gate\"";
+    site.command_with("two", "help: {summary: a test}\nfanout: 1\n", script);
+    let gate = site.gate("gate");
+    let server = site.start();
+    let mut run = server.api().start(on("two", "n1,n2")).unwrap();
+    run.wait_for("n1", "ready\n");
+    // The kernel watches no more descriptors: that is noticed when the script is there already.
+    let failing = Failing::new(&server, "epoll_ctl:error=ENOSPC", None);
+    gate.open();
+    let run = run.finish();
+    drop(failing);
+    assert_eq!(run.end_of("n2").outcome(), Outcome::NotStarted);
+    assert_eq!(server.scripts(), []);
+}
