@@ -10,11 +10,11 @@
 //! what is before it is valid, what is after it is not looked at. The footer says that the run
 //! has ended and finds its last event without reading the rest.
 
-use std::ops::Range;
+use std::{io, ops::Range};
 
 use action_proto::v1::RunEvent;
 use bytes::Bytes;
-use prost::Message;
+use prost::{DecodeError, Message};
 use thiserror::Error;
 
 /// The version that is written, and the newest that is read.
@@ -47,6 +47,12 @@ pub enum Damage {
     /// A frame is cut, or its bytes are not those that were written.
     #[error("the record is damaged: a frame's {0} is wrong")]
     Frame(&'static str),
+}
+
+impl From<Damage> for io::Error {
+    fn from(damage: Damage) -> io::Error {
+        io::Error::new(io::ErrorKind::InvalidData, damage)
+    }
 }
 
 /// The header of a new record.
@@ -137,57 +143,43 @@ struct Numbered {
 
 /// Reads one frame.
 pub(super) fn decode(bytes: &[u8]) -> Result<Frame, Damage> {
-    let payload = match payload(bytes)? {
-        Payload::Whole(payload) => payload,
-        Payload::Incomplete(length) => return Ok(Frame::Incomplete(length)),
-    };
-    let length = payload.end;
-    let event = RunEvent::decode(&bytes[payload]).map_err(|_| Damage::Frame("content"))?;
-    Ok(Frame::Event(Box::new(event), length))
+    read(bytes, 0, |payload| RunEvent::decode(&bytes[payload]))
 }
 
 /// Reads one frame without a copy of its data; skips an event up to and with `after`.
 pub(super) fn decode_after(bytes: &Bytes, after: u64) -> Result<Frame, Damage> {
-    let payload = match payload(bytes)? {
-        Payload::Whole(payload) => payload,
-        Payload::Incomplete(length) => return Ok(Frame::Incomplete(length)),
-    };
-    let length = payload.end;
-    if after > 0 {
-        let numbered =
-            Numbered::decode(&bytes[payload.clone()]).map_err(|_| Damage::Frame("content"))?;
-        if numbered.sequence <= after {
-            return Ok(Frame::Skipped(length));
-        }
-    }
-    let event = RunEvent::decode(bytes.slice(payload)).map_err(|_| Damage::Frame("content"))?;
-    Ok(Frame::Event(Box::new(event), length))
+    read(bytes, after, |payload| {
+        RunEvent::decode(bytes.slice(payload))
+    })
 }
 
-/// Where the payload of the first frame is.
-enum Payload {
-    /// Here, and its checksum is right.
-    Whole(Range<usize>),
-    /// Its frame has this many bytes in all, or at least.
-    Incomplete(usize),
-}
-
-fn payload(bytes: &[u8]) -> Result<Payload, Damage> {
+fn read(
+    bytes: &[u8],
+    after: u64,
+    event: impl FnOnce(Range<usize>) -> Result<RunEvent, DecodeError>,
+) -> Result<Frame, Damage> {
     let Some(head) = bytes.first_chunk::<FRAME_LEN>() else {
-        return Ok(Payload::Incomplete(FRAME_LEN));
+        return Ok(Frame::Incomplete(FRAME_LEN));
     };
     let length = u32::from_le_bytes([head[0], head[1], head[2], head[3]]) as usize;
     if length == 0 || length > PAYLOAD_LIMIT {
         return Err(Damage::Frame("length"));
     }
-    let range = FRAME_LEN..FRAME_LEN + length;
-    let Some(payload) = bytes.get(range.clone()) else {
-        return Ok(Payload::Incomplete(range.end));
+    let end = FRAME_LEN + length;
+    let Some(payload) = bytes.get(FRAME_LEN..end) else {
+        return Ok(Frame::Incomplete(end));
     };
     if crc32fast::hash(payload).to_le_bytes() != head[4..8] {
         return Err(Damage::Frame("checksum"));
     }
-    Ok(Payload::Whole(range))
+    if after > 0 {
+        let numbered = Numbered::decode(payload).map_err(|_| Damage::Frame("content"))?;
+        if numbered.sequence <= after {
+            return Ok(Frame::Skipped(end));
+        }
+    }
+    let event = event(FRAME_LEN..end).map_err(|_| Damage::Frame("content"))?;
+    Ok(Frame::Event(Box::new(event), end))
 }
 
 #[cfg(test)]

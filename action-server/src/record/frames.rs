@@ -1,4 +1,4 @@
-//! Events on their way to a record: numbered and encoded, and written all at once.
+//! Events on their way to a record: encoded, and written all at once.
 //!
 //! What a script printed is most of a record's bytes. It is not copied: its frame has a part
 //! before it, and then the data itself, where it was read to.

@@ -104,7 +104,7 @@ impl Reader {
                     Ok(frame) => frame,
                     // What is whole before the damage comes first.
                     Err(_) if !events.is_empty() => return Ok(events),
-                    Err(damage) => return Err(invalid(damage)),
+                    Err(damage) => return Err(damage.into()),
                 };
                 match frame {
                     Frame::Event(event, length) => {
@@ -125,7 +125,7 @@ impl Reader {
             }
             // One frame that is longer than what was read: read all of it.
             if whole > left {
-                return Err(invalid(format::Damage::Frame("length")));
+                return Err(format::Damage::Frame("length").into());
             }
             wanted = whole;
         }
@@ -169,10 +169,6 @@ impl Reader {
             _ => Ok(frame),
         }
     }
-}
-
-fn invalid(damage: format::Damage) -> io::Error {
-    io::Error::new(io::ErrorKind::InvalidData, damage)
 }
 
 #[cfg(test)]

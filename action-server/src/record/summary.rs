@@ -177,11 +177,7 @@ impl Jobs {
 pub(super) fn check_header(file: &File) -> io::Result<format::Mark> {
     let mut header = [0; HEADER_LEN];
     file.read_exact_at(&mut header, 0)?;
-    format::check_header(&header).map_err(invalid)
-}
-
-fn invalid(damage: format::Damage) -> io::Error {
-    io::Error::new(io::ErrorKind::InvalidData, damage)
+    Ok(format::check_header(&header)?)
 }
 
 /// The offset of the last event of a record that has ended.
@@ -215,7 +211,7 @@ fn event_at(file: &File, offset: u64) -> io::Result<RunEvent> {
     let mut bytes = vec![0; FRAME_LEN];
     loop {
         file.read_exact_at(&mut bytes, offset)?;
-        match format::decode(&bytes).map_err(invalid)? {
+        match format::decode(&bytes)? {
             Frame::Event(event, _) => return Ok(*event),
             Frame::Incomplete(length) | Frame::Skipped(length) => bytes.resize(length, 0),
         }
@@ -227,7 +223,7 @@ pub(super) fn scan(file: &File, mut see: impl FnMut(RunEvent, u64)) -> io::Resul
     let mut reader = io::BufReader::with_capacity(256 * 1024, file);
     let mut header = [0; HEADER_LEN];
     reader.read_exact(&mut header)?;
-    format::check_header(&header).map_err(invalid)?;
+    format::check_header(&header)?;
     let mut mark = Watermark {
         end: HEADER_LEN as u64,
         sequence: 0,
