@@ -17,7 +17,7 @@ use futures_util::Stream;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use tokio::{
     runtime::{Builder, Runtime},
-    task::JoinSet,
+    task::{JoinError, JoinSet},
     time::timeout,
 };
 use tonic::{
@@ -175,12 +175,18 @@ impl Api {
         })
     }
 
-    /// Calls RunCommand and goes away when there is no answer after so long.
+    /// Calls RunCommand and goes away, unanswered, when `enough` returns.
     #[track_caller]
-    pub fn give_up(&self, request: RunCommandRequest, after: Duration) {
-        let call = async { self.client().run_command(self.request(request)).await };
-        let answer = runtime().block_on(async { timeout(after, call).await });
-        assert!(answer.is_err(), "{answer:?}");
+    pub fn give_up(&self, request: RunCommandRequest, enough: impl FnOnce()) {
+        let (mut client, request) = (self.client(), self.request(request));
+        let call = runtime().spawn(async move { client.run_command(request).await });
+        enough();
+        call.abort();
+        let answer = runtime().block_on(call);
+        assert!(
+            answer.as_ref().is_err_and(JoinError::is_cancelled),
+            "{answer:?}"
+        );
     }
 
     /// Calls RunCommand and sees the run to its end.

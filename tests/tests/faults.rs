@@ -2,7 +2,7 @@
 
 use std::{
     fs,
-    path::Path,
+    path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     time::{Duration, Instant},
 };
@@ -17,22 +17,24 @@ use crate::disk::is_honest;
 /// Between two looks at a program that ends.
 const PAUSE: Duration = Duration::from_millis(5);
 
+/// How long a slow disk takes, in microseconds: longer than any wait.
+const SLOW: u64 = 100_000_000;
+
 /// Has some of a server's system calls fail, by strace(1), as long as it lives.
-pub(crate) struct Failing(Child);
+pub(crate) struct Failing {
+    strace: Child,
+    /// The calls, as strace tells of them when they begin.
+    seen: PathBuf,
+}
 
 impl Failing {
     /// `calls` as in strace's `inject=`, on one file or on all.
     pub(crate) fn new(server: &Server, calls: &str, file: Option<&Path>) -> Failing {
+        let seen = server.path("strace");
         let mut strace = Command::new("strace");
         let name = calls.split(':').next().unwrap();
-        strace.args([
-            "-f",
-            "-qq",
-            "-o",
-            "/dev/null",
-            "-p",
-            &server.id().to_string(),
-        ]);
+        strace.args(["-f", "-qq", "-p", &server.id().to_string()]);
+        strace.arg("-o").arg(&seen);
         strace.args([
             "-e",
             &format!("trace={name}"),
@@ -41,7 +43,8 @@ impl Failing {
         ]);
         file.inspect(|file| _ = strace.arg("-P").arg(file));
         strace.stdin(Stdio::null());
-        let failing = Failing(strace.spawn().unwrap());
+        let strace = strace.spawn().unwrap();
+        let failing = Failing { strace, seen };
         let traced = |task: fs::DirEntry| {
             let text = fs::read_to_string(task.path().join("status")).unwrap_or_default();
             !text.contains("TracerPid:\t0\n")
@@ -52,17 +55,24 @@ impl Failing {
         });
         failing
     }
+
+    /// Waits until the server makes one of the calls.
+    fn wait_for_call(&self) {
+        wait_until("one of the calls", CEILING, || {
+            (!fs::read(&self.seen).ok()?.is_empty()).then_some(())
+        });
+    }
 }
 
 impl Drop for Failing {
     fn drop(&mut self) {
         // It lets go of the server before it ends; where a script is just being started it may
         // never come to that, and the kernel does it.
-        processes::signal(self.0.id().try_into().unwrap(), Signal::INT);
+        processes::signal(self.strace.id().try_into().unwrap(), Signal::INT);
         let end = Instant::now() + AT_ONCE;
-        while matches!(self.0.try_wait(), Ok(None)) {
+        while matches!(self.strace.try_wait(), Ok(None)) {
             if Instant::now() > end {
-                _ = self.0.kill();
+                _ = self.strace.kill();
             }
             std::thread::park_timeout(PAUSE);
         }
@@ -123,12 +133,22 @@ fn a_disk_that_fails_for_a_while_costs_output_and_says_so() {
 fn who_leaves_while_a_slow_disk_is_asked_for_the_scripts_starts_nothing() {
     let site = Site::new();
     site.command("hello", "touch \"$SCRIPT_ROOT/../ran\"");
+    site.settings("metrics_listen: \"127.0.0.1:0\"");
     let server = site.start();
     let script = server.path("libexec/hello/default.sh");
-    let slow = Failing::new(&server, "openat:delay_enter=5000000", Some(&script));
+    let slow = Failing::new(
+        &server,
+        &format!("openat:delay_enter={SLOW}"),
+        Some(&script),
+    );
     server
         .api()
-        .give_up(on("hello", "n1"), Duration::from_secs(1));
+        .give_up(on("hello", "n1"), || slow.wait_for_call());
+    // The disk answers after the server knows that the caller is gone.
+    let gone = r#"action_calls_total{code="cancelled",method="RunCommand"}"#;
+    wait_until("the caller to be gone", CEILING, || {
+        (server.scrape().count(gone) > 0.0).then_some(())
+    });
     drop(slow);
     server.wait_for_log("a caller went away before its run was started");
     assert!(!server.has("ran"));
