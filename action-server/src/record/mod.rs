@@ -4,6 +4,7 @@
 //! watermark; a reader reads up to the watermark and sleeps on it. So all readers see the same
 //! bytes, a slow one slows nobody, and memory does not grow with output.
 
+mod directory;
 mod export;
 mod format;
 mod frames;
@@ -20,6 +21,7 @@ mod tests;
 mod works;
 mod writer;
 
+pub use directory::StoreError;
 pub use export::{export, to_json};
 pub use format::{Damage, HEADER_LEN};
 pub use id::RunId;
@@ -27,7 +29,7 @@ pub use index::Entry;
 pub use reader::Reader;
 pub use recover::Unfinished;
 pub use retention::Retention;
-pub use store::{Store, StoreError};
+pub use store::Store;
 pub use summary::Summary;
 pub use works::Space;
 pub use writer::{Unwritten, Watermark, Writer};

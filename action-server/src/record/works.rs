@@ -11,7 +11,7 @@ use std::{
 use rustix::fs::fstatvfs;
 use tokio::sync::watch;
 
-use super::store::{RESERVE, Store};
+use super::{Store, directory::RESERVE};
 
 /// Space that a new record needs at least, with its directory's, in bytes.
 const LEAST: u64 = 64 << 10;

@@ -1,10 +1,7 @@
 //! One job: starts its script, passes on what it writes, and sees it and all it started to
 //! their end. Tells its owner everything as events; hears from it only when to stop.
 
-use std::{
-    collections::HashSet, os::unix::process::ExitStatusExt, process::ExitStatus, sync::Arc,
-    time::Duration,
-};
+use std::{collections::HashSet, process::ExitStatus, sync::Arc, time::Duration};
 
 use action_proto::v1::{
     NodeFinished, NodeOutput, NodeStarted, Outcome, OutputStream, run_event::Event,
@@ -28,6 +25,8 @@ use crate::{
     crash,
     process::{Family, Marker, Process, Signal, Strays},
 };
+
+mod ending;
 
 /// How long outputs are waited for after the script's own end: a process that it left may hold
 /// them open.
@@ -338,110 +337,6 @@ impl<'a> Job<'a> {
             }
             Ear::Sender(heard) if stream == OutputStream::Stdout => heard.extend(&data[..keep]),
             Ear::Sender(_) => {}
-        }
-    }
-
-    fn out_of_time(&mut self) {
-        match self.ending {
-            None => {
-                let limit = humantime::format_duration(self.errand.timeout);
-                self.ask(Outcome::TimedOut, format!("not done after {limit}"));
-            }
-            Some(_) => {
-                self.killed = true;
-                self.kill();
-            }
-        }
-    }
-
-    fn hear_stop(&mut self) {
-        let Some(order) = self.stop.borrow_and_update().clone() else {
-            return;
-        };
-        match order.stop {
-            Stop::Force => {
-                match self.ending {
-                    Some(_) => self.killed = true,
-                    None => {
-                        self.ending = Some((
-                            Outcome::Cancelled,
-                            format!("{}; killed by force", order.why),
-                        ));
-                    }
-                }
-                self.kill();
-            }
-            Stop::Halt => {}
-            _ if self.ending.is_some() => {}
-            stop => self.ask(stop.outcome(), order.why.to_string()),
-        }
-    }
-
-    /// The first step: the script may still put things in order.
-    fn ask(&mut self, outcome: Outcome, why: String) {
-        self.ending = Some((outcome, why));
-        self.family.extend(Family::of(self.process.group));
-        self.process.group.signal(Signal::Term);
-        // One that is stopped could not take the first signal.
-        self.process.group.signal(Signal::Continue);
-        self.deadline = Instant::now() + self.shared.limits.kill_grace;
-    }
-
-    /// The last step.
-    fn kill(&mut self) {
-        self.is_over = true;
-        self.family.extend(Family::of(self.process.group));
-        self.process.group.signal(Signal::Kill);
-        // Nothing more can be done but wait. The kernel ends it as soon as it can.
-        self.deadline = Instant::now() + Duration::from_secs(3600);
-    }
-
-    fn finished(
-        &self,
-        status: std::io::Result<ExitStatus>,
-        duration: Duration,
-        leftover_processes: u32,
-    ) -> NodeFinished {
-        let status = status.inspect_err(|error| {
-            tracing::error!(run_id = %self.shared.run_id, node = self.planned.node_name(), %error, "cannot wait for a script");
-        });
-        let exit_code = status.as_ref().ok().and_then(ExitStatus::code);
-        let signal = status.as_ref().ok().and_then(ExitStatus::signal);
-        let state = exit_code
-            .and_then(|code| self.errand.command.exit_codes.get(&code))
-            .cloned();
-        let (outcome, message) = self.judge(exit_code, signal, state.is_some());
-        NodeFinished {
-            node: self.planned.node_name().to_owned(),
-            outcome: outcome.into(),
-            exit_code,
-            signal,
-            state: state.unwrap_or_default(),
-            message,
-            duration: prost_types::Duration::try_from(duration).ok(),
-            output_dropped_bytes: self.dropped,
-            leftover_processes,
-        }
-    }
-
-    fn judge(&self, code: Option<i32>, signal: Option<i32>, is_answer: bool) -> (Outcome, String) {
-        if let Some((outcome, why)) = &self.ending {
-            let how = match self.killed {
-                true => "; it did not end when asked, and was killed",
-                false => "",
-            };
-            return (*outcome, format!("{why}{how}"));
-        }
-        match (code, signal) {
-            (Some(0), _) => (Outcome::Ok, String::new()),
-            (Some(_), _) if is_answer => (Outcome::Ok, String::new()),
-            (Some(code), _) => (Outcome::Failed, format!("exit {code}")),
-            (None, Some(9)) => (
-                Outcome::Failed,
-                "killed by signal 9 (possibly out of memory)".into(),
-            ),
-            (None, Some(signal)) => (Outcome::Failed, format!("killed by signal {signal}")),
-            (None, None) => (Outcome::Lost, "its end could not be learnt".into()),
         }
     }
 }

@@ -11,13 +11,16 @@ mod mask;
 mod owner;
 mod progress;
 mod recorder;
+mod recover;
 mod registry;
 mod shared;
 mod slots;
+mod starter;
 mod verify;
 
 pub use load::Load;
 pub use owner::Status;
 pub use progress::{Stop, StopOrder};
-pub use registry::{Registry, StartError, Starter};
+pub use registry::Registry;
 pub use shared::Limits;
+pub use starter::{StartError, Starter};

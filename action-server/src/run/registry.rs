@@ -1,7 +1,7 @@
 //! All runs: starts them, finds them, stops them, and waits for them when the server ends.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::HashMap,
     io,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
@@ -10,69 +10,30 @@ use std::{
     time::Duration,
 };
 
-use action_proto::v1::{Job, Outcome, RunStarted, run_event::Event};
-use thiserror::Error;
+use action_proto::v1::Job;
 use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore, watch},
     time::{sleep, timeout},
 };
 
 use super::{
-    Limits, Load, Status, Stop, StopOrder,
+    Limits, Load, StartError, Starter, Status, Stop, StopOrder,
     owner::{Owner, Standing},
     recorder::Recorder,
+    recover::recover,
     shared::Shared,
     slots::Slots,
 };
 use crate::{
-    audit::{self, Audit, Who},
-    catalogue::{Identity, Plan, PlannedJob},
+    audit::{self, Audit},
+    catalogue::Plan,
     metrics::Metrics,
-    process::{Descendants, end_orphans},
+    process::Descendants,
     record::{Entry, Reader, Retention, RunId, Store, Summary, Watermark},
-    traces::Span,
 };
 
 /// How long runs have to end after the last of their scripts was killed.
 const STOP_LIMIT: Duration = Duration::from_secs(15);
-
-/// Who starts a run.
-#[derive(Debug, Clone, Default)]
-pub struct Starter {
-    /// As the token proves.
-    pub identity: Identity,
-    /// The same, as the audit log is told.
-    pub who: Who,
-    /// The rule that allows it.
-    pub rule: String,
-    /// Each script that will be run, with its digest.
-    pub scripts: BTreeMap<String, String>,
-    /// The user name that the client gave for itself: a claim.
-    pub claimed_username: String,
-    /// The user id that the client gave for itself: a claim.
-    pub claimed_uid: String,
-    /// The call that starts it.
-    pub span: Span,
-    /// Start no more jobs once this many have not ended OK.
-    pub max_failures: Option<u32>,
-}
-
-/// Why a run is not started.
-#[derive(Debug, Error)]
-pub enum StartError {
-    /// The server is stopping.
-    #[error("the server is stopping; try again later")]
-    Stopping,
-    /// Too many runs live.
-    #[error("{0} runs are going on, the limit (limits.live_runs); try again later")]
-    TooManyRuns(usize),
-    /// The record cannot be written.
-    #[error("the run cannot be recorded, so it was not started")]
-    Record(#[source] io::Error),
-    /// The audit log cannot be written.
-    #[error("the audit log cannot be written, so the run was not started")]
-    Audit(#[source] io::Error),
-}
 
 struct Live {
     watermark: watch::Receiver<Watermark>,
@@ -144,10 +105,11 @@ impl Registry {
             return Err(StartError::Stopping);
         }
         let room = room.map_err(|_| StartError::TooManyRuns(self.inner.limits.live_runs))?;
-        let first = run_started(&plan, &starter);
+        let first = starter.first_event(&plan);
         let (entry, writer) = self.inner.store.create(first).map_err(StartError::Record)?;
         let run_id = writer.id().clone();
-        self.audit(&run_id, &plan, &starter)
+        starter
+            .commit(&self.inner.audit, &run_id, &plan)
             .inspect_err(|_| self.inner.store.discard(&entry))
             .map_err(StartError::Audit)?;
         let orders = watch::Sender::new(None);
@@ -160,10 +122,10 @@ impl Registry {
         };
         let shared = Arc::new(Shared {
             run_id: run_id.clone(),
+            span: starter.begin_span(&run_id, &plan),
             identity: starter.identity,
             who: starter.who,
             max_failures: starter.max_failures,
-            span: begin_span(&starter.span, &run_id, &plan),
             plan,
             limits: Arc::clone(&self.inner.limits),
             descendants: self.inner.descendants.clone(),
@@ -187,31 +149,6 @@ impl Registry {
             drop(guard);
         });
         Ok(run_id)
-    }
-
-    /// Has the audit log keep that a run is accepted. The record comes first, so that a run which
-    /// was accepted has one, and with it an end, whenever the server dies. A record whose line
-    /// cannot be written is taken away before anybody could know of it.
-    fn audit(&self, run_id: &RunId, plan: &Plan, starter: &Starter) -> io::Result<()> {
-        let event = audit::Event {
-            who: starter.who.clone(),
-            command: Some(plan.command.name.clone()),
-            nodes: Some(plan.nodes.clone()).filter(|nodes| !nodes.is_empty()),
-            arguments: Some(plan.arguments.clone()),
-            scripts: Some(starter.scripts.clone()),
-            rule: Some(starter.rule.clone()),
-            ..audit::Event::of_run("run_accepted", run_id)
-        };
-        self.inner.audit.commit(event).inspect_err(|error| {
-            // The line may be in the file, where the disk took it and did not keep it: it needs
-            // its end there. Where this fails too there was no room for either.
-            let event = audit::Event {
-                outcome: Some(Outcome::NotStarted.label().to_owned()),
-                reason: Some(format!("the audit log could not be written: {error}")),
-                ..audit::Event::of_run("run_finished", run_id)
-            };
-            _ = self.inner.audit.commit(event);
-        })
     }
 
     /// A reader of a run's events after `after`, live or ended.
@@ -365,44 +302,6 @@ impl Registry {
     }
 }
 
-/// Sees to what a server that died left behind: its scripts are ended, and its runs are marked.
-async fn recover(store: &Store, audit: &Audit, metrics: &Metrics) -> io::Result<()> {
-    let unfinished = store.unfinished()?;
-    if unfinished.is_empty() {
-        return Ok(());
-    }
-    let ids: Vec<&str> = unfinished.iter().map(|run| run.id().as_str()).collect();
-    let processes = end_orphans(&ids).await;
-    let runs = ids.len();
-    tracing::warn!(
-        runs,
-        processes,
-        "the last server died: its scripts are ended, its runs lost"
-    );
-    for run in unfinished {
-        let run_id = run.id().clone();
-        if let Err(error) = store.end_lost(run) {
-            tracing::error!(%run_id, %error, "cannot record that the run is lost; it is tried at the next start");
-            continue;
-        }
-        if let Ok(Summary {
-            started, finished, ..
-        }) = store.summary(&run_id)
-            && let Some((finished, ..)) = finished
-        {
-            metrics.run_lost(&started.command, &finished);
-        }
-        let event = audit::Event {
-            outcome: Some(Outcome::Lost.label().to_owned()),
-            reason: Some("the server died while it ran".into()),
-            ..audit::Event::of_run("run_finished", &run_id)
-        };
-        // A log that fails has said so, and takes no run as long as it does.
-        _ = audit.write(event).await;
-    }
-    Ok(())
-}
-
 /// Takes a run from the living when its owner is done, also where that panics.
 struct Leave {
     registry: Registry,
@@ -414,33 +313,4 @@ impl Drop for Leave {
     fn drop(&mut self) {
         self.registry.live().remove(&self.run_id);
     }
-}
-
-fn begin_span(call: &Span, run_id: &RunId, plan: &Plan) -> Span {
-    let span = call.child("run");
-    span.set("action.run_id", run_id.to_string());
-    span.set("action.command", plan.command.name.clone());
-    span.set("action.nodes", plan.nodes.clone());
-    span
-}
-
-fn run_started(plan: &Plan, starter: &Starter) -> Event {
-    let nodes = match plan.command.has_context {
-        true => plan
-            .jobs
-            .iter()
-            .map(|job: &PlannedJob| job.node_name().to_owned())
-            .collect(),
-        false => Vec::new(),
-    };
-    Event::RunStarted(RunStarted {
-        command: plan.command.name.clone(),
-        arguments: plan.arguments.clone(),
-        subject: starter.identity.username.clone(),
-        nodes,
-        request_username: starter.claimed_username.clone(),
-        request_uid: starter.claimed_uid.clone(),
-        fanout: plan.fanout,
-        timeout: prost_types::Duration::try_from(plan.timeout).ok(),
-    })
 }

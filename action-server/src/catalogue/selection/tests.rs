@@ -4,7 +4,8 @@ use std::{collections::BTreeSet, path::Path};
 
 use proptest::prelude::*;
 
-use super::*;
+use super::{brackets::longest, *};
+use crate::catalogue::names::NAME_LIMIT;
 
 fn nodes() -> Nodes {
     let mut text = String::from("__groups__: {gpu: 'g[1-2]', mix: '@gpu,n01'}\n");

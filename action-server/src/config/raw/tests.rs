@@ -3,6 +3,7 @@
 use std::os::unix::fs::PermissionsExt;
 
 use super::*;
+use crate::config::Settings;
 
 const GOOD: &str = "jwt_secret: 0123456789abcdef0123456789abcdef\nnodes_config_path: nodes.yaml\ncommand_directory_path: /libexec\n";
 

@@ -1,0 +1,107 @@
+//! Who starts a run, and what is told of it before it starts: to the record, the audit log and the
+//! traces.
+
+use std::{collections::BTreeMap, io};
+
+use action_proto::v1::{Outcome, RunStarted, run_event::Event};
+use thiserror::Error;
+
+use crate::{
+    audit::{self, Audit, Who},
+    catalogue::{Identity, Plan, PlannedJob},
+    record::RunId,
+    traces::Span,
+};
+
+/// Who starts a run.
+#[derive(Debug, Clone, Default)]
+pub struct Starter {
+    /// As the token proves.
+    pub identity: Identity,
+    /// The same, as the audit log is told.
+    pub who: Who,
+    /// The rule that allows it.
+    pub rule: String,
+    /// Each script that will be run, with its digest.
+    pub scripts: BTreeMap<String, String>,
+    /// The user name that the client gave for itself: a claim.
+    pub claimed_username: String,
+    /// The user id that the client gave for itself: a claim.
+    pub claimed_uid: String,
+    /// The call that starts it.
+    pub span: Span,
+    /// Start no more jobs once this many have not ended OK.
+    pub max_failures: Option<u32>,
+}
+
+/// Why a run is not started.
+#[derive(Debug, Error)]
+pub enum StartError {
+    /// The server is stopping.
+    #[error("the server is stopping; try again later")]
+    Stopping,
+    /// Too many runs live.
+    #[error("{0} runs are going on, the limit (limits.live_runs); try again later")]
+    TooManyRuns(usize),
+    /// The record cannot be written.
+    #[error("the run cannot be recorded, so it was not started")]
+    Record(#[source] io::Error),
+    /// The audit log cannot be written.
+    #[error("the audit log cannot be written, so the run was not started")]
+    Audit(#[source] io::Error),
+}
+
+impl Starter {
+    /// The first event of the run's record.
+    pub(super) fn first_event(&self, plan: &Plan) -> Event {
+        let names = plan.jobs.iter().map(PlannedJob::node_name);
+        let nodes = match plan.command.has_context {
+            true => names.map(str::to_owned).collect(),
+            false => Vec::new(),
+        };
+        Event::RunStarted(RunStarted {
+            command: plan.command.name.clone(),
+            arguments: plan.arguments.clone(),
+            subject: self.identity.username.clone(),
+            nodes,
+            request_username: self.claimed_username.clone(),
+            request_uid: self.claimed_uid.clone(),
+            fanout: plan.fanout,
+            timeout: prost_types::Duration::try_from(plan.timeout).ok(),
+        })
+    }
+
+    /// Has the audit log keep that a run is accepted. The record comes first, so that a run which
+    /// was accepted has one, and with it an end, whenever the server dies. A record whose line
+    /// cannot be written is to be taken away before anybody could know of it.
+    pub(super) fn commit(&self, audit: &Audit, run_id: &RunId, plan: &Plan) -> io::Result<()> {
+        let event = audit::Event {
+            who: self.who.clone(),
+            command: Some(plan.command.name.clone()),
+            nodes: Some(plan.nodes.clone()).filter(|nodes| !nodes.is_empty()),
+            arguments: Some(plan.arguments.clone()),
+            scripts: Some(self.scripts.clone()),
+            rule: Some(self.rule.clone()),
+            ..audit::Event::of_run("run_accepted", run_id)
+        };
+        audit.commit(event).inspect_err(|error| {
+            // The line may be in the file, where the disk took it and did not keep it: it needs
+            // its end there. Where this fails too there was no room for either.
+            let event = audit::Event {
+                outcome: Some(Outcome::NotStarted.label().to_owned()),
+                reason: Some(format!("the audit log could not be written: {error}")),
+                ..audit::Event::of_run("run_finished", run_id)
+            };
+            _ = audit.commit(event);
+        })
+    }
+
+    /// The run's span, within the call's.
+    pub(super) fn begin_span(&self, run_id: &RunId, plan: &Plan) -> Span {
+        let span = self.span.child("run");
+        span.set("action.run_id", run_id.to_string());
+        span.set("action.command", plan.command.name.clone());
+        span.set("action.nodes", plan.nodes.clone());
+        span
+    }
+}
