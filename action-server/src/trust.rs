@@ -22,6 +22,8 @@ const GROUP_WRITES: u32 = 0o020;
 const OTHERS_WRITE: u32 = 0o002;
 const OTHERS: u32 = 0o077;
 const GROUP_READS: u32 = 0o040;
+const OTHERS_READ: u32 = 0o004;
+const OTHERS_ENTER: u32 = 0o001;
 
 /// Whether files are looked at before they are trusted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -128,6 +130,16 @@ impl Trust {
 pub(crate) fn is_closed(path: &Path, metadata: &Metadata) -> bool {
     let credentials = env::var_os("CREDENTIALS_DIRECTORY").map(PathBuf::from);
     is_closed_in(credentials.as_deref(), path, metadata)
+}
+
+/// Whether every user of the machine can read a file: its mode says so, and that of each directory
+/// above it lets them come there. False for one that cannot be looked at.
+pub(crate) fn others_can_read(path: &Path) -> bool {
+    let lets = |path: &Path, bit| fs::metadata(path).is_ok_and(|it| it.mode() & bit != 0);
+    fs::canonicalize(path).is_ok_and(|path| {
+        let mut above = path.ancestors().skip(1);
+        lets(&path, OTHERS_READ) && above.all(|directory| lets(directory, OTHERS_ENTER))
+    })
 }
 
 /// A credential (systemd.exec(5), LoadCredential=) is root's, and where the file system can do that
@@ -250,6 +262,27 @@ mod tests {
             Trust::Strict.check(&inner.join("none")),
             Err(Untrusted::Unreadable { .. })
         ));
+    }
+
+    #[test]
+    fn what_others_can_read_is_told_from_what_they_cannot_reach() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("file");
+        fs::write(&file, "").unwrap();
+        let link = directory.path().join("link");
+        symlink(&file, &link).unwrap();
+        for (above, own, can) in [
+            (0o755, 0o644, true),
+            (0o711, 0o604, true),
+            (0o755, 0o640, false),
+            (0o750, 0o644, false),
+        ] {
+            mode(directory.path(), above);
+            mode(&file, own);
+            assert_eq!(others_can_read(&file), can, "{above:o} {own:o}");
+            assert_eq!(others_can_read(&link), can, "{above:o} {own:o}, by a link");
+        }
+        assert!(!others_can_read(&directory.path().join("none")));
     }
 
     /// The access list of a credential: its owner and user 12345 may read it, and nobody else. The

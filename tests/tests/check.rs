@@ -147,6 +147,37 @@ fn nothing_wrong_is_said_of_what_is_shipped() {
 }
 
 #[test]
+fn secrets_that_every_user_can_read_are_told_of() {
+    let site = Site::new();
+    site.nodes("n1: {__secret__: {ipmi_password: hidden}}\n");
+    site.command("hello", "echo hello");
+    let open = |path: &str, mode| {
+        fs::set_permissions(site.path(path), fs::Permissions::from_mode(mode)).unwrap();
+    };
+    open(".", 0o755);
+    open("nodes.yaml", 0o644);
+    insta::assert_snapshot!(site.server_verb(&["check"]), @"
+    SITE/nodes.yaml:1: warning: it holds secrets, and every user of this machine can read it; run: chmod o-r SITE/nodes.yaml
+    ------- stderr -------
+    1 node and 1 command can be used; 0 errors, 1 warning
+    ------- exit 0 -------
+    ");
+    open(".", 0o700);
+    insta::assert_snapshot!(site.server_verb(&["check"]), @"
+    ------- stderr -------
+    1 node and 1 command can be used; 0 errors, 0 warnings
+    ------- exit 0 -------
+    ");
+    open(".", 0o755);
+    open("nodes.yaml", 0o640);
+    insta::assert_snapshot!(site.server_verb(&["check"]), @"
+    ------- stderr -------
+    1 node and 1 command can be used; 0 errors, 0 warnings
+    ------- exit 0 -------
+    ");
+}
+
+#[test]
 fn settings_that_are_wrong_are_named_with_their_place() {
     let site = Site::new();
     site.settings("colour: red");

@@ -18,7 +18,7 @@ use crate::{
         Catalogue, Command, Listing, Nodes, is_command_name, rank_of, read_command, read_nodes,
     },
     process::{ScriptError, check_script, give_back_memory},
-    trust::Trust,
+    trust::{Trust, others_can_read},
     yaml::Fault,
 };
 
@@ -87,6 +87,14 @@ fn load_nodes(
         visible,
         sources.node_limit,
     );
+    let holds_secrets = nodes.list().iter().any(|node| !node.secret_keys.is_empty());
+    if holds_secrets && sources.trust == Trust::Strict && others_can_read(path) {
+        let reason = format!(
+            "it holds secrets, and every user of this machine can read it; run: chmod o-r {}",
+            path.display()
+        );
+        faults.push(Fault::warning(path, 1, reason));
+    }
     for (group, reason) in groups {
         let line = crate::yaml::line_of(
             &text,
