@@ -80,7 +80,7 @@ pub(crate) fn init(directory: &Path, listen: &str) -> Result<String, InitError> 
         0o644,
         server_yaml(listen, &directory).as_bytes(),
     )?;
-    written.file("nodes.yaml", 0o640, NODES.as_bytes())?;
+    written.file("nodes.yaml", 0o644, NODES.as_bytes())?;
     written.commands(&COMMANDS)?;
 
     let settings = directory.join("server.yaml");

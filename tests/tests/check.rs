@@ -157,7 +157,7 @@ fn secrets_that_every_user_can_read_are_told_of() {
     open(".", 0o755);
     open("nodes.yaml", 0o644);
     insta::assert_snapshot!(site.server_verb(&["check"]), @"
-    SITE/nodes.yaml:1: warning: it holds secrets, and every user of this machine can read it; run: chmod o-r SITE/nodes.yaml
+    SITE/nodes.yaml:1: warning: it holds secrets, and every user of this machine can read it; run: chmod 640 SITE/nodes.yaml, and chgrp to the server's group where it does not run as root
     ------- stderr -------
     1 node and 1 command can be used; 0 errors, 1 warning
     ------- exit 0 -------

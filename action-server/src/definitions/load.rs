@@ -90,7 +90,7 @@ fn load_nodes(
     let holds_secrets = nodes.list().iter().any(|node| !node.secret_keys.is_empty());
     if holds_secrets && sources.trust == Trust::Strict && others_can_read(path) {
         let reason = format!(
-            "it holds secrets, and every user of this machine can read it; run: chmod o-r {}",
+            "it holds secrets, and every user of this machine can read it; run: chmod 640 {}, and chgrp to the server's group where it does not run as root",
             path.display()
         );
         faults.push(Fault::warning(path, 1, reason));
