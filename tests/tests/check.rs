@@ -92,6 +92,7 @@ fn every_fault_is_named_with_its_place() {
     SITE/nodes.yaml:21: n5: "a/b" cannot be a rank
     SITE/nodes.yaml:22: warning: n6: bmc_password is kept secret by its name; write it under __secret__
     SITE/nodes.yaml:23: n7: key is given twice; the first stands
+    SITE/nodes.yaml:1: warning: it holds secrets, and every user of this machine can read it; run: chmod 640 SITE/nodes.yaml, and chgrp to the server's group where it does not run as root
     SITE/nodes.yaml:4: group gone is left out: no such node: n9
     SITE/nodes.yaml:5: group cut is left out: cannot read the node set "n[1": [ without ]
     SITE/libexec/Upper_Case:1: cannot be a command's name: lower-case letters, digits and - only
@@ -112,7 +113,7 @@ fn every_fault_is_named_with_its_place() {
     SITE/libexec/unknown-keys/metadata.yaml:2: warning: unknown key colour; it has no effect
     SITE/libexec/windows/default.sh:1: the script of rank default is not usable: its interpreter "/bin/bash\r" is not there; the script has Windows line ends, run: sed -i 's/\r$//' on it
     ------- stderr -------
-    error: 4 nodes and 3 commands can be used; 30 errors, 3 warnings
+    error: 4 nodes and 3 commands can be used; 30 errors, 4 warnings
     ------- exit 78 -------
     "#);
 }
