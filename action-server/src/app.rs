@@ -17,6 +17,7 @@ use crate::{
     auth::{self, Authority, Change, revocation},
     config::Settings,
     definitions::{Definitions, Sources, Watch, log_fault},
+    log::ADDRESSES,
     metrics::{self, Metrics},
     net::{Listener, Tls, TlsError},
     process::base_environment,
@@ -179,7 +180,7 @@ pub async fn serve(
     let guard = Guard::new(authority, refusals, traces.unwrap_or_default());
     let server = router(Count::new(metrics), guard, routes, listener, closing);
     let mut server = tokio::spawn(server);
-    tracing::info!("listening on {address}");
+    tracing::info!(target: ADDRESSES, "listening on {address}");
     tokio::spawn(supervisor::keep_alive(audit.works()));
 
     let drained = async {
@@ -239,7 +240,7 @@ async fn answer_scrapes(listen: Option<SocketAddr>, scrape: Scrape) -> Result<()
     let listener = TcpListener::bind(address).await.map_err(failed)?;
     let address = listener.local_addr()?;
     tokio::spawn(scrape.serve(listener));
-    tracing::info!("metrics at http://{address}/metrics");
+    tracing::info!(target: ADDRESSES, "metrics at http://{address}/metrics");
     Ok(())
 }
 

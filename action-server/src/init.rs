@@ -42,6 +42,11 @@ pub(crate) enum InitError {
         "--listen: {0} is not a loopback address; begin with one, then add tls to server.yaml (`action-server cert` makes a certificate)"
     )]
     NotLoopback(SocketAddr),
+    /// The client is to know where the server is.
+    #[error(
+        "--listen: {0}: name a port, which client.yaml is to have; `serve --listen` takes 0 for a free one"
+    )]
+    NoPort(SocketAddr),
     /// What is there already cannot be used.
     #[error(transparent)]
     Config(#[from] ConfigError),
@@ -56,7 +61,10 @@ pub(crate) enum InitError {
 impl InitError {
     /// True when the command line is wrong, and not what is on the disk.
     pub(crate) fn is_usage(&self) -> bool {
-        matches!(self, InitError::Listen(_) | InitError::NotLoopback(_))
+        matches!(
+            self,
+            InitError::Listen(_) | InitError::NotLoopback(_) | InitError::NoPort(_)
+        )
     }
 }
 
@@ -67,6 +75,9 @@ pub(crate) fn init(directory: &Path, listen: &str) -> Result<String, InitError> 
         .map_err(|_| InitError::Listen(listen.to_owned()))?;
     if !address.ip().is_loopback() {
         return Err(InitError::NotLoopback(address));
+    }
+    if address.port() == 0 {
+        return Err(InitError::NoPort(address));
     }
     let directory = std::path::absolute(directory).map_err(failed(directory))?;
     let mut written = Writer::new(&directory)?;

@@ -156,3 +156,32 @@ fn an_error_is_an_object_too() {
         assert_eq!((ran.code(), ran.stdout().as_str()), (code, ""));
     }
 }
+
+#[test]
+fn a_mistake_on_the_command_line_is_an_object_too() {
+    let server = Site::new().start();
+    let client = server.client();
+    for words in [
+        &["--output", "json", "--color", "sometimes", "nodes"][..],
+        &["--color", "sometimes", "nodes", "--output=json"],
+        &["--output", "json", "nodes", "--no-such"],
+        &["--output", "json", "run"],
+        &["--output", "json"],
+    ] {
+        let ran = client.run(words);
+        let error: Value = serde_json::from_slice(&ran.stderr).unwrap_or_else(|_| panic!("{ran}"));
+        assert_eq!(error["event"], "error", "{ran}");
+        assert_eq!((ran.code(), ran.stdout().as_str()), (64, ""));
+    }
+    // Behind `--` they are the script's.
+    let ran = client.run(&[
+        "--color",
+        "sometimes",
+        "run",
+        "talk",
+        "n1",
+        "--",
+        "--output=json",
+    ]);
+    assert!(ran.stderr().starts_with("error: "), "{ran}");
+}

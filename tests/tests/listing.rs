@@ -218,3 +218,34 @@ fn a_token_lists_only_what_it_allows() {
     assert_eq!(api.node_names(), ["cnode02", "cnode01"]);
     assert_eq!(api.command_names(), ["power-off", "power-on"]);
 }
+
+#[test]
+fn commands_that_a_token_lets_be_run_nowhere_are_not_listed() {
+    let site = Site::new();
+    site.nodes("n1: {}\nn2: {}\n");
+    site.command("with", "echo with");
+    site.command_with(
+        "without",
+        "help: {summary: a test, has_context: false}\n",
+        "echo without",
+    );
+    let server = site.start();
+    for (nodes, listed) in [
+        (None, &["with", "without"][..]),
+        (Some("n1"), &["with"]),
+        // What was meant by a node that is gone is not known any more.
+        (Some("n1,n9"), &[]),
+        (Some(""), &[]),
+    ] {
+        let claims = match nodes {
+            Some(nodes) => token::with(token::claims(), "nodes", nodes),
+            None => token::claims(),
+        };
+        let token = token::signed(&claims, &server.secret(), Algorithm::HS256);
+        assert_eq!(
+            server.api_with(Some(&token)).command_names(),
+            listed,
+            "{nodes:?}"
+        );
+    }
+}

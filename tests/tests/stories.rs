@@ -59,6 +59,7 @@ mod lifecycle;
 mod limits;
 mod links;
 mod listing;
+mod log_level;
 mod metadata;
 mod methods;
 mod metrics;

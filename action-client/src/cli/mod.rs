@@ -23,6 +23,7 @@ use crate::render::output::{Output, Target};
 use crate::render::report;
 use described::Shape;
 use entry::Entry;
+use globals::Format;
 use parse::{Intent, Verb};
 use std::ffi::OsString;
 use std::time::Duration;
@@ -153,6 +154,9 @@ async fn usage(
     asked: bool,
     context: &mut Context<'_>,
 ) -> Result<u8> {
+    if !asked && context.globals.output == Format::Json {
+        return Err(CliError::usage("no command is given"));
+    }
     let (commands, missing) = context.commands_or_known(HELP_PATIENCE).await;
     let root = grammar::root(entry);
     let open = grammar::open(root.clone());

@@ -3,7 +3,7 @@
 
 use crate::cli::described::{FIRST, REST, Shape};
 use crate::cli::entry::Entry;
-use crate::cli::globals::GlobalArgs;
+use crate::cli::globals::{Format, GlobalArgs};
 use crate::cli::grammar;
 use crate::cli::options::{RunOptions, VIEW};
 use crate::cli::target::Words;
@@ -91,7 +91,20 @@ pub(crate) fn globals(entry: &Entry, args: &[OsString]) -> GlobalArgs {
         }
         None => read(&matches),
     });
-    found.unwrap_or_else(default_globals)
+    found.unwrap_or_else(|| GlobalArgs {
+        output: output_of(args),
+        ..default_globals()
+    })
+}
+
+/// The form of the output as its words stand there, where another flag cannot be read: what is
+/// wrong with that one is told in this form.
+fn output_of(args: &[OsString]) -> Format {
+    let words = args.iter().map(|word| word.to_str().unwrap_or_default());
+    let words: Vec<&str> = words.take_while(|word| *word != "--").collect();
+    let is_json =
+        words.contains(&"--output=json") || words.windows(2).any(|it| it == ["--output", "json"]);
+    if is_json { Format::Json } else { Format::Human }
 }
 
 /// The global flags when none is given.

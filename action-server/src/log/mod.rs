@@ -9,7 +9,7 @@ use std::io::{self, IsTerminal};
 
 use thiserror::Error;
 use tracing_appender::non_blocking::{NonBlocking, WorkerGuard};
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::{EnvFilter, filter::LevelFilter};
 
 use crate::config::{LogFormat, Settings};
 use journal::{Journal, JournalFormat};
@@ -18,16 +18,38 @@ use journal::{Journal, JournalFormat};
 #[derive(Debug, Error)]
 pub(crate) enum LogError {
     /// The level is none.
+    #[error("log_level: {0:?} is not error, warn, info, debug, trace or off, nor TARGET=LEVEL")]
+    Level(String),
+    /// The directives cannot be read.
     #[error("log_level: {0}")]
-    Level(#[from] tracing_subscriber::filter::ParseError),
+    Directives(#[from] tracing_subscriber::filter::ParseError),
     /// The journal is wanted, and is not there.
     #[error("log_format: journald: there is no journal to write to: {0}; set it to text or json")]
     Journal(#[source] io::Error),
 }
 
+/// Of lines that tell where the server can be reached. Whoever had it take a free port learns that
+/// from them alone, so they are logged whatever the level, but for `off`.
+pub(crate) const ADDRESSES: &str = "addresses";
+
 /// Which lines are logged.
 pub(crate) fn filter(settings: &Settings) -> Result<EnvFilter, LogError> {
-    Ok(EnvFilter::try_new(&settings.log_level)?)
+    let wanted = settings.log_level.trim();
+    let known = |word: &str| word.parse::<LevelFilter>().is_ok() || word.contains(['=', ':', '[']);
+    let directives = wanted.split(',').map(|directive| match directive.trim() {
+        // The gravest level of the original.
+        word if word.eq_ignore_ascii_case("fatal") => Ok("error"),
+        // EnvFilter takes it for a target, and is silent about all others.
+        word if !wanted.contains('[') && !known(word) => Err(LogError::Level(word.to_owned())),
+        word => Ok(word),
+    });
+    let mut directives = directives.collect::<Result<Vec<_>, _>>()?;
+    let addresses = format!("{ADDRESSES}=info");
+    if !wanted.eq_ignore_ascii_case("off") {
+        // The first: what the setting says of them counts.
+        directives.insert(0, &addresses);
+    }
+    Ok(EnvFilter::try_new(directives.join(","))?)
 }
 
 /// Starts the log of a server. What is logged is written for as long as the guard is there.

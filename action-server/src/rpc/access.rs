@@ -158,7 +158,13 @@ impl Access {
 
     /// True for a command that the caller may see.
     pub(crate) fn lists_command(&self, name: &str) -> bool {
-        self.decider.lists_command(name)
+        self.decider.lists_command(name, self.takes_nodes(name))
+    }
+
+    /// True for a command that takes nodes, and for one of which that is not known.
+    pub(super) fn takes_nodes(&self, name: &str) -> bool {
+        let command = self.catalogue.commands.get(name);
+        command.is_none_or(|command| command.has_context)
     }
 
     /// True for a node that the caller may see.

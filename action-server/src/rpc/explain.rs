@@ -11,14 +11,10 @@ impl Access {
         nodes: &[&str],
         arguments: &[String],
     ) -> Vec<String> {
-        if !self.decider.lists_command(command) {
+        if !self.lists_command(command) {
             return vec!["not even see it".to_owned()];
         }
-        let takes_nodes = self
-            .catalogue
-            .commands
-            .get(command)
-            .is_none_or(|command| command.has_context);
+        let takes_nodes = self.takes_nodes(command);
         let places: Vec<(&str, On)> = match takes_nodes {
             true => nodes
                 .iter()

@@ -1,4 +1,4 @@
-//! ListCommands: the commands that the caller may run, as their admin describes them.
+//! ListCommands: the commands that the caller may see, as their admin describes them.
 
 use action_proto::v1::{Command, ExitState, ListCommandsRequest, ListCommandsResponse};
 use tonic::{Request, Response, Status};

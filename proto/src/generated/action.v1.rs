@@ -768,7 +768,7 @@ pub mod action_service_client {
                 .insert(GrpcMethod::new("action.v1.ActionService", "ListNodes"));
             self.inner.unary(req, path, codec).await
         }
-        /// Lists the commands that the caller may run, sorted by name.
+        /// Lists the commands that the caller may see, sorted by name.
         pub async fn list_commands(
             &mut self,
             request: impl tonic::IntoRequest<super::ListCommandsRequest>,
@@ -971,7 +971,7 @@ pub mod action_service_server {
             tonic::Response<super::ListNodesResponse>,
             tonic::Status,
         >;
-        /// Lists the commands that the caller may run, sorted by name.
+        /// Lists the commands that the caller may see, sorted by name.
         async fn list_commands(
             &self,
             request: tonic::Request<super::ListCommandsRequest>,

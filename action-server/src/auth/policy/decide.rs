@@ -27,6 +27,26 @@ impl Cover {
             (Cover::Unknown, _) => effect == Effect::Deny,
         }
     }
+
+    /// What of the commands it lets be run on something.
+    fn reach(&self) -> Reach {
+        match self {
+            Cover::Everything => Reach::All,
+            Cover::Nodes(nodes) if nodes.contains(&true) => Reach::WithNodes,
+            Cover::Nodes(_) | Cover::Unknown => Reach::None,
+        }
+    }
+}
+
+/// Which commands can be run somewhere, as far as it depends on nodes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Reach {
+    /// None: there is no such node.
+    None,
+    /// Those that take nodes.
+    WithNodes,
+    /// Those without nodes too.
+    All,
 }
 
 /// What something is done on.
@@ -67,6 +87,8 @@ const TOKEN: &str = "the token's own limits";
 pub struct Rules {
     policy: Arc<Policy>,
     covers: Vec<Cover>,
+    /// For each rule what its nodes let be run.
+    reach: Vec<Reach>,
     /// For each rule whether it is about some command that takes nodes: others show none.
     with_nodes: Vec<bool>,
 }
@@ -87,8 +109,10 @@ impl Rules {
             Some(set) => cover(rule, set),
             None => Cover::Everything,
         });
+        let covers: Vec<Cover> = covers.collect();
         Rules {
-            covers: covers.collect(),
+            reach: covers.iter().map(Cover::reach).collect(),
+            covers,
             with_nodes,
             policy,
         }
@@ -103,6 +127,7 @@ pub struct Decider {
     own: Vec<usize>,
     grant: crate::auth::Grant,
     grant_nodes: Cover,
+    grant_reach: Reach,
 }
 
 impl Decider {
@@ -117,6 +142,7 @@ impl Decider {
         Decider {
             own,
             grant: caller.grant.clone(),
+            grant_reach: grant_nodes.reach(),
             grant_nodes,
             rules,
         }
@@ -137,22 +163,26 @@ impl Decider {
         }
     }
 
-    /// True when the caller may see the command: some rule lists it, and none takes it away on all
-    /// nodes.
-    pub fn lists_command(&self, command: &str) -> bool {
+    /// True when the caller may see the command: some rule lists it for something that it can be run
+    /// on, so does the token, and no rule takes it away on all nodes.
+    pub fn lists_command(&self, command: &str, takes_nodes: bool) -> bool {
         let ask = Ask {
             right: Right::List,
             command,
             arguments: &[],
         };
-        let question = self.question(ask);
-        let mut denying = question.deny.iter();
-        question.token_allows
-            && question
-                .allow
-                .iter()
-                .any(|(_, cover)| **cover != Cover::Unknown)
-            && !denying.any(|(_, cover)| **cover == Cover::Everything)
+        let needed = match takes_nodes {
+            true => Reach::WithNodes,
+            false => Reach::All,
+        };
+        let about = |effect| {
+            let own = self.own.iter().copied();
+            own.filter(move |&at| is_about(self.rule(at).0, effect, ask))
+        };
+        self.grant.allows_command(command)
+            && self.grant_reach >= needed
+            && about(Effect::Allow).any(|at| self.rules.reach[at] >= needed)
+            && !about(Effect::Deny).any(|at| *self.rule(at).1 == Cover::Everything)
     }
 
     /// True when the caller may see the node: some rule lists it for a command that takes nodes,

@@ -214,9 +214,20 @@ proptest! {
         let verdict = decider.question(ask).verdict(asked.on);
         prop_assert_eq!(verdict.allowed, model(&rules, &asked));
         // What may be done may be seen.
-        if let (true, Right::Run | Right::List, On::Node(Some(at))) = (verdict.allowed, asked.right, asked.on) {
-            let takes_away = rules.iter().any(|rule| !rule.allow && rule.rights.contains(&Right::List));
-            prop_assert!(takes_away || decider.lists_node(at) && decider.lists_command(asked.command));
+        let takes_away = rules.iter().any(|rule| !rule.allow && rule.rights.contains(&Right::List));
+        if let (true, false, Right::Run | Right::List) = (verdict.allowed, takes_away, asked.right) {
+            match asked.on {
+                On::Node(Some(at)) => prop_assert!(decider.lists_node(at) && decider.lists_command(asked.command, true)),
+                On::Node(None) => {}
+                On::Nothing => prop_assert!(decider.lists_command(asked.command, false)),
+            }
+        }
+        // What can be done nowhere is not shown.
+        if asked.token_nodes.as_ref().is_some_and(|nodes| !nodes.contains(&true)) {
+            prop_assert!(!decider.lists_command(asked.command, true));
+        }
+        if asked.token_nodes.is_some() {
+            prop_assert!(!decider.lists_command(asked.command, false));
         }
     }
 }
