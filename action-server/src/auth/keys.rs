@@ -15,7 +15,7 @@ use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey};
 use thiserror::Error;
 use tokio_rustls::rustls::pki_types::{SubjectPublicKeyInfoDer, pem::PemObject};
 
-use super::{Secret, SecretError, revocation::seconds};
+use super::{Secret, SecretError, time::seconds};
 use crate::trust::{Trust, Untrusted};
 
 /// The longest key file that is read, in bytes.

@@ -8,6 +8,7 @@ mod patterns;
 pub mod policy;
 pub mod revocation;
 mod secret;
+mod time;
 mod token;
 
 pub use authority::{Authority, Change, OpenError, Sources};

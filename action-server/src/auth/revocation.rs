@@ -17,6 +17,7 @@ use thiserror::Error;
 
 use super::{
     keys::is_key_id,
+    time::seconds,
     token::{is_subject, is_token_id},
 };
 use crate::trust::{Trust, Untrusted};
@@ -284,15 +285,6 @@ fn writing(path: &Path, source: io::Error) -> RevocationError {
         what: "write",
         source,
     }
-}
-
-/// Seconds since 1970 of a time as RFC 3339 writes it.
-pub(super) fn seconds(time: &str) -> Result<u64, String> {
-    let parsed = humantime::parse_rfc3339_weak(time).ok();
-    let since = parsed.and_then(|time| time.duration_since(UNIX_EPOCH).ok());
-    since
-        .map(|since| since.as_secs())
-        .ok_or_else(|| format!("{time:?} is not a time such as 2027-01-31T00:00:00Z"))
 }
 
 /// A time as the file has it.

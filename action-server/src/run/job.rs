@@ -16,8 +16,7 @@ use super::{
     Stop, StopOrder,
     errand::{Ear, Errand, HEARD, start},
     mask::{Mask, Secrets},
-    owner::tell_outcome,
-    shared::Shared,
+    shared::{Shared, tell_outcome},
     verify,
 };
 use crate::{

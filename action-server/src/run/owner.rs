@@ -15,13 +15,12 @@ use super::{
     Load, Stop, StopOrder, job,
     progress::{Progress, never_started},
     recorder::Recorder,
-    shared::Shared,
+    shared::{Shared, tell_outcome},
     slots::Slots,
 };
 use crate::{
     audit::{self, Who},
     process::{Marker, Strays},
-    traces::Span,
 };
 
 /// How many events may wait to be written, and how many are written at once. With chunks of at
@@ -255,14 +254,6 @@ impl Owner {
             counts: Some(counts.collect()),
             ..audit::Event::of_run("run_finished", &shared.run_id)
         }
-    }
-}
-
-/// Says in a run's or job's span what became of it.
-pub(super) fn tell_outcome(span: &Span, outcome: Outcome, message: &str) {
-    span.set("action.outcome", outcome.label());
-    if outcome != Outcome::Ok {
-        span.fail(message);
     }
 }
 

@@ -2,6 +2,8 @@
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
+use action_proto::v1::Outcome;
+
 use crate::{
     audit::{Audit, Who},
     catalogue::{Identity, Plan},
@@ -51,5 +53,13 @@ impl Shared {
             .command
             .output_limit
             .unwrap_or(Some(self.limits.output_per_job))
+    }
+}
+
+/// Says in a run's or job's span what became of it.
+pub(super) fn tell_outcome(span: &Span, outcome: Outcome, message: &str) {
+    span.set("action.outcome", outcome.label());
+    if outcome != Outcome::Ok {
+        span.fail(message);
     }
 }
