@@ -129,8 +129,15 @@ impl From<clap::Error> for CliError {
     fn from(error: clap::Error) -> Self {
         let rendered = error.render();
         let plain = rendered.to_string();
-        let first = plain.lines().next().unwrap_or_default();
-        let message = first.strip_prefix("error: ").unwrap_or(first).to_owned();
+        let mut lines = plain.lines();
+        let first = lines.next().unwrap_or_default();
+        let mut message = first.strip_prefix("error: ").unwrap_or(first).to_owned();
+        if message.ends_with(':') {
+            // What it is about stands below, a line each.
+            for line in lines.take_while(|line| !line.trim().is_empty()) {
+                message = format!("{message} {}", line.trim());
+            }
+        }
         Self {
             rendered: Some(rendered),
             ..Self::usage(message)

@@ -165,6 +165,11 @@ fn a_mistake_on_the_command_line_is_an_object_too() {
         &["--output", "json", "--color", "sometimes", "nodes"][..],
         &["--color", "sometimes", "nodes", "--output=json"],
         &["--output", "json", "nodes", "--no-such"],
+        &["nodes", "--no-such", "--output", "json"],
+        &["runs", "--limit", "abc", "--output", "json"],
+        &["show", "a", "b", "c", "--output", "json"],
+        &["talk", "n1", "--fanout", "abc", "--output", "json"],
+        &["--no-such", "--output", "json", "nodes"],
         &["--output", "json", "run"],
         &["--output", "json"],
     ] {
@@ -173,6 +178,10 @@ fn a_mistake_on_the_command_line_is_an_object_too() {
         assert_eq!(error["event"], "error", "{ran}");
         assert_eq!((ran.code(), ran.stdout().as_str()), (64, ""));
     }
+    let ran = client.run(&["show", "--output", "json"]);
+    let error: Value = serde_json::from_slice(&ran.stderr).unwrap();
+    let message = "the following required arguments were not provided: <RUN>";
+    assert_eq!(error["message"], message, "{ran}");
     // Behind `--` they are the script's.
     let ran = client.run(&[
         "--color",

@@ -1,7 +1,7 @@
 //! ListNodes and ListCommands: what callers see of the definitions.
 
 use action_proto::v1::{ListCommandsRequest, ListNodesRequest};
-use action_tests::{Site, token};
+use action_tests::{Site, on, token};
 use jsonwebtoken::Algorithm;
 use tonic::Code;
 
@@ -242,10 +242,36 @@ fn commands_that_a_token_lets_be_run_nowhere_are_not_listed() {
             None => token::claims(),
         };
         let token = token::signed(&claims, &server.secret(), Algorithm::HS256);
-        assert_eq!(
-            server.api_with(Some(&token)).command_names(),
-            listed,
-            "{nodes:?}"
-        );
+        let api = server.api_with(Some(&token));
+        assert_eq!(api.command_names(), listed, "{nodes:?}");
+        // One that is not listed is as one that is not there.
+        if nodes.is_some() {
+            let (code, text) = api.refused(on("none", ""));
+            assert_eq!(api.refused(on("without", "")), (code, text));
+            let client = server.client().variable("ACTION_CLIENT_JWT_TOKEN", &token);
+            for command in ["none", "without"] {
+                let denied = client.run(&["can-i", command]);
+                assert_eq!((denied.stdout().as_str(), denied.code()), ("no\n", 1));
+            }
+        }
     }
+}
+
+#[test]
+fn who_may_see_runs_of_a_command_and_not_the_command_is_said_to() {
+    let site = Site::new();
+    site.command_with(
+        "without",
+        "help: {summary: a test, has_context: false}\n",
+        "echo without",
+    );
+    let rules = "rules:\n- {allow: [run], subjects: [bob], nodes: n1}\n- {allow: ['read:any'], subjects: [bob]}\n";
+    site.write("policy.yaml", rules);
+    site.settings("policy_path: policy.yaml");
+    insta::assert_snapshot!(site.server_verb(&["explain", "--subject", "bob"]), @"
+    bob
+      without  not even see it; see everybody's runs
+    ------- stderr -------
+    ------- exit 0 -------
+    ");
 }

@@ -31,17 +31,19 @@ fn where_the_server_is_is_told_at_every_level() {
 }
 
 #[test]
-fn errors_are_logged_at_fatal_as_the_original_had_it() {
-    let site = with_level("fatal");
-    site.command("broken", "");
-    site.write("libexec/broken/metadata.yaml", "help: {}\n");
-    let server = site.start();
-    server.wait_for_log("ERROR");
-    assert!(
-        server.log().contains("help.summary is missing"),
-        "{}",
-        server.log()
-    );
+fn errors_are_logged_at_fatal_as_the_original_had_it_and_where_nothing_is_said() {
+    for level in ["fatal", "", " , "] {
+        let site = with_level(level);
+        site.command("broken", "");
+        site.write("libexec/broken/metadata.yaml", "help: {}\n");
+        let server = site.start();
+        server.wait_for_log("ERROR");
+        assert!(
+            server.log().contains("help.summary is missing"),
+            "{}",
+            server.log()
+        );
+    }
 }
 
 #[test]

@@ -91,20 +91,20 @@ pub(crate) fn globals(entry: &Entry, args: &[OsString]) -> GlobalArgs {
         }
         None => read(&matches),
     });
-    found.unwrap_or_else(|| GlobalArgs {
-        output: output_of(args),
-        ..default_globals()
-    })
+    let globals = found.unwrap_or_else(default_globals);
+    GlobalArgs {
+        output: output_of(args).unwrap_or(globals.output),
+        ..globals
+    }
 }
 
-/// The form of the output as its words stand there, where another flag cannot be read: what is
-/// wrong with that one is told in this form.
-fn output_of(args: &[OsString]) -> Format {
+/// JSON where its words stand somewhere, whatever else cannot be read: what is wrong is told so.
+fn output_of(args: &[OsString]) -> Option<Format> {
     let words = args.iter().map(|word| word.to_str().unwrap_or_default());
     let words: Vec<&str> = words.take_while(|word| *word != "--").collect();
-    let is_json =
-        words.contains(&"--output=json") || words.windows(2).any(|it| it == ["--output", "json"]);
-    if is_json { Format::Json } else { Format::Human }
+    let is_json = words.contains(&"--output=json")
+        || words.windows(2).any(|pair| pair == ["--output", "json"]);
+    is_json.then_some(Format::Json)
 }
 
 /// The global flags when none is given.

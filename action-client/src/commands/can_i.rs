@@ -42,16 +42,18 @@ pub(crate) async fn run(
     let connection = context.connect().await?;
     let commands = connection.list_commands().await?;
     let known = commands.iter().find(|it| it.name == args.command);
-    let takes_nodes = known.is_none_or(|command| command.has_context);
     let mut words = args.words.into_iter();
     let nodes = match args.nodes.or(options.nodes.clone()) {
         Some(nodes) => nodes,
-        None if takes_nodes => words.next().ok_or_else(|| {
-            CliError::usage(format!("`{}` needs a node", args.command)).hint(format!(
-                "for several nodes: can-i {} -g NODES",
-                args.command
-            ))
-        })?,
+        // Of one that may not be seen it is not known; the server says no before it looks at nodes.
+        None if known.is_none() => words.next().unwrap_or_default(),
+        None if known.is_some_and(|command| command.has_context) => {
+            words.next().ok_or_else(|| {
+                let usage = format!("`{}` needs a node", args.command);
+                let hint = format!("for several nodes: can-i {} -g NODES", args.command);
+                CliError::usage(usage).hint(hint)
+            })?
+        }
         None => String::new(),
     };
     let request = PlanRunRequest {

@@ -34,18 +34,27 @@ pub(crate) const ADDRESSES: &str = "addresses";
 
 /// Which lines are logged.
 pub(crate) fn filter(settings: &Settings) -> Result<EnvFilter, LogError> {
-    let wanted = settings.log_level.trim();
-    let known = |word: &str| word.parse::<LevelFilter>().is_ok() || word.contains(['=', ':', '[']);
-    let directives = wanted.split(',').map(|directive| match directive.trim() {
+    let wanted = &settings.log_level;
+    let level = |word: &str| word.parse::<LevelFilter>().ok();
+    let known = |word: &str| level(word).is_some() || word.contains(['=', ':', '[']);
+    let words = wanted
+        .split(',')
+        .map(str::trim)
+        .filter(|word| !word.is_empty());
+    let directives = words.map(|word| match word {
         // The gravest level of the original.
-        word if word.eq_ignore_ascii_case("fatal") => Ok("error"),
+        _ if word.eq_ignore_ascii_case("fatal") => Ok("error"),
         // EnvFilter takes it for a target, and is silent about all others.
-        word if !wanted.contains('[') && !known(word) => Err(LogError::Level(word.to_owned())),
-        word => Ok(word),
+        _ if !wanted.contains('[') && !known(word) => Err(LogError::Level(word.to_owned())),
+        _ => Ok(word),
     });
     let mut directives = directives.collect::<Result<Vec<_>, _>>()?;
+    if directives.is_empty() {
+        directives.push("error");
+    }
     let addresses = format!("{ADDRESSES}=info");
-    if !wanted.eq_ignore_ascii_case("off") {
+    let is_off = |word: &&str| level(word) == Some(LevelFilter::OFF);
+    if !directives.iter().all(is_off) {
         // The first: what the setting says of them counts.
         directives.insert(0, &addresses);
     }

@@ -361,7 +361,7 @@ pub(super) const SETTINGS: &[Group] = &[
                 Text,
                 Is("info"),
                 "info,action_server::net=debug",
-                "`error` (or `fatal`), `warn`, `info`, `debug`, `trace`, `off`, or directives of the Rust crate tracing-subscriber. The lines that tell the server's addresses are logged with all of them but `off`",
+                "`error` (or `fatal`), `warn`, `info`, `debug`, `trace`, `off`, or directives `TARGET=LEVEL` of the Rust crate tracing-subscriber. The lines that tell the server's addresses are logged with all of them but `off`",
             ),
             of(
                 "log_format",

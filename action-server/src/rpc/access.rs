@@ -161,10 +161,13 @@ impl Access {
         self.decider.lists_command(name, self.takes_nodes(name))
     }
 
-    /// True for a command that takes nodes, and for one of which that is not known.
+    /// True for a command that takes nodes, and for a broken one, of which that is not known. A name
+    /// that there is none of is as one that may not be seen.
     pub(super) fn takes_nodes(&self, name: &str) -> bool {
-        let command = self.catalogue.commands.get(name);
-        command.is_none_or(|command| command.has_context)
+        match self.catalogue.commands.get(name) {
+            Some(command) => command.has_context,
+            None => self.catalogue.broken.contains_key(name),
+        }
     }
 
     /// True for a node that the caller may see.

@@ -1,7 +1,7 @@
 //! What a caller may do, in words: for admins, by the very decider that callers meet.
 
 use super::access::Access;
-use crate::auth::policy::{Ask, On, Right, Verdict};
+use crate::auth::policy::{Ask, On, Question, Right, Verdict};
 
 impl Access {
     /// What the caller may do with a command on nodes, in words, with the rules that decide.
@@ -11,11 +11,7 @@ impl Access {
         nodes: &[&str],
         arguments: &[String],
     ) -> Vec<String> {
-        if !self.lists_command(command) {
-            return vec!["not even see it".to_owned()];
-        }
-        let takes_nodes = self.takes_nodes(command);
-        let places: Vec<(&str, On)> = match takes_nodes {
+        let places: Vec<(&str, On)> = match self.takes_nodes(command) {
             true => nodes
                 .iter()
                 .map(|name| (*name, On::Node(self.catalogue.nodes.position(name))))
@@ -29,27 +25,10 @@ impl Access {
                 arguments,
             })
         };
-        let run = ask(Right::Run);
-        let mut groups: Vec<(Verdict<'_>, Vec<&str>)> = Vec::new();
-        for (name, on) in &places {
-            let verdict = run.verdict(*on);
-            match groups.iter_mut().find(|(known, _)| *known == verdict) {
-                Some((_, names)) => names.push(name),
-                None => groups.push((verdict, vec![name])),
-            }
-        }
-        groups.sort_by_key(|(verdict, _)| !verdict.allowed);
-        let mut parts: Vec<String> = groups
-            .into_iter()
-            .map(|(verdict, names)| {
-                let may = if verdict.allowed { "run" } else { "not run" };
-                let on = match takes_nodes {
-                    true => format!(" on {}", action_proto::fold(names)),
-                    false => " it".to_owned(),
-                };
-                format!("{may}{on} ({})", verdict.rule)
-            })
-            .collect();
+        let mut parts = match self.lists_command(command) {
+            true => run_in_words(&ask(Right::Run), &places),
+            false => vec!["not even see it".to_owned()],
+        };
         for (what, own, any) in [
             ("see", Right::ReadOwn, Right::ReadAny),
             ("cancel", Right::CancelOwn, Right::CancelAny),
@@ -66,4 +45,26 @@ impl Access {
         }
         parts
     }
+}
+
+/// Where a command may be run and where not, with the rules that decide.
+fn run_in_words(run: &Question<'_>, places: &[(&str, On)]) -> Vec<String> {
+    let mut groups: Vec<(Verdict<'_>, Vec<&str>)> = Vec::new();
+    for (name, on) in places {
+        let verdict = run.verdict(*on);
+        match groups.iter_mut().find(|(known, _)| *known == verdict) {
+            Some((_, names)) => names.push(name),
+            None => groups.push((verdict, vec![name])),
+        }
+    }
+    groups.sort_by_key(|(verdict, _)| !verdict.allowed);
+    let part = |(verdict, names): (Verdict<'_>, Vec<&str>)| {
+        let may = if verdict.allowed { "run" } else { "not run" };
+        let on = match names.as_slice() {
+            [""] => " it".to_owned(),
+            _ => format!(" on {}", action_proto::fold(names)),
+        };
+        format!("{may}{on} ({})", verdict.rule)
+    };
+    groups.into_iter().map(part).collect()
 }

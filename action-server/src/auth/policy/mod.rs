@@ -8,7 +8,7 @@ mod file;
 
 use std::path::Path;
 
-pub use decide::{Ask, Cover, Decider, On, Rules, Verdict};
+pub use decide::{Ask, Cover, Decider, On, Question, Rules, Verdict};
 pub use file::PolicyError;
 
 use super::{Caller, patterns::Patterns};
