@@ -265,7 +265,7 @@ fn who_may_see_runs_of_a_command_and_not_the_command_is_said_to() {
         "help: {summary: a test, has_context: false}\n",
         "echo without",
     );
-    let rules = "rules:\n- {allow: [run], subjects: [bob], nodes: n1}\n- {allow: ['read:any'], subjects: [bob]}\n";
+    let rules = "rules:\n- {name: a, allow: [run], subjects: [bob], nodes: n1}\n- {name: b, allow: ['read:any'], subjects: [bob]}\n";
     site.write("policy.yaml", rules);
     site.settings("policy_path: policy.yaml");
     insta::assert_snapshot!(site.server_verb(&["explain", "--subject", "bob"]), @"
