@@ -51,7 +51,7 @@ pub(crate) fn run(args: &[OsString], environment: &Environment) -> u8 {
     };
     let no_color = environment.get("NO_COLOR").is_some();
     let mut output = Output::standard(globals.color, globals.raw, no_color);
-    let format = globals.output;
+    let format = parse::form_of_errors(args);
     if asked == Some(COMPLETE) {
         let entry = entry.unwrap_or_default();
         let result = commands::completion::complete(&entry, args, environment, &mut output);

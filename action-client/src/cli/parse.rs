@@ -91,20 +91,17 @@ pub(crate) fn globals(entry: &Entry, args: &[OsString]) -> GlobalArgs {
         }
         None => read(&matches),
     });
-    let globals = found.unwrap_or_else(default_globals);
-    GlobalArgs {
-        output: output_of(args).unwrap_or(globals.output),
-        ..globals
-    }
+    found.unwrap_or_else(default_globals)
 }
 
-/// JSON where its words stand somewhere, whatever else cannot be read: what is wrong is told so.
-fn output_of(args: &[OsString]) -> Option<Format> {
+/// The form in which a mistake is told: JSON where its words stand somewhere before `--`, whatever
+/// else of the line cannot be read.
+pub(crate) fn form_of_errors(args: &[OsString]) -> Format {
     let words = args.iter().map(|word| word.to_str().unwrap_or_default());
     let words: Vec<&str> = words.take_while(|word| *word != "--").collect();
     let is_json = words.contains(&"--output=json")
         || words.windows(2).any(|pair| pair == ["--output", "json"]);
-    is_json.then_some(Format::Json)
+    if is_json { Format::Json } else { Format::Human }
 }
 
 /// The global flags when none is given.
