@@ -43,18 +43,16 @@ pub(crate) async fn run(
     let commands = connection.list_commands().await?;
     let known = commands.iter().find(|it| it.name == args.command);
     let mut words = args.words.into_iter();
-    let nodes = match args.nodes.or(options.nodes.clone()) {
-        Some(nodes) => nodes,
+    let nodes = match (args.nodes.or(options.nodes.clone()), known) {
+        (Some(nodes), _) => nodes,
         // Of one that may not be seen it is not known; the server says no before it looks at nodes.
-        None if known.is_none() => words.next().unwrap_or_default(),
-        None if known.is_some_and(|command| command.has_context) => {
-            words.next().ok_or_else(|| {
-                let usage = format!("`{}` needs a node", args.command);
-                let hint = format!("for several nodes: can-i {} -g NODES", args.command);
-                CliError::usage(usage).hint(hint)
-            })?
-        }
-        None => String::new(),
+        (None, None) => words.next().unwrap_or_default(),
+        (None, Some(command)) if command.has_context => words.next().ok_or_else(|| {
+            let usage = format!("`{}` needs a node", args.command);
+            let hint = format!("for several nodes: can-i {} -g NODES", args.command);
+            CliError::usage(usage).hint(hint)
+        })?,
+        (None, Some(_)) => String::new(),
     };
     let request = PlanRunRequest {
         command: args.command.clone(),

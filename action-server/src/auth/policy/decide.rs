@@ -151,9 +151,8 @@ impl Decider {
     /// Prepares the answer to a question that is asked of many nodes.
     pub fn question<'a>(&'a self, ask: Ask<'_>) -> Question<'a> {
         let of = |effect| {
-            let own = self.own.iter().map(|&at| self.rule(at));
-            own.filter(|(rule, _)| is_about(rule, effect, ask))
-                .collect()
+            let about = self.about(effect, ask);
+            about.map(|at| self.rule(at)).collect()
         };
         Question {
             token_allows: self.grant.allows_command(ask.command),
@@ -175,14 +174,14 @@ impl Decider {
             true => Reach::WithNodes,
             false => Reach::All,
         };
-        let about = |effect| {
-            let own = self.own.iter().copied();
-            own.filter(move |&at| is_about(self.rule(at).0, effect, ask))
-        };
         self.grant.allows_command(command)
             && self.grant_reach >= needed
-            && about(Effect::Allow).any(|at| self.rules.reach[at] >= needed)
-            && !about(Effect::Deny).any(|at| *self.rule(at).1 == Cover::Everything)
+            && self
+                .about(Effect::Allow, ask)
+                .any(|at| self.rules.reach[at] >= needed)
+            && !self
+                .about(Effect::Deny, ask)
+                .any(|at| *self.rule(at).1 == Cover::Everything)
     }
 
     /// True when the caller may see the node: some rule lists it for a command that takes nodes,
@@ -220,6 +219,12 @@ impl Decider {
             && self
                 .matching(has)
                 .all(|(rule, _)| rule.effect == Effect::Allow)
+    }
+
+    /// The caller's rules of one effect that are about a question, by their place in the policy.
+    fn about(&self, effect: Effect, ask: Ask<'_>) -> impl Iterator<Item = usize> {
+        let own = self.own.iter().copied();
+        own.filter(move |&at| is_about(self.rule(at).0, effect, ask))
     }
 
     fn matching<'a>(
