@@ -25,7 +25,7 @@ use crate::{
     rpc::{Count, Guard, Refusals, Service, Shield, Signs, report_health},
     run::{Limits, Registry},
     scrape::Scrape,
-    supervisor,
+    service_manager,
     traces::{self, Traces},
     trust::Trust,
     yaml::Fault,
@@ -181,7 +181,7 @@ pub async fn serve(
     let server = router(Count::new(metrics), guard, routes, listener, closing);
     let mut server = tokio::spawn(server);
     tracing::info!(target: ADDRESSES, "listening on {address}");
-    tokio::spawn(supervisor::keep_alive(audit.works()));
+    tokio::spawn(service_manager::keep_alive(audit.works()));
 
     let drained = async {
         let mut stopped = signals.stopped.clone();
@@ -199,7 +199,7 @@ pub async fn serve(
         };
         tokio::select! {
             () = runs.drain(settings.drain_timeout, hurried) => {}
-            () = supervisor::stopping(|| runs.living()) => {}
+            () = service_manager::stopping(|| runs.living()) => {}
         }
     };
     tokio::select! {
@@ -224,9 +224,9 @@ pub async fn serve(
 /// is told to, and says so again.
 async fn keep_reloading(reload: &Notify, watch: &Watch, audit: &Audit, address: SocketAddr) {
     loop {
-        supervisor::ready(address).await;
+        service_manager::ready(address).await;
         reload.notified().await;
-        supervisor::reloading().await;
+        service_manager::reloading().await;
         audit.reopen().await;
         tracing::info!("looking at the definitions");
         watch.look().await;

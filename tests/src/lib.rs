@@ -11,20 +11,20 @@
 )]
 
 pub mod api;
-pub mod base;
 pub mod bench;
 pub mod chance;
 pub mod client;
 pub mod collector;
 pub mod datagrams;
 pub mod document;
-pub mod front;
 pub mod gate;
 pub mod http2;
 pub mod picture;
 pub mod processes;
 pub mod program;
 pub mod proxy;
+pub mod resource_baseline;
+pub mod reverse_proxy;
 pub mod scrape;
 pub mod server;
 pub mod site;
@@ -34,14 +34,14 @@ pub mod usage;
 pub mod wait;
 
 pub use api::{Api, Digest, Ended, Live, Watch, on, with_arguments};
-pub use base::Base;
 pub use chance::{Chance, rounds};
 pub use client::Client;
 pub use datagrams::Datagrams;
-pub use front::{Front, Kind};
 pub use gate::Gate;
 pub use program::{Ran, Running};
 pub use proxy::Proxy;
+pub use resource_baseline::Base;
+pub use reverse_proxy::{Front, Kind};
 pub use server::Server;
 pub use site::Site;
 pub use wait::{CEILING, wait_until};

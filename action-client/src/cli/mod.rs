@@ -5,12 +5,12 @@ pub(crate) mod described;
 pub(crate) mod entry;
 pub(crate) mod globals;
 pub(crate) mod grammar;
-mod hoist;
 pub(crate) mod limit;
 pub(crate) mod options;
 pub(crate) mod parse;
 #[cfg(test)]
 mod reference;
+mod reorder_options;
 pub(crate) mod syntax;
 pub(crate) mod target;
 
@@ -41,7 +41,7 @@ pub(crate) fn run(args: &[OsString], environment: &Environment) -> u8 {
     let asked = args.get(1).and_then(|word| word.to_str());
     let is_internal = asked == Some(COMPLETE) || asked == Some(REFRESH);
     let args = match &entry {
-        Ok(entry) if !is_internal => hoist::hoisted(entry, args),
+        Ok(entry) if !is_internal => reorder_options::hoisted(entry, args),
         _ => args.to_vec(),
     };
     let args = args.as_slice();

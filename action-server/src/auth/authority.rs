@@ -21,7 +21,7 @@ use super::{
     token,
 };
 use crate::{
-    stamp::{entries, stamp},
+    fingerprint::{entries, stamp},
     trust::{Trust, Untrusted},
 };
 

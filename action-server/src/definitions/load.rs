@@ -12,7 +12,7 @@ use std::{
 
 use rustix::fs::OFlags;
 
-use super::{Sources, surroundings};
+use super::{Sources, tree_trust};
 use crate::{
     catalogue::{
         Catalogue, Command, Listing, Nodes, is_command_name, rank_of, read_command, read_nodes,
@@ -57,7 +57,7 @@ pub fn load(
     };
     let is_command =
         |name: &str| commands.good.contains_key(name) || commands.broken.contains_key(name);
-    let (untrusted, found) = surroundings::look(&sources.commands, is_command, sources.trust);
+    let (untrusted, found) = tree_trust::look(&sources.commands, is_command, sources.trust);
     faults.extend(found);
     let catalogue = Catalogue {
         nodes,

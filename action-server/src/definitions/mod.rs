@@ -4,9 +4,9 @@
 //! something. What the texts mean is the catalogue's affair.
 
 mod digest;
+mod fingerprint;
 mod load;
-mod stamp;
-mod surroundings;
+mod tree_trust;
 mod watch;
 
 use std::{
@@ -95,7 +95,7 @@ impl Definitions {
     /// The nodes file or the command directory as a whole cannot be read.
     pub fn open(sources: &Sources) -> Result<(Definitions, Vec<Fault>), Fault> {
         // Before the load: an edit in between is another stamp.
-        let stamp = stamp::stamp(sources);
+        let stamp = fingerprint::stamp(sources);
         let (catalogue, faults) = load(sources, None)?;
         let current = Arc::new(ArcSwap::from_pointee(catalogue));
         let told = Arc::new(faults.clone());

@@ -13,7 +13,7 @@ use tokio::{
     time,
 };
 
-use super::{Definitions, Sources, stamp::stamp};
+use super::{Definitions, Sources, fingerprint::stamp};
 use crate::{
     audit::{Audit, Event},
     metrics::Metrics,

@@ -19,7 +19,7 @@ use tokio::{
 };
 use tokio_rustls::server::TlsStream;
 
-use super::places::Place;
+use super::connection_limit::Place;
 
 /// How long the other end may take nothing of what is sent to it. Pings find those who are gone,
 /// but not behind a connection that is full: not even the word that it is closed goes out then.

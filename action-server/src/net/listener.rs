@@ -12,7 +12,7 @@ use tokio_stream::wrappers::ReceiverStream;
 
 use super::{
     Connection, Tls,
-    places::{Place, Places},
+    connection_limit::{Place, Places},
 };
 use crate::metrics::Metrics;
 

@@ -1,12 +1,12 @@
 //! Connections: taken, bounded, and encrypted. Knows nothing of what is said over them.
 
 mod connection;
+mod connection_limit;
 mod listener;
-mod places;
-mod suspects;
+mod refusal_limiter;
 mod tls;
 
 pub use connection::{Connection, Peer};
 pub use listener::{Limits, Listener};
-pub use suspects::{Origin, Suspects, Verdict};
+pub use refusal_limiter::{Origin, Suspects, Verdict};
 pub use tls::{Files, Tls, TlsError};

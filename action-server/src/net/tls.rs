@@ -139,7 +139,7 @@ impl Tls {
 
     fn stamp(&self) -> u64 {
         let files = [&self.files.certificate, &self.files.private_key];
-        crate::stamp::stamp(files.into_iter().chain(&self.files.client_ca))
+        crate::fingerprint::stamp(files.into_iter().chain(&self.files.client_ca))
     }
 }
 

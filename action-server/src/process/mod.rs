@@ -1,16 +1,16 @@
 //! Processes: starting a script in a group of its own, signalling it, reading its output, and
 //! finding what it left behind. The only room that knows unix, and the only one with `unsafe`.
 
-mod descend;
 mod group;
 mod inherited;
+mod leftovers;
 mod memory;
 mod output;
 mod proc;
+mod process_tree;
 mod script;
 mod spawn;
 mod startup;
-mod strays;
 
 pub use group::{Group, Signal};
 pub use inherited::{InheritedError, inherited_listener};
@@ -20,5 +20,5 @@ pub use script::{ScriptError, check_script};
 pub use spawn::{Process, Script, SpawnError, spawn};
 pub use startup::{base_environment, prepare_server};
 
-pub use descend::{Descendants, end_orphans};
-pub use strays::{Family, Marker, Strays};
+pub use leftovers::{Family, Marker, Strays};
+pub use process_tree::{Descendants, end_orphans};

@@ -4,6 +4,7 @@
 //! watermark; a reader reads up to the watermark and sleeps on it. So all readers see the same
 //! bytes, a slow one slows nobody, and memory does not grow with output.
 
+mod availability;
 mod directory;
 mod export;
 mod format;
@@ -18,9 +19,9 @@ mod summary;
 mod syncing;
 #[cfg(test)]
 mod tests;
-mod works;
 mod writer;
 
+pub use availability::Space;
 pub use directory::StoreError;
 pub use export::{export, to_json};
 pub use format::{Damage, HEADER_LEN};
@@ -31,5 +32,4 @@ pub use recover::Unfinished;
 pub use retention::Retention;
 pub use store::Store;
 pub use summary::Summary;
-pub use works::Space;
 pub use writer::{Unwritten, Watermark, Writer};

@@ -2,14 +2,14 @@
 //! take. What is written from it: `written`.
 
 mod metadata;
+mod rendered;
 mod settings;
-mod written;
 
 use std::{collections::BTreeSet, fs, os::unix::fs::PermissionsExt};
 
 use metadata::KEYS;
+use rendered::example;
 use settings::{SETTINGS, Setting, Unset};
-use written::example;
 
 use crate::{
     catalogue::{Listing, read_command},

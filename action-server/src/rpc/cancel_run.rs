@@ -4,9 +4,8 @@ use action_proto::v1::{CancelRunRequest, CancelRunResponse, Outcome};
 use tonic::{Request, Response, Status};
 
 use super::{
-    Service,
+    Service, denial_audit,
     runs::{self, Wanted},
-    trail,
 };
 use crate::{
     audit::Event,
@@ -18,7 +17,7 @@ pub(super) async fn cancel_run(
     request: &Request<CancelRunRequest>,
 ) -> Result<Response<CancelRunResponse>, Status> {
     let caller = service.doors.caller(request)?;
-    let who = trail::who(request);
+    let who = denial_audit::who(request);
     let request = request.get_ref();
     let (entry, run, _) = runs::find(service, caller, &request.run_id, Wanted::Cancelling).await?;
     if run.outcome() == Outcome::Unspecified {

@@ -8,7 +8,7 @@ use futures_util::stream;
 use tokio_stream::Stream;
 use tonic::{Response, Status, metadata::MetadataValue};
 
-use super::{doors::Doors, refusal, status};
+use super::{access_control::Doors, refusal, status};
 use crate::{
     audit::{Audit, Event, Who},
     record::{Reader, RunId},

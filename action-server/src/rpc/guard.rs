@@ -171,7 +171,7 @@ mod tests {
     use proptest::{collection::vec, prelude::*};
 
     use super::*;
-    use crate::damaged;
+    use crate::corruption;
 
     fn read(values: &[&[u8]]) -> Result<String, &'static str> {
         let mut headers = HeaderMap::new();
@@ -213,7 +213,7 @@ mod tests {
         );
         let long = (0usize..2 * TOKEN_LIMIT).prop_map(|length| vec![b'a'; length]);
         prop_oneof![
-            3 => damaged::damages().prop_map(|damages| damaged::apply(&damages, b"Bearer a-._z09.b.c")),
+            3 => corruption::damages().prop_map(|damages| corruption::apply(&damages, b"Bearer a-._z09.b.c")),
             3 => strange.prop_map(|(at, byte)| {
                 let mut value = b"Bearer a.b.c".to_vec();
                 value.insert(at, byte);

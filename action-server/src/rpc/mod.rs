@@ -4,9 +4,11 @@
 //! record says. It owns nothing: a caller that goes away takes nothing with it.
 
 mod access;
+mod access_control;
+mod call_metrics;
 mod cancel_run;
-mod count;
-mod doors;
+mod catch_panic;
+mod denial_audit;
 mod events;
 mod explain;
 mod get_run;
@@ -22,9 +24,7 @@ mod planning;
 mod refusal;
 mod run_command;
 mod runs;
-mod shield;
 mod status;
-mod trail;
 mod watch_run;
 
 use action_proto::v1::{
@@ -40,12 +40,12 @@ use tonic::{Request, Response, Status};
 use crate::{audit::Audit, auth::Authority, definitions::Definitions, run::Registry};
 
 pub(crate) use access::{Access, resolve};
-pub(crate) use count::Count;
-use doors::Doors;
+use access_control::Doors;
+pub(crate) use call_metrics::Count;
+pub(crate) use catch_panic::Shield;
 pub(crate) use guard::Guard;
 pub(crate) use health::{Signs, report as report_health};
 pub(crate) use refusal::Refusals;
-pub(crate) use shield::Shield;
 
 /// The longest request, in bytes: the arguments of a run are at most 256 KiB.
 const REQUEST_LIMIT: usize = 512 * 1024;
@@ -83,18 +83,18 @@ impl ActionService for Service {
         &self,
         request: Request<ListNodesRequest>,
     ) -> Result<Response<ListNodesResponse>, Status> {
-        let asked = trail::asked(&request);
+        let asked = denial_audit::asked(&request);
         let answer = list_nodes::list_nodes(self, &request);
-        trail::follow(&self.audit, "ListNodes", asked, answer).await
+        denial_audit::follow(&self.audit, "ListNodes", asked, answer).await
     }
 
     async fn list_commands(
         &self,
         request: Request<ListCommandsRequest>,
     ) -> Result<Response<ListCommandsResponse>, Status> {
-        let asked = trail::asked(&request);
+        let asked = denial_audit::asked(&request);
         let answer = list_commands::list_commands(self, &request);
-        trail::follow(&self.audit, "ListCommands", asked, answer).await
+        denial_audit::follow(&self.audit, "ListCommands", asked, answer).await
     }
 
     async fn plan_run(
@@ -102,9 +102,9 @@ impl ActionService for Service {
         request: Request<PlanRunRequest>,
     ) -> Result<Response<PlanRunResponse>, Status> {
         let it = request.get_ref();
-        let asked = trail::asked_for(&request, &it.command, &it.nodes, &it.arguments);
+        let asked = denial_audit::asked_for(&request, &it.command, &it.nodes, &it.arguments);
         let answer = plan_run::plan_run(self, request);
-        trail::follow(&self.audit, "PlanRun", asked, answer).await
+        denial_audit::follow(&self.audit, "PlanRun", asked, answer).await
     }
 
     async fn run_command(
@@ -112,44 +112,44 @@ impl ActionService for Service {
         request: Request<RunCommandRequest>,
     ) -> Result<Response<Self::RunCommandStream>, Status> {
         let it = request.get_ref();
-        let asked = trail::asked_for(&request, &it.command, &it.nodes, &it.arguments);
+        let asked = denial_audit::asked_for(&request, &it.command, &it.nodes, &it.arguments);
         let answer = run_command::run_command(self, request).await;
-        trail::follow(&self.audit, "RunCommand", asked, answer).await
+        denial_audit::follow(&self.audit, "RunCommand", asked, answer).await
     }
 
     async fn watch_run(
         &self,
         request: Request<WatchRunRequest>,
     ) -> Result<Response<Self::WatchRunStream>, Status> {
-        let asked = trail::asked(&request);
+        let asked = denial_audit::asked(&request);
         let answer = watch_run::watch_run(self, &request).await;
-        trail::follow(&self.audit, "WatchRun", asked, answer).await
+        denial_audit::follow(&self.audit, "WatchRun", asked, answer).await
     }
 
     async fn list_runs(
         &self,
         request: Request<ListRunsRequest>,
     ) -> Result<Response<ListRunsResponse>, Status> {
-        let asked = trail::asked(&request);
+        let asked = denial_audit::asked(&request);
         let answer = list_runs::list_runs(self, request).await;
-        trail::follow(&self.audit, "ListRuns", asked, answer).await
+        denial_audit::follow(&self.audit, "ListRuns", asked, answer).await
     }
 
     async fn get_run(
         &self,
         request: Request<GetRunRequest>,
     ) -> Result<Response<GetRunResponse>, Status> {
-        let asked = trail::asked(&request);
+        let asked = denial_audit::asked(&request);
         let answer = get_run::get_run(self, &request).await;
-        trail::follow(&self.audit, "GetRun", asked, answer).await
+        denial_audit::follow(&self.audit, "GetRun", asked, answer).await
     }
 
     async fn cancel_run(
         &self,
         request: Request<CancelRunRequest>,
     ) -> Result<Response<CancelRunResponse>, Status> {
-        let asked = trail::asked(&request);
+        let asked = denial_audit::asked(&request);
         let answer = cancel_run::cancel_run(self, &request).await;
-        trail::follow(&self.audit, "CancelRun", asked, answer).await
+        denial_audit::follow(&self.audit, "CancelRun", asked, answer).await
     }
 }

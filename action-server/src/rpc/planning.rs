@@ -6,7 +6,7 @@ use tonic::Status;
 
 use super::{
     access::{Access, Judgement},
-    status, trail,
+    denial_audit, status,
 };
 use crate::catalogue::{Plan, Request};
 
@@ -25,7 +25,10 @@ pub(super) fn plan(access: &Access, request: &Request) -> Result<(Plan, Judgemen
     let rules = judgement.refusing.join(", ");
     let rest = on(judgement.nodes(&plan, true), " you may", ";");
     let text = format!("you may not run {command}{forbidden} ({rules});{rest} nothing was run");
-    Err(trail::denied_by(&rules, Status::permission_denied(text)))
+    Err(denial_audit::denied_by(
+        &rules,
+        Status::permission_denied(text),
+    ))
 }
 
 /// Plans a request whole, and judges what of it the caller may do.

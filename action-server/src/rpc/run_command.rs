@@ -9,10 +9,11 @@ use tonic::{Request, Response, Status};
 
 use super::{
     Service,
-    doors::Doors,
+    access_control::Doors,
+    denial_audit,
     events::{self, CancelOnDrop},
     planning::{lowered, plan},
-    status, trail,
+    status,
 };
 use crate::{
     audit::Who,
@@ -35,7 +36,7 @@ pub(super) async fn run_command(
     request: Request<RunCommandRequest>,
 ) -> Result<Response<Events>, Status> {
     let caller = service.doors.caller(&request)?.clone();
-    let who = trail::who(&request);
+    let who = denial_audit::who(&request);
     let span = request.extensions().get::<Span>().cloned();
     let request = request.into_inner();
     let cancel_when_gone = request.detach_policy == DetachPolicy::Cancel as i32;

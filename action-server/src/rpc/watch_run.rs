@@ -8,7 +8,7 @@ use tonic::{Request, Response, Status};
 
 use super::{
     Service,
-    doors::Doors,
+    access_control::Doors,
     events,
     runs::{self, Wanted},
 };

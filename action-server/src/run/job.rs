@@ -14,8 +14,8 @@ use tokio::{
 
 use super::{
     Stop, StopOrder,
-    errand::{Ear, Errand, HEARD, start},
     mask::{Mask, Secrets},
+    script_call::{Ear, Errand, HEARD, start},
     shared::{Shared, tell_outcome},
     verify,
 };

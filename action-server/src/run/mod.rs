@@ -4,7 +4,6 @@
 //! permits to start, gathers what its jobs tell, and writes it down. A job, one task a node,
 //! starts the script and sees it to its end. Events go up, a stop goes down; nothing is shared.
 
-mod errand;
 mod job;
 mod load;
 mod mask;
@@ -13,6 +12,7 @@ mod progress;
 mod recorder;
 mod recover;
 mod registry;
+mod script_call;
 mod shared;
 mod slots;
 mod starter;

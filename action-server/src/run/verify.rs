@@ -10,8 +10,8 @@ use tokio::{
 
 use super::{
     Stop, StopOrder,
-    errand::{Ear, Errand, start},
     job::Job,
+    script_call::{Ear, Errand, start},
     shared::Shared,
 };
 use crate::catalogue::{PlannedJob, Verify, Waiting};

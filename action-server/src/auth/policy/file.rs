@@ -137,7 +137,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::damaged;
+    use crate::corruption;
 
     const GOOD: &str = r#"roles: {operators: [olga, "ops-*"]}
 rules:
@@ -243,7 +243,7 @@ rules:
     proptest! {
         /// Whatever is in the file: a fault that names it, or rules that are what rules must be.
         #[test]
-        fn no_text_is_half_a_policy(bytes in damaged::file(GOOD, WORDS)) {
+        fn no_text_is_half_a_policy(bytes in corruption::file(GOOD, WORDS)) {
             let Ok(text) = String::from_utf8(bytes) else { return Ok(()) };
             let read = || parse(Path::new("p.yaml"), &text);
             prop_assert_eq!(format!("{:?}", read()), format!("{:?}", read()));

@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::damaged;
+use crate::corruption;
 
 fn parse(text: &str) -> Result<Revocations, String> {
     Revocations::parse(Path::new("f"), text).map_err(|error| error.to_string())
@@ -117,7 +117,7 @@ const WORDS: &[&str] = &[
 proptest! {
     /// A file is good when each of its lines is, and has its end; a fault names the first that is not.
     #[test]
-    fn nothing_of_a_file_is_passed_over(bytes in damaged::file(GOOD, WORDS)) {
+    fn nothing_of_a_file_is_passed_over(bytes in corruption::file(GOOD, WORDS)) {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("revoked");
         fs::write(&path, &bytes).unwrap();

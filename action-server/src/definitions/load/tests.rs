@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::damaged;
+use crate::corruption;
 
 const NODES: &str = "\u{feff}__groups__: {all: 'n[1-3]', few: [n1, \"@all\"]}
 __meta__: {x: &base {ranks: [metal, default], IP: 010}}
@@ -169,12 +169,12 @@ fn check(nodes: &[u8], metadata: &[u8]) {
 
 proptest! {
     #[test]
-    fn no_nodes_file_does_harm(nodes in damaged::file(NODES, WORDS)) {
+    fn no_nodes_file_does_harm(nodes in corruption::file(NODES, WORDS)) {
         check(&nodes, METADATA.as_bytes());
     }
 
     #[test]
-    fn no_metadata_does_harm(metadata in damaged::file(METADATA, WORDS)) {
+    fn no_metadata_does_harm(metadata in corruption::file(METADATA, WORDS)) {
         check(NODES.as_bytes(), &metadata);
     }
 }

@@ -7,7 +7,7 @@ use proptest::{collection::vec, prelude::*};
 
 use super::*;
 use crate::{
-    damaged,
+    corruption,
     record::{RunId, Store, summary},
 };
 
@@ -113,9 +113,9 @@ fn each_of<S: Strategy>(strategy: S, check: impl Fn(&Fixture, S::Value)) {
 #[test]
 fn damage_is_told_and_nothing_that_was_not_so() {
     each_of(
-        (damaged::damages(), 0u64..9),
+        (corruption::damages(), 0u64..9),
         |fixture, (damages, after)| {
-            fixture.check(&damaged::apply(&damages, &fixture.bytes), after);
+            fixture.check(&corruption::apply(&damages, &fixture.bytes), after);
         },
     );
 }

@@ -3,7 +3,7 @@
 
 use action_tests::{CEILING, Client, Front, Kind, Server, Site, on, wait_until};
 
-use crate::front::{KINDS, failed, serving, straight, trusting};
+use crate::reverse_proxy::{KINDS, failed, serving, straight, trusting};
 
 /// The client for another address of that web server.
 fn at(client: &Client, url: &str) -> Client {

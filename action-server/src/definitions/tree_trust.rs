@@ -8,7 +8,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use crate::{catalogue::Untrusted, stamp::entries, trust::Trust, yaml::Fault};
+use crate::{catalogue::Untrusted, fingerprint::entries, trust::Trust, yaml::Fault};
 
 /// How much is told of one command or folder: a umask may have left its mark on all of it.
 const MOST_FAULTS: usize = 10;

@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use action_tests::{CEILING, Front, Kind, Running, Server, Site, rounds, wait_until};
 
-use crate::front::{straight, trusting};
+use crate::reverse_proxy::{straight, trusting};
 
 /// Says a part, is silent until it is let on, and so on. A read that gets nothing met the gate while it
 /// was being closed for the part before.
@@ -59,7 +59,7 @@ fn each_silence_ends_the_streams_and_no_byte_is_lost() {
     let anyone = front
         .client(&server)
         .variable("ACTION_CLIENT_VERIFY_SSL", "false");
-    let id = crate::front::newest(&server);
+    let id = crate::reverse_proxy::newest(&server);
     let mut watcher = anyone.start(&["attach", &id]);
     for part in 1..=rounds {
         let mut users = [&mut runner, &mut watcher];

@@ -1,9 +1,9 @@
 //! Which files and directories the definitions are in: one of them changed, all are read again.
 
 use super::Sources;
-use crate::stamp::{self, entries};
+use crate::fingerprint::{self, entries};
 
-/// A number that is another one when a definition changed; see [`crate::stamp`].
+/// A number that is another one when a definition changed; see [`crate::fingerprint`].
 pub(super) fn stamp(sources: &Sources) -> u64 {
     let mut paths = vec![sources.nodes.clone(), sources.commands.clone()];
     for command in entries(&sources.commands) {
@@ -11,5 +11,5 @@ pub(super) fn stamp(sources: &Sources) -> u64 {
         paths.push(command);
         paths.extend(files);
     }
-    stamp::stamp(paths)
+    fingerprint::stamp(paths)
 }
