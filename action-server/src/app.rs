@@ -16,7 +16,7 @@ use crate::{
     audit::{Audit, AuditError, Event},
     auth::{self, Authority, Change, revocation},
     config::Settings,
-    definitions::{Definitions, Sources, Watch, log_fault},
+    definitions::{Definitions, PlanDigests, Sources, Watch, log_fault},
     log::ADDRESSES,
     metrics::{self, Metrics},
     net::{Listener, Tls, TlsError},
@@ -51,6 +51,9 @@ pub enum ServeError {
     /// What the last server left cannot be read or ended.
     #[error("cannot see to the runs of the last server: {0}")]
     Recover(#[source] io::Error),
+    /// The key of plan digests can be neither read nor made.
+    #[error("cannot use the key of plan digests in the state directory: {0}")]
+    PlanKey(#[source] io::Error),
     /// The reflection's description is broken.
     #[error("cannot describe the API: {0}")]
     Reflection(#[from] tonic_reflection::server::Error),
@@ -121,6 +124,12 @@ pub async fn serve(
     if is_first_start {
         revocation::begin(&settings.auth.revocations).map_err(auth::OpenError::from)?;
     }
+    let plan_digests = PlanDigests::open(
+        &settings.state_directory,
+        definitions.file_digests(),
+        base_environment(&settings.script_environment),
+    )
+    .map_err(ServeError::PlanKey)?;
     let authority = Arc::new(Authority::open(settings.auth.clone())?);
     let audit = Audit::open(&settings.audit_path, settings.trust, metrics.clone())?;
     // Where it cannot be written the server starts all the same: what runs and ran can be seen,
@@ -145,6 +154,7 @@ pub async fn serve(
         definitions.clone(),
         runs.clone(),
         audit.clone(),
+        plan_digests,
     );
     let (health, routes) = routes(service).await?;
     let judges = watch::Sender::new(true);

@@ -14,6 +14,7 @@ pub mod config;
 mod corruption;
 mod crash;
 pub mod definitions;
+pub mod file_digest;
 mod fingerprint;
 mod init;
 mod log;

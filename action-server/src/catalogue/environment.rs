@@ -11,6 +11,8 @@ pub struct Identity {
     pub username: String,
     /// The token's `uid` claim, if it has one.
     pub uid: Option<u64>,
+    /// Why, as the caller says; empty when no reason was given.
+    pub reason: String,
 }
 
 /// The variables of a job's script, each once: the base (PATH, HOME ..), what the admin set for
@@ -26,7 +28,7 @@ pub fn environment<'a>(
 ) -> Vec<(&'a str, std::borrow::Cow<'a, str>)> {
     let metadata = job.node.as_ref().map_or(&[][..], |node| &node.metadata);
     let hidden = |key: &str| metadata.iter().any(|(known, _)| known == key);
-    let mut variables = Vec::with_capacity(base.len() + metadata.len() + 6);
+    let mut variables = Vec::with_capacity(base.len() + metadata.len() + 7);
     for (key, value) in base.iter().filter(|(key, _)| !hidden(key)).chain(metadata) {
         variables.push((key.as_str(), value.as_str().into()));
     }
@@ -37,5 +39,6 @@ pub fn environment<'a>(
     variables.push(("request_username", identity.username.as_str().into()));
     let uid = identity.uid.map(|uid| uid.to_string()).unwrap_or_default();
     variables.push(("request_uid", uid.into()));
+    variables.push(("request_reason", identity.reason.as_str().into()));
     variables
 }

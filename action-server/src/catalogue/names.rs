@@ -1,7 +1,7 @@
 //! Which names are allowed for nodes, commands, ranks and script variables, and why not.
 
 /// Variables that every script gets from us. Metadata may not hide them.
-const OWN: [&str; 12] = [
+const OWN: [&str; 13] = [
     "PATH",
     "HOME",
     "USER",
@@ -14,16 +14,18 @@ const OWN: [&str; 12] = [
     "run_id",
     "request_username",
     "request_uid",
+    "request_reason",
 ];
 
 /// Those of our own names which may not be hidden in another case either.
-const OWN_IN_ANY_CASE: [&str; 6] = [
+const OWN_IN_ANY_CASE: [&str; 7] = [
     "script_root",
     "command",
     "name",
     "run_id",
     "request_username",
     "request_uid",
+    "request_reason",
 ];
 
 /// Variables that change how a shell, a loader or an interpreter behaves. The base is the

@@ -3,9 +3,9 @@
 //! Owns the files: what is read, in which order, and what is kept when an edit breaks
 //! something. What the texts mean is the catalogue's affair.
 
-mod digest;
 mod fingerprint;
 mod load;
+mod plan_digest;
 mod tree_trust;
 mod watch;
 
@@ -18,9 +18,9 @@ use std::{
 use arc_swap::ArcSwap;
 use thiserror::Error;
 
-use digest::digest;
 pub use load::load;
 use load::{is_shortage, usable};
+pub use plan_digest::{NotADigest, PlanDigest, PlanDigests};
 pub use watch::Watch;
 pub(crate) use watch::log_fault;
 
@@ -28,6 +28,7 @@ use crate::{
     audit::Audit,
     catalogue::{Catalogue, Plan, PlannedJob},
     config::Settings,
+    file_digest::{FileDigests, Sha256},
     metrics::Metrics,
     trust::Trust,
     yaml::Fault,
@@ -81,6 +82,7 @@ pub enum ScriptError {
 #[derive(Debug, Clone)]
 pub struct Definitions {
     current: Arc<ArcSwap<Catalogue>>,
+    files: FileDigests,
     trust: Trust,
     /// What was wrong at the first load, and told.
     told: Arc<Vec<Fault>>,
@@ -102,6 +104,7 @@ impl Definitions {
         Ok((
             Definitions {
                 current,
+                files: FileDigests::default(),
                 trust: sources.trust,
                 told,
                 stamp,
@@ -113,6 +116,11 @@ impl Definitions {
     /// The catalogue as it is now.
     pub fn snapshot(&self) -> Arc<Catalogue> {
         self.current.load_full()
+    }
+
+    /// What is known of the content of files.
+    pub fn file_digests(&self) -> FileDigests {
+        self.files.clone()
     }
 
     /// Checks that each script of a plan could be started now, as it is on the disk, and that
@@ -133,8 +141,8 @@ impl Definitions {
             let name = plan.script_name(&script);
             let opened =
                 usable(&script, self.trust).map_err(|reason| unusable(name.clone(), reason))?;
-            match opened.and_then(digest) {
-                Ok(digest) => Ok((name, digest)),
+            match opened.and_then(|file| self.files.of_file(file)) {
+                Ok(digest) => Ok((name, in_hexadecimal(&digest))),
                 Err(error) if is_shortage(&error) => Err(ScriptError::Shortage(error)),
                 Err(error) => Err(unusable(name, format!("it cannot be read: {error}"))),
             }
@@ -166,4 +174,9 @@ impl Definitions {
             Err(fault) => vec![fault],
         }
     }
+}
+
+/// As `sha256sum` prints it.
+fn in_hexadecimal(digest: &Sha256) -> String {
+    digest.iter().map(|byte| format!("{byte:02x}")).collect()
 }

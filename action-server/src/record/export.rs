@@ -87,7 +87,7 @@ pub fn to_json(event: &RunEvent) -> Value {
             "run_started",
             json!({"command": it.command, "arguments": it.arguments, "subject": it.subject,
                 "nodes": it.nodes, "request_username": it.request_username, "request_uid": it.request_uid,
-                "fanout": it.fanout, "timeout": seconds(it.timeout)}),
+                "fanout": it.fanout, "timeout": seconds(it.timeout), "reason": it.reason}),
         ),
         Some(Event::NodeStarted(it)) => (
             "node_started",

@@ -66,6 +66,7 @@ impl Summary {
             arguments: self.started.arguments.clone(),
             nodes: action_proto::fold(self.started.nodes.iter().map(String::as_str)),
             subject: self.started.subject.clone(),
+            reason: self.started.reason.clone(),
             start_time: self.start_time,
             jobs: u32::try_from(jobs).unwrap_or(u32::MAX),
             ..Run::default()

@@ -11,7 +11,7 @@ use super::status;
 use crate::{
     auth::{
         Caller,
-        policy::{Ask, Cover, Decider, On, Policy, Right, Rules, Verdict},
+        policy::{Ask, Cover, Decider, On, Policy, Requirements, Right, Rules, Verdict},
     },
     catalogue::{Catalogue, Node, Nodes, Plan, Request, SelectionError},
 };
@@ -93,12 +93,16 @@ pub(super) struct Judgement {
     pub(super) allowing: Vec<String>,
     /// The rules that forbid some.
     pub(super) refusing: Vec<String>,
+    /// What the run must bring beside what it brings, so that the rules allow it.
+    pub(super) missing: Requirements,
 }
 
 impl Judgement {
     fn take(&mut self, verdict: Verdict<'_>) {
-        self.allowed.push(verdict.allowed);
-        let rules = match verdict.allowed {
+        let is_possible = verdict.is_possible();
+        self.allowed.push(is_possible);
+        self.missing = self.missing | verdict.missing;
+        let rules = match is_possible {
             true => &mut self.allowing,
             false => &mut self.refusing,
         };
@@ -107,7 +111,7 @@ impl Judgement {
         }
     }
 
-    /// True when the caller may do all of it.
+    /// True when the caller may do all of it, with what is missing.
     pub(super) fn is_whole(&self) -> bool {
         self.refusing.is_empty()
     }
@@ -195,6 +199,7 @@ impl Access {
             },
             command: &run.command,
             arguments: &[],
+            brings: Requirements::NONE,
         });
         if run.nodes.is_empty() {
             return question.verdict(On::Nothing).allowed;
@@ -264,12 +269,13 @@ impl Access {
         }
     }
 
-    /// What the caller may do of a plan.
-    pub(super) fn judge(&self, plan: &Plan) -> Judgement {
+    /// What the caller may do of a plan with a run that brings these.
+    pub(super) fn judge(&self, plan: &Plan, brings: Requirements) -> Judgement {
         let question = self.decider.question(Ask {
             right: Right::Run,
             command: &plan.command.name,
             arguments: &plan.arguments,
+            brings,
         });
         let mut judgement = Judgement::default();
         for job in &plan.jobs {
@@ -308,10 +314,11 @@ impl Access {
             right: Right::Run,
             command,
             arguments,
+            brings: Requirements::NONE,
         });
         let all = self.catalogue.nodes.list().iter().enumerate();
         let may = all.filter(|&(at, _)| {
-            self.decider.lists_node(at) && question.verdict(On::Node(Some(at))).allowed
+            self.decider.lists_node(at) && question.verdict(On::Node(Some(at))).is_possible()
         });
         action_proto::fold(may.map(|(_, node)| node.name.as_str()))
     }

@@ -1,7 +1,7 @@
 //! What a caller may do, in words: for admins, by the very decider that callers meet.
 
 use super::access::Access;
-use crate::auth::policy::{Ask, On, Question, Right, Verdict};
+use crate::auth::policy::{Ask, On, Question, Requirements, Right, Verdict};
 
 impl Access {
     /// What the caller may do with a command on nodes, in words, with the rules that decide.
@@ -23,6 +23,7 @@ impl Access {
                 right,
                 command,
                 arguments,
+                brings: Requirements::NONE,
             })
         };
         let mut parts = match self.lists_command(command) {
@@ -57,14 +58,22 @@ fn run_in_words(run: &Question<'_>, places: &[(&str, On)]) -> Vec<String> {
             None => groups.push((verdict, vec![name])),
         }
     }
-    groups.sort_by_key(|(verdict, _)| !verdict.allowed);
+    groups.sort_by_key(|(verdict, _)| !verdict.is_possible());
     let part = |(verdict, names): (Verdict<'_>, Vec<&str>)| {
-        let may = if verdict.allowed { "run" } else { "not run" };
+        let may = if verdict.is_possible() {
+            "run"
+        } else {
+            "not run"
+        };
+        let with = match verdict.missing.names().as_slice() {
+            [] => String::new(),
+            names => format!(" with --{}", names.join(" and --")),
+        };
         let on = match names.as_slice() {
             [""] => " it".to_owned(),
             _ => format!(" on {}", action_proto::fold(names)),
         };
-        format!("{may}{on} ({})", verdict.rule)
+        format!("{may}{on}{with} ({})", verdict.rule)
     };
     groups.into_iter().map(part).collect()
 }

@@ -3,7 +3,7 @@
 use action_proto::v1::{Command, ExitState, ListCommandsRequest, ListCommandsResponse};
 use tonic::{Request, Response, Status};
 
-use super::{Service, page::page};
+use super::{FEATURES, Service, page::page};
 use crate::catalogue::{self, DEFAULT_RANK};
 
 pub(super) fn list_commands(
@@ -26,6 +26,7 @@ pub(super) fn list_commands(
     Ok(Response::new(ListCommandsResponse {
         commands,
         next_page_token,
+        features: FEATURES.map(str::to_owned).into(),
     }))
 }
 

@@ -37,7 +37,12 @@ use std::sync::Arc;
 
 use tonic::{Request, Response, Status};
 
-use crate::{audit::Audit, auth::Authority, definitions::Definitions, run::Registry};
+use crate::{
+    audit::Audit,
+    auth::Authority,
+    definitions::{Definitions, PlanDigests},
+    run::Registry,
+};
 
 pub(crate) use access::{Access, resolve};
 use access_control::Doors;
@@ -50,11 +55,16 @@ pub(crate) use refusal::Refusals;
 /// The longest request, in bytes: the arguments of a run are at most 256 KiB.
 const REQUEST_LIMIT: usize = 512 * 1024;
 
+/// The optional request fields that this server knows, for clients that depend on one. A new field
+/// that restricts a run or adds to its input goes here.
+const FEATURES: [&str; 2] = ["plan_digest", "reason"];
+
 /// The service `action.v1.ActionService`.
 pub(crate) struct Service {
     doors: Doors,
     runs: Registry,
     audit: Audit,
+    plan_digests: PlanDigests,
 }
 
 impl Service {
@@ -64,11 +74,13 @@ impl Service {
         definitions: Definitions,
         runs: Registry,
         audit: Audit,
+        plan_digests: PlanDigests,
     ) -> ActionServiceServer<Service> {
         let service = Service {
             doors: Doors::new(authority, definitions),
             runs,
             audit,
+            plan_digests,
         };
         ActionServiceServer::new(service).max_decoding_message_size(REQUEST_LIMIT)
     }
@@ -103,7 +115,7 @@ impl ActionService for Service {
     ) -> Result<Response<PlanRunResponse>, Status> {
         let it = request.get_ref();
         let asked = denial_audit::asked_for(&request, &it.command, &it.nodes, &it.arguments);
-        let answer = plan_run::plan_run(self, request);
+        let answer = plan_run::plan_run(self, request).await;
         denial_audit::follow(&self.audit, "PlanRun", asked, answer).await
     }
 

@@ -4,30 +4,27 @@ use action_proto::v1::{PlanRunRequest, PlanRunResponse, PlannedJob};
 use tonic::{Request, Response, Status};
 
 use super::{
-    Service,
-    planning::{lowered, plan, plan_in_part},
+    FEATURES, Service,
+    planning::{as_run, plan, plan_in_part, shape},
 };
-use crate::catalogue;
+use crate::{auth::policy::Requirements, catalogue};
 
-pub(super) fn plan_run(
+pub(super) async fn plan_run(
     service: &Service,
     request: Request<PlanRunRequest>,
 ) -> Result<Response<PlanRunResponse>, Status> {
     let access = service.doors.access(service.doors.caller(&request)?);
     let request = request.into_inner();
     let in_part = request.report_forbidden;
-    let request = catalogue::Request {
-        command: request.command,
-        nodes: request.nodes,
-        exclude: request.exclude,
-        arguments: request.arguments,
-        fanout: Some(request.fanout).filter(|&fanout| fanout > 0),
-        timeout: lowered(request.timeout)?,
-        wait: request.wait,
-    };
+    let request = as_run(request);
+    // The answer says what a run must bring, whatever this request brings.
     let (plan, judgement) = match in_part {
-        true => plan_in_part(&access, &request)?,
-        false => plan(&access, &request)?,
+        true => plan_in_part(&access, &request, Requirements::NONE)?,
+        false => plan(&access, &request, Requirements::NONE)?,
+    };
+    let (plan, digest) = match judgement.is_whole() {
+        true => take_digest(service, plan, &request).await?,
+        false => (plan, String::new()),
     };
     let job = |job: &catalogue::PlannedJob| PlannedJob {
         node: job.node_name().to_owned(),
@@ -44,6 +41,7 @@ pub(super) fn plan_run(
             .unwrap_or_default(),
         permitted: judgement.is_whole(),
         rules: [&judgement.allowing[..], &judgement.refusing].concat(),
+        requires: owned(&judgement.missing.names()),
         jobs: plan
             .jobs
             .iter()
@@ -54,5 +52,28 @@ pub(super) fn plan_run(
         confirmation: plan.confirmation.clone().unwrap_or_default(),
         fanout: plan.fanout,
         timeout: prost_types::Duration::try_from(plan.timeout).ok(),
+        features: FEATURES.map(str::to_owned).into(),
+        digest,
     }))
+}
+
+async fn take_digest(
+    service: &Service,
+    plan: catalogue::Plan,
+    request: &action_proto::v1::RunCommandRequest,
+) -> Result<(catalogue::Plan, String), Status> {
+    let digests = service.plan_digests.clone();
+    let shape = shape(request);
+    let taken = tokio::task::spawn_blocking(move || {
+        let files = digests.files(&plan);
+        let digest = digests.digest(&plan, &files.digest, &shape);
+        (plan, digest.to_string())
+    });
+    taken
+        .await
+        .map_err(|_| Status::internal("the server failed"))
+}
+
+fn owned(names: &[&str]) -> Vec<String> {
+    names.iter().map(ToString::to_string).collect()
 }

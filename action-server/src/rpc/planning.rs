@@ -2,17 +2,64 @@
 
 use std::time::Duration;
 
+use action_proto::v1::{DetachPolicy, PlanRunRequest, RunCommandRequest};
+use prost::Message as _;
 use tonic::Status;
 
 use super::{
     access::{Access, Judgement},
     denial_audit, status,
 };
-use crate::catalogue::{Plan, Request};
+use crate::{
+    auth::policy::Requirements,
+    catalogue::{self, Plan},
+};
+
+/// The longest reason, in bytes.
+const REASON_LIMIT: usize = 1024;
+
+/// The run that a request for a plan is about.
+pub(super) fn as_run(request: PlanRunRequest) -> RunCommandRequest {
+    RunCommandRequest {
+        command: request.command,
+        nodes: request.nodes,
+        arguments: request.arguments,
+        fanout: request.fanout,
+        timeout: request.timeout,
+        exclude: request.exclude,
+        max_failures: request.max_failures,
+        wait: request.wait,
+        reason: request.reason,
+        ..RunCommandRequest::default()
+    }
+}
+
+/// What of a request shapes its run, in bytes that stay the same when fields are added and not set:
+/// a field of protobuf is its number, its length and its value.
+pub(super) fn shape(request: &RunCommandRequest) -> Vec<u8> {
+    let shaping = RunCommandRequest {
+        // The plan has the nodes that these stand for.
+        nodes: String::new(),
+        exclude: String::new(),
+        // These decide whether it runs, who asks and who listens, but not what runs.
+        confirmed: false,
+        expected_nodes: None,
+        detach_policy: DetachPolicy::Unspecified.into(),
+        request_username: String::new(),
+        request_uid: String::new(),
+        plan_digest: String::new(),
+        ..request.clone()
+    };
+    shaping.encode_to_vec()
+}
 
 /// Plans what the caller may do. One node that it may not use is enough: then nothing is planned.
-pub(super) fn plan(access: &Access, request: &Request) -> Result<(Plan, Judgement), Status> {
-    let (plan, judgement) = plan_in_part(access, request)?;
+pub(super) fn plan(
+    access: &Access,
+    request: &RunCommandRequest,
+    brings: Requirements,
+) -> Result<(Plan, Judgement), Status> {
+    let (plan, judgement) = plan_in_part(access, request, brings)?;
     if judgement.is_whole() {
         return Ok((plan, judgement));
     }
@@ -34,20 +81,49 @@ pub(super) fn plan(access: &Access, request: &Request) -> Result<(Plan, Judgemen
 /// Plans a request whole, and judges what of it the caller may do.
 pub(super) fn plan_in_part(
     access: &Access,
-    request: &Request,
+    request: &RunCommandRequest,
+    brings: Requirements,
 ) -> Result<(Plan, Judgement), Status> {
+    check_reason(&request.reason)?;
+    let request = catalogue::Request {
+        command: request.command.clone(),
+        nodes: request.nodes.clone(),
+        exclude: request.exclude.clone(),
+        arguments: request.arguments.clone(),
+        fanout: Some(request.fanout).filter(|&fanout| fanout > 0),
+        timeout: lowered(request.timeout)?,
+        wait: request.wait,
+    };
     access.check_command(&request.command)?;
-    access.check_selection(request)?;
+    access.check_selection(&request)?;
     let plan = access
         .catalogue()
-        .plan(request)
+        .plan(&request)
         .map_err(|error| status::from_plan(&error))?;
-    let judgement = access.judge(&plan);
+    let judgement = access.judge(&plan, brings);
     Ok((plan, judgement))
 }
 
+/// A reason is one line that can stand in a log, a table and an environment variable.
+fn check_reason(reason: &str) -> Result<(), Status> {
+    let invalid = |text: String| Err(Status::invalid_argument(text));
+    if reason.len() > REASON_LIMIT {
+        let length = reason.len();
+        return invalid(format!(
+            "the reason has {length} bytes, more than {REASON_LIMIT}"
+        ));
+    }
+    if reason.chars().any(char::is_control) {
+        return invalid("the reason has control characters; it must be one line of text".into());
+    }
+    if !reason.is_empty() && reason.trim().is_empty() {
+        return invalid("the reason is blank".into());
+    }
+    Ok(())
+}
+
 /// A caller's limit for each job.
-pub(super) fn lowered(limit: Option<prost_types::Duration>) -> Result<Option<Duration>, Status> {
+fn lowered(limit: Option<prost_types::Duration>) -> Result<Option<Duration>, Status> {
     let Some(limit) = limit else {
         return Ok(None);
     };

@@ -12,14 +12,15 @@ use super::{
     access_control::Doors,
     denial_audit,
     events::{self, CancelOnDrop},
-    planning::{lowered, plan},
+    planning::{plan, shape},
     status,
 };
 use crate::{
     audit::Who,
-    auth::Caller,
-    catalogue::{self, Identity, Plan},
-    definitions::{Definitions, ScriptError},
+    auth::{Caller, policy::Requirements},
+    catalogue::{Identity, Plan},
+    definitions::{Definitions, PlanDigest, PlanDigests, ScriptError},
+    file_digest::TreeSnapshot,
     record::RunId,
     run::Starter,
     traces::Span,
@@ -41,8 +42,8 @@ pub(super) async fn run_command(
     let request = request.into_inner();
     let cancel_when_gone = request.detach_policy == DetachPolicy::Cancel as i32;
     let prepared = prepare(service, &caller, (who, span), request);
-    let (plan, starter) = prepared.map_err(status::nothing_started)?;
-    let (run_id, guard) = start(service, plan, starter, cancel_when_gone).await?;
+    let prepared = prepared.map_err(status::nothing_started)?;
+    let (run_id, guard) = start(service, prepared, cancel_when_gone).await?;
     let events = events::stream(&service.runs, &run_id, 0)?;
     let open = move |doors: &Doors| doors.stays_open(&caller);
     let events = events::while_allowed(events, &service.doors, open);
@@ -51,56 +52,106 @@ pub(super) async fn run_command(
     Ok(events::response(&run_id, Box::pin(events)))
 }
 
+/// A run that nothing but the disk can refuse any more.
+struct Prepared {
+    plan: Plan,
+    starter: Starter,
+    bound_to: Option<Binding>,
+}
+
+/// The plan that a run must be.
+struct Binding {
+    expected: PlanDigest,
+    /// What else of the request shapes the run.
+    shape: Vec<u8>,
+}
+
+impl Binding {
+    fn of(request: &RunCommandRequest) -> Result<Option<Binding>, Status> {
+        if request.plan_digest.is_empty() {
+            return Ok(None);
+        }
+        let expected = request.plan_digest.parse::<PlanDigest>();
+        let expected =
+            expected.map_err(|error| Status::invalid_argument(format!("plan_digest: {error}")))?;
+        let shape = shape(request);
+        Ok(Some(Binding { expected, shape }))
+    }
+
+    /// Refuses another plan than the expected one. Returns the files that it is made of. Blocks for
+    /// the disk.
+    fn check(&self, digests: &PlanDigests, plan: &Plan) -> Result<TreeSnapshot, Status> {
+        let files = digests.files(plan);
+        let now = digests.digest(plan, &files.digest, &self.shape);
+        match self.expected.differences(&now).as_slice() {
+            [] => Ok(files),
+            parts => Err(status::plan_changed(parts)),
+        }
+    }
+}
+
 /// All that can refuse a run before the disk is asked.
 fn prepare(
     service: &Service,
     caller: &Caller,
     (who, span): (Who, Option<Span>),
     request: RunCommandRequest,
-) -> Result<(Plan, Starter), Status> {
+) -> Result<Prepared, Status> {
     let access = service.doors.access(caller);
     check_claims(&request)?;
-    let wanted = catalogue::Request {
-        command: request.command,
-        nodes: request.nodes,
-        exclude: request.exclude,
-        arguments: request.arguments,
-        fanout: Some(request.fanout).filter(|&fanout| fanout > 0),
-        timeout: lowered(request.timeout)?,
-        wait: request.wait,
+    let bound_to = Binding::of(&request)?;
+    let brings = Requirements {
+        reason: !request.reason.is_empty(),
+        plan: bound_to.is_some(),
     };
-    let (plan, judgement) = plan(&access, &wanted)?;
+    let (plan, judgement) = plan(&access, &request, brings)?;
+    let rule = judgement.allowing.join(", ");
+    check_brings(&rule, judgement.missing)?;
     check_agreed(&plan, request.confirmed, request.expected_nodes)?;
     let starter = Starter {
         identity: Identity {
             username: caller.subject.clone(),
             uid: caller.uid,
+            reason: request.reason,
         },
         who,
-        rule: judgement.allowing.join(", "),
+        rule,
         scripts: BTreeMap::new(),
+        files: None,
         claimed_username: request.request_username,
         claimed_uid: request.request_uid,
         span: span.unwrap_or_default(),
         max_failures: Some(request.max_failures).filter(|&most| most > 0),
     };
-    Ok((plan, starter))
+    Ok(Prepared {
+        plan,
+        starter,
+        bound_to,
+    })
 }
 
 /// Starts a run, on a thread that may wait for the disk: a caller that goes away while its record is
 /// made leaves a run that is started and, where it asked for that, cancelled.
 async fn start(
     service: &Service,
-    plan: Plan,
-    mut starter: Starter,
+    prepared: Prepared,
     cancel_when_gone: bool,
 ) -> Result<(RunId, Option<CancelOnDrop>), Status> {
     let definitions = service.doors.definitions.clone();
+    let plan_digests = service.plan_digests.clone();
     let (runs, audit) = (service.runs.clone(), service.audit.clone());
     // Closed when the call is dropped.
     let (caller, _here) = oneshot::channel::<Infallible>();
     let started = tokio::task::spawn_blocking(move || {
+        let Prepared {
+            plan,
+            mut starter,
+            bound_to,
+        } = prepared;
         starter.scripts = check_scripts(&definitions, &plan)?;
+        if let Some(binding) = bound_to {
+            starter.files = Some(binding.check(&plan_digests, &plan)?);
+        }
         // Looking at scripts may take long, where they are on another machine: who left meanwhile does
         // not expect a run, and may have asked again.
         if caller.is_closed() {
@@ -120,6 +171,19 @@ async fn start(
         .await
         .map_err(|_| Status::internal("the server failed"))?;
     started.map_err(status::nothing_started)
+}
+
+/// Refuses a run that does not bring what the rules that allow it require.
+fn check_brings(rule: &str, missing: Requirements) -> Result<(), Status> {
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let required = missing.names().join(" and --");
+    let text = format!("the policy ({rule}) requires --{required}; nothing was run");
+    Err(denial_audit::denied_by(
+        rule,
+        Status::permission_denied(text),
+    ))
 }
 
 /// Whatever the caller saw before must be what will run, and be wanted.

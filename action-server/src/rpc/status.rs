@@ -13,6 +13,9 @@ use crate::{
 /// The header with a run's id.
 pub(super) const RUN_ID: &str = "action-run-id";
 
+/// The header with the parts of a plan that are not as they were shown.
+const PLAN_CHANGED: &str = "action-plan-changed";
+
 /// For requests that cannot be planned.
 pub(super) fn from_plan(error: &PlanError) -> Status {
     let text = error.to_string();
@@ -52,6 +55,17 @@ pub(super) fn from_start(error: &StartError) -> Status {
 pub(super) fn nothing_started(mut status: Status) -> Status {
     let none = MetadataValue::from_static("none");
     status.metadata_mut().insert(RUN_ID, none);
+    status
+}
+
+/// For a run whose plan is not the one that its caller was shown; `parts` are those that differ.
+pub(super) fn plan_changed(parts: &[&str]) -> Status {
+    let text = parts.join(", ");
+    let message = format!("the plan has changed since it was shown ({text}); nothing was run");
+    let mut status = Status::failed_precondition(message);
+    if let Ok(parts) = MetadataValue::try_from(parts.join(",")) {
+        status.metadata_mut().insert(PLAN_CHANGED, parts);
+    }
     status
 }
 

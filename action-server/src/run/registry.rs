@@ -125,6 +125,7 @@ impl Registry {
             span: starter.begin_span(&run_id, &plan),
             identity: starter.identity,
             who: starter.who,
+            files: starter.files,
             max_failures: starter.max_failures,
             plan,
             limits: Arc::clone(&self.inner.limits),

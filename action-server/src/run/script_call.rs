@@ -49,6 +49,7 @@ pub(super) async fn start(
         ),
         directory: &shared.limits.working_directory,
     };
+    check_files(shared).await?;
     spawn(&script, &shared.descendants).await.map_err(|error| {
         // The kernel says the same of a missing script and of a missing interpreter.
         let reason = check_script(errand.script)
@@ -60,4 +61,17 @@ pub(super) async fn start(
             reason.unwrap_or_else(|| error.to_string())
         )
     })
+}
+
+/// Refuses to start a script of a run that is bound to a plan, when the files are not those of the
+/// plan any more.
+async fn check_files(shared: &Shared) -> Result<(), String> {
+    let Some(files) = shared.files.clone() else {
+        return Ok(());
+    };
+    let checked = tokio::task::spawn_blocking(move || files.is_unchanged()).await;
+    match checked {
+        Ok(true) => Ok(()),
+        _ => Err("the script, or a file beside it, has changed since the plan was shown".into()),
+    }
 }

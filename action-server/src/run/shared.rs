@@ -7,6 +7,7 @@ use action_proto::v1::Outcome;
 use crate::{
     audit::{Audit, Who},
     catalogue::{Identity, Plan},
+    file_digest::TreeSnapshot,
     process::Descendants,
     record::RunId,
     traces::Span,
@@ -36,6 +37,8 @@ pub struct Limits {
 pub(super) struct Shared {
     pub(super) run_id: RunId,
     pub(super) plan: Plan,
+    /// The files of the plan that the run is bound to.
+    pub(super) files: Option<TreeSnapshot>,
     pub(super) identity: Identity,
     pub(super) who: Who,
     pub(super) max_failures: Option<u32>,

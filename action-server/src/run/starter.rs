@@ -9,6 +9,7 @@ use thiserror::Error;
 use crate::{
     audit::{self, Audit, Who},
     catalogue::{Identity, Plan, PlannedJob},
+    file_digest::TreeSnapshot,
     record::RunId,
     traces::Span,
 };
@@ -24,6 +25,9 @@ pub struct Starter {
     pub rule: String,
     /// Each script that will be run, with its digest.
     pub scripts: BTreeMap<String, String>,
+    /// The files that the plan was made of, where the run is bound to it: a job starts only while they
+    /// are the same.
+    pub files: Option<TreeSnapshot>,
     /// The user name that the client gave for itself: a claim.
     pub claimed_username: String,
     /// The user id that the client gave for itself: a claim.
@@ -68,6 +72,7 @@ impl Starter {
             request_uid: self.claimed_uid.clone(),
             fanout: plan.fanout,
             timeout: prost_types::Duration::try_from(plan.timeout).ok(),
+            reason: self.identity.reason.clone(),
         })
     }
 
@@ -82,6 +87,7 @@ impl Starter {
             arguments: Some(plan.arguments.clone()),
             scripts: Some(self.scripts.clone()),
             rule: Some(self.rule.clone()),
+            reason: Some(self.identity.reason.clone()).filter(|reason| !reason.is_empty()),
             ..audit::Event::of_run("run_accepted", run_id)
         };
         audit.commit(event).inspect_err(|error| {

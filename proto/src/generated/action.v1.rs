@@ -108,6 +108,9 @@ pub struct ListCommandsResponse {
     /// The token for the next page; empty on the last.
     #[prost(string, tag = "2")]
     pub next_page_token: ::prost::alloc::string::String,
+    /// The optional request fields that this server knows, as in PlanRunResponse.
+    #[prost(string, repeated, tag = "3")]
+    pub features: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
 }
 /// The request of PlanRun: the fields of RunCommandRequest that shape a plan.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -137,6 +140,12 @@ pub struct PlanRunRequest {
     /// As in RunCommandRequest.
     #[prost(bool, optional, tag = "8")]
     pub wait: ::core::option::Option<bool>,
+    /// As in RunCommandRequest.
+    #[prost(uint32, tag = "9")]
+    pub max_failures: u32,
+    /// As in RunCommandRequest.
+    #[prost(string, tag = "10")]
+    pub reason: ::prost::alloc::string::String,
 }
 /// The response of PlanRun.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -169,6 +178,18 @@ pub struct PlanRunResponse {
     /// wait.
     #[prost(string, repeated, tag = "9")]
     pub waits_for: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// The optional request fields that this server knows, by name: `plan_digest`, `reason`. A server
+    /// ignores a field that it does not know, so a client that depends on one looks here first and
+    /// sends nothing where it is missing.
+    #[prost(string, repeated, tag = "10")]
+    pub features: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// What identifies this plan, for `RunCommandRequest.plan_digest`: `p1:` and four keyed hashes
+    /// (nodes, scripts, metadata, request). Empty where a part of the plan is forbidden.
+    #[prost(string, tag = "11")]
+    pub digest: ::prost::alloc::string::String,
+    /// What the policy requires a run of this plan to bring: `reason`, `plan`.
+    #[prost(string, repeated, tag = "12")]
+    pub requires: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
 }
 /// One job of a plan.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -228,6 +249,15 @@ pub struct RunCommandRequest {
     /// show its states on the way. Unset for the command's own way.
     #[prost(bool, optional, tag = "13")]
     pub wait: ::core::option::Option<bool>,
+    /// The `digest` of a plan of this request. If the run would not be exactly that plan, it is refused
+    /// with FAILED_PRECONDITION, and the trailer `action-plan-changed` names what differs. A script that
+    /// changes after the run was accepted is not started. Empty for no such check.
+    #[prost(string, tag = "14")]
+    pub plan_digest: ::prost::alloc::string::String,
+    /// Why the caller runs this: one line of at most 1 KiB without control characters. Recorded, and
+    /// passed to scripts as `request_reason`. Empty for none.
+    #[prost(string, tag = "15")]
+    pub reason: ::prost::alloc::string::String,
 }
 /// The response of RunCommand: one message per event.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -318,6 +348,9 @@ pub struct RunStarted {
     /// The longest that one job may take.
     #[prost(message, optional, tag = "8")]
     pub timeout: ::core::option::Option<::prost_types::Duration>,
+    /// Why the caller runs this; empty when no reason was given.
+    #[prost(string, tag = "9")]
+    pub reason: ::prost::alloc::string::String,
 }
 /// A node's script was started.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -447,6 +480,9 @@ pub struct Run {
     /// there: it has no job to start, or as many run as its fan-out allows.
     #[prost(uint32, tag = "14")]
     pub queue_position: u32,
+    /// Why the caller ran it; empty when no reason was given.
+    #[prost(string, tag = "15")]
+    pub reason: ::prost::alloc::string::String,
 }
 /// One job of a run.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]

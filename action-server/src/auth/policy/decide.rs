@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Effect, Policy, Right, Rule};
+use super::{Effect, Policy, Requirements, Right, Rule};
 use crate::auth::{Caller, patterns::Patterns};
 
 /// What a node set covers of the nodes that are there, by their position.
@@ -67,6 +67,8 @@ pub struct Ask<'a> {
     pub command: &'a str,
     /// With which arguments: only for [`Right::Run`].
     pub arguments: &'a [String],
+    /// What the run brings: only for [`Right::Run`].
+    pub brings: Requirements,
 }
 
 /// An answer, with what decided it.
@@ -76,6 +78,15 @@ pub struct Verdict<'a> {
     pub allowed: bool,
     /// The rule's name; of two that say the same the first in the file.
     pub rule: &'a str,
+    /// What the run must bring beside what it brings, so that the rule allows it.
+    pub missing: Requirements,
+}
+
+impl Verdict<'_> {
+    /// Whether the caller may, or could with what is missing.
+    pub fn is_possible(&self) -> bool {
+        self.allowed || !self.missing.is_empty()
+    }
 }
 
 /// What decides where no rule does.
@@ -155,6 +166,14 @@ impl Decider {
             about.map(|at| self.rule(at)).collect()
         };
         Question {
+            // Rules require something of runs alone.
+            brings: match ask.right {
+                Right::Run => ask.brings,
+                _ => Requirements {
+                    reason: true,
+                    plan: true,
+                },
+            },
             token_allows: self.grant.allows_command(ask.command),
             grant_nodes: &self.grant_nodes,
             allow: of(Effect::Allow),
@@ -169,6 +188,7 @@ impl Decider {
             right: Right::List,
             command,
             arguments: &[],
+            brings: Requirements::NONE,
         };
         let needed = match takes_nodes {
             true => Reach::WithNodes,
@@ -243,6 +263,7 @@ impl Decider {
 /// A question of one caller, to be answered for each node.
 #[derive(Debug)]
 pub struct Question<'a> {
+    brings: Requirements,
     token_allows: bool,
     grant_nodes: &'a Cover,
     allow: Vec<(&'a Rule, &'a Cover)>,
@@ -252,26 +273,27 @@ pub struct Question<'a> {
 impl<'a> Question<'a> {
     /// The answer.
     pub fn verdict(&self, on: On) -> Verdict<'a> {
-        let first = |rules: &[(&'a Rule, &'a Cover)], effect| {
-            let found = rules.iter().find(|(_, cover)| cover.covers(on, effect));
-            found.map(|(rule, _)| rule.name.as_str())
-        };
-        let refused = |rule| Verdict {
-            allowed: false,
+        let verdict = |allowed, rule, missing| Verdict {
+            allowed,
             rule,
+            missing,
         };
         if !self.token_allows || !self.grant_nodes.covers(on, Effect::Allow) {
-            return refused(TOKEN);
+            return verdict(false, TOKEN, Requirements::NONE);
         }
-        if let Some(rule) = first(&self.deny, Effect::Deny) {
-            return refused(rule);
+        let denies = |(_, cover): &&(&Rule, &Cover)| cover.covers(on, Effect::Deny);
+        if let Some((rule, _)) = self.deny.iter().find(denies) {
+            return verdict(false, &rule.name, Requirements::NONE);
         }
-        match first(&self.allow, Effect::Allow) {
-            Some(rule) => Verdict {
-                allowed: true,
-                rule,
-            },
-            None => refused(NO_RULE),
+        let allows = self
+            .allow
+            .iter()
+            .filter(|(_, cover)| cover.covers(on, Effect::Allow))
+            .map(|(rule, _)| (rule.name.as_str(), rule.require.without(self.brings)));
+        // The first of those that require least.
+        match allows.min_by_key(|(_, missing)| missing.count()) {
+            Some((rule, missing)) => verdict(missing.is_empty(), rule, missing),
+            None => verdict(false, NO_RULE, Requirements::NONE),
         }
     }
 }

@@ -8,7 +8,7 @@ use std::{
 use serde::Deserialize;
 use thiserror::Error;
 
-use super::{Effect, Policy, Right, Rule};
+use super::{Effect, Policy, Requirements, Right, Rule};
 use crate::auth::patterns::Patterns;
 
 /// Why a policy cannot be used.
@@ -46,6 +46,8 @@ struct RawRule {
     nodes: Option<String>,
     #[serde(default, deserialize_with = "crate::auth::present")]
     arguments: Option<Vec<String>>,
+    #[serde(default, deserialize_with = "crate::auth::present")]
+    require: Option<Vec<String>>,
 }
 
 pub(super) fn parse(path: &Path, text: &str) -> Result<Policy, PolicyError> {
@@ -96,8 +98,18 @@ fn rule(raw: RawRule) -> Result<Rule, String> {
         let patterns = texts.map(Patterns::new).transpose();
         patterns.map_err(|reason| format!("{what}: {reason}"))
     };
+    let rights = read_rights(&rights, effect)?;
+    let require = raw
+        .require
+        .as_deref()
+        .map(Requirements::parse)
+        .transpose()?;
+    if require.is_some() && (effect == Effect::Deny || !rights.contains(&Right::Run)) {
+        return Err("require is for rules that allow `run`".into());
+    }
     Ok(Rule {
-        rights: read_rights(&rights, effect)?,
+        require: require.unwrap_or_default(),
+        rights,
         subjects: of("subjects", raw.subjects)?,
         roles: raw.roles,
         // Everything is no limit.

@@ -5,11 +5,13 @@
 
 mod decide;
 mod file;
+mod requirements;
 
 use std::path::Path;
 
 pub use decide::{Ask, Cover, Decider, On, Question, Rules, Verdict};
 pub use file::PolicyError;
+pub use requirements::Requirements;
 
 use super::{Caller, patterns::Patterns};
 
@@ -88,6 +90,8 @@ pub struct Rule {
     /// The node set it is about; all nodes, and commands without nodes, where not set.
     pub nodes: Option<String>,
     arguments: Option<Patterns>,
+    /// What a run must bring so that the rule allows it.
+    require: Requirements,
 }
 
 impl Rule {
@@ -123,6 +127,7 @@ impl Policy {
             commands: None,
             nodes: None,
             arguments: None,
+            require: Requirements::NONE,
         };
         Policy {
             rules: vec![rule],

@@ -11,6 +11,7 @@ const SUBJECTS: [&str; 3] = ["alice", "bob", "ci-1"];
 const ROLES: [&str; 2] = ["op", "guest"];
 const COMMANDS: [&str; 3] = ["power-on", "power-off", "usage"];
 const ARGUMENTS: [&str; 3] = ["small", "large", "-f"];
+const REQUIREMENTS: [&str; 2] = ["reason", "plan"];
 const NODES: usize = 3;
 
 /// A rule as the test writes it: an absent list is no limit.
@@ -24,6 +25,7 @@ struct Written {
     arguments: Option<Vec<&'static str>>,
     /// `Err` for a set that cannot be resolved.
     nodes: Option<Result<Vec<bool>, ()>>,
+    require: Option<Vec<&'static str>>,
 }
 
 #[derive(Debug, Clone)]
@@ -35,6 +37,7 @@ struct Asked {
     right: Right,
     command: &'static str,
     arguments: Vec<&'static str>,
+    brings: Vec<&'static str>,
     on: On,
 }
 
@@ -59,9 +62,13 @@ fn rule() -> impl Strategy<Value = Written> {
         limit(&COMMANDS),
         limit(&ARGUMENTS),
         proptest::option::of(nodes),
+        limit(&REQUIREMENTS),
     )
         .prop_map(
-            |(allow, rights, subjects, roles, commands, arguments, nodes)| Written {
+            |(allow, rights, subjects, roles, commands, arguments, nodes, require)| Written {
+                // Only what allows runs can require something of them.
+                require: require
+                    .filter(|list| allow && rights.contains(&Right::Run) && !list.is_empty()),
                 // An allow rule says to whom.
                 subjects: subjects.or((allow && roles.is_none()).then(|| SUBJECTS.to_vec())),
                 allow,
@@ -88,10 +95,11 @@ fn asked() -> impl Strategy<Value = Asked> {
         proptest::sample::select(&Right::ALL[..]),
         proptest::sample::select(&COMMANDS[..]),
         some_of(&ARGUMENTS),
+        some_of(&REQUIREMENTS),
         on,
     )
         .prop_map(
-            |(subject, roles, token_commands, token_nodes, right, command, arguments, on)| Asked {
+            |(
                 subject,
                 roles,
                 token_commands,
@@ -99,6 +107,17 @@ fn asked() -> impl Strategy<Value = Asked> {
                 right,
                 command,
                 arguments,
+                brings,
+                on,
+            )| Asked {
+                subject,
+                roles,
+                token_commands,
+                token_nodes,
+                right,
+                command,
+                arguments,
+                brings,
                 on,
             },
         )
@@ -154,7 +173,13 @@ fn model(rules: &[Written], asked: &Asked) -> bool {
             Some(Ok(set)) => in_set(set) || !rule.allow && asked.on == On::Node(None),
             Some(Err(())) => !rule.allow,
         };
-        who && right && command && arguments && nodes
+        let brings = asked.right != Right::Run
+            || rule
+                .require
+                .iter()
+                .flatten()
+                .all(|name| asked.brings.contains(name));
+        who && right && command && arguments && nodes && brings
     };
     token
         && rules.iter().any(|rule| rule.allow && holds(rule))
@@ -176,6 +201,7 @@ fn text(rules: &[Written]) -> String {
             ("roles", &rule.roles),
             ("commands", &rule.commands),
             ("arguments", &rule.arguments),
+            ("require", &rule.require),
         ] {
             if let Some(list) = list {
                 text += &format!("  {key}: {list:?}\n");
@@ -210,9 +236,21 @@ proptest! {
         let own = asked.token_nodes.clone().map_or(Cover::Everything, Cover::Nodes);
         let decider = Decider::new(resolved, &caller, own);
         let arguments = strings(&asked.arguments);
-        let ask = Ask { right: asked.right, command: asked.command, arguments: &arguments };
+        let brings = Requirements {
+            reason: asked.brings.contains(&"reason"),
+            plan: asked.brings.contains(&"plan"),
+        };
+        let ask = Ask { right: asked.right, command: asked.command, arguments: &arguments, brings };
         let verdict = decider.question(ask).verdict(asked.on);
         prop_assert_eq!(verdict.allowed, model(&rules, &asked));
+        // What is said to be missing is what is missing.
+        if !verdict.missing.is_empty() {
+            let more = Ask { brings: brings | verdict.missing, ..ask };
+            prop_assert!(!verdict.allowed && decider.question(more).verdict(asked.on).allowed);
+        } else {
+            let brings_all = Asked { brings: REQUIREMENTS.to_vec(), ..asked.clone() };
+            prop_assert_eq!(verdict.allowed, model(&rules, &brings_all));
+        }
         // What may be done may be seen.
         let takes_away = rules.iter().any(|rule| !rule.allow && rule.rights.contains(&Right::List));
         if let (true, false, Right::Run | Right::List) = (verdict.allowed, takes_away, asked.right) {
@@ -242,6 +280,7 @@ fn without_a_policy_a_token_may_what_it_says() {
             right,
             command: "any",
             arguments: &["x".to_owned()],
+            brings: Requirements::NONE,
         };
         let verdict = decider.question(ask).verdict(On::Nothing);
         assert_eq!((verdict.allowed, verdict.rule), (true, "any token"));
