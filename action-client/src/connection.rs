@@ -14,6 +14,7 @@ use action_proto::v1::{
     RunCommandRequest, RunCommandResponse, RunEvent, WatchRunRequest, WatchRunResponse,
 };
 use answer::{Ending, Examined, NotGrpc};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use tonic::metadata::{Ascii, MetadataValue};
 use tonic::transport::Endpoint;
@@ -41,6 +42,8 @@ pub(crate) struct Connection {
     authorization: MetadataValue<Ascii>,
     timeout: Duration,
     base_url: String,
+    /// The optional request fields that the server knows, once it was asked for its commands.
+    features: Arc<OnceLock<Vec<String>>>,
 }
 
 /// The events of one run as they come in.
@@ -118,6 +121,7 @@ impl Connection {
             authorization,
             timeout,
             base_url,
+            features: Arc::default(),
         })
     }
 
@@ -183,11 +187,19 @@ impl Connection {
             let mut client = self.client.clone();
             let page = self.answer(client.list_commands(request)).await?;
             commands.extend(page.commands);
+            // The same on each page.
+            _ = self.features.set(page.features);
             page_token = page.next_page_token;
             if page_token.is_empty() {
                 return Ok(commands);
             }
         }
+    }
+
+    /// Whether the server said with its commands that it knows this optional field.
+    pub(crate) fn has_feature(&self, name: &str) -> bool {
+        let features = self.features.get();
+        features.is_some_and(|features| features.iter().any(|feature| feature == name))
     }
 
     /// Every node of a set, or all for an empty one, but for those excluded, in the server's

@@ -18,6 +18,8 @@ pub(crate) enum ErrorKind {
     Connection,
     /// The server answered, and the answer is no.
     Refused,
+    /// The plan is not the one that was shown; nothing was run.
+    PlanChanged,
     /// The user answered a confirmation with no.
     Declined,
     /// A run was started, or may have been, and what becomes of it is not known here.

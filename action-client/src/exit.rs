@@ -114,9 +114,11 @@ fn of_script(exit_code: Option<i32>, signal: Option<i32>) -> u8 {
 pub(crate) fn of_error(kind: ErrorKind) -> u8 {
     match kind {
         ErrorKind::Usage => USAGE,
-        ErrorKind::Config | ErrorKind::Connection | ErrorKind::Refused | ErrorKind::Declined => {
-            NOTHING
-        }
+        ErrorKind::Config
+        | ErrorKind::Connection
+        | ErrorKind::Refused
+        | ErrorKind::PlanChanged
+        | ErrorKind::Declined => NOTHING,
         ErrorKind::Lost => NOT_RUN,
         ErrorKind::BrokenPipe => BROKEN_PIPE,
     }
@@ -221,6 +223,7 @@ mod tests {
             (ErrorKind::Config, 255),
             (ErrorKind::Connection, 255),
             (ErrorKind::Refused, 255),
+            (ErrorKind::PlanChanged, 255),
             (ErrorKind::Declined, 255),
             (ErrorKind::Lost, 254),
             (ErrorKind::BrokenPipe, 141),

@@ -19,6 +19,12 @@ pub(crate) struct RunOptions {
     /// Run only when it is this many nodes
     #[arg(long, value_name = "N")]
     pub(crate) expect_nodes: Option<u32>,
+    /// Run only if this is still the plan, as `--dry-run` printed its digest
+    #[arg(long, value_name = "DIGEST", conflicts_with = "dry_run")]
+    pub(crate) plan: Option<String>,
+    /// Why you run this: recorded, and passed to the script
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) reason: Option<String>,
     /// The most nodes at once; only lowers the command's own limit
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) fanout: Option<u32>,
@@ -52,6 +58,8 @@ impl RunOptions {
             nodes: self.nodes.or(other.nodes),
             exclude: self.exclude.or(other.exclude),
             expect_nodes: self.expect_nodes.or(other.expect_nodes),
+            plan: self.plan.or(other.plan),
+            reason: self.reason.or(other.reason),
             fanout: self.fanout.or(other.fanout),
             max_failures: self.max_failures.or(other.max_failures),
             timeout: self.timeout.or(other.timeout),
@@ -74,6 +82,8 @@ impl RunOptions {
             (self.nodes.is_some(), "-g"),
             (self.exclude.is_some(), "--exclude"),
             (self.expect_nodes.is_some(), "--expect-nodes"),
+            (self.plan.is_some(), "--plan"),
+            (self.reason.is_some(), "--reason"),
             (self.fanout.is_some(), "--fanout"),
             (self.max_failures.is_some(), "--max-failures"),
             (self.timeout.is_some(), "--timeout"),

@@ -83,6 +83,7 @@ pub(crate) async fn run(
             "nodes": plan.nodes,
             "forbidden_nodes": plan.forbidden_nodes,
             "rules": plan.rules,
+            "requires": plan.requires,
         });
         json::write(&object, context.output)?;
     } else {
@@ -105,6 +106,9 @@ fn lines(plan: &PlanRunResponse) -> Vec<String> {
     }
     if lines.is_empty() {
         lines.push(if plan.permitted { "yes" } else { "no" }.to_owned());
+    }
+    if !plan.requires.is_empty() {
+        lines.push(format!("with --{}", plan.requires.join(" and --")));
     }
     if !plan.rules.is_empty() {
         lines.push(format!("by   {}", plan.rules.join(", ")));
@@ -130,6 +134,9 @@ mod tests {
             lines(&plan),
             ["yes  n[1-2] (2)", "no   head1", "by   ops, no heads"]
         );
+        plan.requires = vec!["reason".into(), "plan".into()];
+        assert_eq!(lines(&plan)[2], "with --reason and --plan");
+        plan.requires.clear();
         plan.nodes.clear();
         plan.forbidden_nodes.clear();
         assert_eq!(lines(&plan)[0], "no");

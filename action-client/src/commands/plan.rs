@@ -35,6 +35,11 @@ pub(crate) fn show(plan: &PlanRunResponse, context: &mut Context<'_>) -> Result<
         .safe(Target::Stderr, &summary(plan))
         .into_owned();
     context.output.line(Target::Stderr, &line)?;
+    if !plan.digest.is_empty() {
+        let line = format!("plan: {}", plan.digest);
+        let line = context.output.safe(Target::Stderr, &line).into_owned();
+        context.output.line(Target::Stderr, &line)?;
+    }
     Ok(0)
 }
 
@@ -51,6 +56,9 @@ fn summary(plan: &PlanRunResponse) -> String {
     }
     if !plan.waits_for.is_empty() {
         text.push_str(&format!("; waits for {}", plan.waits_for.join(" or ")));
+    }
+    if !plan.requires.is_empty() {
+        text.push_str(&format!("; requires --{}", plan.requires.join(" and --")));
     }
     if !plan.confirmation.is_empty() {
         text.push_str(&format!("; asks first: {}", plan.confirmation));
@@ -69,6 +77,8 @@ fn objects(plan: &PlanRunResponse) -> Vec<Value> {
         "waits_for": plan.waits_for,
         "fanout": plan.fanout,
         "timeout": plan.timeout.as_ref().map(seconds),
+        "requires": plan.requires,
+        "digest": plan.digest,
     });
     jobs.chain([whole]).collect()
 }

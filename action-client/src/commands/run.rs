@@ -19,6 +19,9 @@ use serde_json::json;
 use std::pin::pin;
 use std::time::Duration;
 
+/// Options that need a server which knows them, each with the feature that says so.
+const FEATURE_OPTIONS: [(&str, &str); 2] = [("--plan", "plan_digest"), ("--reason", "reason")];
+
 /// Runs `command` on its target: the exit code.
 pub(crate) async fn run(
     connection: &Connection,
@@ -27,94 +30,51 @@ pub(crate) async fn run(
     options: &RunOptions,
     context: &mut Context<'_>,
 ) -> Result<u8> {
-    let timeout = options.timeout.map(to_proto).transpose()?;
-    let fanout = options.fanout.unwrap_or(0);
-    let Target {
-        nodes,
-        arguments,
-        prefixed,
-    } = target;
-    let exclude = match &options.exclude {
-        // As from a variable that is not set: nodes would be run on that were to be left out.
-        Some(set) if set.trim().is_empty() => {
-            return Err(CliError::usage("the node set of --exclude is empty"));
-        }
-        exclude => exclude.clone().unwrap_or_default(),
-    };
-    let planning = async || {
-        let request = PlanRunRequest {
-            command: command.name.clone(),
-            nodes: nodes.clone(),
-            arguments: arguments.clone(),
-            fanout,
-            timeout,
-            exclude: exclude.clone(),
-            report_forbidden: false,
-            wait: options.waits(),
-        };
-        match connection.plan_run(request).await {
-            Ok(plan) => expect(plan, options.expect_nodes),
-            Err(error) => Err(suggest::for_node(error, connection).await),
-        }
-    };
-    if options.dry_run {
-        return plan::show(&planning().await?, context);
-    }
+    let prefixed = target.prefixed;
+    let mut request = request(command, target, options)?;
+    check_features(connection, &request)?;
     let asks = !command.confirmation.is_empty() && !context.globals.confirm;
-    if asks {
+    if asks && !options.dry_run {
         confirm::require_terminal(&command.name)?;
     }
-    let mut expected_nodes = options.expect_nodes;
-    let mut max_failures = match options.max_failures {
-        Some(MaxFailures::Count(number)) => number,
-        Some(MaxFailures::Percent(_)) | None => 0,
-    };
-    if asks || matches!(options.max_failures, Some(MaxFailures::Percent(_))) {
-        let plan = planning().await?;
-        // What was asked about is what runs: the server refuses another number of nodes.
-        expected_nodes = u32::try_from(nodes_of(&plan)).ok();
-        if let Some(limit) = options.max_failures {
-            max_failures = limit.of(plan.jobs.len());
-        }
-        let question = if plan.confirmation.is_empty() {
-            &command.confirmation
-        } else {
-            &plan.confirmation
-        };
-        if asks && !confirm::ask(question, context.output)? {
+    let expected = options.expect_nodes;
+    if let Some(limit @ MaxFailures::Percent(_)) = options.max_failures {
+        let plan = plan(connection, &request, expected).await?;
+        request.max_failures = limit.of(plan.jobs.len());
+        request.expected_nodes = u32::try_from(nodes_of(&plan)).ok();
+    }
+    if options.dry_run {
+        return plan::show(&plan(connection, &request, expected).await?, context);
+    }
+    let mut shown = None;
+    if asks {
+        let plan = plan(connection, &request, expected).await?;
+        let is_asked = !plan.confirmation.is_empty();
+        if is_asked && !confirm::ask(&plan.confirmation, context.output)? {
             return Err(CliError::new(ErrorKind::Declined, "nothing was run"));
         }
+        // What was asked about is what runs. A server without plan digests compares the number alone.
+        request.expected_nodes = u32::try_from(nodes_of(&plan)).ok();
+        if options.plan.is_none() {
+            request.plan_digest.clone_from(&plan.digest);
+        }
+        shown = Some(plan);
     }
+    request.confirmed = context.globals.confirm || asks;
     let format = context.globals.output;
     let mut renderer = Renderer::new(format, &options.view, prefixed, context.output)?;
-    let user = LocalUser::of_process();
-    let request = RunCommandRequest {
-        command: command.name.clone(),
-        nodes: nodes.clone(),
-        arguments,
-        fanout,
-        timeout,
-        confirmed: context.globals.confirm || asks,
-        expected_nodes,
-        detach_policy: DetachPolicy::KeepRunning.into(),
-        request_username: user.name,
-        request_uid: user.id,
-        exclude,
-        max_failures,
-        wait: options.waits(),
-    };
     if options.detach {
-        return detach(connection, request, context).await;
+        return detach(connection, &request, shown.as_ref(), context).await;
     }
     // From here on a Ctrl-C is ours: the run may exist from now on.
     let mut interrupt = Interrupt::watch(Answer::Cancel(Box::new(connection.clone())))?;
     context.output.flush()?;
-    let mut starting = pin!(connection.run_command(request));
+    let mut starting = pin!(connection.run_command(request.clone()));
     let (run_id, stream) = loop {
         tokio::select! {
             started = &mut starting => match started {
                 Ok(started) => break started,
-                Err(error) => return Err(suggest::for_node(error, connection).await),
+                Err(error) => return Err(refused(error, connection, &request, shown.as_ref()).await),
             },
             notice = interrupt.notice() => {
                 session::say(notice, None, context.output)?;
@@ -123,7 +83,8 @@ pub(crate) async fn run(
         }
     };
     if let Some(id) = &run_id {
-        context.learn(|store| store.learn_run(KnownRun::started(id, &command.name, &nodes)));
+        context
+            .learn(|store| store.learn_run(KnownRun::started(id, &command.name, &request.nodes)));
     }
     let patience = context.globals.reconnect_for;
     let mut follow = Follow::new(connection.clone(), run_id, stream, 0, patience);
@@ -134,13 +95,13 @@ pub(crate) async fn run(
 /// Starts the run, prints its id and leaves it alone.
 async fn detach(
     connection: &Connection,
-    request: RunCommandRequest,
+    request: &RunCommandRequest,
+    shown: Option<&PlanRunResponse>,
     context: &mut Context<'_>,
 ) -> Result<u8> {
-    let (command, nodes) = (request.command.clone(), request.nodes.clone());
-    let (run_id, mut stream) = match connection.run_command(request).await {
+    let (run_id, mut stream) = match connection.run_command(request.clone()).await {
         Ok(started) => started,
-        Err(error) => return Err(suggest::for_node(error, connection).await),
+        Err(error) => return Err(refused(error, connection, request, shown).await),
     };
     let run_id = match run_id {
         Some(run_id) => run_id,
@@ -153,7 +114,9 @@ async fn detach(
             }
         },
     };
-    context.learn(|store| store.learn_run(KnownRun::started(&run_id, &command, &nodes)));
+    context.learn(|store| {
+        store.learn_run(KnownRun::started(&run_id, &request.command, &request.nodes));
+    });
     if context.is_json() {
         json::write(
             &json!({"event": "run_detached", "run_id": run_id}),
@@ -163,6 +126,102 @@ async fn detach(
         context.output.line(Stream::Stdout, &run_id)?;
     }
     Ok(0)
+}
+
+/// The request that the command line stands for, before anything was asked.
+fn request(command: &Command, target: Target, options: &RunOptions) -> Result<RunCommandRequest> {
+    let user = LocalUser::of_process();
+    Ok(RunCommandRequest {
+        command: command.name.clone(),
+        nodes: target.nodes,
+        arguments: target.arguments,
+        fanout: options.fanout.unwrap_or(0),
+        timeout: options.timeout.map(to_proto).transpose()?,
+        expected_nodes: options.expect_nodes,
+        detach_policy: DetachPolicy::KeepRunning.into(),
+        request_username: user.name,
+        request_uid: user.id,
+        exclude: filled("--exclude", options.exclude.as_ref())?,
+        max_failures: match options.max_failures {
+            Some(MaxFailures::Count(number)) => number,
+            Some(MaxFailures::Percent(_)) | None => 0,
+        },
+        wait: options.waits(),
+        plan_digest: filled("--plan", options.plan.as_ref())?,
+        reason: filled("--reason", options.reason.as_ref())?,
+        ..RunCommandRequest::default()
+    })
+}
+
+/// The value of an option that narrows or explains a run. An empty one, as from a variable that is not
+/// set, would silently do nothing.
+fn filled(option: &str, value: Option<&String>) -> Result<String> {
+    match value {
+        Some(value) if value.trim().is_empty() => {
+            Err(CliError::usage(format!("the value of {option} is empty")))
+        }
+        value => Ok(value.cloned().unwrap_or_default()),
+    }
+}
+
+/// Refuses options that the server would ignore.
+fn check_features(connection: &Connection, request: &RunCommandRequest) -> Result<()> {
+    let is_used = |feature| match feature {
+        "plan_digest" => !request.plan_digest.is_empty(),
+        _ => !request.reason.is_empty(),
+    };
+    for (option, feature) in FEATURE_OPTIONS {
+        if is_used(feature) && !connection.has_feature(feature) {
+            let message = format!("this server does not support {option}; nothing was run");
+            return Err(CliError::new(ErrorKind::Refused, message)
+                .hint("it is older than this client; ask its admin to upgrade it"));
+        }
+    }
+    Ok(())
+}
+
+/// What a request would run now.
+async fn plan(
+    connection: &Connection,
+    request: &RunCommandRequest,
+    expected: Option<u32>,
+) -> Result<PlanRunResponse> {
+    let request = PlanRunRequest {
+        command: request.command.clone(),
+        nodes: request.nodes.clone(),
+        arguments: request.arguments.clone(),
+        fanout: request.fanout,
+        timeout: request.timeout,
+        exclude: request.exclude.clone(),
+        report_forbidden: false,
+        wait: request.wait,
+        max_failures: request.max_failures,
+        reason: request.reason.clone(),
+    };
+    match connection.plan_run(request).await {
+        Ok(plan) => expect(plan, expected),
+        Err(error) => Err(suggest::for_node(error, connection).await),
+    }
+}
+
+/// The error of a run that was not started. Where its plan has changed, with the nodes that it was
+/// shown with and those that it would have now.
+async fn refused(
+    error: CliError,
+    connection: &Connection,
+    request: &RunCommandRequest,
+    shown: Option<&PlanRunResponse>,
+) -> CliError {
+    if error.kind() != ErrorKind::PlanChanged {
+        return suggest::for_node(error, connection).await;
+    }
+    let error = error.hint("--dry-run shows the plan as it is now");
+    match (shown, plan(connection, request, None).await) {
+        (Some(was), Ok(is)) if was.nodes == is.nodes => error,
+        (Some(was), Ok(is)) => error.caused_by(format!("was {}, is {}", was.nodes, is.nodes)),
+        (None, Ok(is)) if !is.nodes.is_empty() => error.caused_by(format!("is {}", is.nodes)),
+        _ => error,
+    }
 }
 
 fn nodes_of(plan: &PlanRunResponse) -> usize {

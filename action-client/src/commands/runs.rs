@@ -49,6 +49,9 @@ pub(crate) struct RunsArgs {
     /// The most runs to list; 0 for all
     #[arg(long, short = 'n', value_name = "N", default_value_t = 50)]
     limit: usize,
+    /// Show the reasons of the runs too
+    #[arg(long)]
+    long: bool,
 }
 
 /// Lists the runs.
@@ -67,6 +70,7 @@ pub(crate) async fn run(
     } else {
         args.limit
     };
+    let long = args.long;
     let mut request = request(args, options);
     let connection = context.connect().await?;
     let mut runs = Vec::new();
@@ -87,11 +91,19 @@ pub(crate) async fn run(
         return Ok(0);
     }
     let head = [
-        "RUN", "STARTED", "TOOK", "OUTCOME", "JOBS", "BY", "NODES", "COMMAND",
+        "RUN", "STARTED", "TOOK", "OUTCOME", "JOBS", "BY", "NODES", "COMMAND", "REASON",
     ]
     .map(str::to_owned);
     let rows: Vec<_> = std::iter::once(head).chain(runs.iter().map(row)).collect();
-    for line in table::lay_out(&rows) {
+    let lines = match long {
+        true => table::lay_out(&rows),
+        // Without the last column.
+        false => {
+            let short = rows.into_iter().map(|[columns @ .., _]| columns);
+            table::lay_out(&short.collect::<Vec<[String; 8]>>())
+        }
+    };
+    for line in lines {
         let line = context.output.safe(Target::Stdout, &line).into_owned();
         context.output.line(Target::Stdout, &line)?;
     }
@@ -113,7 +125,7 @@ fn request(args: RunsArgs, options: &RunOptions) -> ListRunsRequest {
     }
 }
 
-fn row(run: &Run) -> [String; 8] {
+fn row(run: &Run) -> [String; 9] {
     let dash = |text: String| {
         if text.is_empty() {
             "-".to_owned()
@@ -139,6 +151,7 @@ fn row(run: &Run) -> [String; 8] {
         dash(run.subject.clone()),
         dash(run.nodes.clone()),
         command,
+        dash(run.reason.clone()),
     ]
 }
 
@@ -176,6 +189,7 @@ pub(crate) fn object(run: &Run) -> Value {
         "running_jobs": run.running_jobs,
         "waiting_jobs": run.waiting_jobs,
         "queue_position": run.queue_position,
+        "reason": run.reason,
         "last_sequence": run.last_sequence,
     })
 }
@@ -217,7 +231,8 @@ mod tests {
                 "2 failed, 1 running",
                 "-",
                 "n[1-3]",
-                "usage -v"
+                "usage -v",
+                "-"
             ]
         );
         let object = object(&example());

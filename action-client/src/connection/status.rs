@@ -6,6 +6,9 @@ use crate::error::{CliError, ErrorKind};
 use std::error::Error;
 use tonic::{Code, ConnectError, Status};
 
+/// The header of a refusal because the plan has changed.
+const PLAN_CHANGED: &str = "action-plan-changed";
+
 /// Whether the status was made on this side, because the connection failed, and does not
 /// come from the server.
 pub(super) fn is_of_transport(status: &Status) -> bool {
@@ -58,6 +61,9 @@ pub(super) fn to_error(status: Status) -> CliError {
         };
     }
     let message = status.message();
+    if status.metadata().contains_key(PLAN_CHANGED) {
+        return CliError::new(ErrorKind::PlanChanged, message);
+    }
     let refused = |text: String| CliError::new(ErrorKind::Refused, text);
     match status.code() {
         Code::Unauthenticated => refused("the server does not accept the token".to_owned())

@@ -259,6 +259,8 @@ impl ActionService for Server {
         Ok(Response::new(ListCommandsResponse {
             commands,
             next_page_token,
+            // As a server before there were any.
+            features: Vec::new(),
         }))
     }
 
