@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use crate::{
     program::{Ran, Running, hermetic, through_shell},
     site::Site,
-    terminal,
+    terminal::Session,
 };
 
 /// A way to call the client for one server. Nobody else's configuration or variables reach it.
@@ -84,8 +84,14 @@ impl Client {
     /// Runs it on a terminal, where the user types these lines: what the terminal shows.
     #[track_caller]
     pub fn run_on_terminal(&self, words: &[&str], typed: &str) -> Ran {
+        self.start_on_terminal(words, typed).finish()
+    }
+
+    /// Starts it with these words on a terminal, where this is typed ahead.
+    #[track_caller]
+    pub fn start_on_terminal(&self, words: &[&str], typed: &str) -> Session {
         let mut command = hermetic(&self.program, &self.home);
         command.args(words).envs(self.variables.iter().cloned());
-        terminal::run(command, typed, self.hidden.clone())
+        Session::start(command, typed, self.hidden.clone())
     }
 }

@@ -4,8 +4,9 @@ use std::{
     fs::File,
     io::{Read, Write},
     os::fd::OwnedFd,
-    process::{Command, Stdio},
-    thread,
+    process::{Child, Command, Stdio},
+    sync::{Arc, Mutex},
+    thread::{self, JoinHandle},
 };
 
 use rustix::{
@@ -18,27 +19,73 @@ use crate::{
     wait::{CEILING, wait_until},
 };
 
-/// Runs a program with all three streams on a terminal where `typed` is typed ahead. What the
-/// terminal shows has the typed text too: the terminal echoes it.
-#[track_caller]
-pub fn run(mut command: Command, typed: &str, hidden: Vec<(String, String)>) -> Ran {
-    let (mut ours, theirs) = open();
-    ours.write_all(typed.as_bytes()).unwrap();
-    let stream = || Stdio::from(theirs.try_clone().unwrap());
-    command.stdin(stream()).stdout(stream()).stderr(stream());
-    let mut child = command.spawn().unwrap();
-    // Only the program has the terminal now, so that its end is the end of what it shows.
-    drop((command, theirs));
-    let mut reader = ours.try_clone().unwrap();
-    let shown = thread::spawn(move || {
-        let mut shown = Vec::new();
-        // The end is an error, EIO.
-        _ = reader.read_to_end(&mut shown);
-        shown
-    });
-    let status = wait_until("the program's end", CEILING, || child.try_wait().unwrap());
-    let shown = String::from_utf8(shown.join().unwrap()).unwrap();
-    Ran::on_terminal(shown.replace("\r\n", "\n").into(), status, hidden)
+/// A program with all three streams on a terminal. What the terminal shows has the typed text too:
+/// the terminal echoes it.
+#[derive(Debug)]
+pub struct Session {
+    ours: File,
+    child: Child,
+    shown: Arc<Mutex<Vec<u8>>>,
+    reader: JoinHandle<()>,
+    hidden: Vec<(String, String)>,
+}
+
+impl Session {
+    /// Starts the program where `typed` is typed ahead.
+    #[track_caller]
+    pub fn start(mut command: Command, typed: &str, hidden: Vec<(String, String)>) -> Session {
+        let (mut ours, theirs) = open();
+        ours.write_all(typed.as_bytes()).unwrap();
+        let stream = || Stdio::from(theirs.try_clone().unwrap());
+        command.stdin(stream()).stdout(stream()).stderr(stream());
+        let child = command.spawn().unwrap();
+        // Only the program has the terminal now, so that its end is the end of what it shows.
+        drop((command, theirs));
+        let shown: Arc<Mutex<Vec<u8>>> = Arc::default();
+        let mut from = ours.try_clone().unwrap();
+        let into = Arc::clone(&shown);
+        let reader = thread::spawn(move || {
+            let mut chunk = [0; 4096];
+            // The end is an error, EIO.
+            while let Ok(count @ 1..) = from.read(&mut chunk) {
+                into.lock().unwrap().extend(&chunk[..count]);
+            }
+        });
+        Session {
+            ours,
+            child,
+            shown,
+            reader,
+            hidden,
+        }
+    }
+
+    /// Waits until the terminal shows this.
+    #[track_caller]
+    pub fn wait_for(&self, text: &str) {
+        wait_until(&format!("{text:?} on the terminal"), CEILING, || {
+            let shown = self.shown.lock().unwrap();
+            String::from_utf8_lossy(&shown).contains(text).then_some(())
+        });
+    }
+
+    /// Types this.
+    #[track_caller]
+    pub fn type_text(&mut self, text: &str) {
+        self.ours.write_all(text.as_bytes()).unwrap();
+    }
+
+    /// Waits for the program's end: what the terminal showed.
+    #[track_caller]
+    pub fn finish(mut self) -> Ran {
+        let status = wait_until("the program's end", CEILING, || {
+            self.child.try_wait().unwrap()
+        });
+        self.reader.join().unwrap();
+        let shown = std::mem::take(&mut *self.shown.lock().unwrap());
+        let shown = String::from_utf8(shown).unwrap();
+        Ran::on_terminal(shown.replace("\r\n", "\n").into(), status, self.hidden)
+    }
 }
 
 fn open() -> (File, OwnedFd) {

@@ -65,6 +65,7 @@ mod monitoring;
 mod original;
 mod outcomes;
 mod packs;
+mod plan_digest;
 mod policy;
 mod process;
 mod proto_tools;
