@@ -73,6 +73,7 @@ mod python;
 mod ranks;
 mod record;
 mod reload;
+mod requirements;
 mod resume;
 mod retention;
 mod reverse_proxy;

@@ -249,3 +249,58 @@ fn read_or_make_key(path: &Path) -> io::Result<[u8; KEY_LENGTH]> {
     file.sync_all()?;
     Ok(key)
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn a_digest_is_read_as_it_is_written(parts in any::<[[u8; PART_LENGTH]; 4]>(), text in ".{0,120}") {
+            let digest = PlanDigest(parts);
+            let written = digest.to_string();
+            prop_assert_eq!(written.parse(), Ok(digest));
+            prop_assert_eq!(written.len(), 3 + 4 * 22 + 3);
+            // What is read is written the same way: no two texts are one digest.
+            if let Ok(read) = text.parse::<PlanDigest>() {
+                prop_assert_eq!(read.to_string(), text);
+            }
+        }
+    }
+
+    #[test]
+    fn the_parts_that_differ_are_named() {
+        let digest = |parts: [u8; 4]| PlanDigest(parts.map(|byte| [byte; PART_LENGTH]));
+        let shown = digest([1, 1, 1, 1]);
+        for (now, names) in [
+            ([1, 1, 1, 1], &[][..]),
+            ([1, 2, 1, 2], &["scripts", "request"]),
+            ([1, 1, 2, 1], &["metadata"]),
+            ([2, 1, 2, 1], &["nodes"]),
+            ([2, 2, 2, 2], &["nodes", "scripts", "request"]),
+        ] {
+            assert_eq!(shown.differences(&digest(now)), names);
+        }
+    }
+
+    #[test]
+    fn the_key_is_made_once_and_kept_from_others() {
+        use std::os::unix::fs::PermissionsExt;
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join(KEY_FILE);
+        let key = read_or_make_key(&path).unwrap();
+        assert_eq!(read_or_make_key(&path).unwrap(), key);
+        assert_eq!(
+            fs::metadata(&path).unwrap().permissions().mode() & 0o777,
+            0o600
+        );
+        // A server that died while it wrote it.
+        fs::write(&path, "short").unwrap();
+        let second = read_or_make_key(&path).unwrap();
+        assert_ne!(second, key);
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
+        assert!(read_or_make_key(&path).is_err());
+    }
+}
