@@ -41,6 +41,17 @@ pub fn tool(name: &str) -> PathBuf {
     })
 }
 
+/// A program of the release before this one; `None` where it could not be built, for want of history.
+#[track_caller]
+pub fn of_previous_release(name: &str) -> Option<PathBuf> {
+    let directory = tool("previous-release");
+    if let Ok(reason) = fs::read_to_string(directory.join("missing")) {
+        eprintln!("not tested: {}", reason.trim());
+        return None;
+    }
+    Some(directory.join(name))
+}
+
 /// A command in an environment of two variables, with nothing on its stdin.
 pub fn hermetic(program: impl AsRef<OsStr>, home: &Path) -> Command {
     let mut command = Command::new(program);

@@ -4,6 +4,7 @@ use std::{
     fs::{self, File},
     net::SocketAddr,
     ops::Deref,
+    path::Path,
     process::{Child, Command, ExitStatus},
 };
 
@@ -42,12 +43,7 @@ impl Server {
     /// It does not say within the ceiling that it listens.
     #[track_caller]
     pub fn start(site: Site, change: impl FnOnce(&mut Command)) -> Server {
-        Server::start_seen(site, change, |site| {
-            let log = site.read("log");
-            let mut lines = log.lines();
-            let line = lines.find_map(|line| line.split_once("listening on "));
-            line.filter(|_| log.ends_with('\n'))?.1.parse().ok()
-        })
+        Server::start_seen(site, change, listening_by_log)
     }
 
     /// The same for a server that logs elsewhere: `seen` finds where it listens.
@@ -55,10 +51,27 @@ impl Server {
     pub fn start_seen(
         site: Site,
         change: impl FnOnce(&mut Command),
+        seen: impl FnMut(&Site) -> Option<SocketAddr>,
+    ) -> Server {
+        let program = site.program("action-server");
+        Server::start_program(site, &program, change, seen)
+    }
+
+    /// Starts another program than the one under test, such as an older server.
+    #[track_caller]
+    pub fn start_other(site: Site, program: &Path) -> Server {
+        Server::start_program(site, program, |_| {}, listening_by_log)
+    }
+
+    #[track_caller]
+    fn start_program(
+        site: Site,
+        program: &Path,
+        change: impl FnOnce(&mut Command),
         mut seen: impl FnMut(&Site) -> Option<SocketAddr>,
     ) -> Server {
         let log = File::create(site.path("log")).unwrap();
-        let mut command = hermetic(site.program("action-server"), &site.path("home"));
+        let mut command = hermetic(program, &site.path("home"));
         command.args(["serve", "--listen", "127.0.0.1:0", "--config"]);
         command.arg(site.path("server.yaml"));
         change(&mut command);
@@ -218,4 +231,12 @@ impl Drop for Process {
             self.end();
         }
     }
+}
+
+/// Where a server listens that logs to its standard error.
+fn listening_by_log(site: &Site) -> Option<SocketAddr> {
+    let log = site.read("log");
+    let mut lines = log.lines();
+    let line = lines.find_map(|line| line.split_once("listening on "));
+    line.filter(|_| log.ends_with('\n'))?.1.parse().ok()
 }
