@@ -325,7 +325,7 @@ func nameOf(outcome pb.Outcome) string {
 	return strings.ToLower(strings.TrimPrefix(outcome.String(), "OUTCOME_"))
 }
 
-// Asks what the command asks, and starts it on the nodes that the question was about.
+// Asks what the command asks, and starts exactly the plan that the question was about.
 func (c *client) startAsked(words []string) (*run, error) {
 	flags := flag.NewFlagSet("run", flag.ExitOnError)
 	yes := flags.Bool("yes", false, "answer the command's question with yes")
@@ -348,15 +348,8 @@ func (c *client) startAsked(words []string) (*run, error) {
 			return nil, errors.New("nothing was run")
 		}
 	}
-	expected := uint32(0)
-	for _, job := range plan.Jobs {
-		// A command without nodes has one job with an empty node.
-		if job.Node != "" {
-			expected++
-		}
-	}
 	return c.start(&pb.RunCommandRequest{
-		Command: command, Nodes: *nodes, Arguments: arguments, Confirmed: true, ExpectedNodes: &expected,
+		Command: command, Nodes: *nodes, Arguments: arguments, Confirmed: true, PlanDigest: plan.Digest,
 	})
 }
 

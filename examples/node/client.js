@@ -199,7 +199,7 @@ async function follow(run) {
   return well;
 }
 
-/** Asks what the command asks, and starts it on the nodes that the question was about. */
+/** Asks what the command asks, and starts exactly the plan that the question was about. */
 async function start(client, yes, what) {
   const plan = await client.ask('PlanRun', what);
   if (plan.confirmation && !yes) {
@@ -210,9 +210,7 @@ async function start(client, yes, what) {
     terminal.close();
     if (!['y', 'yes'].includes(answer.trim())) throw new Error('nothing was run');
   }
-  // A command without nodes has one job with an empty node.
-  const nodes = plan.jobs.filter((job) => job.node).length;
-  return client.start({ ...what, confirmed: true, expected_nodes: nodes });
+  return client.start({ ...what, confirmed: true, plan_digest: plan.digest });
 }
 
 async function main() {

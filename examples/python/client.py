@@ -215,16 +215,14 @@ def name_of(outcome):
 
 
 def start(client, words):
-    """Asks what the command asks, and starts it on the nodes that the question was about."""
+    """Asks what the command asks, and starts exactly the plan that the question was about."""
     what = dict(command=words.command, nodes=words.nodes, arguments=words.arguments)
     plan = client.ask("PlanRun", pb.PlanRunRequest(**what))
     if plan.confirmation and not words.yes:
         print(plan.confirmation, file=sys.stderr)
         if sys.stdin.readline().strip() not in ("y", "yes"):
             raise SystemExit("nothing was run")
-    # A command without nodes has one job with an empty node.
-    nodes = sum(1 for job in plan.jobs if job.node)
-    return client.start(pb.RunCommandRequest(**what, confirmed=True, expected_nodes=nodes))
+    return client.start(pb.RunCommandRequest(**what, confirmed=True, plan_digest=plan.digest))
 
 
 def main():
