@@ -7,7 +7,7 @@ use action_proto::v1::{ListRunsRequest, Outcome, WatchRunRequest};
 use action_tests::{
     Base, CEILING, Server, Site,
     http2::{self, END_HEADERS, ENHANCE_YOUR_CALM, PREFACE, REFUSED_STREAM, Wire, frame, kind},
-    on, wait_until,
+    on, usage, wait_until,
 };
 
 /// How many frames a flood has, unless it is ended before.
@@ -95,13 +95,15 @@ fn streams_that_the_server_must_reset() {
     assert_eq!(wire.last_word(), Some(ENHANCE_YOUR_CALM), "{sent} sent");
     drop(wire);
     base.is_kept(&server);
-    // The same from one who takes no answer.
+    // The same from one who takes no answer. It may have sent all of it before it is closed.
     let mut deaf = TcpStream::connect(server.address()).unwrap();
     deaf.set_write_timeout(Some(CEILING)).unwrap();
     deaf.write_all(PREFACE).unwrap();
     deaf.write_all(&frame(kind::SETTINGS, 0, 0, &[])).unwrap();
-    let ended = (0..FLOOD).any(|at| deaf.write_all(&call(at)).is_err());
-    assert!(ended, "the server took all of it");
+    _ = (0..FLOOD).any(|at| deaf.write_all(&call(at)).is_err());
+    wait_until("the connection to be closed", CEILING, || {
+        (usage::connections(server.id()) == 0).then_some(())
+    });
     drop(deaf);
     base.is_kept(&server);
 }
@@ -148,69 +150,66 @@ fn more_streams_than_are_allowed() {
     base.is_kept(&server);
 }
 
+/// What becomes of a connection with a flood.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Fate {
+    Closed,
+    Kept,
+    /// The h2 library closes a connection with 1 MiB of window when about 2,000 small DATA frames
+    /// are unread. A handler that reads keeps their number down, and which of the two is faster
+    /// depends on the scheduler. Memory is bounded either way.
+    Either,
+}
+
 /// Floods of frames that are allowed, one by one, and cost nothing to send. Whether the server
-/// ends the connection or bears it, others are served meanwhile and nothing of it stays.
+/// closes the connection or keeps it, others are served meanwhile and nothing of it stays.
 #[test]
 fn frames_that_say_nothing() {
+    use Fate::{Closed, Either, Kept};
     let (server, base) = serving();
     let token = server.token();
     let call = || http2::headers(1, "RunCommand", Some(&token), &[]);
-    let cut = http2::call_fields("ListNodes", Some(&token), &[]);
+    let cut = || {
+        frame(
+            kind::HEADERS,
+            0,
+            1,
+            &http2::call_fields("ListNodes", Some(&token), &[]),
+        )
+    };
     let empty = |kind, flags, stream| frame(kind, flags, stream, &[]);
-    // Each with what opens it, what is repeated, and whether it must be ended.
-    let floods: [(&str, Vec<u8>, Vec<u8>, bool); 8] = [
+    let field = http2::fields(&[("x", &"y".repeat(500))]);
+    let byte = || frame(kind::DATA, 0, 1, b"\0");
+    // A message that claims to be compressed: the call fails, and nothing reads the DATA after it.
+    let failed = || [call(), frame(kind::DATA, 0, 1, &[1, 0, 0, 0, 9])].concat();
+    let window = |stream| frame(kind::WINDOW_UPDATE, 0, stream, &1_u32.to_be_bytes());
+    let ping = frame(kind::PING, 0, 0, b"12345678");
+    // Each with what opens it, what is repeated, and what becomes of it.
+    #[rustfmt::skip]
+    let floods: [(&str, Vec<u8>, Vec<u8>, Fate); 9] = [
         // CVE-2024-27316.
-        (
-            "CONTINUATION without fields",
-            frame(kind::HEADERS, 0, 1, &cut),
-            empty(kind::CONTINUATION, 0, 1),
-            true,
-        ),
-        (
-            "CONTINUATION with fields",
-            frame(kind::HEADERS, 0, 1, &cut),
-            frame(
-                kind::CONTINUATION,
-                0,
-                1,
-                &http2::fields(&[("x", &"y".repeat(500))]),
-            ),
-            true,
-        ),
+        ("CONTINUATION without fields", cut(), empty(kind::CONTINUATION, 0, 1), Closed),
+        ("CONTINUATION with fields", cut(), frame(kind::CONTINUATION, 0, 1, &field), Closed),
         // RUSTSEC-2026-0258.
-        ("empty DATA", call(), empty(kind::DATA, 0, 1), true),
-        (
-            "DATA of one byte",
-            call(),
-            frame(kind::DATA, 0, 1, b"\0"),
-            true,
-        ),
-        ("PING", call(), frame(kind::PING, 0, 0, b"12345678"), false),
-        ("SETTINGS", call(), empty(kind::SETTINGS, 0, 0), false),
-        (
-            "WINDOW_UPDATE of the connection",
-            call(),
-            frame(kind::WINDOW_UPDATE, 0, 0, &1_u32.to_be_bytes()),
-            false,
-        ),
-        (
-            "WINDOW_UPDATE of a stream",
-            call(),
-            frame(kind::WINDOW_UPDATE, 0, 1, &1_u32.to_be_bytes()),
-            false,
-        ),
+        ("empty DATA", call(), empty(kind::DATA, 0, 1), Closed),
+        ("DATA of one byte that nothing reads", failed(), byte(), Closed),
+        ("DATA of one byte that the call reads", call(), byte(), Either),
+        ("PING", call(), ping, Kept),
+        ("SETTINGS", call(), empty(kind::SETTINGS, 0, 0), Kept),
+        ("WINDOW_UPDATE of the connection", call(), window(0), Kept),
+        ("WINDOW_UPDATE of a stream", call(), window(1), Kept),
     ];
-    for (name, first, repeated, ended) in floods {
+    for (name, first, repeated, fate) in floods {
         let mut wire = Wire::open(server.address());
         wire.send(&first);
         let sent = wire.flood(FLOOD, |_| repeated.clone());
-        if ended {
-            // Until its end, which need not have a word.
-            wire.last_word();
-            assert!(sent < FLOOD, "{name}: the server took all of it");
-        } else {
-            assert!(wire.is_answered(), "{name}: ended after {sent}");
-        }
+        // How much was sent says nothing: a whole flood fits into the buffers of the sockets. The
+        // answer to a PING comes after the server has read all of it.
+        let found = if wire.is_answered() { Kept } else { Closed };
+        assert!(
+            [found, Either].contains(&fate),
+            "{name}: {found:?} after {sent}"
+        );
         drop(wire);
         base.is_kept(&server);
     }
@@ -231,7 +230,7 @@ fn pings_whose_answers_nobody_takes() {
     while deaf.write_all(&pings).is_ok() {}
     deaf.set_write_timeout(None).unwrap();
     wait_until("the connection to be closed", CEILING, || {
-        (action_tests::usage::connections(server.id()) == 0).then_some(())
+        (usage::connections(server.id()) == 0).then_some(())
     });
     base.is_kept(&server);
 }
