@@ -16,7 +16,9 @@ use crate::{
     wait::{CEILING, wait_until},
 };
 
-/// The settings of a site: those of `init`, and little patience with what does not end.
+/// The settings of a site: those of `init`, but a stop waits little for runs, and a script that
+/// ends when it is asked has the time that a busy machine takes. A story with scripts that do not
+/// end sets a short `kill_grace`; one that calls a server that stops, a long `drain_timeout`.
 const SETTINGS: &str = "\
 listen: \"127.0.0.1:6304\"
 jwt_secret_path: jwt_secret
@@ -24,7 +26,7 @@ nodes_config_path: nodes.yaml
 command_directory_path: libexec
 state_directory: state
 drain_timeout: 500ms
-kill_grace: 1s
+kill_grace: 60s
 ";
 
 /// The directory of a server. Everything in it is gone with the value.
@@ -101,6 +103,23 @@ impl Site {
     /// Writes the nodes file.
     pub fn nodes(&self, text: &str) {
         self.write("nodes.yaml", text);
+    }
+
+    /// Gives one of the settings that are there another value.
+    #[track_caller]
+    pub fn set(&self, name: &str, value: &str) {
+        let text = self.read("server.yaml");
+        let (mut found, start) = (false, format!("{name}:"));
+        let line = |line: &str| match line.starts_with(&start) {
+            true => {
+                found = true;
+                format!("{start} {value}\n")
+            }
+            false => format!("{line}\n"),
+        };
+        let text: String = text.lines().map(line).collect();
+        assert!(found, "no {name} in the settings");
+        self.write("server.yaml", text);
     }
 
     /// Adds lines to the settings.

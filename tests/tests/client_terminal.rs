@@ -241,9 +241,6 @@ fn the_first_interrupt_cancels_and_says_what_became_of_each() {
 #[test]
 fn the_second_interrupt_leaves_at_once_below_the_line() {
     let site = Site::new();
-    site.settings("kill_grace: 20s");
-    let text = site.read("server.yaml").replace("kill_grace: 1s\n", "");
-    site.write("server.yaml", text);
     site.command(
         "stay",
         "trap '' TERM; echo at work; read -r < \"$SCRIPT_ROOT/../gate\"",

@@ -106,10 +106,7 @@ fn a_second_signal_changes_nothing() {
 #[test]
 fn while_it_stops_runs_can_be_seen_and_cancelled_and_none_begins() {
     let site = site();
-    let text = site
-        .read("server.yaml")
-        .replace("drain_timeout: 500ms", "drain_timeout: 60s");
-    site.write("server.yaml", text);
+    site.set("drain_timeout", "1h");
     let mut server = site.start();
     let api = server.api();
     let mut run = api.start(on("wait", "n1")).unwrap();

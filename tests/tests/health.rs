@@ -143,11 +143,7 @@ fn an_audit_log_that_cannot_be_written_is_told() {
 #[test]
 fn a_server_that_stops_is_not_for_new_calls() {
     let site = site();
-    let text = site.read("server.yaml");
-    site.write(
-        "server.yaml",
-        text.replace("drain_timeout: 500ms", "drain_timeout: 1h"),
-    );
+    site.set("drain_timeout", "1h");
     let server = site.start();
     let run = server.api().start(on("wait", "n1")).unwrap();
     server.terminate();

@@ -57,8 +57,7 @@ struct Kill {
 /// A server with a command `resist` that does on each node what the node's name says.
 fn kill(metadata: &str) -> Kill {
     let site = Site::new();
-    let text = site.read("server.yaml").replace("kill_grace: 1s\n", "");
-    site.write("server.yaml", text + "kill_grace: 400ms\n");
+    site.set("kill_grace", "400ms");
     let nodes = BEHAVIOURS.iter().map(|(name, _)| format!("{name}:\n"));
     site.nodes(&nodes.collect::<String>());
     // Seconds to sleep, and a fraction that nobody else sleeps.

@@ -80,11 +80,7 @@ fn a_caller_that_stays_to_the_end_cancels_nothing() {
 fn a_stopping_server_lets_running_scripts_finish_and_starts_no_more() {
     let site = site();
     let gate = site.gate("gate");
-    site.settings("drain_timeout: 60s");
-    let text = site
-        .read("server.yaml")
-        .replace("drain_timeout: 500ms\n", "");
-    site.write("server.yaml", text);
+    site.set("drain_timeout", "1h");
     let mut server = site.start();
     let api = server.api();
     let mut run = api.start(on("work", "n1")).unwrap();

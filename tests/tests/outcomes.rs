@@ -83,6 +83,7 @@ fn a_job_that_takes_too_long_is_ended() {
     // Not even a request to end is heard; and it is not alone.
     let script = "trap '' TERM; echo waiting; sleep 1000 & wait; sleep 1000";
     site.command_with("wait", "help: {summary: s}\ntimeout: 300ms", script);
+    site.set("kill_grace", "400ms");
     let server = site.start();
     let run = server.api().run(on("wait", "n1"));
     let end = run.end_of("n1");

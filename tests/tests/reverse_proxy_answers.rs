@@ -1,7 +1,8 @@
 //! What a web server says in the server's place, through the real ones: the client tells it from the
 //! server's word, and never takes a run that may have been started for one that was not.
 
-use action_tests::{CEILING, Client, Front, Kind, Server, Site, on, wait_until};
+use action_tests::{CEILING, Client, Front, Kind, Server, Site, on, processes, wait_until};
+use rustix::process::Signal;
 
 use crate::reverse_proxy::{KINDS, failed, serving, straight, trusting};
 
@@ -97,6 +98,7 @@ fn what_was_surely_not_started_is_told_as_such() {
     site.nodes("n1:\n");
     site.command("hello", "echo hello");
     site.command("wait", "echo ready; exec sleep 1000");
+    site.set("drain_timeout", "1h");
     let mut server = site.start();
     let once = "map $uri $call { default ''; ~RunCommand run; }\n\
                 limit_req_zone $call zone=runs:1m rate=1r/m; limit_req zone=runs;";
@@ -149,7 +151,10 @@ fn html_in_place_of_a_resumed_stream_is_tried_again() {
     let mut running = trusting(&front, &server).start(&["run", "talk", "n1"]);
     running.wait_for("n1 begins\n");
     front.change("location /action/", "location /elsewhere/");
+    // Its first try must not come while no web server listens: that is what it would tell.
+    processes::signal(running.id(), Signal::STOP);
     front.restart();
+    processes::signal(running.id(), Signal::CONT);
     wait_until("the client to come back", CEILING, || {
         (front.calls("WatchRun") > 0).then_some(())
     });

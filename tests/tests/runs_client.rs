@@ -25,6 +25,13 @@ fn serving() -> Server {
     site.start()
 }
 
+/// A server that soon kills scripts that do not end when asked.
+fn impatient() -> Server {
+    let site = serving().stop();
+    site.set("kill_grace", "400ms");
+    site.start()
+}
+
 fn json(ran: &Ran) -> Vec<Value> {
     let text = ran.stdout();
     let lines = text.lines().map(|line| serde_json::from_str(line).unwrap());
@@ -173,7 +180,7 @@ fn an_interrupt_cancels_and_says_what_became_of_each_node() {
 
 #[test]
 fn a_second_interrupt_leaves_and_the_server_goes_on_cancelling() {
-    let server = serving();
+    let server = impatient();
     let mut running = server.client().start(&["run", "deaf", "n1"]);
     running.wait_for("deaf\n");
     processes::signal(running.id(), Signal::INT);
@@ -186,7 +193,7 @@ fn a_second_interrupt_leaves_and_the_server_goes_on_cancelling() {
 
 #[test]
 fn cancel_says_what_there_was_to_cancel() {
-    let server = serving();
+    let server = impatient();
     let client = server.client();
     let mut running = client.start(&["run", "deaf", "n1"]);
     running.wait_for("deaf\n");

@@ -58,8 +58,7 @@ fn a_reload_has_a_time_and_is_over_when_the_edit_is_in_use() {
 #[test]
 fn a_drain_counts_the_runs_that_are_left_and_asks_for_time() {
     let site = site();
-    let text = site.read("server.yaml");
-    site.write("server.yaml", text.replace("500ms", "60s"));
+    site.set("drain_timeout", "1h");
     let gate = site.gate("gate");
     let (mut server, mut told) = told(site, &[]);
     let run = server.api().start(on("wait", "n1")).unwrap();
