@@ -192,10 +192,12 @@ fn around_apache(directory: &Path, address: SocketAddr, around: &str) -> String 
     )
 }
 
-/// A port on an address that no other web server of this program has and nobody else uses.
+/// A port on an address that no other web server has, of this program or another test program:
+/// between the look for a port and the web server's start, nothing else may take it.
 fn free() -> SocketAddr {
-    static NEXT: AtomicU8 = AtomicU8::new(1);
-    let address = Ipv4Addr::new(127, 0, 31, NEXT.fetch_add(1, Ordering::Relaxed));
+    static NEXT: AtomicU8 = AtomicU8::new(128);
+    let [.., high, low] = std::process::id().to_be_bytes();
+    let address = Ipv4Addr::new(127, NEXT.fetch_add(1, Ordering::Relaxed), high, low);
     let listener = TcpListener::bind((address, 0)).unwrap();
     listener.local_addr().unwrap()
 }

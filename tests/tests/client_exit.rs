@@ -18,7 +18,7 @@ odd: {ranks: odd}
 late: {ranks: late}
 ";
     site.nodes(nodes);
-    let metadata = "help: {summary: s}\ntimeout: 2s\nexit_codes: {123: {state: 'OFF'}}";
+    let metadata = "help: {summary: s}\ntimeout: 1h\nexit_codes: {123: {state: 'OFF'}}";
     site.command_with(
         "end",
         metadata,
