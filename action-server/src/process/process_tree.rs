@@ -266,10 +266,13 @@ struct Found {
 pub async fn end_orphans(run_ids: &[&str]) -> u32 {
     let markers: Vec<Marker> = run_ids.iter().map(|id| Marker::run(id)).collect();
     let mut seen = HashSet::new();
-    let started = Instant::now();
+    let mut asked: Option<Instant> = None;
     loop {
         let orphans = orphans(&markers);
-        let signal = match started.elapsed() < ORPHAN_GRACE {
+        // Not counted from the start: on a busy machine one look at all processes can take longer
+        // than the grace.
+        let waited = asked.map_or(Duration::ZERO, |asked| asked.elapsed());
+        let signal = match waited < ORPHAN_GRACE {
             true => Signal::TERM,
             false => Signal::KILL,
         };
@@ -280,9 +283,10 @@ pub async fn end_orphans(run_ids: &[&str]) -> u32 {
                 _ = kill_process(pid, Signal::CONT);
             }
         }
-        if orphans.is_empty() || started.elapsed() > ORPHAN_GRACE + REAP_LIMIT {
+        if orphans.is_empty() || waited > ORPHAN_GRACE + REAP_LIMIT {
             return u32::try_from(seen.len()).unwrap_or(u32::MAX);
         }
+        asked.get_or_insert_with(Instant::now);
         sleep(10 * REAP_PAUSE).await;
     }
 }
