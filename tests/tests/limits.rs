@@ -80,7 +80,10 @@ fn most(run: &Ended) -> usize {
 fn bounded(counted: &Counted, request: RunCommandRequest, limit: usize) {
     let mut run = counted.server.api().start(request).unwrap();
     counted.wait_for(limit);
-    run.read_while_they_come(QUIET);
+    wait_until("the events of their start", CEILING, || {
+        run.read_while_they_come(QUIET);
+        (started(&run) >= limit).then_some(())
+    });
     assert_eq!(started(&run), limit, "and no more are started");
     assert_eq!(counted.running(), limit);
     for (gate, opened) in counted.gates.iter().zip(1..) {
@@ -125,9 +128,12 @@ fn job_threads_bounds_the_jobs_of_all_runs_together() {
     let mut first = api.start(on("count", "n[1-4]")).unwrap();
     let mut second = api.start(on("count", "n[5-8]")).unwrap();
     counted.wait_for(3);
-    first.read_while_they_come(QUIET);
-    second.read_while_they_come(QUIET);
-    assert_eq!(started(&first) + started(&second), 3);
+    let all = wait_until("the events of their start", CEILING, || {
+        first.read_while_they_come(QUIET);
+        second.read_while_they_come(QUIET);
+        Some(started(&first) + started(&second)).filter(|&all| all >= 3)
+    });
+    assert_eq!(all, 3);
     // Which three run is the server's choice: those let others in.
     let mut gates: Vec<_> = counted.gates.iter().zip(1..).collect();
     while !gates.is_empty() {
