@@ -13,7 +13,7 @@ use std::{
     time::Duration,
 };
 
-use regex::{Captures, Regex};
+use regex::Regex;
 use tempfile::TempDir;
 
 use crate::{
@@ -156,14 +156,8 @@ pub fn constant(command: &str, text: &str) -> String {
             .into_owned()
     };
     let text = replace(text, r"(?-u:\b)[0-9a-f]{32}(?-u:\b)", "JTI");
-    let word = Regex::new(r"(?-u:\b)[0-9a-z]{16}(?-u:\b)").unwrap();
-    let text = word.replace_all(&text, |found: &Captures<'_>| {
-        let word = &found[0];
-        match word.bytes().any(|byte| byte.is_ascii_digit()) {
-            true => "RUN".to_owned(),
-            false => word.to_owned(),
-        }
-    });
+    // One id in 400 has no digit. No English word is as long without i, l, o and u.
+    let text = replace(&text, r"(?-u:\b)[0-9a-hjkmnp-tv-z]{16}(?-u:\b)", "RUN");
     let text = replace(&text, r"[0-9]{4}-[0-9]{2}-[0-9]{2}[T ]", "");
     let text = replace(&text, r"[0-9]{2}:[0-9]{2}(:[0-9]{2}(\.[0-9]+)?)?Z?", "TIME");
     let text = replace(&text, r"[0-9]+(\.[0-9]+)?(s|ms)(?-u:\b)", "SPAN");

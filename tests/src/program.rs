@@ -222,8 +222,14 @@ impl Running {
 
     /// Sees it to its end.
     #[track_caller]
-    pub fn finish(mut self) -> Ran {
-        let status = wait_until("the program's end", CEILING, || {
+    pub fn finish(self) -> Ran {
+        self.finish_within(CEILING)
+    }
+
+    /// The same, with a ceiling of its own.
+    #[track_caller]
+    pub fn finish_within(mut self, ceiling: Duration) -> Ran {
+        let status = wait_until("the program's end", ceiling, || {
             self.child.try_wait().unwrap()
         });
         let mut stdout = std::mem::take(&mut self.read);

@@ -152,6 +152,9 @@ fn no_run_is_accepted_and_then_forgotten() {
                     }
                 });
             }
+            action_tests::wait_until("the first run", action_tests::CEILING, || {
+                (!accepted.lock().unwrap().is_empty()).then_some(())
+            });
             thread::park_timeout(Duration::from_millis(30 + 10 * round));
             server.terminate();
             assert_eq!(server.wait().code(), Some(0));
@@ -166,7 +169,6 @@ fn no_run_is_accepted_and_then_forgotten() {
             server.log()
         );
         let accepted = accepted.into_inner().unwrap();
-        assert!(!accepted.is_empty());
         for id in accepted {
             let outcome = server.api().ended(&id).summary().outcome();
             assert!(

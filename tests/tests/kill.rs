@@ -57,7 +57,8 @@ struct Kill {
 /// A server with a command `resist` that does on each node what the node's name says.
 fn kill(metadata: &str) -> Kill {
     let site = Site::new();
-    site.set("kill_grace", "400ms");
+    // Those that end when asked must be able to, also on a busy machine.
+    site.set("kill_grace", "3s");
     let nodes = BEHAVIOURS.iter().map(|(name, _)| format!("{name}:\n"));
     site.nodes(&nodes.collect::<String>());
     // Seconds to sleep, and a fraction that nobody else sleeps.
@@ -178,9 +179,8 @@ fn a_run_that_is_cancelled_by_force_leaves_nothing() {
 #[test]
 fn force_does_not_wait_for_the_grace_of_a_cancel_before_it() {
     let kill = kill("help: {summary: s}");
-    let text = kill.server.read("server.yaml").replace("400ms", "1h");
     let site = kill.server.stop();
-    site.write("server.yaml", text);
+    site.set("kill_grace", "1h");
     let server = site.start();
     let api = server.api();
     let mut run = api.start(on("resist", "deaf")).unwrap();
@@ -194,13 +194,13 @@ fn force_does_not_wait_for_the_grace_of_a_cancel_before_it() {
 
 #[test]
 fn a_run_that_takes_too_long_leaves_nothing() {
-    let kill = kill("help: {summary: s}\ntimeout: 1s");
+    let kill = kill("help: {summary: s}\ntimeout: 3s");
     let run = started(&kill).finish();
     kill.assert_all_ended(&run);
     assert_eq!(run.summary().outcome(), Outcome::TimedOut);
     for (name, _) in BEHAVIOURS {
         assert_eq!(run.end_of(name).outcome(), Outcome::TimedOut, "{name}");
-        assert!(run.end_of(name).message.starts_with("not done after 1s"));
+        assert!(run.end_of(name).message.starts_with("not done after 3s"));
     }
     assert_told(&run);
 }

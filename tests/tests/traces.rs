@@ -3,9 +3,11 @@
 
 use std::net::TcpListener;
 
+use action_proto::v1::GetRunRequest;
 use action_tests::{
     CEILING, Server, Site,
     collector::{Collector, Span},
+    http2::{self, Frame, Wire, kind},
     on, wait_until, with_arguments,
 };
 
@@ -171,11 +173,22 @@ fn what_finds_no_room_is_dropped_and_counted() {
     let silent = TcpListener::bind("127.0.0.1:0").unwrap();
     let site = site(&format!("http://{}", silent.local_addr().unwrap()));
     let server = site.start();
-    // More than can wait, while the first are sent in vain.
-    let api = server.api();
+    // More than can wait, while 512 are given up every 5 s: calls that cost little. Their answers have no
+    // DATA, so that no window gets full.
+    let (token, message) = (server.token(), GetRunRequest::default());
+    let mut wire = Wire::open(server.address());
+    let mut streams = (1..).step_by(2);
     let dropped = "action_trace_spans_total{result=\"dropped\"}";
     wait_until("spans to be dropped", CEILING, || {
-        api.list_nodes_at_once(500);
+        for stream in streams.by_ref().take(100) {
+            wire.send(&http2::headers(stream, "GetRun", Some(&token), &[]));
+            wire.send(&http2::message(stream, &message));
+        }
+        for _ in 0..100 {
+            let is_end = |frame: &Frame| frame.flags & http2::END_STREAM != 0;
+            wire.find(|frame| frame.kind == kind::HEADERS && is_end(frame))
+                .unwrap();
+        }
         (server.scrape().of(dropped) > 0.0).then_some(())
     });
     assert_eq!(
