@@ -2,7 +2,7 @@
 
 use std::net::TcpListener;
 
-use action_tests::{Client, Ran, Server, Site};
+use action_tests::{Client, ClosedPort, Ran, Server, Site};
 
 fn serving() -> Server {
     let site = Site::new();
@@ -83,13 +83,10 @@ fn a_configuration_that_is_wrong() {
 #[test]
 fn no_server() {
     let site = Site::new();
-    // Free a moment ago.
-    let nobody = TcpListener::bind("127.0.0.1:0")
-        .unwrap()
-        .local_addr()
-        .unwrap();
-    let client = Client::new(&site).hide(nobody.to_string(), "ADDRESS");
-    let text = format!("base_url: http://{nobody}\njwt_token: {}\n", site.token());
+    let closed = ClosedPort::new();
+    let address = closed.address();
+    let client = Client::new(&site).hide(address.to_string(), "ADDRESS");
+    let text = format!("base_url: http://{address}\njwt_token: {}\n", site.token());
     site.write("client.yaml", text);
     insta::assert_snapshot!(client.run(&["run", "usage", "cnode01"]), @"
     ------- stderr -------

@@ -1,8 +1,6 @@
 //! The client's exit code: what scripts and people can rely on.
 
-use std::net::TcpListener;
-
-use action_tests::{Client, Server, Site};
+use action_tests::{Client, ClosedPort, Server, Site};
 
 fn serving() -> Server {
     let site = Site::new();
@@ -95,11 +93,9 @@ fn where_nothing_ran() {
         assert_eq!(ran.code(), code, "{words:?}\n{ran}");
         assert_eq!(ran.stdout(), "");
     }
-    let nobody = TcpListener::bind("127.0.0.1:0")
-        .unwrap()
-        .local_addr()
-        .unwrap();
-    let client = client.variable("ACTION_CLIENT_BASE_URL", format!("http://{nobody}"));
+    let closed = ClosedPort::new();
+    let url = format!("http://{}", closed.address());
+    let client = client.variable("ACTION_CLIENT_BASE_URL", url);
     assert_eq!(client.run(&["end", "ok"]).code(), 255);
     let client = server.client().variable("ACTION_CLIENT_JWT_TOKEN", "a.b.c");
     assert_eq!(client.run(&["end", "ok"]).code(), 255);

@@ -363,9 +363,9 @@ fn an_address_that_others_reach_must_be_wanted() {
     site.settings("insecure_metrics_listen: true");
     let server = site.start();
     assert!(server.log().contains("metrics at http://0.0.0.0:"));
-    let taken = server.metrics_address();
     let site = server.stop();
-    let _holder = std::net::TcpListener::bind(("127.0.0.1", taken.port())).unwrap();
+    let holder = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let taken = holder.local_addr().unwrap();
     site.write(
         "server.yaml",
         text.replace("0.0.0.0:0", &format!("127.0.0.1:{}", taken.port())),

@@ -5,7 +5,7 @@ use std::net::TcpListener;
 
 use action_proto::v1::GetRunRequest;
 use action_tests::{
-    CEILING, Server, Site,
+    CEILING, ClosedPort, Server, Site,
     collector::{Collector, Span},
     http2::{self, Frame, Wire, kind},
     on, wait_until, with_arguments,
@@ -149,10 +149,8 @@ fn goes_on(server: &Server, result: &str) {
 
 #[test]
 fn a_collector_that_is_not_there_changes_nothing() {
-    let gone = TcpListener::bind("127.0.0.1:0").unwrap();
-    let endpoint = format!("http://{}", gone.local_addr().unwrap());
-    drop(gone);
-    let server = site(&endpoint).start();
+    let closed = ClosedPort::new();
+    let server = site(&format!("http://{}", closed.address())).start();
     goes_on(&server, "failed");
 }
 
