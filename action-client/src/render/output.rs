@@ -160,11 +160,13 @@ impl Output {
             return Ok(());
         }
         self.flush()?;
+        // Set before the write and cleared after it: an interrupt in between then ends a line too
+        // many, and never one too few.
+        status::set_shown(true);
         let writer = &mut self.stderr.writer;
         let written = writer.write_all(text.as_bytes());
         written.and_then(|()| writer.flush()).map_err(failed)?;
         self.status.shown = Some(text.chars().count());
-        status::set_shown(true);
         Ok(())
     }
 
@@ -191,8 +193,9 @@ impl Output {
         };
         let writer = &mut self.stderr.writer;
         let written = writer.write_all(status::erasure(width, status::columns()).as_bytes());
+        written.and_then(|()| writer.flush()).map_err(failed)?;
         status::set_shown(false);
-        written.and_then(|()| writer.flush()).map_err(failed)
+        Ok(())
     }
 }
 
