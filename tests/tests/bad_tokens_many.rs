@@ -15,6 +15,17 @@ const CALLS: usize = 10_000;
 const CONNECTIONS: usize = 50;
 const AT_ONCE: usize = 100;
 
+/// How long the answer to one who has sent many is put off.
+const PENALTY: Duration = Duration::from_secs(1);
+
+/// How long an honest call takes.
+#[track_caller]
+fn time_of_a_call(api: &Api) -> Duration {
+    let start = Instant::now();
+    assert_eq!(api.node_names(), ["n1"]);
+    start.elapsed()
+}
+
 fn median(mut times: Vec<Duration>) -> Duration {
     times.sort();
     times[times.len() / 2]
@@ -51,9 +62,7 @@ fn who_sends_many_bad_tokens_waits_and_nobody_else_does() {
                 scope.spawn(move || {
                     let mut times = Vec::new();
                     while flooding.load(Ordering::Acquire) {
-                        let start = Instant::now();
-                        assert_eq!(api.node_names(), ["n1"]);
-                        times.push(start.elapsed());
+                        times.push(time_of_a_call(api));
                     }
                     times
                 })
@@ -69,15 +78,13 @@ fn who_sends_many_bad_tokens_waits_and_nobody_else_does() {
     });
     assert_eq!(late.len(), CALLS);
     let late = median(late);
-    for (which, times) in ["another address", "the same address"]
-        .into_iter()
-        .zip(served)
-    {
-        let (count, honest) = (times.len(), median(times));
-        assert!(
-            honest * 5 < late,
-            "{which}: {count} calls, {honest:?} against {late:?}"
-        );
+    assert!(late >= PENALTY, "the median of the flood is {late:?}");
+    // On a busy machine a call may take long without any penalty, but then not each of them does.
+    // The addresses are remembered for a minute.
+    for (api, times) in callers.iter().zip(served) {
+        let after = (0..20).map(|_| time_of_a_call(api));
+        let fastest = times.into_iter().chain(after).min().unwrap();
+        assert!(fastest < PENALTY / 2, "an honest call took {fastest:?}");
     }
     let ended = server.api().run(on("hello", "n1"));
     assert_eq!(ended.answer_of("n1"), "hello\n");
