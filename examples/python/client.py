@@ -64,7 +64,6 @@ class Client:
             ("grpc.max_receive_message_length", 64 << 20),
             ("grpc.keepalive_time_ms", 20_000),
             ("grpc.initial_reconnect_backoff_ms", 100),
-            ("grpc.min_reconnect_backoff_ms", 100),
             ("grpc.max_reconnect_backoff_ms", 5_000),
         ]
         if url.scheme == "https":
