@@ -22,7 +22,7 @@ use crate::{
     net::{Listener, Tls, TlsError},
     process::base_environment,
     record::{Retention, Store, StoreError},
-    rpc::{Count, Guard, Refusals, Service, Shield, Signs, report_health},
+    rpc::{Count, GrpcOnlyLayer, Guard, Refusals, Service, Shield, Signs, report_health},
     run::{Limits, Registry},
     scrape::Scrape,
     service_manager,
@@ -264,6 +264,7 @@ async fn router(
     Server::builder()
         .layer(count)
         .layer(Shield)
+        .layer(GrpcOnlyLayer)
         .layer(guard)
         .max_concurrent_streams(100)
         .http2_max_header_list_size(16 * 1024)

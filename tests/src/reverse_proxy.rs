@@ -120,6 +120,11 @@ impl Front {
             .count()
     }
 
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
     /// The address for clients.
     pub fn url(&self) -> String {
         format!("https://{}/action", self.address)

@@ -32,7 +32,7 @@ fn action_methods() -> Vec<String> {
     methods_of(action_proto::v1::FILE_DESCRIPTOR_SET)
 }
 
-fn all_methods() -> Vec<String> {
+pub(crate) fn all_methods() -> Vec<String> {
     let mut methods = action_methods();
     methods.extend(methods_of(tonic_health::pb::FILE_DESCRIPTOR_SET));
     methods.extend(methods_of(tonic_reflection::pb::v1::FILE_DESCRIPTOR_SET));
@@ -132,7 +132,7 @@ fn messages_that_are_no_messages_harm_nobody() {
 }
 
 /// ServerReflectionRequest{list_services: ""}, of both versions.
-const LIST_SERVICES: &[u8] = b"\x3a\x00";
+pub(crate) const LIST_SERVICES: &[u8] = b"\x3a\x00";
 
 #[test]
 fn reflection_lists_the_services_to_callers_with_a_token() {

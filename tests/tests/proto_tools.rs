@@ -2,6 +2,7 @@
 
 use std::{env, ffi::OsStr, fs, path::Path, process::Command};
 
+use action_proto::v1::ListRunsRequest;
 use action_tests::{
     Front, Ran, Site,
     program::{PATH, hermetic, run, tool},
@@ -119,6 +120,61 @@ fn the_gate_tells_of_a_proto_that_breaks_clients_of_the_last_release() {
     assert!(same.stdout().contains("clients of v0.10.0"), "{same}");
     tree.change(field, "string run_id = 17;");
     assert_ne!(tree.check().code(), 0);
+}
+
+#[test]
+fn protocols_other_than_grpc_start_nothing() {
+    let site = Site::new();
+    site.command("leave", "touch \"$SCRIPT_ROOT/../ran\"");
+    let server = site.start();
+    let nginx = Front::nginx(&server);
+    let method = "action.v1.ActionService/RunCommand";
+    let authority = nginx.authority();
+    let urls = [
+        (
+            format!("http://{}", server.address()),
+            vec!["--http2-prior-knowledge"],
+        ),
+        (nginx.url(), vec!["--cacert", authority.to_str().unwrap()]),
+    ];
+    let token = format!("authorization: Bearer {}", server.token());
+    let call = |protocol: &[&str], url: &str, options: &[&str]| {
+        let url = format!("{url}/{method}");
+        let message = r#"{"command": "leave", "nodes": "n1"}"#;
+        let words = ["curl", "-H", &token, "--schema", "proto", "-d", message];
+        buf(&[&words[..], options, protocol, &[&url]].concat())
+    };
+    for (url, options) in &urls {
+        for protocol in [
+            &[][..],
+            &["--protocol", "connect"],
+            &["--protocol", "grpcweb"],
+        ] {
+            let ran = call(protocol, url, options);
+            assert_ne!(ran.code(), 0, "{protocol:?} {ran}");
+        }
+    }
+    assert_eq!(
+        server
+            .api()
+            .list_runs(ListRunsRequest::default())
+            .unwrap()
+            .runs,
+        []
+    );
+    assert!(!server.has("ran"));
+    for (url, options) in &urls {
+        _ = call(&["--protocol", "grpc"], url, options).ok();
+    }
+    assert_eq!(
+        server
+            .api()
+            .list_runs(ListRunsRequest::default())
+            .unwrap()
+            .runs
+            .len(),
+        2
+    );
 }
 
 /// The first block of code below a heading of a page.

@@ -63,6 +63,7 @@ mod metadata;
 mod methods;
 mod metrics;
 mod monitoring;
+mod only_grpc;
 mod original;
 mod outcomes;
 mod packs;

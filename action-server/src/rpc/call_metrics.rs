@@ -8,7 +8,7 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-use http::{HeaderMap, Request, Response};
+use http::{HeaderMap, Request, Response, StatusCode};
 use hyper::body::{Frame, SizeHint};
 use prost::Message as _;
 use prost_types::FileDescriptorSet;
@@ -123,6 +123,7 @@ where
             let mut end = End { call, span };
             // An answer without messages has its end at its beginning.
             end.take_code(answer.headers());
+            end.take_http_status(answer.status());
             Ok(answer.map(|body| Body::new(Counting { body, end })))
         })
     }
@@ -135,6 +136,15 @@ struct End {
 }
 
 impl End {
+    /// Counts what is no gRPC, and so has no code of gRPC, by its HTTP status.
+    fn take_http_status(&mut self, status: StatusCode) {
+        match status {
+            StatusCode::METHOD_NOT_ALLOWED => self.call.ends_with("http_405"),
+            StatusCode::UNSUPPORTED_MEDIA_TYPE => self.call.ends_with("http_415"),
+            _ => {}
+        }
+    }
+
     fn take_code(&mut self, headers: &HeaderMap) {
         let Some(code) = headers.get(Status::GRPC_STATUS) else {
             return;

@@ -1,0 +1,195 @@
+//! Rejects every request that is not gRPC, before anything looks at it.
+//!
+//! tonic decodes the body of any request, whatever its method and content type: a caller that speaks
+//! another protocol (gRPC-Web, Connect, plain HTTP) would start a run, could not read the answer, and
+//! would try again.
+
+use std::{
+    future::poll_fn,
+    pin::Pin,
+    task::{Context, Poll},
+};
+
+use futures_util::future::Either;
+use http::{
+    HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode,
+    header::{ALLOW, CONTENT_TYPE},
+};
+use hyper::body::Body as _;
+use tonic::body::Body;
+use tower::{Layer, Service};
+
+use super::status;
+
+/// The media type of gRPC: <https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md>.
+const MEDIA_TYPE: &[u8] = b"application/grpc";
+
+/// How much of a rejected request is read, in bytes.
+const DRAIN_LIMIT: usize = 64 * 1024;
+
+/// Passes gRPC on. Anything else gets HTTP 405 or 415.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct GrpcOnlyLayer;
+
+impl<S> Layer<S> for GrpcOnlyLayer {
+    type Service = GrpcOnly<S>;
+
+    fn layer(&self, inner: S) -> GrpcOnly<S> {
+        GrpcOnly { inner }
+    }
+}
+
+/// A service that only gRPC reaches.
+#[derive(Debug, Clone)]
+pub(crate) struct GrpcOnly<S> {
+    inner: S,
+}
+
+type RejectionFuture<E> = Pin<Box<dyn Future<Output = Result<Response<Body>, E>> + Send>>;
+
+impl<S> Service<Request<Body>> for GrpcOnly<S>
+where
+    S: Service<Request<Body>, Response = Response<Body>>,
+    S::Error: 'static,
+{
+    type Response = Response<Body>;
+    type Error = S::Error;
+    type Future = Either<S::Future, RejectionFuture<S::Error>>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.inner.poll_ready(context)
+    }
+
+    fn call(&mut self, request: Request<Body>) -> Self::Future {
+        match check(request.method(), request.headers()) {
+            Ok(()) => Either::Left(self.inner.call(request)),
+            Err(code) => Either::Right(Box::pin(async move {
+                drain(request.into_body()).await;
+                Ok(rejection(code))
+            })),
+        }
+    }
+}
+
+/// Reads the rest of a request. An answer to a request that goes on is followed by a reset of the
+/// stream, with which curl drops the answer.
+async fn drain(mut body: Body) {
+    let mut left = DRAIN_LIMIT;
+    while let Some(Ok(frame)) = poll_fn(|context| Pin::new(&mut body).poll_frame(context)).await {
+        let length = frame.data_ref().map_or(0, bytes::Bytes::len);
+        match left.checked_sub(length) {
+            Some(rest) => left = rest,
+            None => return,
+        }
+    }
+}
+
+/// Whether a request is gRPC, by its method and headers; else the status of its answer.
+fn check(method: &Method, headers: &HeaderMap) -> Result<(), StatusCode> {
+    if method != Method::POST {
+        return Err(StatusCode::METHOD_NOT_ALLOWED);
+    }
+    let mut types = headers.get_all(CONTENT_TYPE).iter();
+    match (types.next(), types.next()) {
+        (Some(media_type), None) if is_grpc(media_type.as_bytes()) => Ok(()),
+        _ => Err(StatusCode::UNSUPPORTED_MEDIA_TYPE),
+    }
+}
+
+/// Whether a content type is `application/grpc`, alone or with a message format (`+proto`) or
+/// parameters (`;..`). With a comma it is two headers that a proxy joined.
+fn is_grpc(media_type: &[u8]) -> bool {
+    let Some((start, rest)) = media_type.split_at_checked(MEDIA_TYPE.len()) else {
+        return false;
+    };
+    start.eq_ignore_ascii_case(MEDIA_TYPE)
+        && matches!(rest.first(), None | Some(b'+' | b';'))
+        && !rest.contains(&b',')
+}
+
+fn rejection(code: StatusCode) -> Response<Body> {
+    let text = match code {
+        StatusCode::METHOD_NOT_ALLOWED => "this is a gRPC server: it takes POST only\n",
+        _ => "this is a gRPC server: the content-type must be application/grpc\n",
+    };
+    let mut response = Response::new(Body::new(text.to_owned()));
+    *response.status_mut() = code;
+    let headers = response.headers_mut();
+    if code == StatusCode::METHOD_NOT_ALLOWED {
+        headers.insert(ALLOW, HeaderValue::from_static("POST"));
+    }
+    let plain = HeaderValue::from_static("text/plain; charset=utf-8");
+    headers.insert(CONTENT_TYPE, plain);
+    // Clients of RunCommand know from it that nothing was started.
+    let name = HeaderName::from_static(status::RUN_ID);
+    headers.insert(name, HeaderValue::from_static("none"));
+    response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn code(method: &str, types: &[&[u8]]) -> Result<(), u16> {
+        let mut headers = HeaderMap::new();
+        for media_type in types {
+            headers.append(CONTENT_TYPE, HeaderValue::from_bytes(media_type).unwrap());
+        }
+        let method = Method::from_bytes(method.as_bytes()).unwrap();
+        check(&method, &headers).map_err(|code| code.as_u16())
+    }
+
+    #[test]
+    fn grpc_passes_with_any_message_format() {
+        for good in [
+            "application/grpc",
+            "Application/GRPC",
+            "application/grpc+proto",
+            "application/grpc+json",
+            "application/grpc;charset=utf-8",
+            "application/grpc; charset=utf-8",
+        ] {
+            assert_eq!(code("POST", &[good.as_bytes()]), Ok(()), "{good}");
+        }
+    }
+
+    #[test]
+    fn other_media_types_get_415() {
+        for bad in [
+            "",
+            "application/grpc-web",
+            "application/grpc-web+proto",
+            "application/grpc-web-text",
+            "application/grpcx",
+            "application/grpc ",
+            " application/grpc",
+            "application/grpc, application/grpc",
+            "application/grpc+proto, application/json",
+            "application/grp",
+            "application/json",
+            "application/proto",
+            "application/connect+proto",
+            "text/plain",
+            "text/application/grpc",
+        ] {
+            assert_eq!(code("POST", &[bad.as_bytes()]), Err(415), "{bad}");
+        }
+        assert_eq!(code("POST", &[]), Err(415));
+        let good = &b"application/grpc"[..];
+        assert_eq!(code("POST", &[good, good]), Err(415));
+        assert_eq!(code("POST", &[good, b"text/plain"]), Err(415));
+        assert_eq!(code("POST", &[b"text/plain", good]), Err(415));
+        assert_eq!(code("POST", &[b"application/grpc\xff"]), Err(415));
+    }
+
+    #[test]
+    fn other_methods_get_405() {
+        for method in ["GET", "HEAD", "PUT", "OPTIONS", "CONNECT", "post", "X"] {
+            assert_eq!(code(method, &[b"application/grpc"]), Err(405), "{method}");
+            assert_eq!(code(method, &[]), Err(405), "{method}");
+        }
+        let answer = rejection(StatusCode::METHOD_NOT_ALLOWED);
+        assert_eq!(answer.headers()[ALLOW], "POST");
+        assert_eq!(answer.headers()[status::RUN_ID], "none");
+    }
+}
