@@ -53,14 +53,19 @@ fn runs_that_are_reset_at_once_are_whole_or_not_there() {
         .unwrap()
         .runs
         .len();
-    for _ in 0..20 {
+    for round in 0..20 {
         let mut wire = Wire::open(server.address());
         let call = |at| {
             let headers = http2::headers(stream(at), "RunCommand", Some(&token), &[]);
             let message = http2::message(stream(at), &on("hello", "n1"));
-            [headers, message, http2::reset(stream(at))].concat()
+            [headers, message].concat()
         };
         wire.flood(15, call);
+        // While the runs are prepared, and when some of them have been answered.
+        if round % 2 == 1 {
+            wire.find(|frame| frame.kind == kind::HEADERS);
+        }
+        wire.flood(15, |at| http2::reset(stream(at)));
         wire.is_answered();
     }
     let runs = wait_until("the runs to end", CEILING, || {

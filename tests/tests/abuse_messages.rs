@@ -129,7 +129,7 @@ fn messages_that_nest_have_what_nobody_knows_or_no_text() {
     base.is_kept(&server);
 }
 
-/// A deadline ends the call. What it began goes on, and there is none that was begun by half.
+/// A deadline ends the call, and not a run that the call has started.
 #[test]
 fn deadlines_end_calls_and_never_runs() {
     let (server, base) = serving();

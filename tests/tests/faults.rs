@@ -8,8 +8,15 @@ use std::{
 };
 
 use action_proto::v1::Outcome;
-use action_tests::{CEILING, Server, Site, on, processes, program::AT_ONCE, wait_until};
+use action_tests::{
+    CEILING, Server, Site,
+    http2::{self, Wire, kind},
+    on, processes,
+    program::AT_ONCE,
+    wait_until,
+};
 use rustix::process::Signal;
+use serde_json::json;
 use tonic::Code;
 
 use crate::disk::is_honest;
@@ -153,6 +160,43 @@ fn who_leaves_while_a_slow_disk_is_asked_for_the_scripts_starts_nothing() {
     server.wait_for_log("a caller went away before its run was started");
     assert!(!server.has("ran"));
     assert_eq!(fs::read_dir(server.path("state/runs")).unwrap().count(), 0);
+}
+
+#[test]
+fn a_deadline_that_passes_while_a_slow_disk_keeps_the_run_starts_nothing() {
+    let site = Site::new();
+    site.command("hello", "touch \"$SCRIPT_ROOT/../ran\"");
+    let server = site.start();
+    let slow = Failing::new(&server, &format!("fsync:delay_enter={SLOW}"), None);
+    // The deadline is long enough for the server to come to the disk.
+    let mut wire = Wire::open(server.address());
+    let deadline = [("grpc-timeout", "2S")];
+    wire.send(&http2::headers(
+        1,
+        "RunCommand",
+        Some(&server.token()),
+        &deadline,
+    ));
+    wire.send(&http2::message(1, &on("hello", "n1")));
+    slow.wait_for_call();
+    let answer = wire.find(|frame| frame.stream == 1).unwrap();
+    assert_eq!(answer.kind, kind::HEADERS);
+    assert_ne!(answer.flags & http2::END_STREAM, 0, "an error");
+    drop(slow);
+    let line = server.audited("run_finished", &json!({"outcome": "not-started"}));
+    assert!(
+        line["reason"]
+            .as_str()
+            .unwrap()
+            .contains("its deadline passed")
+    );
+    _ = server.audited("run_accepted", &json!({"run_id": line["run_id"]}));
+    wait_until("the record to be gone", CEILING, || {
+        (fs::read_dir(server.path("state/runs")).unwrap().count() == 0).then_some(())
+    });
+    assert!(!server.has("ran"));
+    let honest = server.api().run(on("hello", "n1"));
+    assert_eq!(honest.end_of("n1").outcome(), Outcome::Ok);
 }
 
 #[test]

@@ -46,6 +46,7 @@ mod drain;
 mod edits;
 mod environment;
 mod examples;
+mod failed_calls;
 mod fairness;
 mod faults;
 mod flat;

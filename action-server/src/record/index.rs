@@ -51,9 +51,10 @@ pub(super) struct Index {
 }
 
 impl Index {
-    pub(super) fn insert(&mut self, entry: Entry) {
+    pub(super) fn insert(&mut self, entry: impl Into<Arc<Entry>>) {
+        let entry = entry.into();
         self.by_time.insert((entry.time, entry.id.clone()));
-        self.by_id.insert(entry.id.clone(), Arc::new(entry));
+        self.by_id.insert(entry.id.clone(), entry);
     }
 
     pub(super) fn remove(&mut self, id: &RunId) {

@@ -133,8 +133,17 @@ impl Store {
     }
 
     /// Lets a new run be found.
-    pub fn add(&self, entry: Entry) {
+    pub fn add(&self, entry: impl Into<Arc<Entry>>) {
         self.index().insert(entry);
+    }
+
+    /// A reader of a new run's record from its beginning, before others can find it.
+    ///
+    /// # Errors
+    /// The disk's, or that no descriptor is left.
+    pub fn read_new(&self, entry: &Arc<Entry>, writer: &Writer) -> io::Result<Reader> {
+        let file = File::open(&entry.path)?;
+        Ok(Reader::new(Arc::clone(entry), file, writer.watermark(), 0))
     }
 
     /// Gives a part of the reserve back to the disk, so that what must be written can be. The rest

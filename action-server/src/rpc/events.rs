@@ -29,19 +29,23 @@ pub(super) fn stream(
         let text = format!("run {run_id} has no event {after}: its last is {last}");
         return Err(Status::out_of_range(text));
     }
-    let run_id = run_id.clone();
-    let start = (reader, VecDeque::new(), run_id);
-    Ok(stream::try_unfold(
-        start,
-        |(mut reader, mut ready, run_id)| async move {
-            if ready.is_empty() {
-                ready = more(&mut reader, &run_id).await?;
-            }
-            Ok(ready
-                .pop_front()
-                .map(|event| (event, (reader, ready, run_id))))
-        },
-    ))
+    Ok(read(reader, run_id))
+}
+
+/// The events that a reader has, to its end.
+pub(super) fn read(
+    reader: Reader,
+    run_id: &RunId,
+) -> impl Stream<Item = Result<RunEvent, Status>> + Send + use<> {
+    let start = (reader, VecDeque::new(), run_id.clone());
+    stream::try_unfold(start, |(mut reader, mut ready, run_id)| async move {
+        if ready.is_empty() {
+            ready = more(&mut reader, &run_id).await?;
+        }
+        Ok(ready
+            .pop_front()
+            .map(|event| (event, (reader, ready, run_id))))
+    })
 }
 
 async fn more(reader: &mut Reader, run_id: &RunId) -> Result<VecDeque<RunEvent>, Status> {

@@ -21,8 +21,7 @@ use crate::{
     catalogue::{Identity, Plan},
     definitions::{Definitions, PlanDigest, PlanDigests, ScriptError},
     file_digest::TreeSnapshot,
-    record::RunId,
-    run::Starter,
+    run::{PreparedRun, Starter},
     traces::Span,
 };
 
@@ -41,10 +40,18 @@ pub(super) async fn run_command(
     let span = request.extensions().get::<Span>().cloned();
     let request = request.into_inner();
     let cancel_when_gone = request.detach_policy == DetachPolicy::Cancel as i32;
-    let prepared = prepare(service, &caller, (who, span), request);
-    let prepared = prepared.map_err(status::nothing_started)?;
-    let (run_id, guard) = start(service, prepared, cancel_when_gone).await?;
-    let events = events::stream(&service.runs, &run_id, 0)?;
+    let checked = check_request(service, &caller, (who, span), request);
+    let checked = checked.map_err(status::nothing_started)?;
+    let who = checked.starter.who.clone();
+    let prepared = prepare_run(service, checked).await?;
+    // From here to the answer nothing is awaited, here and in the layers around: a call is dropped
+    // where it waits, and a caller whose call is dropped is told that it failed.
+    let (run_id, reader) = prepared.launch();
+    let guard = cancel_when_gone.then(|| {
+        let (runs, audit) = (service.runs.clone(), service.audit.clone());
+        CancelOnDrop::new(runs, audit, run_id.clone(), who)
+    });
+    let events = events::read(reader, &run_id);
     let open = move |doors: &Doors| doors.stays_open(&caller);
     let events = events::while_allowed(events, &service.doors, open);
     let events = events::guarded(events, guard);
@@ -53,7 +60,7 @@ pub(super) async fn run_command(
 }
 
 /// A run that nothing but the disk can refuse any more.
-struct Prepared {
+struct CheckedRun {
     plan: Plan,
     starter: Starter,
     bound_to: Option<Binding>,
@@ -91,12 +98,12 @@ impl Binding {
 }
 
 /// All that can refuse a run before the disk is asked.
-fn prepare(
+fn check_request(
     service: &Service,
     caller: &Caller,
     (who, span): (Who, Option<Span>),
     request: RunCommandRequest,
-) -> Result<Prepared, Status> {
+) -> Result<CheckedRun, Status> {
     let access = service.doors.access(caller);
     check_claims(&request)?;
     let bound_to = Binding::of(&request)?;
@@ -123,31 +130,26 @@ fn prepare(
         span: span.unwrap_or_default(),
         max_failures: Some(request.max_failures).filter(|&most| most > 0),
     };
-    Ok(Prepared {
+    Ok(CheckedRun {
         plan,
         starter,
         bound_to,
     })
 }
 
-/// Starts a run, on a thread that may wait for the disk: a caller that goes away while its record is
-/// made leaves a run that is started and, where it asked for that, cancelled.
-async fn start(
-    service: &Service,
-    prepared: Prepared,
-    cancel_when_gone: bool,
-) -> Result<(RunId, Option<CancelOnDrop>), Status> {
+/// Prepares a run, on a thread that may wait for the disk.
+async fn prepare_run(service: &Service, checked: CheckedRun) -> Result<PreparedRun, Status> {
     let definitions = service.doors.definitions.clone();
     let plan_digests = service.plan_digests.clone();
-    let (runs, audit) = (service.runs.clone(), service.audit.clone());
+    let runs = service.runs.clone();
     // Closed when the call is dropped.
     let (caller, _here) = oneshot::channel::<Infallible>();
-    let started = tokio::task::spawn_blocking(move || {
-        let Prepared {
+    let prepared = tokio::task::spawn_blocking(move || {
+        let CheckedRun {
             plan,
             mut starter,
             bound_to,
-        } = prepared;
+        } = checked;
         starter.scripts = check_scripts(&definitions, &plan)?;
         if let Some(binding) = bound_to {
             starter.files = Some(binding.check(&plan_digests, &plan)?);
@@ -161,16 +163,13 @@ async fn start(
             );
             return Err(Status::cancelled("the caller went away"));
         }
-        let who = starter.who.clone();
-        let started = runs.start(plan, starter);
-        let run_id = started.map_err(|error| status::from_start(&error))?;
-        let guard = cancel_when_gone.then(|| CancelOnDrop::new(runs, audit, run_id.clone(), who));
-        Ok((run_id, guard))
+        runs.prepare(plan, starter)
+            .map_err(|error| status::from_start(&error))
     });
-    let started = started
+    let prepared = prepared
         .await
-        .map_err(|_| Status::internal("the server failed"))?;
-    started.map_err(status::nothing_started)
+        .unwrap_or_else(|_| Err(Status::internal("the server failed")));
+    prepared.map_err(status::nothing_started)
 }
 
 /// Refuses a run that does not bring what the rules that allow it require.

@@ -8,6 +8,7 @@ mod job;
 mod load;
 mod mask;
 mod owner;
+mod prepared;
 mod progress;
 mod recorder;
 mod recover;
@@ -20,6 +21,7 @@ mod verify;
 
 pub use load::Load;
 pub use owner::Status;
+pub use prepared::PreparedRun;
 pub use progress::{Stop, StopOrder};
 pub use registry::Registry;
 pub use shared::Limits;

@@ -17,16 +17,10 @@ use tokio::{
 };
 
 use super::{
-    Limits, Load, StartError, Starter, Status, Stop, StopOrder,
-    owner::{Owner, Standing},
-    recorder::Recorder,
-    recover::recover,
-    shared::Shared,
-    slots::Slots,
+    Limits, Load, Status, Stop, StopOrder, owner::Standing, recover::recover, slots::Slots,
 };
 use crate::{
     audit::{self, Audit},
-    catalogue::Plan,
     metrics::Metrics,
     process::Descendants,
     record::{Entry, Reader, Retention, RunId, Store, Summary, Watermark},
@@ -35,29 +29,29 @@ use crate::{
 /// How long runs have to end after the last of their scripts was killed.
 const STOP_LIMIT: Duration = Duration::from_secs(15);
 
-struct Live {
-    watermark: watch::Receiver<Watermark>,
-    orders: watch::Sender<Option<StopOrder>>,
-    status: Arc<Mutex<Standing>>,
+pub(super) struct Live {
+    pub(super) watermark: watch::Receiver<Watermark>,
+    pub(super) orders: watch::Sender<Option<StopOrder>>,
+    pub(super) status: Arc<Mutex<Standing>>,
 }
 
 /// All runs.
 #[derive(Clone)]
 pub struct Registry {
-    inner: Arc<Inner>,
+    pub(super) inner: Arc<Inner>,
 }
 
-struct Inner {
-    store: Arc<Store>,
-    audit: Audit,
-    metrics: Metrics,
-    limits: Arc<Limits>,
-    slots: Slots,
-    descendants: Descendants,
+pub(super) struct Inner {
+    pub(super) store: Arc<Store>,
+    pub(super) audit: Audit,
+    pub(super) metrics: Metrics,
+    pub(super) limits: Arc<Limits>,
+    pub(super) slots: Slots,
+    pub(super) descendants: Descendants,
     live: Mutex<HashMap<RunId, Live>>,
     /// One permit for each run that may live.
-    room: Arc<Semaphore>,
-    stopping: AtomicBool,
+    pub(super) room: Arc<Semaphore>,
+    pub(super) stopping: AtomicBool,
 }
 
 impl Registry {
@@ -91,65 +85,6 @@ impl Registry {
         Ok(Registry {
             inner: Arc::new(inner),
         })
-    }
-
-    /// Starts a run. When this returns the run is on the disk, and will be seen to its end
-    /// whatever becomes of the caller. Blocks for the disk.
-    ///
-    /// # Errors
-    /// See [`StartError`]; nothing was run then.
-    pub fn start(&self, plan: Plan, starter: Starter) -> Result<RunId, StartError> {
-        // In this order: a drain that begins behind the check waits for the room to be given back.
-        let room = Arc::clone(&self.inner.room).try_acquire_owned();
-        if self.inner.stopping.load(Ordering::SeqCst) {
-            return Err(StartError::Stopping);
-        }
-        let room = room.map_err(|_| StartError::TooManyRuns(self.inner.limits.live_runs))?;
-        let first = starter.first_event(&plan);
-        let (entry, writer) = self.inner.store.create(first).map_err(StartError::Record)?;
-        let run_id = writer.id().clone();
-        starter
-            .commit(&self.inner.audit, &run_id, &plan)
-            .inspect_err(|_| self.inner.store.discard(&entry))
-            .map_err(StartError::Audit)?;
-        let orders = watch::Sender::new(None);
-        let orders_receiver = orders.subscribe();
-        let status = Arc::new(Mutex::default());
-        let live = Live {
-            watermark: writer.watermark(),
-            orders,
-            status: Arc::clone(&status),
-        };
-        let shared = Arc::new(Shared {
-            run_id: run_id.clone(),
-            span: starter.begin_span(&run_id, &plan),
-            identity: starter.identity,
-            who: starter.who,
-            files: starter.files,
-            max_failures: starter.max_failures,
-            plan,
-            limits: Arc::clone(&self.inner.limits),
-            descendants: self.inner.descendants.clone(),
-            audit: self.inner.audit.clone(),
-        });
-        let slots = self.inner.slots.clone();
-        let store = Arc::clone(&self.inner.store);
-        let meter = self.inner.metrics.run_accepted(&shared.plan.command.name);
-        let recorder = Recorder::new(writer, store, meter);
-        let owner = Owner::new(shared, recorder, slots, orders_receiver, status);
-        self.live().insert(run_id.clone(), live);
-        // Found by others only now: whoever finds it finds it alive.
-        self.inner.store.add(entry);
-        let guard = Leave {
-            registry: self.clone(),
-            run_id: run_id.clone(),
-            _room: room,
-        };
-        tokio::spawn(async move {
-            owner.run().await;
-            drop(guard);
-        });
-        Ok(run_id)
     }
 
     /// A reader of a run's events after `after`, live or ended.
@@ -295,7 +230,7 @@ impl Registry {
         _ = self.inner.room.acquire_many(all).await;
     }
 
-    fn live(&self) -> MutexGuard<'_, HashMap<RunId, Live>> {
+    pub(super) fn live(&self) -> MutexGuard<'_, HashMap<RunId, Live>> {
         self.inner
             .live
             .lock()
@@ -304,10 +239,20 @@ impl Registry {
 }
 
 /// Takes a run from the living when its owner is done, also where that panics.
-struct Leave {
+pub(super) struct Leave {
     registry: Registry,
     run_id: RunId,
     _room: OwnedSemaphorePermit,
+}
+
+impl Leave {
+    pub(super) fn new(registry: Registry, run_id: RunId, room: OwnedSemaphorePermit) -> Leave {
+        Leave {
+            registry,
+            run_id,
+            _room: room,
+        }
+    }
 }
 
 impl Drop for Leave {
