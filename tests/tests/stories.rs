@@ -30,6 +30,7 @@ mod client_errors;
 mod client_exit;
 mod client_help;
 mod client_json;
+mod client_options;
 mod client_rendering;
 mod client_run;
 mod client_selection;

@@ -40,9 +40,13 @@ pub(crate) fn run(args: &[OsString], environment: &Environment) -> u8 {
     let entry = Entry::detect(program, environment);
     let asked = args.get(1).and_then(|word| word.to_str());
     let is_internal = asked == Some(COMPLETE) || asked == Some(REFRESH);
-    let args = match &entry {
-        Ok(entry) if !is_internal => reorder_options::hoisted(entry, args),
-        _ => args.to_vec(),
+    let reordered = match &entry {
+        Ok(entry) if !is_internal => reorder_options::reordered(entry, args),
+        _ => Ok(args.to_vec()),
+    };
+    let (args, wrong) = match reordered {
+        Ok(reordered) => (reordered, Ok(())),
+        Err(error) => (args.to_vec(), Err(error)),
     };
     let args = args.as_slice();
     let globals = match &entry {
@@ -67,6 +71,7 @@ pub(crate) fn run(args: &[OsString], environment: &Environment) -> u8 {
         environment,
         output: &mut output,
     };
+    let entry = entry.and_then(|entry| wrong.map(|()| entry));
     let result = entry.and_then(|entry| in_runtime(dispatch(&entry, args, context)));
     let result = result.or_else(|error| {
         report::failure(&error, format, &mut output)?;

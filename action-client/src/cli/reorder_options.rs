@@ -1,112 +1,216 @@
 //! Owns where options of ours may stand: anywhere on the line of a server's command, up to `--`.
 //! An option that is left to the script because it stands last would silently do the wrong thing.
-
-use std::ffi::{OsStr, OsString};
-
-use clap::Command;
+//!
+//! On the way it checks each option's value, in the order that was written: an option that takes a node
+//! for its value, or loses it, runs the command on other nodes than those of the line.
 
 use crate::cli::entry::Entry;
-use crate::cli::{grammar, parse};
+use crate::cli::grammar;
+use crate::commands::suggest;
+use crate::error::{CliError, Result};
+use clap::{Arg, Command};
+use std::ffi::{OsStr, OsString};
+
+/// The shortest abbreviation of an option that is refused, in bytes: shorter ones are the script's.
+const SHORTEST: usize = 3;
 
 /// The command line with our long options right behind the command. Short ones and unknown ones stay
 /// where they are: behind the node they may be the script's own.
-pub(crate) fn hoisted(entry: &Entry, args: &[OsString]) -> Vec<OsString> {
-    let root = grammar::open(grammar::root(entry));
-    let lenient = root
-        .clone()
-        .ignore_errors(true)
-        .disable_help_flag(true)
-        .try_get_matches_from(args);
-    let shown = lenient
-        .ok()
-        .and_then(|matches| parse::external(&root, &matches));
-    let at = shown.and_then(|(shown, _)| args.iter().position(|word| *word == *OsStr::new(&shown)));
-    let Some(at) = at else { return args.to_vec() };
-
-    let (before, behind) = args.split_at(at + 1);
-    let mut ours = Vec::new();
-    let mut rest = Vec::new();
-    let mut words = behind.iter();
+///
+/// # Errors
+/// An option without a value, with an empty one, or given twice; and an abbreviated one that would go to
+/// the script.
+pub(crate) fn reordered(entry: &Entry, args: &[OsString]) -> Result<Vec<OsString>> {
+    let root = grammar::root(entry);
+    let mut line = Line::new(&root);
+    let (mut before, mut ours, mut rest) = (Vec::new(), Vec::new(), Vec::new());
+    let mut words = args.iter();
+    before.extend(words.next().cloned());
     while let Some(word) = words.next() {
         if word == "--" {
             rest.push(word.clone());
             rest.extend(words.cloned());
             break;
         }
-        match option(&root, word) {
-            Some(takes_next) => {
-                ours.push(word.clone());
-                if takes_next {
-                    ours.extend(words.next().cloned());
-                }
-            }
-            None => rest.push(word.clone()),
+        let given = line.option(word);
+        let place = match &given {
+            _ if line.own_words.is_none() => &mut before,
+            Some(given) if given.name.starts_with("--") => &mut ours,
+            _ => &mut rest,
+        };
+        place.push(word.clone());
+        let Some(given) = given else {
+            line.pass(word)?;
+            continue;
+        };
+        if line.check_value(&given, words.as_slice().first())? {
+            place.extend(words.next().cloned());
         }
     }
-    before.iter().cloned().chain(ours).chain(rest).collect()
+    before.extend(ours);
+    before.extend(rest);
+    Ok(before)
 }
 
-/// Whether a word is a long option of ours, and then whether its value is the next word.
-fn option(root: &Command, word: &OsStr) -> Option<bool> {
-    let word = word.to_str()?.strip_prefix("--")?;
-    let (name, has_value) = word
-        .split_once('=')
-        .map_or((word, false), |(name, _)| (name, true));
-    let option = root
-        .get_arguments()
-        .find(|option| option.get_long() == Some(name))?;
-    Some(option.get_action().takes_values() && !has_value)
+/// What is known behind the words of a command line that were read so far.
+struct Line<'a> {
+    root: &'a Command,
+    verb: Option<&'a Command>,
+    /// How many words the server's command has, once it is named.
+    own_words: Option<usize>,
+    /// The options with a value. Of a global one the last counts.
+    seen: Vec<&'a str>,
+}
+
+/// An option of ours as it was written.
+struct Given<'a> {
+    option: &'a Arg,
+    name: String,
+    /// The part of the word that is the value.
+    value: Option<String>,
+}
+
+impl<'a> Line<'a> {
+    fn new(root: &'a Command) -> Line<'a> {
+        Line {
+            root,
+            verb: None,
+            own_words: None,
+            seen: Vec::new(),
+        }
+    }
+
+    /// The options that count here.
+    fn options(&self) -> impl Iterator<Item = &'a Arg> + use<'a> {
+        let global = self.root.get_arguments().filter(|it| it.is_global_set());
+        let own = self.verb.unwrap_or(self.root).get_arguments();
+        own.chain(global)
+    }
+
+    /// The option that a word is, if it is one of ours.
+    fn option(&self, word: &OsStr) -> Option<Given<'a>> {
+        let word = word.to_str()?;
+        if let Some(long) = word.strip_prefix("--") {
+            let (name, value) = match long.split_once('=') {
+                Some((name, value)) => (name, Some(value.to_owned())),
+                None => (long, None),
+            };
+            let option = self.options().find(|it| {
+                let aliases = it.get_all_aliases().unwrap_or_default();
+                it.get_long() == Some(name) || aliases.contains(&name)
+            })?;
+            let name = format!("--{name}");
+            return Some(Given {
+                option,
+                name,
+                value,
+            });
+        }
+        let letters = word.strip_prefix('-')?;
+        // Behind the script's first word `-g NODES` is ours where it stands last. Other forms are not.
+        if self.own_words > Some(0) && letters.len() > 1 {
+            return None;
+        }
+        for (at, letter) in letters.char_indices() {
+            let option = self.options().find(|it| it.get_short() == Some(letter))?;
+            if option.get_action().takes_values() {
+                let rest = &letters[at + letter.len_utf8()..];
+                let value = rest.strip_prefix('=').unwrap_or(rest);
+                return Some(Given {
+                    option,
+                    name: format!("-{letter}"),
+                    value: (!rest.is_empty()).then(|| value.to_owned()),
+                });
+            }
+        }
+        None
+    }
+
+    /// Whether an option's value is the next word. Refuses an option whose value is missing.
+    fn check_value(&mut self, given: &Given<'a>, next: Option<&OsString>) -> Result<bool> {
+        let Given {
+            option,
+            name,
+            value,
+        } = given;
+        if !option.get_action().takes_values() {
+            return Ok(false);
+        }
+        let next = next.filter(|word| !word.as_encoded_bytes().starts_with(b"-"));
+        let Some(text) = value
+            .as_deref()
+            .map(OsStr::new)
+            .or(next.map(OsString::as_os_str))
+        else {
+            let error = CliError::usage(format!("`{name}` needs a value"));
+            return Err(error.hint(format!(
+                "a value that begins with `-` is written `{name}=-value`"
+            )));
+        };
+        let id = option.get_id().as_str();
+        // An empty set of a command's own is told with the command's usage: see `target`.
+        let is_told_later = id == "nodes" && self.own_words.is_some();
+        if text.to_string_lossy().trim().is_empty() && !is_told_later {
+            return Err(CliError::usage(format!("the value of {name} is empty")));
+        }
+        let may_be_the_script_s = self.own_words > Some(0) && !name.starts_with("--");
+        if !option.is_global_set() && !may_be_the_script_s {
+            if self.seen.contains(&id) {
+                let error = CliError::usage(format!("{name} is given twice"));
+                let is_set = option
+                    .get_value_names()
+                    .is_some_and(|names| names == ["NODES"]);
+                return Err(match is_set {
+                    true => error.hint("several node sets are one, with commas: `a,b`"),
+                    false => error,
+                });
+            }
+            self.seen.push(id);
+        }
+        Ok(value.is_none())
+    }
+
+    /// Goes on behind a word that is no option of ours.
+    fn pass(&mut self, word: &OsStr) -> Result<()> {
+        let text = word.to_str().unwrap_or_default();
+        if text.starts_with('-') {
+            return self.check_abbreviation(text);
+        }
+        let is_run = self.verb.is_some_and(|verb| verb.get_name() == "run");
+        match &mut self.own_words {
+            Some(count) => *count += 1,
+            None if is_run => self.own_words = Some(0),
+            None if self.verb.is_none() => match self.root.find_subcommand(text) {
+                Some(verb) => self.verb = Some(verb),
+                None => self.own_words = Some(0),
+            },
+            None => {}
+        }
+        Ok(())
+    }
+
+    /// Refuses what the script would get and the user most likely meant for us: `--dry` runs.
+    fn check_abbreviation(&self, word: &str) -> Result<()> {
+        let (word, _) = word.split_once('=').unwrap_or((word, ""));
+        let Some(name) = word.strip_prefix("--") else {
+            return Ok(());
+        };
+        if self.own_words.is_none() || name.len() < SHORTEST {
+            return Ok(());
+        }
+        let longs = self.options().filter_map(Arg::get_long);
+        let near = longs.filter(|long| long.starts_with(name));
+        let near: Vec<String> = near.map(|long| format!("--{long}")).collect();
+        let near: Vec<&str> = near.iter().map(String::as_str).collect();
+        match suggest::hint(&near) {
+            Some(hint) => Err(CliError::usage(format!("there is no option `{word}`"))
+                .hint(hint)
+                .hint("options of the script's own stand behind `--`")),
+            None => Ok(()),
+        }
+    }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::environment::Environment;
-
-    fn hoisted_text(text: &str) -> String {
-        let args: Vec<OsString> = text.split(' ').map(OsString::from).collect();
-        let entry = Entry::detect(&args[0], &Environment::default()).unwrap();
-        let words = hoisted(&entry, &args);
-        words
-            .iter()
-            .map(|word| word.to_str().unwrap())
-            .collect::<Vec<_>>()
-            .join(" ")
-    }
-
-    #[test]
-    fn our_options_count_wherever_they_stand() {
-        for (line, expected) in [
-            (
-                "action-client change n1 small --confirm",
-                "action-client change --confirm n1 small",
-            ),
-            (
-                "action-client run change n1 small --dry-run",
-                "action-client run change --dry-run n1 small",
-            ),
-            (
-                "action-client change n1 small --timeout 5s x",
-                "action-client change --timeout 5s n1 small x",
-            ),
-            (
-                "action-client change -g n1 small --timeout=5s",
-                "action-client change --timeout=5s -g n1 small",
-            ),
-            ("power off n1 --confirm", "power off --confirm n1"),
-            // What is not ours, or stands behind --, is the script's.
-            (
-                "action-client change n1 -v --force -- --confirm",
-                "action-client change n1 -v --force -- --confirm",
-            ),
-            // Verbs read their own options.
-            ("action-client nodes --long", "action-client nodes --long"),
-            (
-                "action-client cancel abc --force",
-                "action-client cancel abc --force",
-            ),
-        ] {
-            assert_eq!(hoisted_text(line), expected);
-        }
-    }
-}
+#[path = "reorder_options_tests.rs"]
+mod tests;

@@ -44,13 +44,6 @@ pub(crate) async fn run(
     }
     let set = args.nodes.as_deref().or(options.nodes.as_deref());
     let exclude = args.exclude.as_deref().or(options.exclude.as_deref());
-    if [set, exclude]
-        .into_iter()
-        .flatten()
-        .any(|set| set.trim().is_empty())
-    {
-        return Err(CliError::usage("the node set is empty"));
-    }
     let connection = context.connect().await?;
     let (set, exclude) = (set.unwrap_or_default(), exclude.unwrap_or_default());
     let nodes = match connection.list_nodes(set, exclude).await {

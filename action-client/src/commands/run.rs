@@ -141,27 +141,16 @@ fn request(command: &Command, target: Target, options: &RunOptions) -> Result<Ru
         detach_policy: DetachPolicy::KeepRunning.into(),
         request_username: user.name,
         request_uid: user.id,
-        exclude: filled("--exclude", options.exclude.as_ref())?,
+        exclude: options.exclude.clone().unwrap_or_default(),
         max_failures: match options.max_failures {
             Some(MaxFailures::Count(number)) => number,
             Some(MaxFailures::Percent(_)) | None => 0,
         },
         wait: options.waits(),
-        plan_digest: filled("--plan", options.plan.as_ref())?,
-        reason: filled("--reason", options.reason.as_ref())?,
+        plan_digest: options.plan.clone().unwrap_or_default(),
+        reason: options.reason.clone().unwrap_or_default(),
         ..RunCommandRequest::default()
     })
-}
-
-/// The value of an option that narrows or explains a run. An empty one, as from a variable that is not
-/// set, would silently do nothing.
-fn filled(option: &str, value: Option<&String>) -> Result<String> {
-    match value {
-        Some(value) if value.trim().is_empty() => {
-            Err(CliError::usage(format!("the value of {option} is empty")))
-        }
-        value => Ok(value.cloned().unwrap_or_default()),
-    }
 }
 
 /// Refuses options that the server would ignore.

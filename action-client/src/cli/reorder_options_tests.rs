@@ -1,0 +1,267 @@
+//! Tests of `reorder_options`: tables, and every option of the definitions in every position.
+
+use super::*;
+use crate::environment::Environment;
+use crate::error::ErrorKind;
+use clap::ArgAction;
+
+fn read(words: &[&str]) -> Result<Vec<String>> {
+    let args: Vec<OsString> = words.iter().map(OsString::from).collect();
+    let entry = Entry::detect(&args[0], &Environment::default())?;
+    let words = reordered(&entry, &args)?;
+    Ok(words
+        .into_iter()
+        .map(|word| word.into_string().unwrap())
+        .collect())
+}
+
+#[track_caller]
+fn refusal(words: &[&str]) -> CliError {
+    let error = read(words).expect_err(&format!("{words:?} is taken"));
+    assert_eq!(error.kind(), ErrorKind::Usage, "{words:?}");
+    error
+}
+
+#[test]
+fn our_options_count_wherever_they_stand() {
+    for (line, expected) in [
+        (
+            "action-client change n1 small --confirm",
+            "action-client change --confirm n1 small",
+        ),
+        (
+            "action-client run change n1 small --dry-run",
+            "action-client run change --dry-run n1 small",
+        ),
+        (
+            "action-client change n1 small --timeout 5s x",
+            "action-client change --timeout 5s n1 small x",
+        ),
+        (
+            "action-client change -g n1 small --timeout=5s",
+            "action-client change --timeout=5s -g n1 small",
+        ),
+        ("power off n1 --confirm", "power off --confirm n1"),
+        ("power off n1 --group n2", "power off --group n2 n1"),
+        // The value of an option is not taken for the command.
+        (
+            "power --exclude off off n1 --confirm",
+            "power --exclude off off --confirm n1",
+        ),
+        // What is not ours, or stands behind --, is the script's.
+        (
+            "action-client change n1 -v --force -- --confirm --exclude",
+            "action-client change n1 -v --force -- --confirm --exclude",
+        ),
+        ("power off n1 -gx -lg - --", "power off n1 -gx -lg - --"),
+        ("power off -g n1 a -g b", "power off -g n1 a -g b"),
+        // Verbs read their own options.
+        ("action-client nodes --long", "action-client nodes --long"),
+        (
+            "action-client cancel abc --force",
+            "action-client cancel abc --force",
+        ),
+        ("action-client runs -n5", "action-client runs -n5"),
+    ] {
+        let words: Vec<&str> = line.split(' ').collect();
+        assert_eq!(read(&words).unwrap().join(" "), expected, "{line}");
+    }
+}
+
+/// What may follow an option that lacks its value: the end, or a word that is no value.
+const FOLLOWING: [&[&str]; 7] = [
+    &[],
+    &["--confirm"],
+    &["--unknown", "x"],
+    &["-x"],
+    &["-1"],
+    &["-"],
+    &["--", "n1"],
+];
+
+/// Each name of an option that takes a value.
+fn names(options: &[&Arg]) -> Vec<String> {
+    let with_value = options.iter().filter(|it| it.get_action().takes_values());
+    let names = with_value.flat_map(|it| {
+        let long = it
+            .get_long()
+            .into_iter()
+            .chain(it.get_all_aliases().unwrap_or_default());
+        let short = it.get_short().map(|letter| format!("-{letter}"));
+        long.map(|name| format!("--{name}")).chain(short)
+    });
+    names.collect()
+}
+
+/// Every line of words, with the place at which options of theirs may stand.
+fn positions() -> Vec<(Vec<String>, Vec<String>)> {
+    let mut positions = Vec::new();
+    for program in ["action-client", "power", "estate", "flight-power"] {
+        let entry = Entry::detect(OsStr::new(program), &Environment::default()).unwrap();
+        let root = grammar::root(&entry);
+        let options: Vec<&Arg> = root.get_arguments().collect();
+        let global: Vec<&Arg> = root
+            .get_arguments()
+            .filter(|it| it.is_global_set())
+            .collect();
+        let mut add = |words: &[&str], options: &[&Arg]| {
+            let words = std::iter::once(&program)
+                .chain(words)
+                .map(ToString::to_string);
+            positions.push((words.collect(), names(options)));
+        };
+        add(&[], &options);
+        let run: &[&[&str]] = if entry.is_whole() {
+            &[&[], &["run"]]
+        } else {
+            &[&[]]
+        };
+        for before in run {
+            for words in [&["off"][..], &["off", "n1"], &["off", "n1", "small", "-v"]] {
+                add(&[before, words].concat(), &options);
+            }
+            add(before, &options);
+        }
+        for verb in root.get_subcommands() {
+            let own: Vec<&Arg> = verb.get_arguments().chain(global.iter().copied()).collect();
+            for name in verb.get_all_aliases().chain([verb.get_name()]) {
+                add(&[name], &own);
+                add(&[name, "x"], &own);
+            }
+        }
+    }
+    positions
+}
+
+#[test]
+fn every_option_needs_its_value_in_every_position() {
+    let mut tried = 0;
+    for (words, names) in positions() {
+        let words: Vec<&str> = words.iter().map(String::as_str).collect();
+        for name in &names {
+            let name = name.as_str();
+            for following in FOLLOWING {
+                let line = [&words[..], &[name], following].concat();
+                let error = refusal(&line);
+                assert_eq!(
+                    error.to_string(),
+                    format!("`{name}` needs a value"),
+                    "{line:?}"
+                );
+                assert!(
+                    error.hints()[0].contains(&format!("`{name}=-value`")),
+                    "{line:?}"
+                );
+            }
+            // The set of a command is looked at with its other words.
+            let is_set = ["-g", "--nodes", "--group"].contains(&name);
+            let is_command = words.contains(&"off") || words.ends_with(&["run", "x"]);
+            for empty in ["", " "] {
+                if is_set && is_command {
+                    continue;
+                }
+                let line = [&words[..], &[name, empty]].concat();
+                let text = format!("the value of {name} is empty");
+                assert_eq!(refusal(&line).to_string(), text, "{line:?}");
+            }
+            let attached = format!("{name}=-x");
+            let with_value = [&[name, "x"][..], &[&attached]];
+            for value in with_value {
+                let line = [&words[..], value].concat();
+                let mut read = read(&line).unwrap();
+                let mut line: Vec<String> = line.iter().map(ToString::to_string).collect();
+                line.sort();
+                read.sort();
+                assert_eq!(read, line);
+            }
+            tried += 1;
+        }
+    }
+    assert!(tried > 250, "{tried}");
+}
+
+/// Every long option that takes a value, and does so together with its value wherever it is put.
+#[test]
+fn an_option_keeps_its_own_value_and_no_other() {
+    let entry = Entry::default();
+    let root = grammar::root(&entry);
+    let options: Vec<&Arg> = root.get_arguments().collect();
+    for name in names(&options).iter().filter(|name| name.starts_with("--")) {
+        for at in 1..=3 {
+            let mut words = vec!["action-client", "off", "n1", "small"];
+            words.splice(at..at, [name.as_str(), "VALUE"]);
+            let read = read(&words).unwrap();
+            let found = read.iter().position(|word| word == name).unwrap();
+            assert_eq!(read[found + 1], "VALUE", "{words:?}");
+            let others: Vec<&str> = read.iter().map(String::as_str).collect();
+            let others = others
+                .into_iter()
+                .filter(|word| word != name && *word != "VALUE");
+            assert_eq!(
+                others.collect::<Vec<_>>(),
+                ["action-client", "off", "n1", "small"]
+            );
+        }
+    }
+}
+
+#[test]
+fn what_narrows_a_run_is_given_once() {
+    for line in [
+        "power off n1 --exclude a --exclude b",
+        "power --exclude a off n1 --exclude b",
+        "action-client --exclude a run --exclude=b off n1",
+        "action-client -g a run off --nodes b",
+        "power -g a off -g b",
+        "action-client -g a runs -g b",
+        "action-client --exclude a nodes --exclude b",
+    ] {
+        let words: Vec<&str> = line.split(' ').collect();
+        let text = refusal(&words).to_string();
+        assert!(text.ends_with(" is given twice"), "{line}: {text}");
+    }
+    // The nearer configuration counts: a shell's alias has one.
+    read(&["action-client", "--config", "a", "nodes", "--config", "b"]).unwrap();
+}
+
+#[test]
+fn abbreviations_do_not_go_to_the_script() {
+    let root = grammar::root(&Entry::default());
+    let longs: Vec<&str> = root.get_arguments().filter_map(Arg::get_long).collect();
+    for long in &longs {
+        for length in SHORTEST..long.len() {
+            let short = &long[..length];
+            if longs.contains(&short) {
+                continue;
+            }
+            for word in [format!("--{short}"), format!("--{short}=x")] {
+                let error = refusal(&["power", "off", "n1", &word]);
+                let hints = error.hints().join("\n");
+                assert!(hints.contains(&format!("`--{long}`")), "{word}: {hints}");
+                read(&["power", "off", "n1", "--", &word]).unwrap();
+            }
+        }
+    }
+    for own in ["--force", "--verbose", "--ex", "-dry", "--", "--dryer"] {
+        read(&["power", "off", "n1", own]).unwrap();
+    }
+}
+
+#[test]
+fn options_with_a_value_take_exactly_one() {
+    // What is assumed here of the definitions.
+    let root = grammar::root(&Entry::default());
+    let verbs = root.get_subcommands().flat_map(Command::get_arguments);
+    let options = root
+        .get_arguments()
+        .chain(verbs)
+        .filter(|it| !it.is_positional());
+    for option in options.filter(|it| it.get_action().takes_values()) {
+        assert!(matches!(option.get_action(), ArgAction::Set), "{option:?}");
+        assert!(
+            option.get_num_args().is_none_or(|it| it == 1.into()),
+            "{option:?}"
+        );
+        assert!(!option.is_allow_hyphen_values_set(), "{option:?}");
+    }
+}
