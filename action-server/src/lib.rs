@@ -20,6 +20,7 @@ mod init;
 mod log;
 pub mod metrics;
 pub mod net;
+mod pattern;
 pub mod process;
 pub mod record;
 #[cfg(test)]

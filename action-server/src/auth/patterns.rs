@@ -2,32 +2,26 @@
 
 use std::fmt;
 
-use regex::{RegexSet, RegexSetBuilder};
-
-/// So much memory at most for the patterns of one list.
-const SIZE_LIMIT: usize = 1 << 20;
+use crate::pattern::NamePattern;
 
 /// Some patterns, of which one is to match.
 #[derive(Clone)]
 pub(super) struct Patterns {
     texts: Vec<String>,
-    set: RegexSet,
+    patterns: Vec<NamePattern>,
 }
 
 impl Patterns {
-    /// # Errors
-    /// They are too long, all together.
-    pub(super) fn new(texts: Vec<String>) -> Result<Patterns, String> {
-        let set = RegexSetBuilder::new(texts.iter().map(|text| expression(text)))
-            .dot_matches_new_line(true)
-            .size_limit(SIZE_LIMIT)
-            .build()
-            .map_err(|_| "the patterns are too long".to_owned())?;
-        Ok(Patterns { texts, set })
+    pub(super) fn new(texts: Vec<String>) -> Patterns {
+        let patterns = texts.iter().map(|text| NamePattern::wildcards(text));
+        Patterns {
+            patterns: patterns.collect(),
+            texts,
+        }
     }
 
     pub(super) fn match_any(&self, text: &str) -> bool {
-        self.set.is_match(text)
+        self.patterns.iter().any(|pattern| pattern.matches(text))
     }
 
     /// True when everything matches.
@@ -38,15 +32,6 @@ impl Patterns {
     pub(super) fn texts(&self) -> &[String] {
         &self.texts
     }
-}
-
-fn expression(pattern: &str) -> String {
-    let parts = pattern.chars().map(|c| match c {
-        '*' => ".*".to_owned(),
-        '?' => ".".to_owned(),
-        other => regex::escape(other.encode_utf8(&mut [0; 4])),
-    });
-    format!("^(?:{})$", parts.collect::<String>())
 }
 
 impl fmt::Debug for Patterns {
@@ -60,11 +45,10 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::pattern::tests::model_matches;
 
     fn matches(pattern: &str, text: &str) -> bool {
-        Patterns::new(vec![pattern.to_owned()])
-            .unwrap()
-            .match_any(text)
+        Patterns::new(vec![pattern.to_owned()]).match_any(text)
     }
 
     #[test]
@@ -86,32 +70,34 @@ mod tests {
             ("?", ""),
             ("?", "ab"),
             ("[ab]", "a"),
+            ("[1-2]", "1"),
+            ("[!a]", "b"),
+            ("{a,b}", "a"),
+            ("b{2}", "bb"),
+            ("a|b", "a"),
+            ("(?i)a", "A"),
+            ("\\w", "a"),
+            ("\\*", "x"),
+            ("a+", "aa"),
+            ("^a$", "a"),
             ("a.c", "abc"),
             ("", "a"),
         ] {
             assert!(!matches(pattern, text), "{pattern:?} {text:?}");
         }
-        let two = Patterns::new(vec!["a".into(), "b*".into()]).unwrap();
+        let two = Patterns::new(vec!["a".into(), "b*".into()]);
         assert!(two.match_any("bc") && !two.match_any("ab") && !two.match_all());
-        assert!(!Patterns::new(Vec::new()).unwrap().match_any(""));
-    }
-
-    /// Whether a pattern matches, tried in every way.
-    fn model(pattern: &[char], text: &[char]) -> bool {
-        match (pattern, text) {
-            ([], rest) => rest.is_empty(),
-            (['*', more @ ..], _) => (0..=text.len()).any(|at| model(more, &text[at..])),
-            (['?', more @ ..], [_, rest @ ..]) => model(more, rest),
-            ([c, more @ ..], [d, rest @ ..]) => c == d && model(more, rest),
-            _ => false,
-        }
+        assert!(!Patterns::new(Vec::new()).match_any(""));
     }
 
     proptest! {
         #[test]
-        fn it_matches_what_the_model_does(pattern in "[ab*?.]{0,6}", text in "[ab.\\n]{0,6}") {
-            let chars = |text: &str| text.chars().collect::<Vec<_>>();
-            prop_assert_eq!(matches(&pattern, &text), model(&chars(&pattern), &chars(&text)));
+        fn it_matches_what_the_model_does(
+            pattern in "[ab*?.+(){}|^$\\[\\]\\\\#-]{0,6}",
+            text in "[ab.+(){}|^$\\[\\]\\\\#\\n-]{0,6}",
+        ) {
+            let expected = model_matches(pattern.as_bytes(), text.as_bytes());
+            prop_assert_eq!(matches(&pattern, &text), expected);
         }
     }
 }

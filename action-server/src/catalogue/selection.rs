@@ -2,17 +2,22 @@
 //!
 //! The grammar is ClusterShell's (nodeset(1)): `n[01-10,15]`, steps `[0-8/2]`, several
 //! dimensions, `,` or a space for union, `!` difference, `&` intersection, `^` symmetric
-//! difference, all from left to right; `@group`, `@*` for all, and besides it globs `cnode*`
-//! and attributes `rank=aws`. The brackets are expanded by the `nodeset` crate.
+//! difference, all from left to right; `@group`, `@*` for all, and besides it wildcards `cnode*`
+//! and attributes `rank=aws`. Brackets are expanded before `*` and `?` match; every other
+//! character stands for itself.
 
 use std::collections::BTreeSet;
 
 use thiserror::Error;
 
-use self::brackets::{count, expand};
-use super::node::Nodes;
+use self::terms::{Term, TermKind, malformed};
+use super::{
+    names::NAME_LIMIT,
+    node::{Node, Nodes},
+};
+use crate::pattern::NamePattern;
 
-mod brackets;
+mod terms;
 
 /// The longest node set text, in bytes.
 const TEXT_LIMIT: usize = 16 * 1024;
@@ -34,20 +39,22 @@ pub enum SelectionError {
     #[error("the node set {0:?} selects no node")]
     SelectsNothing(String),
     /// A name, group, glob or attribute that is not there.
-    #[error("no such {kind}: {names}")]
+    #[error("no such {kind}: {names}{hint}")]
     Unknown {
         /// What was named: "node", "group" ..
         kind: &'static str,
-        /// The names, folded where they are many.
+        /// The names, folded, each once.
         names: String,
+        /// What to write instead, or nothing.
+        hint: &'static str,
     },
     /// The text breaks the grammar.
     #[error("cannot read the node set {text:?}: {reason}")]
     Malformed {
         /// The part that cannot be read.
         text: String,
-        /// Why.
-        reason: &'static str,
+        /// Why, and what to write instead.
+        reason: String,
     },
     /// More than the server allows at once.
     #[error("the node set names {count} nodes, more than the limit of {limit} (limits.nodes)")]
@@ -78,20 +85,9 @@ pub(super) fn select(
     text: &str,
     limit: usize,
 ) -> Result<Vec<usize>, SelectionError> {
-    let mut unknown = Vec::new();
-    let selected = evaluate(nodes, text, limit, |kind, names| {
-        // Gather the unknown nodes of all terms, so that one message names them.
-        if kind != "node" {
-            return Err(SelectionError::Unknown { kind, names });
-        }
-        unknown.push(names);
-        Ok(())
-    })?;
-    if !unknown.is_empty() {
-        return Err(SelectionError::Unknown {
-            kind: "node",
-            names: shortened(unknown.join(",")),
-        });
+    let (selected, missing) = evaluate(nodes, text, limit)?;
+    if let Some(error) = missing.into_error() {
+        return Err(error);
     }
     if selected.is_empty() {
         return Err(SelectionError::SelectsNothing(shortened(text.to_owned())));
@@ -113,65 +109,108 @@ pub(super) fn select(
 /// An unknown group, or a malformed text.
 pub(super) fn cover(nodes: &Nodes, text: &str, limit: usize) -> Result<Vec<bool>, SelectionError> {
     let limit = limit.max(nodes.list().len());
-    let selected = evaluate(nodes, text, limit, |kind, names| match kind {
-        "group" => Err(SelectionError::Unknown { kind, names }),
-        _ => Ok(()),
-    })?;
+    let (selected, missing) = evaluate(nodes, text, limit)?;
+    if !missing.groups.is_empty() {
+        return Err(missing.unknown_groups());
+    }
     let mut covered = vec![false; nodes.list().len()];
     selected.into_iter().for_each(|at| covered[at] = true);
     Ok(covered)
 }
 
-/// What the terms of a text come to; `missing` is told of each that names something unknown.
+/// What a text names that is not there.
+#[derive(Debug, Default)]
+struct Missing {
+    nodes: BTreeSet<String>,
+    groups: BTreeSet<String>,
+    attributes: BTreeSet<String>,
+}
+
+impl Missing {
+    /// The error about what is missing, of one kind only.
+    fn into_error(self) -> Option<SelectionError> {
+        if !self.groups.is_empty() {
+            return Some(self.unknown_groups());
+        }
+        let (kind, names) = match self.attributes.is_empty() {
+            true => ("node", fold(&self.nodes, "")),
+            false => (
+                "node with",
+                self.attributes.into_iter().collect::<Vec<_>>().join(","),
+            ),
+        };
+        (!names.is_empty()).then(|| SelectionError::Unknown {
+            kind,
+            names: shortened(names),
+            hint: "",
+        })
+    }
+
+    fn unknown_groups(&self) -> SelectionError {
+        SelectionError::Unknown {
+            kind: "group",
+            names: shortened(fold(&self.groups, "@")),
+            hint: match self.groups.contains("all") {
+                true => "; for all nodes, write @*",
+                false => "",
+            },
+        }
+    }
+}
+
+/// Names as one node set, with `prefix` before each of its terms. Patterns stay as they are.
+fn fold(names: &BTreeSet<String>, prefix: &str) -> String {
+    let (patterns, names): (Vec<&str>, Vec<&str>) = names
+        .iter()
+        .map(String::as_str)
+        .partition(|name| name.contains(['[', '*', '?']));
+    let folded = action_proto::fold(names);
+    let terms = terms::split(&folded).unwrap_or_default();
+    let terms = terms.into_iter().map(|(_, term)| term).chain(patterns);
+    let terms: Vec<String> = terms.map(|term| format!("{prefix}{term}")).collect();
+    terms.join(",")
+}
+
+/// What the terms of a text come to, and what they name that is not there.
 fn evaluate(
     nodes: &Nodes,
     text: &str,
     limit: usize,
-    mut missing: impl FnMut(&'static str, String) -> Result<(), SelectionError>,
-) -> Result<BTreeSet<usize>, SelectionError> {
+) -> Result<(BTreeSet<usize>, Missing), SelectionError> {
     if text.len() > TEXT_LIMIT {
         return Err(SelectionError::TooLong(text.len()));
     }
-    let terms = split(text)?;
+    let terms = terms::parse(text)?;
     if terms.is_empty() {
         return Err(SelectionError::Empty);
     }
     // Over all terms, so that many small ones cost no more than one large one.
-    let named = terms.iter().fold(0_usize, |sum, (_, term)| {
-        sum.saturating_add(count(term).unwrap_or(1))
-    });
-    if named > limit.saturating_mul(NAMED_PER_SELECTED) {
+    let spelled = terms
+        .iter()
+        .fold(0_usize, |sum, term| sum.saturating_add(term.spelled()));
+    if spelled > limit.saturating_mul(NAMED_PER_SELECTED) {
         return Err(SelectionError::TooMany {
-            count: named,
+            count: spelled,
             limit,
         });
     }
-    let is_search = |term: &str| term.starts_with('@') || term.contains(['*', '?', '=']);
-    let searches = terms.iter().filter(|(_, term)| is_search(term)).count();
+    let searches = terms.iter().filter(|term| term.is_search()).count();
     if searches > SEARCHES {
         return Err(SelectionError::TooManySearches(searches));
     }
     let mut selected = BTreeSet::new();
-    for (operator, term) in terms {
-        let Found { members, unknown } = resolve(nodes, term, limit)?;
-        if let Some((kind, names)) = unknown {
-            missing(kind, names)?;
-        }
+    let mut missing = Missing::default();
+    for term in &terms {
+        let members = resolve(nodes, term, limit, &mut missing)?;
         // In place: thousands of small terms must not copy a large set thousands of times.
-        match operator {
+        match term.operator {
             '!' => members.iter().for_each(|at| _ = selected.remove(at)),
             '&' => selected.retain(|at| members.contains(at)),
             '^' => members.into_iter().for_each(|at| toggle(&mut selected, at)),
             _ => selected.extend(members),
         }
     }
-    Ok(selected)
-}
-
-/// What a term stands for, and what it names that is not there: its kind, and the names.
-struct Found {
-    members: BTreeSet<usize>,
-    unknown: Option<(&'static str, String)>,
+    Ok((selected, missing))
 }
 
 fn toggle(selected: &mut BTreeSet<usize>, at: usize) {
@@ -180,156 +219,100 @@ fn toggle(selected: &mut BTreeSet<usize>, at: usize) {
     }
 }
 
-/// Cuts a text into terms, each with the operator before it (`,` for the first).
-fn split(text: &str) -> Result<Vec<(char, &str)>, SelectionError> {
-    let malformed = |reason| SelectionError::Malformed {
-        text: shortened(text.to_owned()),
-        reason,
-    };
-    let mut terms = Vec::new();
-    let mut operator = None;
-    let mut start = None;
-    let mut depth = 0_u32;
-    for (at, c) in text.char_indices().chain([(text.len(), ' ')]) {
-        match c {
-            '[' => depth += 1,
-            ']' if depth == 0 => return Err(malformed("] without [")),
-            ']' => depth -= 1,
-            _ => {}
-        }
-        let ends_term = depth == 0 && (c.is_whitespace() || matches!(c, ',' | '!' | '&' | '^'));
-        if !ends_term {
-            start.get_or_insert(at);
-            continue;
-        }
-        if let Some(start) = start.take() {
-            // A space alone is a union.
-            terms.push((operator.take().unwrap_or(','), &text[start..at]));
-        }
-        if !c.is_whitespace() {
-            if operator.is_some() || terms.is_empty() {
-                return Err(malformed("an operator needs a node set on each side"));
+/// The nodes that a term stands for.
+fn resolve(
+    nodes: &Nodes,
+    term: &Term<'_>,
+    limit: usize,
+    missing: &mut Missing,
+) -> Result<BTreeSet<usize>, SelectionError> {
+    match &term.kind {
+        TermKind::All => Ok((0..nodes.list().len()).collect()),
+        TermKind::Groups(names) if names.has_wildcards() => {
+            let known = nodes.group_names();
+            let found: Vec<&String> = known.filter(|name| names.matches(name)).collect();
+            if found.is_empty() {
+                missing
+                    .groups
+                    .extend(term.text.strip_prefix('@').map(str::to_owned));
             }
-            operator = Some(c);
+            let members = found.into_iter().filter_map(|name| nodes.group(name));
+            Ok(members.flatten().copied().collect())
         }
-    }
-    if depth > 0 {
-        return Err(malformed("[ without ]"));
-    }
-    if operator.is_some() {
-        return Err(malformed("an operator needs a node set on each side"));
-    }
-    Ok(terms)
-}
-
-fn resolve(nodes: &Nodes, term: &str, limit: usize) -> Result<Found, SelectionError> {
-    if term == "@*" {
-        return Ok(Found {
-            members: (0..nodes.list().len()).collect(),
-            unknown: None,
-        });
-    }
-    if let Some(group) = term.strip_prefix('@') {
-        return resolve_group(nodes, group, limit);
-    }
-    if let Some((key, value)) = term.split_once('=') {
-        return resolve_attribute(nodes, key, value);
-    }
-    if term.contains(['*', '?']) {
-        let glob = glob(term)?;
-        let names = nodes
-            .list()
-            .iter()
-            .enumerate()
-            .filter(|(_, node)| glob.is_match(&node.name));
-        return Ok(found(names.map(|(at, _)| at).collect(), "node", term));
-    }
-    let mut members = BTreeSet::new();
-    let mut unknown = Vec::new();
-    for name in expand(term, limit)? {
-        match nodes.position(&name) {
-            Some(at) => _ = members.insert(at),
-            None => unknown.push(name),
-        }
-    }
-    let names = action_proto::fold(unknown.iter().map(String::as_str));
-    Ok(Found {
-        members,
-        unknown: (!unknown.is_empty()).then(|| ("node", shortened(names))),
-    })
-}
-
-fn resolve_group(nodes: &Nodes, group: &str, limit: usize) -> Result<Found, SelectionError> {
-    let mut members = BTreeSet::new();
-    if group.contains(['*', '?']) {
-        let glob = glob(group)?;
-        let names: Vec<_> = nodes
-            .group_names()
-            .filter(|name| glob.is_match(name))
-            .collect();
-        for name in &names {
-            members.extend(nodes.group(name).unwrap_or_default());
-        }
-        return Ok(found(members, "group", &format!("@{group}")));
-    }
-    for name in expand(group, limit)? {
-        match nodes.group(&name) {
-            Some(places) => members.extend(places),
-            None => {
-                return Ok(Found {
-                    members,
-                    unknown: Some(("group", shortened(format!("@{name}")))),
-                });
+        TermKind::Groups(names) => {
+            let mut members = BTreeSet::new();
+            for name in expand(term.text, names, limit)? {
+                match nodes.group(&name) {
+                    Some(known) => members.extend(known),
+                    None => _ = missing.groups.insert(name),
+                }
             }
+            Ok(members)
+        }
+        TermKind::Attribute(key, value) => {
+            let members = with_attribute(nodes, key, value)?;
+            if members.is_empty() {
+                missing.attributes.insert(term.text.to_owned());
+            }
+            Ok(members)
+        }
+        TermKind::Nodes(names) if names.has_wildcards() => {
+            let members = search(nodes, |node| names.matches(&node.name));
+            if members.is_empty() {
+                missing.nodes.insert(term.text.to_owned());
+            }
+            Ok(members)
+        }
+        TermKind::Nodes(names) => {
+            let mut members = BTreeSet::new();
+            for name in expand(term.text, names, limit)? {
+                match nodes.position(&name) {
+                    Some(at) => _ = members.insert(at),
+                    None => _ = missing.nodes.insert(name),
+                }
+            }
+            Ok(members)
         }
     }
-    Ok(Found {
-        members,
-        unknown: None,
-    })
 }
 
-fn resolve_attribute(nodes: &Nodes, key: &str, value: &str) -> Result<Found, SelectionError> {
-    let glob = glob(value)?;
-    if key != "rank" && !nodes.is_visible(key) {
+/// The names that a term without wildcards stands for.
+fn expand(text: &str, names: &NamePattern, limit: usize) -> Result<Vec<String>, SelectionError> {
+    let count = names.count();
+    if count > limit {
+        return Err(SelectionError::TooMany { count, limit });
+    }
+    // The text around brackets is in each of the names.
+    if names.has_brackets() && names.longest() > NAME_LIMIT {
+        return Err(malformed(text, "its names are longer than any name can be"));
+    }
+    Ok(names.expand())
+}
+
+fn with_attribute(
+    nodes: &Nodes,
+    key: &str,
+    value: &NamePattern,
+) -> Result<BTreeSet<usize>, SelectionError> {
+    if key == "rank" {
+        return Ok(search(nodes, |node| {
+            node.ranks.iter().any(|rank| value.matches(rank))
+        }));
+    }
+    if !nodes.is_visible(key) {
         return Err(SelectionError::NotVisible(shortened(key.to_owned())));
     }
-    let matches = |node: &super::Node| match key {
-        "rank" => node.ranks.iter().any(|rank| glob.is_match(rank)),
-        _ => nodes
-            .visible_metadata(node)
-            .any(|(known, text)| known == key && glob.is_match(text)),
-    };
-    let places = nodes
-        .list()
-        .iter()
-        .enumerate()
-        .filter(|(_, node)| matches(node));
-    Ok(found(
-        places.map(|(at, _)| at).collect(),
-        "node with",
-        &format!("{key}={value}"),
-    ))
+    Ok(search(nodes, |node| {
+        let mut metadata = nodes.visible_metadata(node);
+        metadata.any(|(known, text)| known == key && value.matches(text))
+    }))
 }
 
-/// What matches; a pattern that matches nothing is unknown.
-fn found(members: BTreeSet<usize>, kind: &'static str, names: &str) -> Found {
-    let unknown = members
-        .is_empty()
-        .then(|| (kind, shortened(names.to_owned())));
-    Found { members, unknown }
-}
-
-fn glob(text: &str) -> Result<globset::GlobMatcher, SelectionError> {
-    let reason = "the pattern is not one (* and ? are known)";
-    let malformed = |_| SelectionError::Malformed {
-        text: shortened(text.to_owned()),
-        reason,
-    };
-    globset::GlobBuilder::new(text)
-        .build()
-        .map(|glob| glob.compile_matcher())
-        .map_err(malformed)
+fn search(nodes: &Nodes, is_meant: impl Fn(&Node) -> bool) -> BTreeSet<usize> {
+    let list = nodes.list().iter().enumerate();
+    list.filter(|(_, node)| is_meant(node))
+        .map(|(at, _)| at)
+        .collect()
 }
 
 /// A text as short as an error may hold it.

@@ -69,13 +69,13 @@ pub(super) fn parse(path: &Path, text: &str) -> Result<Policy, PolicyError> {
         }
         rules.push(rule(raw).map_err(|reason| fault(place, reason))?);
     }
-    let mut roles = Vec::new();
-    for (role, members) in raw.roles {
-        let members =
-            Patterns::new(members).map_err(|reason| fault(format!(": role {role:?}"), reason))?;
-        roles.push((role, members));
-    }
-    Ok(Policy { rules, roles })
+    let roles = raw.roles.into_iter();
+    Ok(Policy {
+        rules,
+        roles: roles
+            .map(|(role, members)| (role, Patterns::new(members)))
+            .collect(),
+    })
 }
 
 fn rule(raw: RawRule) -> Result<Rule, String> {
@@ -94,10 +94,6 @@ fn rule(raw: RawRule) -> Result<Rule, String> {
     if raw.nodes.as_ref().is_some_and(|set| set.trim().is_empty()) {
         return Err("nodes is empty; leave it out for all nodes".into());
     }
-    let of = |what: &str, texts: Option<Vec<String>>| {
-        let patterns = texts.map(Patterns::new).transpose();
-        patterns.map_err(|reason| format!("{what}: {reason}"))
-    };
     let rights = read_rights(&rights, effect)?;
     let require = raw
         .require
@@ -107,14 +103,15 @@ fn rule(raw: RawRule) -> Result<Rule, String> {
     if require.is_some() && (effect == Effect::Deny || !rights.contains(&Right::Run)) {
         return Err("require is for rules that allow `run`".into());
     }
+    let commands = raw.commands.map(Patterns::new);
     Ok(Rule {
         require: require.unwrap_or_default(),
         rights,
-        subjects: of("subjects", raw.subjects)?,
+        subjects: raw.subjects.map(Patterns::new),
         roles: raw.roles,
         // Everything is no limit.
-        commands: of("commands", raw.commands)?.filter(|them| !them.match_all()),
-        arguments: of("arguments", raw.arguments)?,
+        commands: commands.filter(|them| !them.match_all()),
+        arguments: raw.arguments.map(Patterns::new),
         nodes: raw.nodes,
         name: raw.name,
         effect,

@@ -4,8 +4,8 @@ use std::{collections::BTreeSet, path::Path};
 
 use proptest::prelude::*;
 
-use super::{brackets::longest, *};
-use crate::catalogue::names::NAME_LIMIT;
+use super::*;
+use crate::pattern::tests::model_matches;
 
 fn nodes() -> Nodes {
     let mut text = String::from("__groups__: {gpu: 'g[1-2]', mix: '@gpu,n01'}\n");
@@ -23,8 +23,11 @@ fn nodes() -> Nodes {
 }
 
 fn names(set: &str) -> Result<String, String> {
-    let nodes = nodes();
-    let places = select(&nodes, set, 1000).map_err(|error| error.to_string())?;
+    names_of(&nodes(), set)
+}
+
+fn names_of(nodes: &Nodes, set: &str) -> Result<String, String> {
+    let places = select(nodes, set, 1000).map_err(|error| error.to_string())?;
     let names: Vec<_> = places
         .iter()
         .map(|&at| nodes.list()[at].name.as_str())
@@ -53,10 +56,67 @@ fn the_grammar() {
         ("rank=aws&n[03-07]", "n[03-04]"),
         ("site=s1", "n[01,03,05,07,09]"),
         ("1-3", "1-3"),
+        ("n[01-02]*", "n[01-02]"),
+        ("[1,9]*", "1-3"),
+        ("n[0,1]?", "n[01-10]"),
+        ("*[03-05,1]", "g1,n[01,03-05]"),
+        ("n*!n[01-08]*", "n[09-10]"),
+        ("n[ 01 - 02 , 04 ]", "n[01-02,04]"),
     ] {
         assert_eq!(names(set).as_deref(), Ok(expected), "{set}");
     }
     assert_eq!(select(&nodes(), "@*", 100).unwrap().len(), 13);
+}
+
+/// Each number is a node, a rank, a group and a rack.
+fn numbered(numbers: &[&str]) -> Nodes {
+    let mut text = String::from("__groups__:\n");
+    for number in numbers {
+        text += &format!("  g{number}: n{number}\n");
+    }
+    for number in numbers {
+        text += &format!("n{number}: {{ranks: r{number}, rack: {number}}}\n");
+    }
+    let (file, faults) = super::super::read_nodes(Path::new("f"), &text).unwrap();
+    assert_eq!(faults, []);
+    Nodes::build(file, None, BTreeSet::from(["rack".to_owned()]), 100).0
+}
+
+#[test]
+fn brackets_with_wildcards_mean_the_same_everywhere() {
+    let nodes = numbered(&["1", "2", "10", "11", "11-ib0", "01"]);
+    for (pattern, expected) in [
+        ("[10-11]*", Some("10 11 11-ib0")),
+        ("[10-11]", Some("10 11")),
+        ("[1]*", Some("1 10 11 11-ib0")),
+        ("[01-02]*", Some("01")),
+        ("*[0-1]", Some("1 10 11 11-ib0 01")),
+        ("?[0-1]", Some("10 11 01")),
+        ("[2-3]*", Some("2")),
+        ("[20-30]*", None),
+        ("[3-4]?", None),
+    ] {
+        for (form, kind) in [
+            ("n", "node"),
+            ("@g", "group"),
+            ("rank=r", "node with"),
+            ("rack=", "node with"),
+        ] {
+            let set = format!("{form}{pattern}");
+            let expected = match expected {
+                Some(names) => Ok(action_proto::fold(
+                    names
+                        .split(' ')
+                        .map(|name| format!("n{name}"))
+                        .collect::<Vec<_>>()
+                        .iter()
+                        .map(String::as_str),
+                )),
+                None => Err(format!("no such {kind}: {set}")),
+            };
+            assert_eq!(names_of(&nodes, &set), expected, "{set}");
+        }
+    }
 }
 
 #[test]
@@ -74,6 +134,37 @@ fn what_is_not_there_is_named() {
             "cannot select by ip: the server's visible_metadata does not list it",
         ),
         ("n01!n01", "the node set \"n01!n01\" selects no node"),
+        ("n99,n99 n[98-99]", "no such node: n[98-99]"),
+        ("x*,n99,x*", "no such node: n99,x*"),
+        ("n[11-12]*", "no such node: n[11-12]*"),
+        ("n[1-2]", "no such node: n[1-2]"),
+        ("@b,@g[3-4],@g3", "no such group: @b,@g[3-4]"),
+        ("@x[1-2]*,@x[1-2]*", "no such group: @x[1-2]*"),
+        ("@all", "no such group: @all; for all nodes, write @*"),
+        (
+            "rank=a[1-2]*,rank=a[1-2]*",
+            "no such node with: rank=a[1-2]*",
+        ),
+        ("{n01,n02}", "no such node: n02},{n01"),
+        ("n0\\*", "no such node: n0\\*"),
+        ("n0{1}", "no such node: n0{1}"),
+        (
+            "n01,m[1-010]",
+            "cannot read the node set \"m[1-010]\": 1-010: pad both numbers alike: write 001-010 or 1-10",
+        ),
+        (
+            "n[0-1][1-2]",
+            "cannot read the node set \"n[0-1][1-2]\": two brackets form one number; \
+             write one list, such as [01-02,11-12]",
+        ),
+        (
+            "n[!0]*",
+            "cannot read the node set \"n[!0]*\": \"!0\" is not a number",
+        ),
+        (
+            "n[1=2]",
+            "cannot read the node set \"n[1=2]\": \"1=2\" is not a number",
+        ),
     ] {
         assert_eq!(names(set), Err(expected.to_owned()), "{set}");
     }
@@ -111,6 +202,75 @@ fn bombs_and_broken_texts_are_refused_before_they_cost() {
     }
 }
 
+/// A term of brackets and wildcards for names as those of [`node_names`].
+fn term() -> impl Strategy<Value = String> {
+    let range = (0_u32..13, 0_u32..4, any::<bool>()).prop_map(|(first, more, is_padded)| {
+        let last = first + more;
+        let width = if is_padded { 2 } else { 1 };
+        match more {
+            0 => format!("{first:0width$}"),
+            _ => format!("{first:0width$}-{last:0width$}"),
+        }
+    });
+    let list = proptest::collection::vec(range, 1..3);
+    let bracket = list.prop_map(|ranges| format!("[{}]", ranges.join(",")));
+    let rest = prop_oneof![Just(String::new()), "[*?b-]{1,2}[1-2]?"];
+    prop_oneof![
+        "[ab][1-9]",
+        ("[ab*?-]{1,2}", bracket.clone(), rest).prop_map(|(text, list, rest)| text + &list + &rest),
+        ("[ab*]", bracket.clone(), "[*?b-]", bracket)
+            .prop_map(|(text, list, more, other)| text + &list + &more + &other),
+    ]
+}
+
+fn node_names() -> impl Strategy<Value = BTreeSet<String>> {
+    proptest::collection::btree_set("[ab]0?1?[0-9](b[0-9]|-1)?", 1..40)
+}
+
+/// The texts that the brackets of a term stand for, one bracket after the other.
+fn without_brackets(term: &str) -> Vec<String> {
+    let Some((before, rest)) = term.split_once('[') else {
+        return vec![term.to_owned()];
+    };
+    let (list, after) = rest.split_once(']').unwrap();
+    let numbers = list.split(',').flat_map(|item| {
+        let (first, last) = item.split_once('-').unwrap_or((item, item));
+        let range = first.parse::<u32>().unwrap()..=last.parse().unwrap();
+        let width = first.len();
+        range.map(move |number| format!("{number:0width$}"))
+    });
+    numbers
+        .flat_map(|number| without_brackets(&format!("{before}{number}{after}")))
+        .collect()
+}
+
+/// What a set selects, by expanding all of it; `None` where something is not there.
+fn model(names: &BTreeSet<String>, terms: &[(char, String)]) -> Option<BTreeSet<String>> {
+    let mut selected = BTreeSet::new();
+    for (operator, term) in terms {
+        let mut members = BTreeSet::new();
+        for text in without_brackets(term) {
+            let is_meant = |name: &&String| model_matches(text.as_bytes(), name.as_bytes());
+            let found = names.iter().filter(is_meant);
+            let before = members.len();
+            members.extend(found.cloned());
+            if members.len() == before && !text.contains(['*', '?']) && !members.contains(&text) {
+                return None;
+            }
+        }
+        if members.is_empty() {
+            return None;
+        }
+        selected = match operator {
+            '!' => &selected - &members,
+            '&' => &selected & &members,
+            '^' => &selected ^ &members,
+            _ => &selected | &members,
+        };
+    }
+    (!selected.is_empty()).then_some(selected)
+}
+
 proptest! {
     #[test]
     fn no_text_panics_and_nothing_unknown_is_selected(set in "[n0-9\\[\\],!&^@*?=/ a-]{0,24}") {
@@ -121,25 +281,46 @@ proptest! {
         }
     }
 
-    /// Whatever the text: no more names than were counted, none longer than a name, so that
-    /// what is allocated is bounded before it is.
+    /// For random nodes and terms: what is selected is what the model selects.
     #[test]
-    fn no_more_is_expanded_than_was_counted(
-        term in "n?(\\[[0-9]{1,3}(-[0-9]{1,6})?(/[0-9]{1,2})?(,0{0,70}[0-9]{1,3})?\\]x?){1,3}",
-        limit in 1_usize..2000,
+    fn a_set_selects_what_the_model_selects(
+        names in node_names(),
+        terms in proptest::collection::vec(("[,!&^]", term()), 1..4),
     ) {
-        if let Ok(names) = expand(&term, limit) {
-            prop_assert!(names.len() <= count(&term).unwrap_or(0), "{}", names.len());
-            prop_assert!(names.len() <= limit);
-            prop_assert!(names.iter().all(|name| name.len() <= longest(&term)));
-            prop_assert!(longest(&term) <= NAME_LIMIT);
+        let file = names.iter().map(|name| format!("{name}: {{rack: {name}}}\n"));
+        let (file, _) = super::super::read_nodes(Path::new("f"), &file.collect::<String>()).unwrap();
+        let nodes = Nodes::build(file, None, BTreeSet::from(["rack".to_owned()]), 100).0;
+        let terms: Vec<(char, String)> = terms
+            .into_iter()
+            .map(|(operator, term)| (operator.chars().next().unwrap(), term))
+            .collect();
+        let text = |prefix: &str| {
+            let text = terms.iter().map(|(operator, term)| format!("{operator}{prefix}{term}"));
+            text.collect::<String>().trim_start_matches([',', '!', '&', '^']).to_owned()
+        };
+        let mut terms = terms.clone();
+        terms[0].0 = ',';
+        let expected = model(&names, &terms);
+        let chosen = |set: &str| {
+            let places = select(&nodes, set, 1000).ok()?;
+            Some(places.iter().map(|&at| nodes.list()[at].name.clone()).collect::<BTreeSet<_>>())
+        };
+        prop_assert_eq!(chosen(&text("")), expected.clone(), "{}", text(""));
+        // An attribute is there where one of its texts is.
+        if expected.is_some() {
+            prop_assert_eq!(chosen(&text("rack=")), expected, "{}", text("rack="));
         }
     }
 
+    /// What names are folded to is read as these names again.
     #[test]
-    fn the_count_is_the_number_of_names(a in 0u32..50, len in 0u32..50, step in 1u32..5, b in 0u32..9) {
-        let term = format!("n[{a}-{}/{step},{}]x[0-{b}]", a + len, a + len + 7);
-        let names = expand(&term, 100_000).unwrap();
-        prop_assert_eq!(count(&term), Some(names.len()));
+    fn folded_names_are_read_again(names in node_names()) {
+        let folded = action_proto::fold(names.iter().map(String::as_str));
+        let terms = terms::parse(&folded).unwrap();
+        let read = terms.iter().flat_map(|term| match &term.kind {
+            TermKind::Nodes(names) => names.expand(),
+            _ => Vec::new(),
+        });
+        prop_assert_eq!(read.collect::<BTreeSet<_>>(), names, "{}", folded);
     }
 }

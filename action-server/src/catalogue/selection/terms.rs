@@ -1,0 +1,126 @@
+//! From the text of a node set to its terms: operators, groups, attributes, names and patterns.
+//! Says nothing of the nodes there are.
+
+use super::{SelectionError, shortened};
+use crate::pattern::NamePattern;
+
+/// A term, with the operator before it.
+#[derive(Debug)]
+pub(super) struct Term<'a> {
+    /// `,` before the first.
+    pub(super) operator: char,
+    /// As it was written.
+    pub(super) text: &'a str,
+    pub(super) kind: TermKind<'a>,
+}
+
+#[derive(Debug)]
+pub(super) enum TermKind<'a> {
+    /// `@*`.
+    All,
+    /// `@rack[1-2]`, `@rack*`.
+    Groups(NamePattern),
+    /// `rack=r[1-2]*`: key and value.
+    Attribute(&'a str, NamePattern),
+    /// `n[1-2]`, `n[1-2]*`.
+    Nodes(NamePattern),
+}
+
+impl Term<'_> {
+    /// How many names the term spells out; those that a wildcard finds are not among them.
+    pub(super) fn spelled(&self) -> usize {
+        match &self.kind {
+            TermKind::Groups(names) | TermKind::Nodes(names) if !names.has_wildcards() => {
+                names.count()
+            }
+            _ => 1,
+        }
+    }
+
+    /// True for a term that is looked for among all nodes or groups.
+    pub(super) fn is_search(&self) -> bool {
+        match &self.kind {
+            TermKind::Nodes(names) => names.has_wildcards(),
+            _ => true,
+        }
+    }
+}
+
+/// Reads a text.
+///
+/// # Errors
+/// It breaks the grammar.
+pub(super) fn parse(text: &str) -> Result<Vec<Term<'_>>, SelectionError> {
+    let split = split(text)?.into_iter();
+    split
+        .map(|(operator, text)| {
+            Ok(Term {
+                operator,
+                text,
+                kind: kind(text)?,
+            })
+        })
+        .collect()
+}
+
+fn kind(text: &str) -> Result<TermKind<'_>, SelectionError> {
+    let pattern =
+        |part: &str| NamePattern::parse(part).map_err(|error| malformed(text, &error.to_string()));
+    if text == "@*" {
+        return Ok(TermKind::All);
+    }
+    if let Some(group) = text.strip_prefix('@') {
+        return Ok(TermKind::Groups(pattern(group)?));
+    }
+    match text.split_once('=') {
+        // In a bracket it is no attribute, and no number either.
+        Some((key, value)) if !key.contains('[') => Ok(TermKind::Attribute(key, pattern(value)?)),
+        _ => Ok(TermKind::Nodes(pattern(text)?)),
+    }
+}
+
+pub(super) fn malformed(text: &str, reason: &str) -> SelectionError {
+    SelectionError::Malformed {
+        text: shortened(text.to_owned()),
+        reason: shortened(reason.to_owned()),
+    }
+}
+
+/// Cuts a text into terms, each with the operator before it (`,` for the first).
+pub(super) fn split(text: &str) -> Result<Vec<(char, &str)>, SelectionError> {
+    let malformed = |reason| malformed(text, reason);
+    let mut terms = Vec::new();
+    let mut operator = None;
+    let mut start = None;
+    let mut depth = 0_u32;
+    for (at, c) in text.char_indices().chain([(text.len(), ' ')]) {
+        match c {
+            '[' => depth += 1,
+            ']' if depth == 0 => return Err(malformed("] without [")),
+            ']' => depth -= 1,
+            _ => {}
+        }
+        let ends_term = depth == 0 && (c.is_whitespace() || matches!(c, ',' | '!' | '&' | '^'));
+        if !ends_term {
+            start.get_or_insert(at);
+            continue;
+        }
+        if let Some(start) = start.take() {
+            // A space alone is a union.
+            terms.push((operator.take().unwrap_or(','), &text[start..at]));
+        }
+        if !c.is_whitespace() {
+            if operator.is_some() || terms.is_empty() {
+                return Err(malformed("an operator needs a node set on each side"));
+            }
+            operator = Some(c);
+        }
+    }
+    if depth > 0 {
+        return Err(malformed("[ without ]"));
+    }
+    if operator.is_some() {
+        return Err(malformed("an operator needs a node set on each side"));
+    }
+    Ok(terms)
+}
