@@ -5,6 +5,8 @@
 
 mod number_list;
 
+use std::{iter::successors, mem::swap};
+
 use thiserror::Error;
 
 use self::number_list::NumberList;
@@ -76,12 +78,14 @@ impl NamePattern {
             if !literal.is_empty() {
                 self.parts.push(PatternPart::Text(literal.to_owned()));
             }
+            let follows_any_text = matches!(self.parts.last(), Some(PatternPart::AnyText));
             match piece.as_bytes().last() {
-                Some(b'?') => self.parts.push(PatternPart::AnyCharacter),
-                // Several in a row match the same as one.
-                Some(b'*') if !matches!(self.parts.last(), Some(PatternPart::AnyText)) => {
-                    self.parts.push(PatternPart::AnyText);
+                // `*?` is `?*`, which is tried from fewer places.
+                Some(b'?') => {
+                    let place = self.parts.len() - usize::from(follows_any_text);
+                    self.parts.insert(place, PatternPart::AnyCharacter);
                 }
+                Some(b'*') if !follows_any_text => self.parts.push(PatternPart::AnyText),
                 _ => {}
             }
         }
@@ -142,25 +146,35 @@ impl NamePattern {
     /// True if the whole text matches. Nothing is expanded: each part of the pattern is tried from
     /// each place in the text that the parts before it can reach.
     pub(crate) fn matches(&self, text: &str) -> bool {
-        let mut reached = vec![0];
-        let mut after_any_text = false;
+        // Most texts differ at once.
+        if let Some(PatternPart::Text(first)) = self.parts.first()
+            && !text.starts_with(first)
+        {
+            return false;
+        }
+        let mut reached = PlaceSet::new(text.len());
+        let mut next = PlaceSet::new(text.len());
+        reached.add(0);
         let mut parts = self.parts.iter().peekable();
         while let Some(part) = parts.next() {
             if matches!(part, PatternPart::AnyText) {
-                after_any_text = true;
+                reached.add_all_above();
                 continue;
             }
-            let first_is_enough = matches!(parts.peek(), Some(PatternPart::AnyText));
-            reached = match after_any_text {
-                true => part.ends(text, reached[0]..=text.len(), first_is_enough),
-                false => part.ends(text, reached, first_is_enough),
-            };
-            after_any_text = false;
-            if reached.is_empty() {
+            let lowest_is_enough = matches!(parts.peek(), Some(PatternPart::AnyText));
+            next.clear();
+            for start in reached.places() {
+                if lowest_is_enough && next.lowest <= start {
+                    break;
+                }
+                part.lengths(text, start, |length| next.add(start + length));
+            }
+            if next.is_empty() {
                 return false;
             }
+            swap(&mut reached, &mut next);
         }
-        after_any_text || reached.last() == Some(&text.len())
+        reached.contains(text.len())
     }
 
     fn lists(&self) -> impl Iterator<Item = &NumberList> {
@@ -172,39 +186,78 @@ impl NamePattern {
 }
 
 impl PatternPart {
-    /// Where in `text` this part can end when it begins at one of `starts`: ascending, each once.
-    /// With `first_is_enough` the lowest of these places.
-    fn ends(
-        &self,
-        text: &str,
-        starts: impl IntoIterator<Item = usize>,
-        first_is_enough: bool,
-    ) -> Vec<usize> {
-        let mut ends = Vec::new();
-        for start in starts {
-            let rest = text.as_bytes().get(start..).unwrap_or_default();
-            match self {
-                PatternPart::Text(literal) if rest.starts_with(literal.as_bytes()) => {
-                    ends.push(start + literal.len());
+    /// Calls `found` with the length of each match of this part that begins at `start`.
+    fn lengths(&self, text: &str, start: usize, mut found: impl FnMut(usize)) {
+        let rest = text.as_bytes().get(start..).unwrap_or_default();
+        match self {
+            PatternPart::Text(literal) => {
+                if rest.starts_with(literal.as_bytes()) {
+                    found(literal.len());
                 }
-                PatternPart::AnyCharacter => {
-                    let character = text.get(start..).and_then(|rest| rest.chars().next());
-                    ends.extend(character.map(|character| start + character.len_utf8()));
-                }
-                PatternPart::Number(list) => {
-                    ends.extend(list.lengths(rest).map(|length| start + length));
-                    // A later start may end earlier.
-                    continue;
-                }
-                PatternPart::Text(_) | PatternPart::AnyText => {}
             }
-            if first_is_enough && !ends.is_empty() {
-                break;
+            PatternPart::AnyCharacter => {
+                let character = text.get(start..).and_then(|rest| rest.chars().next());
+                if let Some(character) = character {
+                    found(character.len_utf8());
+                }
             }
+            PatternPart::Number(list) => list.lengths(rest).for_each(found),
+            PatternPart::AnyText => (0..=rest.len()).for_each(found),
         }
-        ends.sort_unstable();
-        ends.dedup();
-        ends
+    }
+}
+
+/// Some of the places in a text, from 0 to its length: a bit for each.
+struct PlaceSet {
+    words: Vec<u64>,
+    length: usize,
+    /// The lowest place, or `usize::MAX` where there is none.
+    lowest: usize,
+}
+
+impl PlaceSet {
+    fn new(length: usize) -> PlaceSet {
+        PlaceSet {
+            words: vec![0; length / 64 + 1],
+            length,
+            lowest: usize::MAX,
+        }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.lowest == usize::MAX
+    }
+
+    fn contains(&self, place: usize) -> bool {
+        self.words[place / 64] & (1 << (place % 64)) != 0
+    }
+
+    /// The places, ascending.
+    fn places(&self) -> impl Iterator<Item = usize> {
+        let words = self.words.iter().enumerate().skip(self.lowest / 64);
+        words.flat_map(|(at, &word)| {
+            successors(Some(word), |word| Some(word & word.wrapping_sub(1)))
+                .take_while(|word| *word != 0)
+                .map(move |word| at * 64 + word.trailing_zeros() as usize)
+        })
+    }
+
+    fn clear(&mut self) {
+        self.words.fill(0);
+        self.lowest = usize::MAX;
+    }
+
+    fn add(&mut self, place: usize) {
+        self.words[place / 64] |= 1 << (place % 64);
+        self.lowest = self.lowest.min(place);
+    }
+
+    /// Adds all places above the lowest.
+    fn add_all_above(&mut self) {
+        let first = self.lowest / 64;
+        self.words[first..].fill(u64::MAX);
+        self.words[first] <<= self.lowest % 64;
+        self.words[self.length / 64] &= u64::MAX >> (63 - self.length % 64);
     }
 }
 
