@@ -9,7 +9,7 @@ use std::{
     os::unix::process::ExitStatusExt,
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Stdio},
-    sync::mpsc,
+    sync::{Arc, Mutex, mpsc},
     thread::{self, JoinHandle},
     time::{Duration, Instant},
 };
@@ -157,7 +157,8 @@ impl fmt::Display for Ran {
 pub struct Running {
     child: Child,
     stdout: Option<mpsc::Receiver<Vec<u8>>>,
-    stderr: Option<JoinHandle<Vec<u8>>>,
+    stderr: Arc<Mutex<Vec<u8>>>,
+    reading: Option<JoinHandle<()>>,
     read: Vec<u8>,
     hidden: Vec<(String, String)>,
 }
@@ -179,16 +180,20 @@ impl Running {
                 }
             }
         });
-        let mut stderr = child.stderr.take().unwrap();
-        let stderr = thread::spawn(move || {
-            let mut all = Vec::new();
-            _ = stderr.read_to_end(&mut all);
-            all
+        let mut pipe = child.stderr.take().unwrap();
+        let stderr = Arc::<Mutex<Vec<u8>>>::default();
+        let so_far = Arc::clone(&stderr);
+        let reading = thread::spawn(move || {
+            let mut chunk = vec![0; 64 * 1024];
+            while let Ok(count @ 1..) = pipe.read(&mut chunk) {
+                so_far.lock().unwrap().extend(&chunk[..count]);
+            }
         });
         Running {
             child,
             stdout: Some(receiver),
-            stderr: Some(stderr),
+            stderr,
+            reading: Some(reading),
             read: Vec::new(),
             hidden,
         }
@@ -208,8 +213,9 @@ impl Running {
             match self.stdout.as_ref().unwrap().recv_timeout(left) {
                 Ok(chunk) => self.read.extend(chunk),
                 Err(error) => panic!(
-                    "{text:?} did not come ({error}), only {:?}",
-                    String::from_utf8_lossy(&self.read)
+                    "{text:?} did not come ({error}), only {:?}, and on stderr {:?}",
+                    String::from_utf8_lossy(&self.read),
+                    String::from_utf8_lossy(&self.stderr.lock().unwrap())
                 ),
             }
         }
@@ -236,9 +242,11 @@ impl Running {
         for chunk in self.stdout.take().unwrap() {
             stdout.extend(chunk);
         }
+        self.reading.take().unwrap().join().unwrap();
+        let stderr = std::mem::take(&mut *self.stderr.lock().unwrap());
         Ran {
             stdout,
-            stderr: self.stderr.take().unwrap().join().unwrap(),
+            stderr,
             status,
             hidden: std::mem::take(&mut self.hidden),
         }
