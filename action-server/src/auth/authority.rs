@@ -114,6 +114,8 @@ pub struct Authority {
     state: ArcSwap<State>,
     /// Counts what was read anew.
     changes: watch::Sender<u64>,
+    /// The stamps of the files before they were read for the first time.
+    opened: [u64; 3],
 }
 
 impl Sources {
@@ -184,6 +186,8 @@ impl Authority {
     /// # Errors
     /// Anything that cannot be used.
     pub fn open(sources: Sources) -> Result<Authority, OpenError> {
+        // Before reading: what is edited from here on is news, and is told.
+        let opened = sources.stamps();
         let state = State {
             keys: sources.keys()?,
             revocations: Some(Revocations::read(&sources.revocations, sources.trust)?),
@@ -192,6 +196,7 @@ impl Authority {
         Ok(Authority {
             state: ArcSwap::from_pointee(state),
             changes: watch::Sender::new(0),
+            opened,
             sources,
         })
     }
@@ -240,17 +245,13 @@ impl Authority {
 
     /// Reads the files whenever they change, for as long as it is polled, and tells what came of it.
     pub async fn keep_current(self: Arc<Self>, tell: impl Fn(Change)) {
-        // The first look reads all: an edit since the start is none of what was seen.
-        let mut seen = [0; 3];
+        let mut seen = self.opened;
         loop {
             let authority = Arc::clone(&self);
             let looked = tokio::task::spawn_blocking(move || authority.look(seen)).await;
             if let Ok((stamps, changes)) = looked {
-                let is_first = seen == [0; 3];
                 seen = stamps;
-                let news = changes.into_iter();
-                news.filter(|change| !is_first || !change.faults.is_empty())
-                    .for_each(&tell);
+                changes.into_iter().for_each(&tell);
             }
             tokio::time::sleep(LOOK_INTERVAL).await;
         }
@@ -312,4 +313,33 @@ fn is_revoked(state: &State, caller: &Caller) -> Option<bool> {
     let key = caller.key_id.as_deref();
     let revocations = state.revocations.as_ref()?;
     Some(revocations.revoke(&caller.token_id, &caller.subject, key, caller.issued))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn an_edit_between_the_start_and_the_first_look_is_told() {
+        let directory = tempfile::tempdir().unwrap();
+        let revocations = directory.path().join("revocations");
+        std::fs::write(&revocations, "").unwrap();
+        let sources = Sources {
+            secret: Some(Secret::new((0..64).collect(), "test").unwrap()),
+            key_directory: None,
+            revocations: revocations.clone(),
+            policy: None,
+            terms: Terms::default(),
+            trust: Trust::Lax,
+        };
+        let authority = Arc::new(Authority::open(sources).unwrap());
+        std::fs::write(&revocations, "{\"revoke\":\"token\",\"jti\":\"abc\"}\n").unwrap();
+        let (told, mut changes) = tokio::sync::mpsc::unbounded_channel();
+        let current = authority.keep_current(move |change| _ = told.send(change));
+        let change = tokio::select! {
+            () = current => None,
+            change = changes.recv() => change,
+        };
+        assert_eq!(change.unwrap().revoked, ["the token abc"]);
+    }
 }

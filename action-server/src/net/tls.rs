@@ -87,6 +87,8 @@ pub enum TlsError {
 pub struct Tls {
     files: Files,
     current: ArcSwap<ServerConfig>,
+    /// The stamp of the files before they were read for the first time.
+    opened: u64,
 }
 
 impl Tls {
@@ -95,10 +97,12 @@ impl Tls {
     /// # Errors
     /// See [`TlsError`].
     pub fn open(files: Files) -> Result<Tls, TlsError> {
+        let opened = stamp(&files);
         let config = read(&files)?;
         Ok(Tls {
             files,
             current: ArcSwap::from_pointee(config),
+            opened,
         })
     }
 
@@ -112,10 +116,10 @@ impl Tls {
     /// Reads the files again whenever they change, for as long as it is polled. Connections that
     /// are open stay as they are; files that cannot be used leave the last good ones in use.
     pub async fn keep_current(self: Arc<Self>) {
-        let mut seen = Some(self.stamp());
+        let mut seen = Some(self.opened);
         loop {
             tokio::time::sleep(LOOK_INTERVAL).await;
-            let now = Some(self.stamp());
+            let now = Some(stamp(&self.files));
             if now == seen {
                 continue;
             }
@@ -136,11 +140,12 @@ impl Tls {
             }
         }
     }
+}
 
-    fn stamp(&self) -> u64 {
-        let files = [&self.files.certificate, &self.files.private_key];
-        crate::fingerprint::stamp(files.into_iter().chain(&self.files.client_ca))
-    }
+/// Another number when one of the files was edited.
+fn stamp(files: &Files) -> u64 {
+    let own = [&files.certificate, &files.private_key];
+    crate::fingerprint::stamp(own.into_iter().chain(&files.client_ca))
 }
 
 fn read(files: &Files) -> Result<ServerConfig, TlsError> {
