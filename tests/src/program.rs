@@ -43,6 +43,7 @@ pub fn tool(name: &str) -> PathBuf {
 
 /// A program of the release before this one; `None` where it could not be built, for want of history.
 #[track_caller]
+#[expect(clippy::print_stderr, reason = "the reader of the results must know")]
 pub fn of_previous_release(name: &str) -> Option<PathBuf> {
     let directory = tool("previous-release");
     if let Ok(reason) = fs::read_to_string(directory.join("missing")) {
