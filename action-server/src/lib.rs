@@ -4,6 +4,7 @@
 #![deny(unsafe_code)]
 
 pub mod app;
+mod atomic_file;
 pub mod audit;
 pub mod auth;
 pub mod catalogue;

@@ -5,7 +5,6 @@
 use std::{
     collections::{HashMap, HashSet},
     fs, io,
-    io::Write,
     os::unix::fs::{MetadataExt, OpenOptionsExt},
     path::{Path, PathBuf},
     time::{Duration, SystemTime, UNIX_EPOCH},
@@ -20,7 +19,10 @@ use super::{
     time::seconds,
     token::{is_subject, is_token_id},
 };
-use crate::trust::{Trust, Untrusted};
+use crate::{
+    atomic_file::{self, Ownership},
+    trust::{Trust, Untrusted},
+};
 
 /// One revocation, as a line of the file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -236,7 +238,7 @@ pub fn revoke(path: &Path, trust: Trust, entry: &Revocation) -> Result<(), Revoc
         .create(true)
         .truncate(false)
         .mode(0o600)
-        .open(beside(path, "lock"))
+        .open(atomic_file::beside(path, "lock"))
         .map_err(writing)?;
     flock(&lock, FlockOperation::LockExclusive).map_err(|error| writing(error.into()))?;
     // What could not be read again would revoke everything.
@@ -248,35 +250,8 @@ pub fn revoke(path: &Path, trust: Trust, entry: &Revocation) -> Result<(), Revoc
     let line = serde_json::to_string(entry).map_err(|error| writing(error.into()))?;
     text.push_str(&line);
     text.push('\n');
-    let new = beside(path, &format!("new-{:08x}", rand::random::<u32>()));
-    let write = || {
-        let before = fs::metadata(path)?;
-        let mut file = fs::File::options()
-            .write(true)
-            .create_new(true)
-            .mode(0o600)
-            .open(&new)?;
-        // Root revokes for a server of another user, who must be able to read on.
-        std::os::unix::fs::fchown(&file, Some(before.uid()), Some(before.gid()))?;
-        file.set_permissions(before.permissions())?;
-        file.write_all(text.as_bytes())?;
-        file.sync_all()?;
-        fs::rename(&new, path)?;
-        path.parent()
-            .map_or(Ok(()), |parent| fs::File::open(parent)?.sync_all())
-    };
-    write().map_err(|error| {
-        // It is of no use; where even this fails there is a file more.
-        _ = fs::remove_file(&new);
-        writing(error)
-    })
-}
-
-fn beside(path: &Path, suffix: &str) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push(".");
-    name.push(suffix);
-    name.into()
+    let before = fs::metadata(path).map_err(writing)?;
+    atomic_file::replace(path, text.as_bytes(), &Ownership::of(&before)).map_err(writing)
 }
 
 fn writing(path: &Path, source: io::Error) -> RevocationError {
