@@ -1,0 +1,67 @@
+//! When edits are taken.
+
+use std::fs;
+
+use super::*;
+
+const ALLOW: &str = "rules:\n- {name: all, allow: [all], subjects: ['*']}\n";
+const DENY: &str = "- {name: heads, deny: [run], nodes: head1}\n";
+
+#[test]
+fn a_policy_that_is_being_written_is_not_taken_until_it_rests() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("policy.yaml");
+    let revocations = directory.path().join("revoked.jsonl");
+    fs::write(&path, [ALLOW, DENY].concat()).unwrap();
+    fs::write(&revocations, "").unwrap();
+    let authority = Authority::open(Sources {
+        secret: Some(Secret::new(b"0123456789abcdefghijklmnopqrstuv".to_vec(), "test").unwrap()),
+        key_directory: None,
+        revocations,
+        policy: Some(path.clone()),
+        terms: Terms::default(),
+        trust: Trust::Lax,
+    });
+    let authority = authority.unwrap();
+    let rules = || authority.policy().rules().len();
+    let (mut seen, mut found) = (authority.opened, authority.opened[2]);
+    assert_eq!(rules(), 2);
+    let mut look = || {
+        let looked = authority.look(seen, found);
+        (seen, found) = (looked.0, looked.1);
+    };
+    // Its first part is there at one look, and all of it at the next.
+    let extra = "- {name: more, deny: [run], nodes: head2}\n";
+    fs::write(&path, ALLOW).unwrap();
+    look();
+    assert_eq!(rules(), 2);
+    fs::write(&path, [ALLOW, DENY, extra].concat()).unwrap();
+    look();
+    assert_eq!(rules(), 2);
+    look();
+    assert_eq!(rules(), 3);
+}
+
+#[tokio::test]
+async fn an_edit_between_the_start_and_the_first_look_is_told() {
+    let directory = tempfile::tempdir().unwrap();
+    let revocations = directory.path().join("revocations");
+    fs::write(&revocations, "").unwrap();
+    let sources = Sources {
+        secret: Some(Secret::new((0..64).collect(), "test").unwrap()),
+        key_directory: None,
+        revocations: revocations.clone(),
+        policy: None,
+        terms: Terms::default(),
+        trust: Trust::Lax,
+    };
+    let authority = Arc::new(Authority::open(sources).unwrap());
+    fs::write(&revocations, "{\"revoke\":\"token\",\"jti\":\"abc\"}\n").unwrap();
+    let (told, mut changes) = tokio::sync::mpsc::unbounded_channel();
+    let current = authority.keep_current(move |change| _ = told.send(change));
+    let change = tokio::select! {
+        () = current => None,
+        change = changes.recv() => change,
+    };
+    assert_eq!(change.unwrap().revoked, ["the token abc"]);
+}
