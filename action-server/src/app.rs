@@ -104,8 +104,8 @@ pub async fn serve(
     let traces = traces.map(|collector| Traces::open(collector, metrics.clone()));
     let (traces, sending) = traces.transpose()?.unzip();
     let sources = Sources::new(&settings);
-    let (definitions, faults) = Definitions::open(&sources).map_err(ServeError::Definitions)?;
-    faults.iter().for_each(log_fault);
+    let opened = Definitions::open(&sources).await;
+    let (definitions, faults) = opened.map_err(ServeError::Definitions)?;
     metrics.definitions_read(faults.iter().filter(|fault| fault.is_error()).count());
     if settings.trust == Trust::Lax {
         tracing::warn!(
@@ -121,8 +121,14 @@ pub async fn serve(
     // Before it is made: what was revoked with an older state must not be forgotten.
     let is_first_start = !settings.state_directory.join("runs").exists();
     let store = Arc::new(Store::open(&settings.state_directory)?);
+    faults.iter().for_each(log_fault);
     if is_first_start {
         revocation::begin(&settings.auth.revocations).map_err(auth::OpenError::from)?;
+    }
+    // The state directory is this server's now. Where the nodes cannot be kept the server starts all
+    // the same, and tries again.
+    if let Err(fault) = definitions.keep(&sources).await {
+        log_fault(&fault);
     }
     let plan_digests = PlanDigests::open(
         &settings.state_directory,

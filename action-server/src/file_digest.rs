@@ -72,6 +72,13 @@ impl std::fmt::Debug for FileDigests {
     }
 }
 
+/// The digest of a text.
+pub fn of_text(text: &[u8]) -> Sha256 {
+    let mut context = Context::new(&SHA256);
+    context.update(text);
+    finish(context)
+}
+
 impl FileDigests {
     /// The digest of an open file's whole content, wherever it is read to.
     ///

@@ -64,6 +64,12 @@ impl Scrape {
         let commands = catalogue.commands.keys().map(String::as_str);
         self.metrics.know_commands(commands);
         set(&gauges.nodes, catalogue.nodes.list().len());
+        set(&gauges.nodes_in_file, catalogue.nodes_in_file);
+        let held_back = catalogue.held_back.as_ref();
+        set(
+            &gauges.nodes_missing,
+            held_back.map_or(0, |removal| removal.missing.len()),
+        );
         set(&gauges.commands, catalogue.commands.len());
         set(&gauges.broken_commands, catalogue.broken.len());
     }

@@ -70,10 +70,17 @@ impl Trust {
     /// # Errors
     /// The first that is not to be trusted.
     pub fn check(self, path: &Path) -> Result<(), Untrusted> {
+        self.check_for(path, rustix::process::geteuid().as_raw())
+    }
+
+    /// The same for a server of the user `own`.
+    ///
+    /// # Errors
+    /// The first that is not to be trusted.
+    pub(crate) fn check_for(self, path: &Path, own: u32) -> Result<(), Untrusted> {
         if self == Trust::Lax {
             return Ok(());
         }
-        let own = rustix::process::geteuid().as_raw();
         let mut left: Vec<PathBuf> = vec![absolute(path)?];
         let mut current = PathBuf::from("/");
         check_one(&current, own)?;

@@ -32,6 +32,7 @@ complete -c action-server -n "__fish_action_server_needs_command" -f -a "generat
 complete -c action-server -n "__fish_action_server_needs_command" -f -a "revoke" -d 'Make tokens good no more, within a second'
 complete -c action-server -n "__fish_action_server_needs_command" -f -a "explain" -d 'Say who may run what on which nodes, and by which rule'
 complete -c action-server -n "__fish_action_server_needs_command" -f -a "check" -d 'Say what is wrong with the settings, nodes and commands'
+complete -c action-server -n "__fish_action_server_needs_command" -f -a "accept-nodes" -d 'Accept an edit of the nodes file that removes many nodes'
 complete -c action-server -n "__fish_action_server_needs_command" -f -a "cert" -d 'Write a certificate that the server signs itself, and its key'
 complete -c action-server -n "__fish_action_server_needs_command" -f -a "runs" -d 'Read the records of runs'
 complete -c action-server -n "__fish_action_server_needs_command" -f -a "init" -d 'Write settings, demo nodes, commands, a secret and a client\'s configuration'
@@ -63,6 +64,8 @@ complete -c action-server -n "__fish_action_server_using_subcommand explain" -l 
 complete -c action-server -n "__fish_action_server_using_subcommand explain" -s h -l help -d 'Print help'
 complete -c action-server -n "__fish_action_server_using_subcommand check" -l config -d 'The settings file [default: /etc/action/server.yaml]' -r -F
 complete -c action-server -n "__fish_action_server_using_subcommand check" -s h -l help -d 'Print help'
+complete -c action-server -n "__fish_action_server_using_subcommand accept-nodes" -l config -d 'The settings file [default: /etc/action/server.yaml]' -r -F
+complete -c action-server -n "__fish_action_server_using_subcommand accept-nodes" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c action-server -n "__fish_action_server_using_subcommand cert" -l name -d 'A host name or IP address that clients call the server by; may be repeated [default: this host\'s name, localhost, 127.0.0.1, ::1]' -r
 complete -c action-server -n "__fish_action_server_using_subcommand cert" -l config -d 'The settings file [default: /etc/action/server.yaml]' -r -F
 complete -c action-server -n "__fish_action_server_using_subcommand cert" -s h -l help -d 'Print help'
@@ -77,13 +80,14 @@ complete -c action-server -n "__fish_action_server_using_subcommand runs; and __
 complete -c action-server -n "__fish_action_server_using_subcommand init" -l listen -d 'The address to listen on' -r
 complete -c action-server -n "__fish_action_server_using_subcommand init" -l config -d 'The settings file [default: /etc/action/server.yaml]' -r -F
 complete -c action-server -n "__fish_action_server_using_subcommand init" -s h -l help -d 'Print help'
-complete -c action-server -n "__fish_action_server_using_subcommand help; and not __fish_seen_subcommand_from serve generate-token revoke explain check cert runs init help" -f -a "serve" -d 'Take calls and run commands until a signal says to stop'
-complete -c action-server -n "__fish_action_server_using_subcommand help; and not __fish_seen_subcommand_from serve generate-token revoke explain check cert runs init help" -f -a "generate-token" -d 'Print a token for a caller'
-complete -c action-server -n "__fish_action_server_using_subcommand help; and not __fish_seen_subcommand_from serve generate-token revoke explain check cert runs init help" -f -a "revoke" -d 'Make tokens good no more, within a second'
-complete -c action-server -n "__fish_action_server_using_subcommand help; and not __fish_seen_subcommand_from serve generate-token revoke explain check cert runs init help" -f -a "explain" -d 'Say who may run what on which nodes, and by which rule'
-complete -c action-server -n "__fish_action_server_using_subcommand help; and not __fish_seen_subcommand_from serve generate-token revoke explain check cert runs init help" -f -a "check" -d 'Say what is wrong with the settings, nodes and commands'
-complete -c action-server -n "__fish_action_server_using_subcommand help; and not __fish_seen_subcommand_from serve generate-token revoke explain check cert runs init help" -f -a "cert" -d 'Write a certificate that the server signs itself, and its key'
-complete -c action-server -n "__fish_action_server_using_subcommand help; and not __fish_seen_subcommand_from serve generate-token revoke explain check cert runs init help" -f -a "runs" -d 'Read the records of runs'
-complete -c action-server -n "__fish_action_server_using_subcommand help; and not __fish_seen_subcommand_from serve generate-token revoke explain check cert runs init help" -f -a "init" -d 'Write settings, demo nodes, commands, a secret and a client\'s configuration'
-complete -c action-server -n "__fish_action_server_using_subcommand help; and not __fish_seen_subcommand_from serve generate-token revoke explain check cert runs init help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c action-server -n "__fish_action_server_using_subcommand help; and not __fish_seen_subcommand_from serve generate-token revoke explain check accept-nodes cert runs init help" -f -a "serve" -d 'Take calls and run commands until a signal says to stop'
+complete -c action-server -n "__fish_action_server_using_subcommand help; and not __fish_seen_subcommand_from serve generate-token revoke explain check accept-nodes cert runs init help" -f -a "generate-token" -d 'Print a token for a caller'
+complete -c action-server -n "__fish_action_server_using_subcommand help; and not __fish_seen_subcommand_from serve generate-token revoke explain check accept-nodes cert runs init help" -f -a "revoke" -d 'Make tokens good no more, within a second'
+complete -c action-server -n "__fish_action_server_using_subcommand help; and not __fish_seen_subcommand_from serve generate-token revoke explain check accept-nodes cert runs init help" -f -a "explain" -d 'Say who may run what on which nodes, and by which rule'
+complete -c action-server -n "__fish_action_server_using_subcommand help; and not __fish_seen_subcommand_from serve generate-token revoke explain check accept-nodes cert runs init help" -f -a "check" -d 'Say what is wrong with the settings, nodes and commands'
+complete -c action-server -n "__fish_action_server_using_subcommand help; and not __fish_seen_subcommand_from serve generate-token revoke explain check accept-nodes cert runs init help" -f -a "accept-nodes" -d 'Accept an edit of the nodes file that removes many nodes'
+complete -c action-server -n "__fish_action_server_using_subcommand help; and not __fish_seen_subcommand_from serve generate-token revoke explain check accept-nodes cert runs init help" -f -a "cert" -d 'Write a certificate that the server signs itself, and its key'
+complete -c action-server -n "__fish_action_server_using_subcommand help; and not __fish_seen_subcommand_from serve generate-token revoke explain check accept-nodes cert runs init help" -f -a "runs" -d 'Read the records of runs'
+complete -c action-server -n "__fish_action_server_using_subcommand help; and not __fish_seen_subcommand_from serve generate-token revoke explain check accept-nodes cert runs init help" -f -a "init" -d 'Write settings, demo nodes, commands, a secret and a client\'s configuration'
+complete -c action-server -n "__fish_action_server_using_subcommand help; and not __fish_seen_subcommand_from serve generate-token revoke explain check accept-nodes cert runs init help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c action-server -n "__fish_action_server_using_subcommand help; and __fish_seen_subcommand_from runs" -f -a "export" -d 'Print every event of a run as one JSON object a line'

@@ -3,25 +3,31 @@
 //! Pure: it is given texts and listings and gives back values and faults. Reading files and
 //! watching them is the affair of `definitions`.
 
+mod accepted_nodes;
 mod command;
 mod environment;
+mod groups;
 mod metadata;
 mod names;
 mod node;
 mod nodes_file;
 mod plan;
+mod removal;
 mod selection;
 
 use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
 
+pub use accepted_nodes::{read_accepted, write_accepted};
 pub(crate) use command::rank_of;
 pub use command::{Command, DEFAULT_RANK, Listing, Verify};
 pub use environment::{Identity, environment};
+pub use groups::GroupFault;
 pub use metadata::read_command;
 pub use names::{bad_script_variable, is_command_name};
-pub use node::{Node, Nodes};
+pub use node::{Coverage, Node, Nodes};
 pub use nodes_file::{NodesFile, read_nodes};
 pub use plan::{Plan, PlanError, PlannedJob, Request, Waiting};
+pub use removal::Removal;
 pub use selection::SelectionError;
 
 /// The most nodes that one selection may have, unless the settings say otherwise.
@@ -32,6 +38,10 @@ pub const DEFAULT_NODE_LIMIT: usize = 10_000;
 pub struct Catalogue {
     /// The nodes and groups.
     pub nodes: Arc<Nodes>,
+    /// How many nodes the nodes file has; 0 where it cannot be read.
+    pub nodes_in_file: usize,
+    /// The edit of the nodes file that is not used, if there is one.
+    pub held_back: Option<Removal>,
     /// The commands that can be run, by name.
     pub commands: BTreeMap<String, Arc<Command>>,
     /// The commands that cannot, by name, each with the reason.

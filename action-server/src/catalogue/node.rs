@@ -7,6 +7,7 @@ use std::{
 
 use super::{
     SelectionError,
+    groups::{self, Group, GroupFault},
     nodes_file::{Entry, NodesFile},
     selection,
 };
@@ -40,23 +41,38 @@ impl Node {
 /// The nodes in the file's order, with the groups.
 #[derive(Debug, Default)]
 pub struct Nodes {
-    list: Vec<Arc<Node>>,
+    pub(super) list: Vec<Arc<Node>>,
     index: HashMap<String, usize>,
-    groups: BTreeMap<String, Vec<usize>>,
+    pub(super) groups: BTreeMap<String, Group>,
+    /// The nodes whose current definition is broken, by position: what ranks and metadata they
+    /// should have is not known.
+    pub(super) broken: BTreeSet<usize>,
     visible: BTreeSet<String>,
+}
+
+/// What a rule's or token's node set covers, for each node of [`Nodes::list`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Coverage {
+    /// The nodes that the set surely has: what an allow rule or a token may grant.
+    pub sure: Vec<bool>,
+    /// Those, and the nodes that it may have: what a deny rule must deny. They differ where the set
+    /// selects by rank or attribute and the definition of a node is broken.
+    pub possible: Vec<bool>,
+    /// What the set names and no node has, folded; empty where there is nothing of that sort.
+    pub undefined: String,
 }
 
 impl Nodes {
     /// Joins what a file says with the nodes known before: a node whose definition is broken
     /// keeps the one it had, and so does a group. `visible` are the metadata keys that callers may see.
     ///
-    /// The faults are of groups that name what is not there.
+    /// The faults are those of groups.
     pub fn build(
         file: NodesFile,
         before: Option<&Nodes>,
         visible: BTreeSet<String>,
         limit: usize,
-    ) -> (Nodes, Vec<(String, String)>) {
+    ) -> (Nodes, Vec<GroupFault>) {
         let mut nodes = Nodes {
             visible,
             ..Nodes::default()
@@ -68,50 +84,22 @@ impl Nodes {
                 _ => known,
             };
             if let Some(node) = node {
-                nodes.index.insert(name, nodes.list.len());
+                let position = nodes.list.len();
+                if faulty {
+                    nodes.broken.insert(position);
+                }
+                nodes.index.insert(name, position);
                 nodes.list.push(node);
             }
         }
-        let mut faults = Vec::new();
-        let mut waiting = file.groups;
-        // A group may name groups that stand below it: go round until nothing more resolves.
-        loop {
-            let mut left = Vec::new();
-            let count = waiting.len();
-            faults.clear();
-            for (name, set) in waiting {
-                match selection::select(&nodes, &set, limit) {
-                    Ok(members) => {
-                        nodes.groups.insert(name, members);
-                    }
-                    Err(error) => {
-                        faults.push((name.clone(), error.to_string()));
-                        left.push((name, set));
-                    }
-                }
-            }
-            if left.is_empty() || left.len() == count {
-                nodes.keep_groups(left, before);
-                return (nodes, faults);
-            }
-            waiting = left;
-        }
+        let faults = groups::resolve(&mut nodes, file.groups, file.groups_broken, before, limit);
+        (nodes, faults)
     }
 
-    /// Gives broken groups the members that they had, as far as those are there.
-    fn keep_groups(&mut self, broken: Vec<(String, String)>, before: Option<&Nodes>) {
-        for (name, _) in broken {
-            let known = before.and_then(|before| Some((before, before.groups.get(&name)?)));
-            let Some((before, members)) = known else {
-                continue;
-            };
-            let members = members
-                .iter()
-                .filter_map(|&at| self.position(&before.list.get(at)?.name));
-            let mut members: Vec<usize> = members.collect();
-            members.sort_unstable();
-            self.groups.insert(name, members);
-        }
+    /// The names of the nodes whose current definition is broken, in the file's order.
+    pub fn broken_names(&self) -> impl Iterator<Item = &str> {
+        let broken = self.broken.iter().filter_map(|&at| self.list.get(at));
+        broken.map(|node| node.name.as_str())
     }
 
     /// The same as if there were no more than the nodes at the positions that `is_seen` tells, and
@@ -127,10 +115,11 @@ impl Nodes {
             nodes.index.insert(node.name.clone(), nodes.list.len());
             nodes.list.push(Arc::clone(node));
         }
-        for (name, members) in &self.groups {
-            let seen: Vec<usize> = members.iter().filter_map(|&at| places[at]).collect();
+        for (name, group) in &self.groups {
+            let members = group.members.iter();
+            let seen: Vec<usize> = members.filter_map(|&at| places[at]).collect();
             if !seen.is_empty() {
-                nodes.groups.insert(name.clone(), seen);
+                nodes.groups.insert(name.clone(), Group::of_members(seen));
             }
         }
         nodes
@@ -151,16 +140,6 @@ impl Nodes {
         self.index.get(name).copied()
     }
 
-    /// The members of a group, as positions in [`Nodes::list`].
-    pub(super) fn group(&self, name: &str) -> Option<&[usize]> {
-        self.groups.get(name).map(Vec::as_slice)
-    }
-
-    /// The names of the groups, sorted.
-    pub(super) fn group_names(&self) -> impl Iterator<Item = &String> {
-        self.groups.keys()
-    }
-
     /// The groups that a node is in, sorted.
     pub fn groups_of(&self, node: &Node) -> Vec<String> {
         let Some(at) = self.position(&node.name) else {
@@ -169,7 +148,7 @@ impl Nodes {
         let member = self
             .groups
             .iter()
-            .filter(|(_, members)| members.contains(&at));
+            .filter(|(_, group)| group.members.binary_search(&at).is_ok());
         member.map(|(name, _)| name.clone()).collect()
     }
 
@@ -215,12 +194,12 @@ impl Nodes {
             .collect())
     }
 
-    /// For each node of [`Nodes::list`] whether `set` covers it. Nodes that it names and that are
-    /// not there are none.
+    /// What `set` covers, for rules and tokens. Nodes that it names and that are not defined are
+    /// left out.
     ///
     /// # Errors
-    /// An unknown group, or a text that is no node set.
-    pub fn cover(&self, set: &str, limit: usize) -> Result<Vec<bool>, SelectionError> {
+    /// An undefined or broken group, or a text that is no node set.
+    pub fn cover(&self, set: &str, limit: usize) -> Result<Coverage, SelectionError> {
         selection::cover(self, set, limit)
     }
 }
@@ -323,11 +302,14 @@ mod tests {
     fn groups_may_name_groups_in_any_order() {
         let text = "__groups__: {all: '@a,@b', a: 'n[1-2]', b: n3}\nn1: {}\nn2: {}\nn3: {}\n";
         let (nodes, _) = read(text);
-        assert_eq!(nodes.group("all"), Some(&[0, 1, 2][..]));
+        assert_eq!(nodes.select("@all", "", 10).unwrap().len(), 3);
         assert_eq!(nodes.groups_of(nodes.get("n3").unwrap()), ["all", "b"]);
-        let (file, _) =
-            read_nodes(Path::new("f"), "__groups__: {a: nobody}\nn0: {}\nn1: {}\n").unwrap();
-        let (later, faults) = Nodes::build(file, Some(&nodes), BTreeSet::new(), 100);
-        assert_eq!((later.group("a"), faults.len()), (Some(&[1][..]), 1));
+        // A pattern waits for all groups that it means, wherever they stand.
+        let text = "__groups__: {r: '@r?', r1: '@r2', r2: '@r3', r3: n3}\nn1: {}\nn2: {}\nn3: {}\n";
+        let (nodes, _) = read(text);
+        assert_eq!(
+            nodes.groups_of(nodes.get("n3").unwrap()),
+            ["r", "r1", "r2", "r3"]
+        );
     }
 }

@@ -1,6 +1,9 @@
 //! Reading the nodes file: what it defines, and everything that is wrong with it.
 
-use std::{collections::HashMap, path::Path};
+use std::{
+    collections::{HashMap, HashSet},
+    path::Path,
+};
 
 use super::{
     names::{bad_script_variable, is_label, is_node_name},
@@ -12,8 +15,51 @@ use crate::yaml::{self, Fault, Step, Yaml};
 #[derive(Debug, Default)]
 pub struct NodesFile {
     pub(super) entries: Vec<Entry>,
-    /// Each group with its node set.
-    pub(super) groups: Vec<(String, String)>,
+    pub(super) groups: Vec<GroupEntry>,
+    /// Why `__groups__` as a whole cannot be read: every group is broken then.
+    pub(super) groups_broken: Option<String>,
+}
+
+impl NodesFile {
+    /// How many nodes the file has, also those whose definition is broken.
+    pub fn node_count(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// The names of these nodes.
+    pub(super) fn names(&self) -> HashSet<&str> {
+        self.entries
+            .iter()
+            .map(|entry| entry.name.as_str())
+            .collect()
+    }
+
+    /// Marks a group's definition as broken, whatever it was.
+    fn break_group(&mut self, name: &str, reason: &str) {
+        if let Some(group) = self.groups.iter_mut().find(|group| group.name == name) {
+            group.definition = Err(reason.to_owned());
+        }
+    }
+}
+
+/// A group as the file's order has it.
+#[derive(Debug)]
+pub(super) struct GroupEntry {
+    pub(super) name: String,
+    /// Its node set, or why there is none.
+    pub(super) definition: Result<String, String>,
+    /// The last good definition, where the file itself has it: see `accepted_nodes`.
+    pub(super) last_good: Option<String>,
+}
+
+impl GroupEntry {
+    pub(super) fn new(name: &str, definition: Result<String, String>) -> GroupEntry {
+        GroupEntry {
+            name: name.to_owned(),
+            definition,
+            last_good: None,
+        }
+    }
 }
 
 /// A node as the file's order has it.
@@ -31,24 +77,28 @@ pub(super) struct Entry {
 /// A broken node or key is left out and named; only text that is no YAML map breaks it all.
 pub fn read_nodes(path: &Path, text: &str) -> Result<(NodesFile, Vec<Fault>), Fault> {
     let tree = yaml::parse(text).map_err(|(line, reason)| Fault::error(path, line, reason))?;
-    let entries = match tree {
-        Yaml::Map(entries) => entries,
+    match tree {
+        Yaml::Map(entries) => Ok(read_entries(path, text, entries)),
         Yaml::Null => {
-            let fault = Fault::error(
-                path,
-                1,
-                "no nodes are defined: write `node01: {}` for a start",
-            );
-            return Err(fault);
+            let reason = "no nodes are defined: write `node01: {}` for a start";
+            Err(Fault::error(path, 1, reason))
         }
         other => {
             let reason = format!(
                 "expected a map from node name to metadata, found {}",
                 other.kind()
             );
-            return Err(Fault::error(path, 1, reason));
+            Err(Fault::error(path, 1, reason))
         }
-    };
+    }
+}
+
+/// The same for a text that is a map; `entries` is what it has.
+pub(super) fn read_entries(
+    path: &Path,
+    text: &str,
+    entries: Vec<(String, Yaml)>,
+) -> (NodesFile, Vec<Fault>) {
     let mut reader = Reader {
         path,
         lines: yaml::Lines::new(text),
@@ -65,13 +115,21 @@ pub fn read_nodes(path: &Path, text: &str) -> Result<(NodesFile, Vec<Fault>), Fa
         let nth = *nth;
         match name.as_str() {
             "__meta__" => {}
-            "__groups__" => file.groups = reader.groups(value),
-            _ if nth > 0 => {
+            "__groups__" if nth > 0 => {
                 let reason =
-                    format!("{name} is defined twice; it is left out until one is taken away");
+                    "__groups__ is defined twice; every group is broken until one is taken away";
+                reader.fault(&[Step::Nth(&name, nth)], reason.to_owned());
+                file.groups_broken = Some(reason.to_owned());
+            }
+            "__groups__" => reader.groups(&mut file, value),
+            _ if nth > 0 => {
+                let reason = format!(
+                    "{name} is defined twice; neither definition is used until one is taken away"
+                );
                 reader.fault(&[Step::Nth(&name, nth)], reason);
                 if let Some(entry) = file.entries.iter_mut().find(|entry| entry.name == name) {
                     entry.node = None;
+                    entry.faulty = true;
                 }
             }
             _ => {
@@ -82,7 +140,7 @@ pub fn read_nodes(path: &Path, text: &str) -> Result<(NodesFile, Vec<Fault>), Fa
             }
         }
     }
-    Ok((file, reader.faults))
+    (file, reader.faults)
 }
 
 /// Reads entries and gathers what is wrong with them.
@@ -105,43 +163,46 @@ impl Reader<'_> {
             .push(Fault::warning(self.path, self.lines.line_of(place), reason));
     }
 
-    fn groups(&mut self, value: Yaml) -> Vec<(String, String)> {
+    fn groups(&mut self, file: &mut NodesFile, value: Yaml) {
         let Yaml::Map(entries) = value else {
             let reason = format!(
-                "expected a map from group to node set, found {}",
+                "expected __groups__ as a map from group to node set, found {}; every group is broken until then",
                 value.kind()
             );
-            self.fault(&[Step::Key("__groups__")], reason);
-            return Vec::new();
+            self.fault(&[Step::Key("__groups__")], reason.clone());
+            file.groups_broken = Some(reason);
+            return;
         };
-        let mut groups: Vec<(String, String)> = Vec::new();
+        let mut seen: HashMap<String, usize> = HashMap::new();
         for (name, set) in entries {
             let place = [Step::Key("__groups__"), Step::Key(&name)];
             if !is_label(&name) {
                 self.fault(&place, format!("{name:?} cannot be the name of a group"));
-            } else if groups.iter().any(|(known, _)| *known == name) {
-                self.fault(
-                    &place,
-                    format!("group {name} is defined twice; the first stands"),
-                );
-            } else {
-                let set = match set {
-                    Yaml::Scalar(set) => set,
-                    Yaml::List(sets) => {
-                        sets.iter().map(Yaml::to_text).collect::<Vec<_>>().join(",")
-                    }
-                    other => {
-                        self.fault(
-                            &place,
-                            format!("expected a node set, found {}", other.kind()),
-                        );
-                        continue;
-                    }
-                };
-                groups.push((name, set));
+                continue;
             }
+            let nth = *seen
+                .entry(name.clone())
+                .and_modify(|count| *count += 1)
+                .or_insert(0);
+            if nth > 0 {
+                // Which of the two a rule was written for is not known.
+                let again = [Step::Key("__groups__"), Step::Nth(&name, nth)];
+                let line = self.lines.line_of(&again);
+                file.break_group(&name, &format!("it is defined again in line {line}"));
+                continue;
+            }
+            let definition = match set {
+                Yaml::Scalar(set) => Ok(set),
+                Yaml::List(sets) => {
+                    Ok(sets.iter().map(Yaml::to_text).collect::<Vec<_>>().join(","))
+                }
+                other => Err(format!(
+                    "expected a node set, found {}; an empty group is []",
+                    other.kind()
+                )),
+            };
+            file.groups.push(GroupEntry::new(&name, definition));
         }
-        groups
     }
 
     fn node(&mut self, name: &str, value: Yaml) -> Option<Node> {

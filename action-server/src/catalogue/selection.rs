@@ -10,14 +10,21 @@ use std::collections::BTreeSet;
 
 use thiserror::Error;
 
-use self::terms::{Term, TermKind, malformed};
+use self::{
+    missing::Missing,
+    terms::{Term, TermKind, malformed},
+};
 use super::{
     names::NAME_LIMIT,
-    node::{Node, Nodes},
+    node::{Coverage, Node, Nodes},
 };
 use crate::pattern::NamePattern;
 
+mod missing;
+mod selected;
 mod terms;
+
+pub(super) use selected::{BrokenGroups, Selected};
 
 /// The longest node set text, in bytes.
 const TEXT_LIMIT: usize = 16 * 1024;
@@ -28,6 +35,9 @@ const NAMED_PER_SELECTED: usize = 4;
 
 /// How many groups, patterns and attributes a text may have: each is looked for among all nodes.
 const SEARCHES: usize = 64;
+
+/// How much an error shows of a text, in bytes.
+const ERROR_SHOWN: usize = 200;
 
 /// Why a text selects no nodes.
 #[derive(Debug, Error, PartialEq, Eq)]
@@ -48,6 +58,17 @@ pub enum SelectionError {
         /// What to write instead, or nothing.
         hint: &'static str,
     },
+    /// A group whose current definition cannot be used.
+    #[error("the group {group} is broken: {reason}")]
+    BrokenGroup {
+        /// The group, with its `@`.
+        group: String,
+        /// What is wrong with its definition.
+        reason: String,
+    },
+    /// A group whose definition is not evaluated yet: only while groups are.
+    #[error("it names {0}, whose definition leads in a circle")]
+    Circle(String),
     /// The text breaks the grammar.
     #[error("cannot read the node set {text:?}: {reason}")]
     Malformed {
@@ -75,6 +96,17 @@ pub enum SelectionError {
     NotVisible(String),
 }
 
+impl SelectionError {
+    /// The same for callers who may not know how groups are defined.
+    pub fn brief(&self) -> String {
+        match self {
+            SelectionError::BrokenGroup { group, .. } => format!("the group {group} is broken"),
+            SelectionError::Unknown { .. } => self.to_string(),
+            _ => "its node set cannot be read".to_owned(),
+        }
+    }
+}
+
 /// The positions in `nodes` that `text` selects, ascending.
 ///
 /// # Errors
@@ -85,90 +117,51 @@ pub(super) fn select(
     text: &str,
     limit: usize,
 ) -> Result<Vec<usize>, SelectionError> {
-    let (selected, missing) = evaluate(nodes, text, limit)?;
+    let (selected, missing) = evaluate(nodes, text, limit, BrokenGroups::UseLastGood)?;
     if let Some(error) = missing.into_error() {
         return Err(error);
     }
-    if selected.is_empty() {
-        return Err(SelectionError::SelectsNothing(shortened(text.to_owned())));
+    let count = selected.members.len();
+    match count {
+        0 => Err(SelectionError::SelectsNothing(shortened(text.to_owned()))),
+        _ if count > limit => Err(SelectionError::TooMany { count, limit }),
+        _ => Ok(selected.members.into_iter().collect()),
     }
-    if selected.len() > limit {
-        return Err(SelectionError::TooMany {
-            count: selected.len(),
-            limit,
-        });
-    }
-    Ok(selected.into_iter().collect())
 }
 
-/// For each position in `nodes` whether `text` covers it. Nodes that are not there are none: a rule
-/// may speak of one that is gone, or yet to come. A group that is not there is an error, since what
-/// was meant by it is not known.
+/// What `text` selects of the nodes that are defined, as a definition, and what it names and no node
+/// has, folded.
 ///
 /// # Errors
-/// An unknown group, or a malformed text.
-pub(super) fn cover(nodes: &Nodes, text: &str, limit: usize) -> Result<Vec<bool>, SelectionError> {
+/// An undefined group, a broken one that may not be, or a malformed text.
+pub(super) fn select_defined(
+    nodes: &Nodes,
+    text: &str,
+    limit: usize,
+    broken: BrokenGroups,
+) -> Result<(Selected, String), SelectionError> {
+    // The admin's own sets may have all nodes: the limit is for callers.
     let limit = limit.max(nodes.list().len());
-    let (selected, missing) = evaluate(nodes, text, limit)?;
-    if !missing.groups.is_empty() {
-        return Err(missing.unknown_groups());
-    }
-    let mut covered = vec![false; nodes.list().len()];
-    selected.into_iter().for_each(|at| covered[at] = true);
-    Ok(covered)
-}
-
-/// What a text names that is not there.
-#[derive(Debug, Default)]
-struct Missing {
-    nodes: BTreeSet<String>,
-    groups: BTreeSet<String>,
-    attributes: BTreeSet<String>,
-}
-
-impl Missing {
-    /// The error about what is missing, of one kind only.
-    fn into_error(self) -> Option<SelectionError> {
-        if !self.groups.is_empty() {
-            return Some(self.unknown_groups());
-        }
-        let (kind, names) = match self.attributes.is_empty() {
-            true => ("node", fold(&self.nodes, "")),
-            false => (
-                "node with",
-                self.attributes.into_iter().collect::<Vec<_>>().join(","),
-            ),
-        };
-        (!names.is_empty()).then(|| SelectionError::Unknown {
-            kind,
-            names: shortened(names),
-            hint: "",
-        })
-    }
-
-    fn unknown_groups(&self) -> SelectionError {
-        SelectionError::Unknown {
-            kind: "group",
-            names: shortened(fold(&self.groups, "@")),
-            hint: match self.groups.contains("all") {
-                true => "; for all nodes, write @*",
-                false => "",
-            },
-        }
+    let (selected, missing) = evaluate(nodes, text, limit, broken)?;
+    match missing.groups.is_empty() {
+        true => Ok((selected, missing.undefined())),
+        false => Err(missing.unknown_groups()),
     }
 }
 
-/// Names as one node set, with `prefix` before each of its terms. Patterns stay as they are.
-fn fold(names: &BTreeSet<String>, prefix: &str) -> String {
-    let (patterns, names): (Vec<&str>, Vec<&str>) = names
-        .iter()
-        .map(String::as_str)
-        .partition(|name| name.contains(['[', '*', '?']));
-    let folded = action_proto::fold(names);
-    let terms = terms::split(&folded).unwrap_or_default();
-    let terms = terms.into_iter().map(|(_, term)| term).chain(patterns);
-    let terms: Vec<String> = terms.map(|term| format!("{prefix}{term}")).collect();
-    terms.join(",")
+/// What `text` covers, as a rule's or token's node set.
+///
+/// # Errors
+/// An undefined or broken group, or a malformed text.
+pub(super) fn cover(nodes: &Nodes, text: &str, limit: usize) -> Result<Coverage, SelectionError> {
+    let (selected, undefined) = select_defined(nodes, text, limit, BrokenGroups::Refuse)?;
+    let Selected { members, unsure } = selected;
+    let has = |is: &dyn Fn(&usize) -> bool| (0..nodes.list().len()).map(|at| is(&at)).collect();
+    Ok(Coverage {
+        sure: has(&|at| members.contains(at) && !unsure.contains(at)),
+        possible: has(&|at| members.contains(at) || unsure.contains(at)),
+        undefined,
+    })
 }
 
 /// What the terms of a text come to, and what they name that is not there.
@@ -176,7 +169,8 @@ fn evaluate(
     nodes: &Nodes,
     text: &str,
     limit: usize,
-) -> Result<(BTreeSet<usize>, Missing), SelectionError> {
+    broken: BrokenGroups,
+) -> Result<(Selected, Missing), SelectionError> {
     if text.len() > TEXT_LIMIT {
         return Err(SelectionError::TooLong(text.len()));
     }
@@ -198,25 +192,13 @@ fn evaluate(
     if searches > SEARCHES {
         return Err(SelectionError::TooManySearches(searches));
     }
-    let mut selected = BTreeSet::new();
+    let mut selected = Selected::default();
     let mut missing = Missing::default();
     for term in &terms {
-        let members = resolve(nodes, term, limit, &mut missing)?;
-        // In place: thousands of small terms must not copy a large set thousands of times.
-        match term.operator {
-            '!' => members.iter().for_each(|at| _ = selected.remove(at)),
-            '&' => selected.retain(|at| members.contains(at)),
-            '^' => members.into_iter().for_each(|at| toggle(&mut selected, at)),
-            _ => selected.extend(members),
-        }
+        let found = resolve(nodes, term, limit, broken, &mut missing)?;
+        selected.join(term.operator, found);
     }
     Ok((selected, missing))
-}
-
-fn toggle(selected: &mut BTreeSet<usize>, at: usize) {
-    if !selected.remove(&at) {
-        selected.insert(at);
-    }
 }
 
 /// The nodes that a term stands for.
@@ -224,44 +206,48 @@ fn resolve(
     nodes: &Nodes,
     term: &Term<'_>,
     limit: usize,
+    broken: BrokenGroups,
     missing: &mut Missing,
-) -> Result<BTreeSet<usize>, SelectionError> {
+) -> Result<Selected, SelectionError> {
     match &term.kind {
-        TermKind::All => Ok((0..nodes.list().len()).collect()),
-        TermKind::Groups(names) if names.has_wildcards() => {
-            let known = nodes.group_names();
-            let found: Vec<&String> = known.filter(|name| names.matches(name)).collect();
-            if found.is_empty() {
-                missing
-                    .groups
-                    .extend(term.text.strip_prefix('@').map(str::to_owned));
-            }
-            let members = found.into_iter().filter_map(|name| nodes.group(name));
-            Ok(members.flatten().copied().collect())
-        }
+        TermKind::All => Ok(Selected::sure(0..nodes.list().len())),
         TermKind::Groups(names) => {
-            let mut members = BTreeSet::new();
-            for name in expand(term.text, names, limit)? {
-                match nodes.group(&name) {
-                    Some(known) => members.extend(known),
+            let found: Vec<String> = match names.has_wildcards() {
+                true => {
+                    let known = nodes.group_names();
+                    known.filter(|name| names.matches(name)).cloned().collect()
+                }
+                false => expand(term.text, names, limit)?,
+            };
+            if found.is_empty() {
+                let pattern = term.text.strip_prefix('@');
+                missing.groups.extend(pattern.map(str::to_owned));
+            }
+            let mut selected = Selected::default();
+            for name in found {
+                match nodes.group(&name, broken)? {
+                    Some(group) => selected.join(',', group.selected()),
                     None => _ = missing.groups.insert(name),
                 }
             }
-            Ok(members)
+            Ok(selected)
         }
         TermKind::Attribute(key, value) => {
             let members = with_attribute(nodes, key, value)?;
             if members.is_empty() {
                 missing.attributes.insert(term.text.to_owned());
             }
-            Ok(members)
+            Ok(Selected {
+                members,
+                unsure: nodes.broken.clone(),
+            })
         }
         TermKind::Nodes(names) if names.has_wildcards() => {
             let members = search(nodes, |node| names.matches(&node.name));
             if members.is_empty() {
                 missing.nodes.insert(term.text.to_owned());
             }
-            Ok(members)
+            Ok(Selected::sure(members))
         }
         TermKind::Nodes(names) => {
             let mut members = BTreeSet::new();
@@ -271,7 +257,7 @@ fn resolve(
                     None => _ = missing.nodes.insert(name),
                 }
             }
-            Ok(members)
+            Ok(Selected::sure(members))
         }
     }
 }
@@ -316,13 +302,15 @@ fn search(nodes: &Nodes, is_meant: impl Fn(&Node) -> bool) -> BTreeSet<usize> {
 }
 
 /// A text as short as an error may hold it.
-pub(super) fn shortened(mut text: String) -> String {
-    if text.len() > 200 {
-        let cut = (0..=200)
-            .rev()
-            .find(|&at| text.is_char_boundary(at))
-            .unwrap_or(0);
-        text.truncate(cut);
+pub(super) fn shortened(text: String) -> String {
+    cut(text, ERROR_SHOWN)
+}
+
+/// A text cut to `limit` bytes.
+pub(super) fn cut(mut text: String, limit: usize) -> String {
+    if text.len() > limit {
+        let cut = (0..=limit).rev().find(|&at| text.is_char_boundary(at));
+        text.truncate(cut.unwrap_or(0));
         text.push_str("..");
     }
     text

@@ -34,7 +34,7 @@ pub(super) struct ExplainArgs {
 pub(super) fn explain(config: &Path, args: ExplainArgs) -> Result<(), Failure> {
     let settings = Settings::load(config, environment())?;
     let policy = Arc::new(settings.auth.read_policy()?);
-    let (catalogue, _) = definitions::load(&Sources::new(&settings), None)
+    let (catalogue, _) = definitions::load(&Sources::new(&settings))
         .map_err(|fault| Failure::new(CONFIG, fault.to_string()))?;
     let limit = catalogue.node_limit.max(catalogue.nodes.list().len());
     let asked = catalogue
@@ -43,9 +43,11 @@ pub(super) fn explain(config: &Path, args: ExplainArgs) -> Result<(), Failure> {
         .map_err(|error| Failure::new(super::USAGE, format!("--nodes: {error}")))?;
     let asked: Vec<&str> = asked.iter().map(|node| node.name.as_str()).collect();
     let mut text = String::new();
-    let rules = Arc::new(resolve(&policy, &catalogue, |rule, error| {
-        text += &format!("the rule {rule:?} allows nothing, or denies all: {error}\n");
-    }));
+    let (rules, faults) = resolve(&policy, &catalogue);
+    let rules = Arc::new(rules);
+    for fault in faults.iter().filter(|fault| fault.is_error) {
+        text += &format!("{fault}\n");
+    }
     let catalogue = Arc::new(catalogue);
     let commands: Vec<&str> = match &args.command {
         Some(command) => match catalogue.commands.get_key_value(command) {

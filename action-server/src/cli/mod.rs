@@ -1,6 +1,8 @@
 //! The command line of `action-server`: parses, does what it says, and turns what went wrong
 //! into a message and an exit code.
 
+mod accept_nodes;
+mod check;
 mod explain;
 #[cfg(test)]
 mod reference;
@@ -26,13 +28,10 @@ use crate::{
     auth::OpenError,
     cert,
     config::{ConfigError, DEFAULT_PATH, LogFormat, Settings},
-    definitions::{self, Sources},
     init,
     log::{self, LogError},
-    net,
     process::{InheritedError, inherited_listener, prepare_server},
     record,
-    rpc::resolve,
 };
 
 /// sysexits.h: the command line is wrong.
@@ -67,6 +66,11 @@ enum Verb {
     Explain(explain::ExplainArgs),
     /// Say what is wrong with the settings, nodes and commands
     Check,
+    /// Accept an edit of the nodes file that removes many nodes
+    ///
+    /// The server holds such an edit back, as the file may have been written in part only. Only the
+    /// file as it is now is accepted.
+    AcceptNodes,
     /// Write a certificate that the server signs itself, and its key
     Cert {
         /// Where to write; nothing that is there is overwritten
@@ -173,7 +177,8 @@ pub fn main() -> ExitCode {
         Verb::GenerateToken(args) => tokens::generate(&config, args),
         Verb::Revoke(args) => tokens::revoke(&config, args),
         Verb::Explain(args) => explain::explain(&config, args),
-        Verb::Check => check(&config),
+        Verb::Check => check::check(&config),
+        Verb::AcceptNodes => accept_nodes::accept(&config),
         Verb::Runs {
             verb: RunsVerb::Export { run },
         } => export(&config, &run),
@@ -296,51 +301,6 @@ fn export(config: &Path, run: &str) -> Result<(), Failure> {
     match exported {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error.into()),
         _ => Ok(()),
-    }
-}
-
-fn check(config: &Path) -> Result<(), Failure> {
-    let settings = Settings::load(config, environment())?;
-    log::filter(&settings)?;
-    if let Some(files) = settings.tls.clone() {
-        net::Tls::open(files).map_err(|error| Failure::new(CONFIG, format!("tls: {error}")))?;
-    }
-    settings.auth.keys()?;
-    settings.auth.check_revocations(&settings.state_directory)?;
-    let policy = Arc::new(settings.auth.read_policy()?);
-    let (catalogue, faults) = definitions::load(&Sources::new(&settings), None)
-        .map_err(|fault| Failure::new(CONFIG, fault.to_string()))?;
-    for fault in &faults {
-        say(&format!("{fault}\n"))?;
-    }
-    let mut unresolved = Vec::new();
-    resolve(&policy, &catalogue, |rule, error| {
-        unresolved.push(format!("policy: rule {rule:?}: {error}\n"));
-    });
-    unresolved.iter().try_for_each(|fault| say(fault))?;
-    let blind = catalogue.commands.values().filter_map(|command| {
-        let teller = &command.verify.as_ref()?.command;
-        let (name, is_there) = (&command.name, catalogue.commands.contains_key(teller));
-        (!is_there).then(|| format!("{name}: verify: there is no command {teller:?}\n"))
-    });
-    let blind: Vec<String> = blind.collect();
-    blind.iter().try_for_each(|fault| say(fault))?;
-    let errors =
-        faults.iter().filter(|fault| fault.is_error()).count() + unresolved.len() + blind.len();
-    let warnings = faults.iter().filter(|fault| !fault.is_error()).count();
-    let summary = format!(
-        "{} and {} can be used; {}, {}",
-        counted(catalogue.nodes.list().len(), "node"),
-        counted(catalogue.commands.len(), "command"),
-        counted(errors, "error"),
-        counted(warnings, "warning"),
-    );
-    match errors {
-        0 => {
-            note(&format!("{summary}\n"));
-            Ok(())
-        }
-        _ => Err(Failure::new(CONFIG, summary)),
     }
 }
 

@@ -69,11 +69,14 @@ pub(super) fn generate(config: &Path, args: TokenArgs) -> Result<(), Failure> {
     let settings = Settings::load(config, environment())?;
     let commands = (!args.commands.is_empty()).then_some(args.commands);
     if let Some(nodes) = &args.nodes {
-        let (catalogue, _) = definitions::load(&Sources::new(&settings), None)
+        let (catalogue, _) = definitions::load(&Sources::new(&settings))
             .map_err(|fault| Failure::new(CONFIG, fault.to_string()))?;
-        catalogue
-            .nodes
-            .select(nodes, "", catalogue.node_limit)
+        let limit = catalogue.node_limit;
+        let selected = catalogue.nodes.select(nodes, "", limit);
+        // A run may use the last good definition of a broken group, and a token may not.
+        let covered = catalogue.nodes.cover(nodes, limit);
+        selected
+            .and(covered)
             .map_err(|error| Failure::new(USAGE, format!("--nodes: {error}")))?;
     }
     let lifetime = settings.auth.terms.lifetime;

@@ -12,38 +12,41 @@ use std::{
 
 use rustix::fs::OFlags;
 
-use super::{Sources, tree_trust};
+use super::{
+    Sources,
+    nodes::{self, without_mark},
+    tree_trust,
+};
 use crate::{
-    catalogue::{
-        Catalogue, Command, Listing, Nodes, is_command_name, rank_of, read_command, read_nodes,
-    },
+    catalogue::{Catalogue, Command, Listing, Nodes, is_command_name, rank_of, read_command},
     process::{ScriptError, check_script, give_back_memory},
-    trust::{Trust, others_can_read},
+    trust::Trust,
     yaml::Fault,
 };
 
-/// The largest nodes file and metadata file that are read, in bytes.
-const NODES_LIMIT: u64 = 64 << 20;
+/// The largest metadata file that is read, in bytes.
 const METADATA_LIMIT: u64 = 1 << 20;
 
-/// Reads everything. What is broken keeps what it was in `before`, where there is one.
+/// What was in use before, if anything was.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Before<'a> {
+    /// The nodes that were accepted.
+    pub(super) nodes: Option<&'a Arc<Nodes>>,
+    /// The catalogue whose commands are in use.
+    pub(super) commands: Option<&'a Catalogue>,
+}
+
+/// Reads everything. What is broken keeps what it was before.
 ///
 /// # Errors
-/// The first time: the nodes file or the command directory as a whole cannot be read.
-pub fn load(
+/// The nodes file or the command directory as a whole cannot be read, and nothing was in use.
+pub(super) fn load(
     sources: &Sources,
-    before: Option<&Catalogue>,
+    before: Before<'_>,
 ) -> Result<(Catalogue, Vec<Fault>), Fault> {
     let mut faults = Vec::new();
-    // On a reload, a file or directory that is gone as a whole keeps what it was too.
-    let nodes = match (load_nodes(sources, before, &mut faults), before) {
-        (Ok(nodes), _) => Arc::new(nodes),
-        (Err(fault), Some(before)) => {
-            faults.push(fault);
-            Arc::clone(&before.nodes)
-        }
-        (Err(fault), None) => return Err(fault),
-    };
+    let loaded = nodes::load(sources, before.nodes, &mut faults)?;
+    let before = before.commands;
     let commands = match (Commands::load(sources, before, &mut faults), before) {
         (Ok(commands), _) => commands,
         (Err(fault), Some(before)) => {
@@ -60,7 +63,9 @@ pub fn load(
     let (untrusted, found) = tree_trust::look(&sources.commands, is_command, sources.trust);
     faults.extend(found);
     let catalogue = Catalogue {
-        nodes,
+        nodes: loaded.nodes,
+        nodes_in_file: loaded.in_file,
+        held_back: loaded.held_back,
         commands: commands.good,
         broken: commands.broken,
         untrusted,
@@ -69,47 +74,6 @@ pub fn load(
     };
     give_back_memory();
     Ok((catalogue, faults))
-}
-
-fn load_nodes(
-    sources: &Sources,
-    before: Option<&Catalogue>,
-    faults: &mut Vec<Fault>,
-) -> Result<Nodes, Fault> {
-    let path = &sources.nodes;
-    let text = read(path, NODES_LIMIT, sources.trust)?;
-    let (file, found) = read_nodes(path, &text)?;
-    faults.extend(found);
-    let visible = sources.visible_metadata.clone();
-    let (nodes, groups) = Nodes::build(
-        file,
-        before.map(|before| &*before.nodes),
-        visible,
-        sources.node_limit,
-    );
-    let holds_secrets = nodes.list().iter().any(|node| !node.secret_keys.is_empty());
-    if holds_secrets && sources.trust == Trust::Strict && others_can_read(path) {
-        let reason = format!(
-            "it holds secrets, and every user of this machine can read it; run: chmod 640 {}, and chgrp to the server's group where it does not run as root",
-            path.display()
-        );
-        faults.push(Fault::warning(path, 1, reason));
-    }
-    for (group, reason) in groups {
-        let line = crate::yaml::line_of(
-            &text,
-            &[
-                crate::yaml::Step::Key("__groups__"),
-                crate::yaml::Step::Key(&group),
-            ],
-        );
-        faults.push(Fault::error(
-            path,
-            line,
-            format!("group {group} is left out: {reason}"),
-        ));
-    }
-    Ok(nodes)
 }
 
 #[derive(Default)]
@@ -173,7 +137,7 @@ impl Commands {
         )
         .and_then(|text| Ok((text, list(&directory, sources.trust)?)));
         let (command, found) = match read {
-            Ok((text, listing)) => read_command(&name, &text, listing),
+            Ok((text, listing)) => read_command(&name, without_mark(&text), listing),
             Err(fault) => (None, vec![fault]),
         };
         let reason = found
@@ -284,21 +248,30 @@ fn trusted(path: &Path, trust: Trust) -> Result<(), Fault> {
 }
 
 /// Reads a definition's text. Never blocks on what is no file, never reads beyond `limit`.
-fn read(path: &Path, limit: u64, trust: Trust) -> Result<String, Fault> {
+pub(super) fn read(path: &Path, limit: u64, trust: Trust) -> Result<String, Fault> {
     let fault = |reason: String| Fault::error(path, 1, reason);
+    let file = open(path).map_err(|error| fault(format!("cannot read it: {error}")))?;
+    trusted(path, trust)?;
+    read_text(path, file, limit)
+}
+
+/// Opens a file without waiting for a writer, as of a FIFO.
+pub(super) fn open(path: &Path) -> io::Result<fs::File> {
     let nonblocking = i32::try_from(OFlags::NONBLOCK.bits()).unwrap_or(0);
-    let file = fs::File::options()
+    fs::File::options()
         .read(true)
         .custom_flags(nonblocking)
         .open(path)
-        .map_err(|error| fault(format!("cannot read it: {error}")))?;
-    let metadata = file
-        .metadata()
-        .map_err(|error| fault(format!("cannot read it: {error}")))?;
+}
+
+/// Reads the text of an open file.
+pub(super) fn read_text(path: &Path, file: fs::File, limit: u64) -> Result<String, Fault> {
+    let fault = |reason: String| Fault::error(path, 1, reason);
+    let unreadable = |error| fault(format!("cannot read it: {error}"));
+    let metadata = file.metadata().map_err(unreadable)?;
     if !metadata.is_file() {
         return Err(fault("it is not a regular file".into()));
     }
-    trusted(path, trust)?;
     if metadata.len() > limit {
         return Err(fault(format!(
             "it has {} bytes, more than {limit}",
@@ -308,18 +281,12 @@ fn read(path: &Path, limit: u64, trust: Trust) -> Result<String, Fault> {
     let mut bytes = Vec::new();
     file.take(limit)
         .read_to_end(&mut bytes)
-        .map_err(|error| fault(format!("cannot read it: {error}")))?;
-    let text = String::from_utf8(bytes).map_err(|error| {
-        let line = 1 + error.as_bytes()[..error.utf8_error().valid_up_to()]
-            .iter()
-            .filter(|&&b| b == b'\n')
-            .count();
+        .map_err(unreadable)?;
+    String::from_utf8(bytes).map_err(|error| {
+        let valid = &error.as_bytes()[..error.utf8_error().valid_up_to()];
+        let line = 1 + valid.iter().filter(|&&b| b == b'\n').count();
         Fault::error(path, line, "it is not UTF-8 text")
-    })?;
-    Ok(text
-        .strip_prefix('\u{feff}')
-        .map(str::to_owned)
-        .unwrap_or(text))
+    })
 }
 
 #[cfg(test)]

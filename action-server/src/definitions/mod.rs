@@ -3,8 +3,10 @@
 //! Owns the files: what is read, in which order, and what is kept when an edit breaks
 //! something. What the texts mean is the catalogue's affair.
 
+mod accepted;
 mod fingerprint;
 mod load;
+mod nodes;
 mod plan_digest;
 mod tree_trust;
 mod watch;
@@ -12,23 +14,24 @@ mod watch;
 use std::{
     collections::{BTreeMap, BTreeSet},
     path::PathBuf,
-    sync::Arc,
+    sync::{Arc, Mutex, PoisonError},
 };
 
 use arc_swap::ArcSwap;
 use thiserror::Error;
+use tokio::sync::watch as channel;
 
-pub use load::load;
-use load::{is_shortage, usable};
+use accepted::Accepted;
+use load::{Before, is_shortage, usable};
 pub use plan_digest::{NotADigest, PlanDigest, PlanDigests};
 pub use watch::Watch;
 pub(crate) use watch::log_fault;
 
 use crate::{
     audit::Audit,
-    catalogue::{Catalogue, Plan, PlannedJob},
+    catalogue::{Catalogue, Plan, PlannedJob, Removal},
     config::Settings,
-    file_digest::{FileDigests, Sha256},
+    file_digest::{FileDigests, Sha256, of_text},
     metrics::Metrics,
     trust::Trust,
     yaml::Fault,
@@ -41,6 +44,8 @@ pub struct Sources {
     pub nodes: PathBuf,
     /// The command directory.
     pub commands: PathBuf,
+    /// The state directory, which keeps the accepted nodes.
+    pub state: PathBuf,
     /// Metadata keys that callers may see.
     pub visible_metadata: BTreeSet<String>,
     /// The most nodes in one selection.
@@ -55,6 +60,7 @@ impl Sources {
         Sources {
             nodes: settings.nodes_config_path.clone(),
             commands: settings.command_directory_path.clone(),
+            state: settings.state_directory.clone(),
             visible_metadata: settings.visible_metadata.iter().cloned().collect(),
             node_limit: settings.limits.nodes,
             trust: settings.trust,
@@ -78,6 +84,51 @@ pub enum ScriptError {
     Shortage(std::io::Error),
 }
 
+/// Reads the definitions as a server does that starts now, and as one that runs would: what is broken
+/// keeps the last good version that the state directory has. Writes nothing.
+///
+/// # Errors
+/// The nodes file as a whole cannot be read and no nodes were accepted, or the command directory
+/// cannot be read.
+pub fn load(sources: &Sources) -> Result<(Catalogue, Vec<Fault>), Fault> {
+    let (catalogue, faults, _) = load_first(sources)?;
+    Ok((catalogue, faults))
+}
+
+type LoadedFirst = (Catalogue, Vec<Fault>, Option<Accepted>);
+
+fn load_first(sources: &Sources) -> Result<LoadedFirst, Fault> {
+    let mut faults = Vec::new();
+    let accepted = accepted::read_nodes(sources, &mut faults);
+    let before = Before {
+        nodes: accepted.as_ref().map(|accepted| &accepted.nodes),
+        commands: None,
+    };
+    let (catalogue, found) = load::load(sources, before)?;
+    faults.extend(found);
+    Ok((catalogue, faults, accepted))
+}
+
+/// Accepts the nodes file as it is now. Returns what it removes, or `None` where it is not held back.
+///
+/// # Errors
+/// The nodes file cannot be read, or the state directory cannot be written.
+pub fn accept_nodes(sources: &Sources) -> Result<Option<Removal>, Fault> {
+    let mut faults = Vec::new();
+    let Some(accepted) = accepted::read_nodes(sources, &mut faults) else {
+        return Ok(None);
+    };
+    let (removal, text) = nodes::held_back(sources, &accepted.nodes)?;
+    if removal.is_some() {
+        let digest = digest_of(text.as_bytes());
+        accepted::write_approval(sources, &digest).map_err(|error| {
+            let reason = format!("cannot write it: {error}");
+            Fault::error(accepted::approval_path(sources), 1, reason)
+        })?;
+    }
+    Ok(removal)
+}
+
 /// The current catalogue. Each request takes a snapshot and keeps it to its end.
 #[derive(Debug, Clone)]
 pub struct Definitions {
@@ -88,29 +139,75 @@ pub struct Definitions {
     told: Arc<Vec<Fault>>,
     /// The stamp of the files at the first load.
     stamp: u64,
+    /// The digest of the accepted nodes that the state directory has, where it has them.
+    kept: Arc<Mutex<Option<String>>>,
+    changes: channel::Sender<u64>,
 }
 
 impl Definitions {
-    /// Loads the definitions for the first time.
+    /// Loads the definitions for the first time. Writes nothing: see [`Definitions::keep`].
     ///
     /// # Errors
-    /// The nodes file or the command directory as a whole cannot be read.
-    pub fn open(sources: &Sources) -> Result<(Definitions, Vec<Fault>), Fault> {
+    /// As of [`load`].
+    pub async fn open(sources: &Sources) -> Result<(Definitions, Vec<Fault>), Fault> {
+        off_the_runtime(sources, Definitions::open_blocking).await
+    }
+
+    fn open_blocking(sources: &Sources) -> Result<(Definitions, Vec<Fault>), Fault> {
         // Before the load: an edit in between is another stamp.
         let stamp = fingerprint::stamp(sources);
-        let (catalogue, faults) = load(sources, None)?;
-        let current = Arc::new(ArcSwap::from_pointee(catalogue));
-        let told = Arc::new(faults.clone());
-        Ok((
-            Definitions {
-                current,
-                files: FileDigests::default(),
-                trust: sources.trust,
-                told,
-                stamp,
-            },
-            faults,
-        ))
+        let (catalogue, faults, accepted) = load_first(sources)?;
+        let definitions = Definitions {
+            current: Arc::new(ArcSwap::from_pointee(catalogue)),
+            files: FileDigests::default(),
+            trust: sources.trust,
+            told: Arc::new(faults.clone()),
+            stamp,
+            kept: Arc::new(Mutex::new(accepted.map(|accepted| accepted.digest))),
+            changes: channel::Sender::new(0),
+        };
+        Ok((definitions, faults))
+    }
+
+    /// Keeps the nodes in use as the accepted ones in the state directory, which must be this
+    /// server's.
+    ///
+    /// # Errors
+    /// They cannot be written.
+    pub async fn keep(&self, sources: &Sources) -> Result<(), Fault> {
+        let definitions = self.clone();
+        off_the_runtime(sources, move |sources| definitions.keep_blocking(sources)).await
+    }
+
+    fn keep_blocking(&self, sources: &Sources) -> Result<(), Fault> {
+        let catalogue = self.snapshot();
+        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        let written = accepted::keep_nodes(sources, &catalogue.nodes, kept.as_deref());
+        // An approval is good for one edit.
+        if catalogue.held_back.is_none() && catalogue.nodes_in_file > 0 && written.is_ok() {
+            accepted::forget_approval(sources);
+        }
+        match written {
+            Ok(digest) => {
+                *kept = Some(digest);
+                Ok(())
+            }
+            Err(fault) => {
+                *kept = None;
+                Err(fault)
+            }
+        }
+    }
+
+    /// False while the state directory does not have the nodes in use.
+    fn is_kept(&self) -> bool {
+        let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.is_some()
+    }
+
+    /// Told whenever the definitions were read again.
+    pub fn changes(&self) -> channel::Receiver<u64> {
+        self.changes.subscribe()
     }
 
     /// The catalogue as it is now.
@@ -157,23 +254,57 @@ impl Definitions {
 
     /// Reads everything again. What is broken now stays as it was.
     fn reload(&self, sources: &Sources) -> Vec<Fault> {
-        match load(sources, Some(&self.snapshot())) {
+        let before = self.snapshot();
+        let loaded = load::load(
+            sources,
+            Before {
+                nodes: Some(&before.nodes),
+                commands: Some(&before),
+            },
+        );
+        let mut faults = match loaded {
             Ok((catalogue, faults)) => {
-                let before = self.current.swap(Arc::new(catalogue));
-                let now = self.snapshot();
-                let gone = before
-                    .commands
-                    .keys()
-                    .filter(|name| !now.commands.contains_key(*name));
-                let gone: Vec<&str> = gone.map(String::as_str).collect();
-                if !gone.is_empty() {
-                    tracing::warn!(commands = gone.join(", "), "commands are gone");
-                }
+                log_gone(&before, &catalogue);
+                self.current.store(Arc::new(catalogue));
                 faults
             }
             Err(fault) => vec![fault],
-        }
+        };
+        faults.extend(self.keep_blocking(sources).err());
+        self.changes.send_modify(|count| *count += 1);
+        faults
     }
+}
+
+/// Does what waits for the disk on a thread that may.
+async fn off_the_runtime<T: Send + 'static>(
+    sources: &Sources,
+    work: impl FnOnce(&Sources) -> Result<T, Fault> + Send + 'static,
+) -> Result<T, Fault> {
+    let sources = sources.clone();
+    let failed = Fault::error(&sources.nodes, 1, "reading the definitions broke off");
+    let done = tokio::task::spawn_blocking(move || work(&sources)).await;
+    done.map_err(|_| failed)?
+}
+
+/// Logs the nodes and commands that are no longer defined.
+fn log_gone(before: &Catalogue, now: &Catalogue) {
+    let commands = before.commands.keys();
+    let commands = commands.filter(|name| !now.commands.contains_key(*name));
+    let commands: Vec<&str> = commands.map(String::as_str).collect();
+    if !commands.is_empty() {
+        tracing::warn!(commands = commands.join(", "), "commands are gone");
+    }
+    let nodes = before.nodes.list().iter().map(|node| node.name.as_str());
+    let nodes: Vec<&str> = nodes.filter(|name| now.nodes.get(name).is_none()).collect();
+    if !nodes.is_empty() {
+        tracing::info!(nodes = action_proto::fold(nodes), "nodes are gone");
+    }
+}
+
+/// The SHA-256 of a text, as `sha256sum` prints it.
+fn digest_of(text: &[u8]) -> String {
+    in_hexadecimal(&of_text(text))
 }
 
 /// As `sha256sum` prints it.

@@ -212,7 +212,8 @@ fn add_metadata(part: &mut Part, job: &PlannedJob) {
     let Some(node) = &job.node else { return };
     part.add(1, &node.name);
     node.ranks.iter().for_each(|rank| part.add(2, rank));
-    for (key, value) in &node.metadata {
+    // The order says nothing, and is another one after a restart where a node is kept.
+    for (key, value) in node.metadata.iter().collect::<BTreeSet<_>>() {
         part.add(3, key);
         part.add(4, value);
     }

@@ -13,7 +13,7 @@ use tokio::{
     time,
 };
 
-use super::{Definitions, Sources, fingerprint::stamp};
+use super::{Definitions, Sources, accepted::approval_path, fingerprint::stamp};
 use crate::{
     audit::{Audit, Event},
     metrics::Metrics,
@@ -90,6 +90,8 @@ impl Looking {
             if seen != Some(stamp) {
                 seen = Some(stamp);
                 self.reload(&mut reported).await;
+            } else if !self.definitions.is_kept() {
+                self.keep().await;
             }
             if let Some(asked) = asked.take() {
                 // Whoever does not wait any more does not mind.
@@ -111,6 +113,13 @@ impl Looking {
             // What was replaced by rename is another directory now: observe it anew.
             drop(notifier.take());
             notifier = observe(&self.sources, notices.clone());
+        }
+    }
+
+    /// Tries once more to keep the nodes in use. That it failed is reported by the reload.
+    async fn keep(&self) {
+        if self.definitions.keep(&self.sources).await.is_ok() {
+            tracing::info!("the accepted nodes are kept again");
         }
     }
 
@@ -146,6 +155,7 @@ async fn settle(noticed: &mut mpsc::Receiver<()>) {
 
 fn observe(sources: &Sources, notices: mpsc::Sender<()>) -> Option<RecommendedWatcher> {
     let (nodes, commands) = (sources.nodes.clone(), sources.commands.clone());
+    let approval = approval_path(sources);
     let tell = move |event: notify::Result<notify::Event>| {
         let worth_a_look = match event {
             // Reading is no edit, and our own reading would wake us for ever.
@@ -153,10 +163,9 @@ fn observe(sources: &Sources, notices: mpsc::Sender<()>) -> Option<RecommendedWa
             // The directories above hold other things too, such as a log.
             Ok(event) => {
                 event.paths.is_empty()
-                    || event
-                        .paths
-                        .iter()
-                        .any(|path| *path == nodes || path.starts_with(&commands))
+                    || event.paths.iter().any(|path| {
+                        [&nodes, &approval].contains(&path) || path.starts_with(&commands)
+                    })
             }
             // What was missed is not known.
             Err(_) => true,
@@ -181,6 +190,7 @@ fn observe(sources: &Sources, notices: mpsc::Sender<()>) -> Option<RecommendedWa
     watch(sources.commands.parent(), RecursiveMode::NonRecursive);
     watch(Some(&sources.nodes), RecursiveMode::NonRecursive);
     watch(Some(&sources.commands), RecursiveMode::Recursive);
+    watch(Some(&sources.state), RecursiveMode::NonRecursive);
     Some(watcher)
 }
 

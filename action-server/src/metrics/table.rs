@@ -62,6 +62,8 @@ pub struct Gauges {
     pub disk_size: IntGauge,
     pub reserve: IntGauge,
     pub nodes: IntGauge,
+    pub nodes_in_file: IntGauge,
+    pub nodes_missing: IntGauge,
     pub commands: IntGauge,
     pub broken_commands: IntGauge,
     pub faults: IntGauge,
@@ -273,7 +275,15 @@ impl Gauges {
                 "action_record_reserve_bytes",
                 "Space that is set aside for the ends of runs: less while the disk is full.",
             )?,
-            nodes: gauge("action_nodes", "Nodes that are defined.")?,
+            nodes: gauge("action_nodes", "Nodes in use.")?,
+            nodes_in_file: gauge(
+                "action_nodes_in_file",
+                "Nodes that the nodes file has, also while it is held back. 0 where it cannot be read.",
+            )?,
+            nodes_missing: gauge(
+                "action_nodes_missing",
+                "Nodes in use that the nodes file does not have, which is held back for that.",
+            )?,
             commands: gauge("action_commands", "Commands that can be run.")?,
             broken_commands: gauge("action_broken_commands", "Commands that cannot be run.")?,
             faults: gauge(

@@ -2,16 +2,16 @@
 //!
 //! Of what a caller may not list it is told what it would be told of something that is not there.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use action_proto::v1::RunStarted;
 use tonic::Status;
 
-use super::status;
+use super::{resolved::covering, status};
 use crate::{
     auth::{
         Caller,
-        policy::{Ask, Cover, Decider, On, Policy, Requirements, Right, Rules, Verdict},
+        policy::{Ask, Cover, Decider, On, Requirements, Right, Rules, Verdict},
     },
     catalogue::{Catalogue, Node, Nodes, Plan, Request, SelectionError},
 };
@@ -20,62 +20,6 @@ use crate::{
 const SHOWN: usize = 80;
 /// The most that an error holds of what would be allowed, in bytes.
 const OFFERED: usize = 500;
-
-/// The policy as the catalogue resolves it, kept until either is another one.
-#[derive(Debug, Default)]
-pub(super) struct Resolved {
-    last: Mutex<Option<Last>>,
-}
-
-#[derive(Debug)]
-struct Last {
-    policy: Arc<Policy>,
-    catalogue: Arc<Catalogue>,
-    rules: Arc<Rules>,
-}
-
-impl Resolved {
-    /// The rules with their nodes.
-    pub(super) fn rules(&self, policy: &Arc<Policy>, catalogue: &Arc<Catalogue>) -> Arc<Rules> {
-        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
-        let current = last.take().filter(|last| {
-            Arc::ptr_eq(&last.policy, policy) && Arc::ptr_eq(&last.catalogue, catalogue)
-        });
-        let current = current.unwrap_or_else(|| Last {
-            policy: Arc::clone(policy),
-            catalogue: Arc::clone(catalogue),
-            rules: Arc::new(resolve(policy, catalogue, |rule, error| {
-                tracing::error!(rule, %error, "a rule's nodes are not known: it allows nothing, or denies all");
-            })),
-        });
-        let rules = Arc::clone(&current.rules);
-        *last = Some(current);
-        rules
-    }
-}
-
-/// Resolves the node sets of a policy, and tells of each that cannot be.
-pub(crate) fn resolve(
-    policy: &Arc<Policy>,
-    catalogue: &Catalogue,
-    mut tell: impl FnMut(&str, &SelectionError),
-) -> Rules {
-    let with_nodes = catalogue.commands.values();
-    let with_nodes: Vec<&str> = with_nodes
-        .filter(|command| command.has_context)
-        .map(|command| command.name.as_str())
-        .collect();
-    Rules::new(Arc::clone(policy), &with_nodes, |rule, set| match catalogue
-        .nodes
-        .cover(set, catalogue.node_limit)
-    {
-        Ok(nodes) => Cover::Nodes(nodes),
-        Err(error) => {
-            tell(&rule.name, &error);
-            Cover::Unknown
-        }
-    })
-}
 
 /// What one caller may do with one catalogue.
 pub(crate) struct Access {
@@ -106,8 +50,9 @@ impl Judgement {
             true => &mut self.allowing,
             false => &mut self.refusing,
         };
-        if !rules.iter().any(|rule| rule == verdict.rule) {
-            rules.push(verdict.rule.to_owned());
+        let reason = verdict.reason();
+        if !rules.iter().any(|rule| *rule == reason) {
+            rules.push(reason.into_owned());
         }
     }
 
@@ -132,16 +77,8 @@ impl Access {
     /// Works out what a caller may do.
     pub(crate) fn new(caller: &Caller, rules: Arc<Rules>, catalogue: Arc<Catalogue>) -> Access {
         let grant = caller.grant.nodes.as_ref().map(|set| {
-            // A set that cannot be resolved whole, as with a node that is gone, allows none: what
-            // was meant by it is not known any more.
-            let nodes = catalogue.nodes.select(set, "", catalogue.node_limit);
-            let mut covered = vec![false; catalogue.nodes.list().len()];
-            for node in nodes.iter().flatten() {
-                if let Some(at) = catalogue.nodes.position(&node.name) {
-                    covered[at] = true;
-                }
-            }
-            Cover::Nodes(covered)
+            let covered = catalogue.nodes.cover(set, catalogue.node_limit);
+            covered.map_or_else(|error| Cover::Unknown(error.brief()), covering)
         });
         Access {
             subject: caller.subject.clone(),
@@ -221,8 +158,9 @@ impl Access {
             }
             Some(seen) => seen.select(set, exclude, limit).map_err(|error| {
                 if tells_of_nodes(&error) {
-                    let set = shown(set);
-                    return Status::invalid_argument(format!("no node that you may list: {set}"));
+                    let (set, why) = (shown(set), self.unresolved(&[Right::List], None));
+                    let text = format!("no node that you may list: {set}{why}");
+                    return Status::invalid_argument(text);
                 }
                 status::from_selection(&error)
             }),
@@ -263,10 +201,20 @@ impl Access {
     pub(super) fn check_command(&self, name: &str) -> Result<(), Status> {
         match self.lists_command(name) {
             true => Ok(()),
-            false => Err(Status::permission_denied(
-                "you may not run this command, or there is none of that name",
-            )),
+            false => {
+                let why = self.unresolved(&[Right::List], Some(name));
+                let text = "you may not run this command, or there is none of that name";
+                Err(Status::permission_denied(format!("{text}{why}")))
+            }
         }
+    }
+
+    /// What is added to a denial that may follow from a node set that cannot be resolved. It is the
+    /// same whatever nodes, commands and runs there are.
+    pub(super) fn unresolved(&self, rights: &[Right], command: Option<&str>) -> String {
+        let mut rights = rights.iter();
+        let unresolved = rights.find_map(|right| self.decider.unresolved(*right, command));
+        unresolved.map_or_else(String::new, |it| format!(" ({it})"))
     }
 
     /// What the caller may do of a plan with a run that brings these.
@@ -302,9 +250,10 @@ impl Access {
             1..=OFFERED => format!("you may on {may}"),
             _ => "`nodes` lists those that you may see".to_owned(),
         };
+        let why = self.unresolved(&[Right::List, Right::Run], Some(&request.command));
         let command = shown(&request.command);
         Status::permission_denied(format!(
-            "you may not run {command} on all of {asked}, or not all of it is there; {offer}; nothing was run"
+            "you may not run {command} on all of {asked}, or not all of it is there{why}; {offer}; nothing was run"
         ))
     }
 
@@ -329,6 +278,7 @@ fn tells_of_nodes(error: &SelectionError) -> bool {
     matches!(
         error,
         SelectionError::Unknown { .. }
+            | SelectionError::BrokenGroup { .. }
             | SelectionError::SelectsNothing(_)
             | SelectionError::TooMany { .. }
     )

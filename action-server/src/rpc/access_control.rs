@@ -7,12 +7,10 @@ use action_proto::v1::RunStarted;
 use tokio::sync::watch;
 use tonic::{Request, Status};
 
-use super::{
-    access::{Access, Resolved},
-    refusal,
-};
+use super::{access::Access, refusal, resolved::Resolved};
 use crate::{
-    auth::{Authority, Caller},
+    auth::{Authority, Caller, policy::Rules},
+    catalogue::Catalogue,
     definitions::Definitions,
 };
 
@@ -45,9 +43,30 @@ impl Doors {
 
     /// What a caller may do.
     pub(super) fn access(&self, caller: &Caller) -> Access {
+        let (rules, catalogue) = self.rules();
+        Access::new(caller, rules, catalogue)
+    }
+
+    fn rules(&self) -> (Arc<Rules>, Arc<Catalogue>) {
         let catalogue = self.definitions.snapshot();
         let rules = self.resolved.rules(&self.authority.policy(), &catalogue);
-        Access::new(caller, rules, catalogue)
+        (rules, catalogue)
+    }
+
+    /// Resolves the rules whenever policy or definitions change, for as long as it is polled: what is
+    /// wrong with them is logged before a caller meets it.
+    pub(super) async fn keep_resolved(self) {
+        let (mut policy, mut definitions) = (self.authority.changes(), self.definitions.changes());
+        loop {
+            _ = self.rules();
+            let changed = tokio::select! {
+                changed = policy.changed() => changed,
+                changed = definitions.changed() => changed,
+            };
+            if changed.is_err() {
+                return;
+            }
+        }
     }
 
     /// Told whenever what decides has changed, but for the definitions.

@@ -73,7 +73,7 @@ fn run_in_words(run: &Question<'_>, places: &[(&str, On)]) -> Vec<String> {
             [""] => " it".to_owned(),
             _ => format!(" on {}", action_proto::fold(names)),
         };
-        format!("{may}{on}{with} ({})", verdict.rule)
+        format!("{may}{on}{with} ({})", verdict.reason())
     };
     groups.into_iter().map(part).collect()
 }

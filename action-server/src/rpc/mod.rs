@@ -23,6 +23,7 @@ mod peer;
 mod plan_run;
 mod planning;
 mod refusal;
+mod resolved;
 mod run_command;
 mod runs;
 mod status;
@@ -45,7 +46,7 @@ use crate::{
     run::Registry,
 };
 
-pub(crate) use access::{Access, resolve};
+pub(crate) use access::Access;
 use access_control::Doors;
 pub(crate) use call_metrics::Count;
 pub(crate) use catch_panic::Shield;
@@ -53,6 +54,7 @@ pub(crate) use grpc_only::GrpcOnlyLayer;
 pub(crate) use guard::Guard;
 pub(crate) use health::{Signs, report as report_health};
 pub(crate) use refusal::Refusals;
+pub(crate) use resolved::resolve;
 
 /// The longest request, in bytes: the arguments of a run are at most 256 KiB.
 const REQUEST_LIMIT: usize = 512 * 1024;
@@ -78,8 +80,10 @@ impl Service {
         audit: Audit,
         plan_digests: PlanDigests,
     ) -> ActionServiceServer<Service> {
+        let doors = Doors::new(authority, definitions);
+        tokio::spawn(doors.clone().keep_resolved());
         let service = Service {
-            doors: Doors::new(authority, definitions),
+            doors,
             runs,
             audit,
             plan_digests,

@@ -7,7 +7,7 @@ use tonic::Status;
 
 use super::{Service, status};
 use crate::{
-    auth::Caller,
+    auth::{Caller, policy::Right},
     record::{Entry, RunId, Summary, Watermark},
     run::{self, Registry},
 };
@@ -57,12 +57,15 @@ pub(super) async fn find(
         match seen.len() {
             0 => {
                 damaged?;
-                Err(Status::not_found(format!("no such run: {text}")))
+                let why = access.unresolved(&[Right::ReadOwn, Right::ReadAny], None);
+                Err(Status::not_found(format!("no such run: {text}{why}")))
             }
             1 => {
                 let (entry, run, summary) = seen.remove(0);
                 if wanted == Wanted::Cancelling && !access.cancels(&summary.started) {
-                    let text = format!("you may see run {} but not cancel it", entry.id);
+                    let command = Some(summary.started.command.as_str());
+                    let why = access.unresolved(&[Right::CancelOwn, Right::CancelAny], command);
+                    let text = format!("you may see run {} but not cancel it{why}", entry.id);
                     return Err(Status::permission_denied(text));
                 }
                 Ok((entry, run, summary.started))

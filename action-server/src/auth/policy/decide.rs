@@ -1,62 +1,12 @@
 //! The one decider: may this caller do that, with this command, on that node? Pure.
 
-use std::sync::Arc;
+use std::{borrow::Cow, fmt, sync::Arc};
 
-use super::{Effect, Policy, Requirements, Right, Rule};
+use super::{
+    Effect, Policy, Requirements, Right, Rule,
+    cover::{Cover, On, Reach},
+};
 use crate::auth::{Caller, patterns::Patterns};
-
-/// What a node set covers of the nodes that are there, by their position.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Cover {
-    /// All nodes, also those that are there no more, and commands without nodes.
-    Everything,
-    /// The nodes at these positions.
-    Nodes(Vec<bool>),
-    /// It cannot be resolved: it allows nothing, and denies everything.
-    Unknown,
-}
-
-impl Cover {
-    fn covers(&self, on: On, effect: Effect) -> bool {
-        match (self, on) {
-            (Cover::Everything, _) => true,
-            (Cover::Nodes(nodes), On::Node(Some(at))) => nodes.get(at).copied().unwrap_or(false),
-            // Whether it was one of them is not known any more.
-            (Cover::Nodes(_), On::Node(None)) => effect == Effect::Deny,
-            (Cover::Nodes(_), _) => false,
-            (Cover::Unknown, _) => effect == Effect::Deny,
-        }
-    }
-
-    /// What of the commands it lets be run on something.
-    fn reach(&self) -> Reach {
-        match self {
-            Cover::Everything => Reach::All,
-            Cover::Nodes(nodes) if nodes.contains(&true) => Reach::WithNodes,
-            Cover::Nodes(_) | Cover::Unknown => Reach::None,
-        }
-    }
-}
-
-/// Which commands can be run somewhere, as far as it depends on nodes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Reach {
-    /// None: there is no such node.
-    None,
-    /// Those that take nodes.
-    WithNodes,
-    /// Those without nodes too.
-    All,
-}
-
-/// What something is done on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum On {
-    /// No node: a command without nodes.
-    Nothing,
-    /// The node at this position; `None` for one that is there no more.
-    Node(Option<usize>),
-}
 
 /// What a caller wants to do.
 #[derive(Debug, Clone, Copy)]
@@ -80,12 +30,38 @@ pub struct Verdict<'a> {
     pub rule: &'a str,
     /// What the run must bring beside what it brings, so that the rule allows it.
     pub missing: Requirements,
+    /// The node set that it follows from and that cannot be resolved, if there is one.
+    pub unresolved: Option<Unresolved<'a>>,
 }
 
-impl Verdict<'_> {
+impl<'a> Verdict<'a> {
     /// Whether the caller may, or could with what is missing.
     pub fn is_possible(&self) -> bool {
         self.allowed || !self.missing.is_empty()
+    }
+
+    /// The rule, and why its node set cannot be resolved, where that decided.
+    pub fn reason(&self) -> Cow<'a, str> {
+        match self.unresolved {
+            None => self.rule.into(),
+            Some(unresolved) if unresolved.rule == self.rule => unresolved.to_string().into(),
+            Some(unresolved) => format!("{}; {unresolved}", self.rule).into(),
+        }
+    }
+}
+
+/// A rule, or the token, whose node set cannot be resolved. Displays as `rule: reason`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Unresolved<'a> {
+    /// The rule's name.
+    pub rule: &'a str,
+    /// Why.
+    pub reason: &'a str,
+}
+
+impl fmt::Display for Unresolved<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.rule, self.reason)
     }
 }
 
@@ -201,7 +177,24 @@ impl Decider {
                 .any(|at| self.rules.reach[at] >= needed)
             && !self
                 .about(Effect::Deny, ask)
-                .any(|at| *self.rule(at).1 == Cover::Everything)
+                .any(|at| matches!(self.rule(at).1, Cover::Everything | Cover::Unknown(_)))
+    }
+
+    /// What the caller lacks a right for, where it may be: the token's node set, or that of a rule
+    /// about the right, cannot be resolved. `command` is the one that it is about, if there is one.
+    pub fn unresolved(&self, right: Right, command: Option<&str>) -> Option<Unresolved<'_>> {
+        let token = self.grant_nodes.unknown();
+        let token = token.map(|reason| Unresolved {
+            rule: TOKEN,
+            reason,
+        });
+        let own = self.own.iter().map(|&at| self.rule(at));
+        let mut about = own.filter(|(rule, _)| {
+            let commands = rule.commands.as_ref();
+            let named = commands.zip(command);
+            rule.rights.contains(&right) && named.is_none_or(|(it, name)| it.match_any(name))
+        });
+        token.or_else(|| about.find_map(unresolved))
     }
 
     /// True when the caller may see the node: some rule lists it for a command that takes nodes,
@@ -273,17 +266,23 @@ pub struct Question<'a> {
 impl<'a> Question<'a> {
     /// The answer.
     pub fn verdict(&self, on: On) -> Verdict<'a> {
-        let verdict = |allowed, rule, missing| Verdict {
-            allowed,
+        let refused = |rule, unresolved| Verdict {
+            allowed: false,
             rule,
-            missing,
+            missing: Requirements::NONE,
+            unresolved,
         };
         if !self.token_allows || !self.grant_nodes.covers(on, Effect::Allow) {
-            return verdict(false, TOKEN, Requirements::NONE);
+            let reason = self.grant_nodes.unknown().filter(|_| self.token_allows);
+            let unresolved = reason.map(|reason| Unresolved {
+                rule: TOKEN,
+                reason,
+            });
+            return refused(TOKEN, unresolved);
         }
         let denies = |(_, cover): &&(&Rule, &Cover)| cover.covers(on, Effect::Deny);
-        if let Some((rule, _)) = self.deny.iter().find(denies) {
-            return verdict(false, &rule.name, Requirements::NONE);
+        if let Some(found) = self.deny.iter().copied().find(|it| denies(&it)) {
+            return refused(&found.0.name, unresolved(found));
         }
         let allows = self
             .allow
@@ -292,10 +291,21 @@ impl<'a> Question<'a> {
             .map(|(rule, _)| (rule.name.as_str(), rule.require.without(self.brings)));
         // The first of those that require least.
         match allows.min_by_key(|(_, missing)| missing.count()) {
-            Some((rule, missing)) => verdict(missing.is_empty(), rule, missing),
-            None => verdict(false, NO_RULE, Requirements::NONE),
+            Some((rule, missing)) => Verdict {
+                allowed: missing.is_empty(),
+                rule,
+                missing,
+                unresolved: None,
+            },
+            None => refused(NO_RULE, self.allow.iter().copied().find_map(unresolved)),
         }
     }
+}
+
+fn unresolved<'a>((rule, cover): (&'a Rule, &'a Cover)) -> Option<Unresolved<'a>> {
+    let reason = cover.unknown()?;
+    let rule = &rule.name;
+    Some(Unresolved { rule, reason })
 }
 
 fn is_about(rule: &Rule, effect: Effect, ask: Ask<'_>) -> bool {

@@ -3,13 +3,15 @@
 //! Allowed is what some rule allows and none denies. What a rule covers of the nodes is resolved
 //! by whoever knows the nodes, into a [`Cover`]; deciding is then pure.
 
+mod cover;
 mod decide;
 mod file;
 mod requirements;
 
 use std::path::Path;
 
-pub use decide::{Ask, Cover, Decider, On, Question, Rules, Verdict};
+pub use cover::{Cover, On};
+pub use decide::{Ask, Decider, Question, Rules, Unresolved, Verdict};
 pub use file::PolicyError;
 pub use requirements::Requirements;
 

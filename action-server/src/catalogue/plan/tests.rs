@@ -47,6 +47,7 @@ fn catalogue() -> Catalogue {
         broken: BTreeMap::from([("broken".to_owned(), "no summary".to_owned())]),
         script_root: "/libexec".into(),
         node_limit: 10,
+        ..Catalogue::default()
     }
 }
 

@@ -86,6 +86,7 @@ impl Fixture {
         let sources = Sources {
             nodes: path("nodes.yaml"),
             commands: path("commands"),
+            state: path("state"),
             visible_metadata: ["IP".to_owned()].into(),
             node_limit: 100,
             trust: Trust::Lax,
@@ -101,7 +102,9 @@ impl Fixture {
     ) -> Result<(Catalogue, Vec<Fault>), Fault> {
         fs::write(&self.sources.nodes, nodes).unwrap();
         fs::write(self.sources.commands.join("c/metadata.yaml"), metadata).unwrap();
-        load(&self.sources, before)
+        let nodes = before.map(|before| &before.nodes);
+        let commands = before;
+        load(&self.sources, Before { nodes, commands })
     }
 }
 

@@ -23,8 +23,9 @@ struct Written {
     roles: Option<Vec<&'static str>>,
     commands: Option<Vec<&'static str>>,
     arguments: Option<Vec<&'static str>>,
-    /// `Err` for a set that cannot be resolved.
-    nodes: Option<Result<Vec<bool>, ()>>,
+    /// For each node whether the set has it, `None` where that is not known; `Err` for a set that
+    /// cannot be resolved.
+    nodes: Option<Result<Vec<Option<bool>>, ()>>,
     require: Option<Vec<&'static str>>,
 }
 
@@ -51,7 +52,7 @@ fn limit(all: &'static [&'static str]) -> impl Strategy<Value = Option<Vec<&'sta
 
 fn rule() -> impl Strategy<Value = Written> {
     let nodes = prop_oneof![
-        4 => proptest::collection::vec(any::<bool>(), NODES).prop_map(Ok),
+        4 => proptest::collection::vec(any::<Option<bool>>(), NODES).prop_map(Ok),
         1 => Just(Err(())),
     ];
     (
@@ -170,7 +171,12 @@ fn model(rules: &[Written], asked: &Asked) -> bool {
         let nodes = match &rule.nodes {
             None => true,
             // Of a node that is gone it is not known whether it was one of them.
-            Some(Ok(set)) => in_set(set) || !rule.allow && asked.on == On::Node(None),
+            Some(Ok(set)) => match asked.on {
+                // Of a node whose ranks are not known, what denies holds and what allows does not.
+                On::Node(Some(at)) => set[at].unwrap_or(!rule.allow),
+                On::Node(None) => !rule.allow,
+                On::Nothing => false,
+            },
             Some(Err(())) => !rule.allow,
         };
         let brings = asked.right != Right::Run
@@ -221,8 +227,11 @@ proptest! {
         let cover = |rule: &Rule, _: &str| {
             let at: usize = rule.name[1..].parse().unwrap();
             match rules[at].nodes.clone().unwrap() {
-                Ok(nodes) => Cover::Nodes(nodes),
-                Err(()) => Cover::Unknown,
+                Ok(nodes) => Cover::Nodes {
+                    sure: nodes.iter().map(|is| *is == Some(true)).collect(),
+                    possible: nodes.iter().map(|is| *is != Some(false)).collect(),
+                },
+                Err(()) => Cover::Unknown("no such group".into()),
             }
         };
         let resolved = Arc::new(Rules::new(Arc::new(policy), &COMMANDS, cover));
@@ -233,7 +242,10 @@ proptest! {
             grant: Grant { commands: asked.token_commands.as_deref().map(strings), nodes: None },
             ..Caller::default()
         };
-        let own = asked.token_nodes.clone().map_or(Cover::Everything, Cover::Nodes);
+        let own = asked.token_nodes.clone().map_or(Cover::Everything, |nodes| Cover::Nodes {
+            sure: nodes.clone(),
+            possible: nodes,
+        });
         let decider = Decider::new(resolved, &caller, own);
         let arguments = strings(&asked.arguments);
         let brings = Requirements {
@@ -272,7 +284,9 @@ proptest! {
 
 #[test]
 fn without_a_policy_a_token_may_what_it_says() {
-    let rules = Rules::new(Arc::new(Policy::open()), &[], |_, _| Cover::Unknown);
+    let rules = Rules::new(Arc::new(Policy::open()), &[], |_, _| {
+        Cover::Unknown(String::new())
+    });
     let decider = Decider::new(Arc::new(rules), &Caller::default(), Cover::Everything);
     assert!(decider.has_all(Right::List));
     for right in Right::ALL {

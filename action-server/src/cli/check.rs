@@ -1,0 +1,65 @@
+//! `check`: what is wrong with the settings and definitions, as a server that starts now finds it.
+
+use std::{path::Path, sync::Arc};
+
+use super::{CONFIG, Failure, counted, environment, note, say};
+use crate::{
+    config::Settings,
+    definitions::{self, Sources},
+    log, net,
+    rpc::resolve,
+    yaml::Fault,
+};
+
+/// Prints each fault as a line.
+pub(super) fn check(config: &Path) -> Result<(), Failure> {
+    let settings = Settings::load(config, environment())?;
+    log::filter(&settings)?;
+    if let Some(files) = settings.tls.clone() {
+        net::Tls::open(files).map_err(|error| Failure::new(CONFIG, format!("tls: {error}")))?;
+    }
+    settings.auth.keys()?;
+    settings.auth.check_revocations(&settings.state_directory)?;
+    let policy = Arc::new(settings.auth.read_policy()?);
+    let (catalogue, faults) = definitions::load(&Sources::new(&settings))
+        .map_err(|fault| Failure::new(CONFIG, fault.to_string()))?;
+    for fault in &faults {
+        say(&format!("{fault}\n"))?;
+    }
+    let (_, rule_faults) = resolve(&policy, &catalogue);
+    for fault in &rule_faults {
+        say(&format!("{fault}\n"))?;
+    }
+    let blind = catalogue.commands.values().filter_map(|command| {
+        let teller = &command.verify.as_ref()?.command;
+        let (name, is_there) = (&command.name, catalogue.commands.contains_key(teller));
+        (!is_there).then(|| format!("{name}: verify: there is no command {teller:?}\n"))
+    });
+    let blind: Vec<String> = blind.collect();
+    blind.iter().try_for_each(|fault| say(fault))?;
+    let are_errors = faults.iter().map(Fault::is_error);
+    let are_errors = are_errors.chain(rule_faults.iter().map(|fault| fault.is_error));
+    let (errors, warnings): (Vec<bool>, Vec<bool>) = are_errors.partition(|is_error| *is_error);
+    let (errors, warnings) = (errors.len() + blind.len(), warnings.len());
+    if !catalogue.broken.is_empty() {
+        let broken: Vec<&str> = catalogue.broken.keys().map(String::as_str).collect();
+        note(&format!(
+            "a running server keeps the last good version of broken commands until it is restarted: {}\n",
+            broken.join(", ")
+        ));
+    }
+    let summary = format!(
+        "{} and {} can be used; {}, {}",
+        counted(catalogue.nodes.list().len(), "node"),
+        counted(catalogue.commands.len(), "command"),
+        counted(errors, "error"),
+        counted(warnings, "warning"),
+    );
+    match errors {
+        0 => {
+            note(&format!("{summary}\n"));
+            Ok(())
+        }
+        _ => Err(Failure::new(CONFIG, summary)),
+    }
+}

@@ -1,0 +1,150 @@
+//! The nodes file, and what of it is used: joined with the nodes that were accepted before, unless it
+//! removes too many of them.
+
+use std::sync::Arc;
+
+use super::{Sources, accepted, digest_of, load::read};
+use crate::{
+    catalogue::{GroupFault, Nodes, NodesFile, Removal, read_nodes},
+    trust::{Trust, others_can_read},
+    yaml::{Fault, Step, line_of},
+};
+
+/// The largest nodes file that is read, in bytes.
+const NODES_LIMIT: u64 = 64 << 20;
+
+/// The nodes in use, and what of the file is not.
+pub(super) struct LoadedNodes {
+    pub(super) nodes: Arc<Nodes>,
+    pub(super) in_file: usize,
+    pub(super) held_back: Option<Removal>,
+}
+
+/// Reads the nodes file. What it breaks keeps what it was in `before`; a file that cannot be read at
+/// all, or that removes too much, changes nothing.
+///
+/// # Errors
+/// The file cannot be read, and nothing was accepted before.
+pub(super) fn load(
+    sources: &Sources,
+    before: Option<&Arc<Nodes>>,
+    faults: &mut Vec<Fault>,
+) -> Result<LoadedNodes, Fault> {
+    let read = read_file(sources);
+    let (text, file, found) = match (read, before) {
+        (Ok(read), _) => read,
+        (Err(fault), None) => return Err(fault),
+        (Err(fault), Some(before)) => {
+            faults.push(fault);
+            return Ok(LoadedNodes {
+                nodes: Arc::clone(before),
+                in_file: 0,
+                held_back: None,
+            });
+        }
+    };
+    faults.extend(found);
+    if let Some(before) = before {
+        let removal = Removal::new(before, &file);
+        if removal.is_large() && !is_accepted(sources, &text, faults) {
+            let reason = format!(
+                "the file is not used: {removal}; put them back, or run action-server accept-nodes"
+            );
+            faults.push(Fault::error(&sources.nodes, 1, reason));
+            return Ok(LoadedNodes {
+                nodes: Arc::clone(before),
+                in_file: removal.in_file,
+                held_back: Some(removal),
+            });
+        }
+    }
+    Ok(use_file(sources, &text, file, before, faults))
+}
+
+/// What of the nodes file is held back, and its text.
+///
+/// # Errors
+/// The file cannot be read.
+pub(super) fn held_back(
+    sources: &Sources,
+    accepted: &Nodes,
+) -> Result<(Option<Removal>, String), Fault> {
+    let (text, file, _) = read_file(sources)?;
+    let removal = Some(Removal::new(accepted, &file));
+    Ok((removal.filter(Removal::is_large), text))
+}
+
+fn read_file(sources: &Sources) -> Result<(String, NodesFile, Vec<Fault>), Fault> {
+    let text = read(&sources.nodes, NODES_LIMIT, sources.trust)?;
+    let (file, faults) = read_nodes(&sources.nodes, without_mark(&text))?;
+    Ok((text, file, faults))
+}
+
+fn use_file(
+    sources: &Sources,
+    text: &str,
+    file: NodesFile,
+    before: Option<&Arc<Nodes>>,
+    faults: &mut Vec<Fault>,
+) -> LoadedNodes {
+    let path = &sources.nodes;
+    let in_file = file.node_count();
+    let visible = sources.visible_metadata.clone();
+    let before = before.map(|before| &**before);
+    let (nodes, groups) = Nodes::build(file, before, visible, sources.node_limit);
+    let holds_secrets = nodes.list().iter().any(|node| !node.secret_keys.is_empty());
+    if holds_secrets && sources.trust == Trust::Strict && others_can_read(path) {
+        let reason = format!(
+            "it holds secrets, and every user of this machine can read it; run: chmod 640 {}, and chgrp to the server's group where it does not run as root",
+            path.display()
+        );
+        faults.push(Fault::warning(path, 1, reason));
+    }
+    let was_known = |name: &&str| before.is_some_and(|before| before.get(name).is_some());
+    let kept = action_proto::fold(nodes.broken_names().filter(was_known));
+    if !kept.is_empty() {
+        let reason = format!("the last good definitions of broken nodes stay in use: {kept}");
+        faults.push(Fault::warning(path, 1, reason));
+    }
+    let text = without_mark(text);
+    let mut groups: Vec<Fault> = groups
+        .into_iter()
+        .map(|fault| group_fault(sources, text, fault))
+        .collect();
+    groups.sort_by_key(|fault| fault.line);
+    faults.extend(groups);
+    LoadedNodes {
+        nodes: Arc::new(nodes),
+        in_file,
+        held_back: None,
+    }
+}
+
+fn group_fault(sources: &Sources, text: &str, fault: GroupFault) -> Fault {
+    let GroupFault {
+        group,
+        is_error,
+        reason,
+    } = fault;
+    let line = line_of(text, &[Step::Key("__groups__"), Step::Key(&group)]);
+    match is_error {
+        true => Fault::error(&sources.nodes, line, reason),
+        false => Fault::warning(&sources.nodes, line, reason),
+    }
+}
+
+/// Whether the admin has accepted exactly this text.
+fn is_accepted(sources: &Sources, text: &str, faults: &mut Vec<Fault>) -> bool {
+    match accepted::read_approval(sources) {
+        Ok(approved) => approved.is_some_and(|approved| approved == digest_of(text.as_bytes())),
+        Err(fault) => {
+            faults.push(fault);
+            false
+        }
+    }
+}
+
+/// A text without the byte order mark that some editors put in front.
+pub(super) fn without_mark(text: &str) -> &str {
+    text.strip_prefix('\u{feff}').unwrap_or(text)
+}
