@@ -6,11 +6,11 @@ use std::{collections::BTreeSet, fs, path::Path};
 const GROUPS: [(char, usize); 8] = [
     ('A', 30),
     ('B', 18),
-    ('C', 19),
+    ('C', 22),
     ('D', 11),
     ('E', 15),
     ('F', 9),
-    ('G', 16),
+    ('G', 17),
     ('H', 8),
 ];
 

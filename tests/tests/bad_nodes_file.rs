@@ -118,7 +118,7 @@ fn nodes_with_one_name_are_left_out_until_it_is_clear_which_is_meant() {
     site.nodes("n1: {a: 1}\ntwin: {a: 1}\nn2: {}\ntwin: {a: 2}\n");
     let check = site.server_verb(&["check"]);
     insta::assert_snapshot!(check, @"
-    SITE/nodes.yaml:4: twin is defined twice; it is left out until one is taken away
+    SITE/nodes.yaml:4: twin is defined twice; neither definition is used until one is taken away
     ------- stderr -------
     error: 2 nodes and 1 command can be used; 1 error, 0 warnings
     ------- exit 78 -------

@@ -233,8 +233,10 @@ fn commands_that_a_token_lets_be_run_nowhere_are_not_listed() {
     for (nodes, listed) in [
         (None, &["with", "without"][..]),
         (Some("n1"), &["with"]),
-        // What was meant by a node that is gone is not known any more.
-        (Some("n1,n9"), &[]),
+        // A node that is gone is left out.
+        (Some("n1,n9"), &["with"]),
+        (Some("n9"), &[]),
+        (Some("n1,@gone"), &[]),
         (Some(""), &[]),
     ] {
         let claims = match nodes {
