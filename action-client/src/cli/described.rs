@@ -57,13 +57,21 @@ pub(crate) fn define(shown: &str, called: &str, definition: &Definition, shape: 
     }
 }
 
+/// A question with words where a run's nodes, their number and the arguments will stand.
+fn question_in_words(question: &str) -> String {
+    question
+        .replace("%{nodes}", "NODES")
+        .replace("%{count}", "COUNT")
+        .replace("%{arguments}", "ARGUMENTS")
+}
+
 /// What else there is to know of a command.
 fn facts(definition: &Definition) -> String {
     let mut facts = Vec::new();
     if !definition.confirmation.is_empty() {
         facts.push(format!(
             "Asks before it runs (--confirm answers yes): {}",
-            visible(&definition.confirmation)
+            visible(&question_in_words(&definition.confirmation)).trim_end()
         ));
     }
     if let Some(timeout) = &definition.timeout {
@@ -115,7 +123,7 @@ mod tests {
             description: "Turn it\x1b[2J off".into(),
             syntax: "NAME [HOW]".into(),
             has_context: true,
-            confirmation: "Power off %{nodes}?".into(),
+            confirmation: "Power off %{count}: %{nodes} with %{arguments}?".into(),
             timeout: Some(prost_types::Duration {
                 seconds: 3600,
                 nanos: 0,
@@ -132,7 +140,7 @@ mod tests {
         for part in [
             "Turn it^[[2J off",
             "Usage: power off [OPTIONS] NAME [HOW]\n       power off [OPTIONS] -g NODES [HOW]",
-            "Power off %{nodes}?",
+            "Power off COUNT: NODES with ARGUMENTS?",
             "at most 1h for each node",
             "at most 64 nodes",
             "ranks aws",

@@ -61,7 +61,13 @@ fn summary(plan: &PlanRunResponse) -> String {
         text.push_str(&format!("; requires --{}", plan.requires.join(" and --")));
     }
     if !plan.confirmation.is_empty() {
-        text.push_str(&format!("; asks first: {}", plan.confirmation));
+        // What the question does not name stands on lines before it.
+        let between = if plan.confirmation.contains('\n') {
+            '\n'
+        } else {
+            ' '
+        };
+        text.push_str(&format!("; asks first:{between}{}", plan.confirmation));
     }
     text
 }
