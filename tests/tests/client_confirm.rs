@@ -61,7 +61,7 @@ fn asked(client: &Client, typed: &str) -> Ran {
 fn on_a_terminal_it_asks_and_yes_runs_it() {
     let server = serving();
     let shown = asked(&server.client(), "y\n").ok();
-    let question = "Power off n[1-2], confirm to proceed [y/n]? ";
+    let question = "Power off n[1-2] (2 nodes), confirm to proceed [y/n]? ";
     assert!(shown.stdout().contains(question), "{shown}");
     assert!(shown.stdout().contains("n1: off\n"), "{shown}");
     assert!(server.has("ran.n1") && server.has("ran.n2"));

@@ -78,7 +78,7 @@ fn help_of_a_command_says_what_there_is_to_know() {
     ");
     insta::assert_snapshot!(rest[rest.find("\nAsks").unwrap()..], @"
 
-    Asks before it runs (--confirm answers yes): Power off %{nodes} [y/n]?
+    Asks before it runs (--confirm answers yes): Power off NODES [y/n]?
     Takes at most 1m 30s for each node.
     Runs on at most 3 nodes at once.
     Has scripts of their own for the ranks aws.

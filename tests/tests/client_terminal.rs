@@ -177,7 +177,7 @@ fn a_run_that_was_asked_about_shows_how_far_it_is_too() {
     let server = site.start();
     let gate = server.gate("gate");
     let mut user = User::runs(&server, &["stop", "-g", "n1"], 80);
-    _ = user.sees("Stop n1 [y/n]? ");
+    _ = user.sees("Stop n1 (1 node) [y/n]? ");
     user.types("y\n");
     _ = user.sees("0 of 1 done, 1 running; slowest n1 ");
     gate.open();
@@ -192,12 +192,12 @@ fn a_run_that_was_asked_about_shows_how_far_it_is_too() {
     let run = run["run_id"].as_str().unwrap();
     let mut user = User::runs(&server, &["rerun", run, "--failed"], 80);
     _ = user.sees("stop on n1 (1); last time failed: exit 3 (1)");
-    _ = user.sees("Stop n1 [y/n]? ");
+    _ = user.sees("Stop n1 (1 node) [y/n]? ");
     user.types("n\n");
     let (code, shown) = user.end();
     assert!(code == 255 && shown.contains("nothing was run"), "{shown}");
     let mut user = User::runs(&server, &["rerun", run], 80);
-    _ = user.sees("Stop n1 [y/n]? ");
+    _ = user.sees("Stop n1 (1 node) [y/n]? ");
     user.types("y\n");
     gate.open();
     assert_eq!(user.end().0, 0);

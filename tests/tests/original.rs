@@ -121,7 +121,7 @@ fn a_confirmation_names_the_nodes() {
     let client = server.client();
     let words = ["run", "power-off", "-g", "cnode[01-02]"];
     let ran = client.run_on_terminal(&words, "y\n").ok();
-    let question = "Power off cnode[01-02], confirm to proceed [y/n]? ";
+    let question = "Power off cnode[01-02] (2 nodes), confirm to proceed [y/n]? ";
     assert!(ran.stdout().contains(question), "{ran}");
     let run = server.api().run(on("power-status", "cnode[01-02]"));
     assert_eq!(run.answer_of("cnode01"), "OFF\n");

@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use super::names::is_label;
+use super::{Confirmation, names::is_label};
 
 /// The rank whose script runs where no other fits.
 pub const DEFAULT_RANK: &str = "default";
@@ -24,8 +24,8 @@ pub struct Command {
     pub syntax: String,
     /// True when it runs on nodes, false when it runs once without one.
     pub has_context: bool,
-    /// The question to ask before a run, with `%{nodes}` for the node set.
-    pub confirmation: Option<String>,
+    /// The question to ask before a run.
+    pub confirmation: Option<Confirmation>,
     /// The longest that one job may take.
     pub timeout: Duration,
     /// The most jobs of one run at once.

@@ -3,7 +3,10 @@
 
 use std::{collections::BTreeMap, path::Path, str::FromStr, time::Duration};
 
-use super::command::{Command, DEFAULT_RANK, Listing, Verify};
+use super::{
+    Confirmation,
+    command::{Command, DEFAULT_RANK, Listing, Verify},
+};
 use crate::yaml::{self, Fault, Step, Yaml};
 
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(3600);
@@ -117,6 +120,11 @@ impl Reader<'_> {
             let reason = "verify is for commands that take nodes: it tells a node's state";
             self.error(&[Step::Key("verify")], reason);
         }
+        let names_nodes = command.confirmation.as_ref().map(Confirmation::names_nodes);
+        if names_nodes == Some(true) && !command.has_context {
+            let reason = "the command takes no nodes: leave %{nodes} and %{count} out";
+            self.error(&[Step::Key("confirmation")], reason);
+        }
         if command.wait && command.verify.is_none() {
             let reason = "wait needs verify, which says what to wait for";
             self.error(&[Step::Key("wait")], reason);
@@ -131,7 +139,7 @@ impl Reader<'_> {
         let place = [Step::Key(key)];
         match key {
             "help" => self.help(command, value),
-            "confirmation" => command.confirmation = self.text(&place, key, value),
+            "confirmation" => command.confirmation = self.confirmation(&place, value),
             "timeout" => self.parsed(
                 &place,
                 value,
@@ -158,6 +166,13 @@ impl Reader<'_> {
             }),
             _ => self.unknown(&place, key),
         }
+    }
+
+    fn confirmation(&mut self, place: &[Step<'_>], value: &Yaml) -> Option<Confirmation> {
+        let text = self.text(place, "confirmation", value)?;
+        Confirmation::parse(&text)
+            .inspect_err(|error| self.error(place, error.to_string()))
+            .ok()
     }
 
     fn help(&mut self, command: &mut Command, value: &Yaml) {

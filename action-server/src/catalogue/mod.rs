@@ -5,6 +5,7 @@
 
 mod accepted_nodes;
 mod command;
+mod confirmation;
 mod environment;
 mod groups;
 mod metadata;
@@ -20,6 +21,7 @@ use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
 pub use accepted_nodes::{read_accepted, write_accepted};
 pub(crate) use command::rank_of;
 pub use command::{Command, DEFAULT_RANK, Listing, Verify};
+pub use confirmation::{Confirmation, ConfirmationError};
 pub use environment::{Identity, environment};
 pub use groups::GroupFault;
 pub use metadata::read_command;

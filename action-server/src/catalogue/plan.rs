@@ -148,10 +148,9 @@ impl Catalogue {
         } else {
             String::new()
         };
-        let confirmation = command
-            .confirmation
-            .as_ref()
-            .map(|text| text.replace("%{nodes}", &nodes));
+        let scope = command.has_context.then_some((nodes.as_str(), jobs.len()));
+        let confirmation = command.confirmation.as_ref();
+        let confirmation = confirmation.map(|text| text.question(scope, &request.arguments));
         Ok(Plan {
             fanout: lowered(request.fanout, command.fanout, "fanout", |&count| {
                 count == 0

@@ -44,7 +44,8 @@ pub(super) const KEYS: &[Key] = &[
         "text",
         "none",
         "Power off %{nodes}?",
-        "the question to ask before a run. `%{nodes}` becomes the node set",
+        "the question to ask before a run. `%{nodes}` becomes the node set, with the number of nodes where `%{count}` does not have it, and `%{arguments}` the arguments. \
+         Scope that the text does not name stands on lines before it",
     ),
     (
         "timeout",

@@ -42,7 +42,11 @@ fn describe(command: &catalogue::Command) -> Command {
         description: command.description.clone(),
         syntax: command.syntax.clone(),
         has_context: command.has_context,
-        confirmation: command.confirmation.clone().unwrap_or_default(),
+        confirmation: command
+            .confirmation
+            .as_ref()
+            .map(|text| text.as_written().to_owned())
+            .unwrap_or_default(),
         timeout: prost_types::Duration::try_from(command.timeout).ok(),
         fanout: command.fanout,
         ranks: ranks.cloned().collect(),

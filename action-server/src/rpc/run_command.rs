@@ -194,9 +194,11 @@ fn check_agreed(plan: &Plan, confirmed: bool, expected: Option<u32>) -> Result<(
         return Err(Status::failed_precondition(text));
     }
     match &plan.confirmation {
-        Some(question) if !confirmed => Err(Status::failed_precondition(format!(
-            "the command asks for a confirmation: {question}"
-        ))),
+        Some(question) if !confirmed => {
+            let between = if question.contains('\n') { '\n' } else { ' ' };
+            let text = format!("the command asks for a confirmation:{between}{question}");
+            Err(Status::failed_precondition(text))
+        }
         _ => Ok(()),
     }
 }

@@ -36,8 +36,9 @@ pub struct Command {
     /// True when the command runs on nodes, false when it runs once without any.
     #[prost(bool, tag = "5")]
     pub has_context: bool,
-    /// The question to ask before a run, with %{nodes} standing for the node set;
-    /// empty for none.
+    /// The question to ask before a run, with %{nodes}, %{count} and %{arguments}
+    /// standing for the node set, the number of nodes and the arguments; empty for
+    /// none. PlanRun has it ready to show.
     #[prost(string, tag = "6")]
     pub confirmation: ::prost::alloc::string::String,
     /// The longest that one job may take.
@@ -156,7 +157,9 @@ pub struct PlanRunResponse {
     /// Their nodes as a folded set, as in `cnode\[01-04\]`; empty without nodes.
     #[prost(string, tag = "2")]
     pub nodes: ::prost::alloc::string::String,
-    /// The question to ask before the run, ready to show; empty for none.
+    /// The question to ask before the run, ready to show; empty for none. It has
+    /// the nodes, their number and the arguments, on lines before it where the
+    /// admin's text does not name them. Of what is very long a part is shown.
     #[prost(string, tag = "3")]
     pub confirmation: ::prost::alloc::string::String,
     /// The most jobs at once.

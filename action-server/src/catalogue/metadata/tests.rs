@@ -114,6 +114,22 @@ fn faults_name_their_line() {
             "power-on/metadata.yaml:4: expected states",
         ),
         (
+            "help: {summary: s}\nconfirmation: Off %{node}?\n",
+            "power-on/metadata.yaml:2: unknown placeholder %{node} in the confirmation: write %{nodes}",
+        ),
+        (
+            "help: {summary: s}\nconfirmation: Off %{nodes?\n",
+            "power-on/metadata.yaml:2: a placeholder in the confirmation has no closing brace",
+        ),
+        (
+            "help: {summary: s}\nconfirmation: ''\n",
+            "power-on/metadata.yaml:2: the confirmation is empty",
+        ),
+        (
+            "help: {summary: s, has_context: false}\nconfirmation: Off %{count}?\n",
+            "power-on/metadata.yaml:2: the command takes no nodes: leave %{nodes} and %{count} out",
+        ),
+        (
             "help: {summary: s}\nhelp: {summary: t}\n",
             "power-on/metadata.yaml:2: help is given twice",
         ),

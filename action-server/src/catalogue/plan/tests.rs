@@ -74,7 +74,7 @@ fn a_plan_says_what_runs_where() {
             ("n2", "off/default.sh".to_owned())
         ]
     );
-    assert_eq!(plan.confirmation.as_deref(), Some("Off n[1-2]?"));
+    assert_eq!(plan.confirmation.as_deref(), Some("Off n[1-2] (2 nodes)?"));
     let once = catalogue().plan(&request("once", "")).unwrap();
     assert_eq!((once.jobs.len(), once.jobs[0].node_name()), (1, ""));
 }
