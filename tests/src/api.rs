@@ -1,7 +1,7 @@
 //! A caller of the API over TCP, and what it sees of a run. Calls block; each has a ceiling.
 
 use std::{
-    future::{poll_fn, ready},
+    future::ready,
     net::{IpAddr, SocketAddr},
     sync::OnceLock,
     time::{Duration, Instant},
@@ -22,8 +22,6 @@ use tokio::{
 };
 use tonic::{
     Code, Request, Status, Streaming,
-    body::Body,
-    client::GrpcService,
     metadata::MetadataMap,
     transport::{Channel, Endpoint},
 };
@@ -244,33 +242,6 @@ impl Api {
     pub fn raw(&self, path: &str, message: &[u8]) -> Result<Vec<Bytes>, Status> {
         let message = Bytes::copy_from_slice(message);
         self.exchange(path, futures_util::stream::once(ready(message)))
-    }
-
-    /// Sends any HTTP request with these headers: the head of the answer.
-    #[track_caller]
-    pub fn http(
-        &self,
-        method: &str,
-        path: &str,
-        headers: &[(&str, &str)],
-        body: &[u8],
-    ) -> http::Response<()> {
-        let mut request = http::Request::builder().method(method).uri(path);
-        for (name, value) in headers {
-            request = request.header(*name, *value);
-        }
-        // The library has a body of text, which short messages are.
-        let body = Body::new(str::from_utf8(body).unwrap().to_owned());
-        let mut request = request.body(body).unwrap();
-        request.headers_mut().extend(self.headers.clone());
-        let mut channel = self.channel.clone();
-        within(path, async {
-            poll_fn(|context| GrpcService::<Body>::poll_ready(&mut channel, context))
-                .await
-                .unwrap();
-            let answer = GrpcService::call(&mut channel, request).await.unwrap();
-            answer.map(drop)
-        })
     }
 
     #[track_caller]

@@ -1,10 +1,45 @@
-//! Messages as bytes, for calls of any method.
+//! Messages as bytes, for calls of any method, and requests that are no calls.
+
+use std::future::poll_fn;
 
 use bytes::{Buf, BufMut, Bytes};
 use tonic::{
     Status,
+    body::Body,
+    client::GrpcService,
     codec::{Codec, DecodeBuf, Decoder, EncodeBuf, Encoder},
 };
+
+use super::{Api, within};
+
+impl Api {
+    /// Sends any HTTP request with these headers: the head of the answer.
+    #[track_caller]
+    pub fn http(
+        &self,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: &[u8],
+    ) -> http::Response<()> {
+        let mut request = http::Request::builder().method(method).uri(path);
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        // The library has a body of text, which short messages are.
+        let body = Body::new(str::from_utf8(body).unwrap().to_owned());
+        let mut request = request.body(body).unwrap();
+        request.headers_mut().extend(self.headers.clone());
+        let mut channel = self.channel.clone();
+        within(path, async {
+            poll_fn(|context| GrpcService::<Body>::poll_ready(&mut channel, context))
+                .await
+                .unwrap();
+            let answer = GrpcService::call(&mut channel, request).await.unwrap();
+            answer.map(drop)
+        })
+    }
+}
 
 /// Messages as bytes.
 #[derive(Debug, Clone, Copy)]
