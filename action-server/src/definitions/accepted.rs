@@ -11,7 +11,7 @@ use std::{
 
 use super::{
     Sources, digest_of,
-    load::{open, read_text},
+    text::{open, read_text},
 };
 use crate::{
     atomic_file::{self, Ownership},

@@ -8,6 +8,7 @@ mod fingerprint;
 mod load;
 mod nodes;
 mod plan_digest;
+mod text;
 mod tree_trust;
 mod watch;
 

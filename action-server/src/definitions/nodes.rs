@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use super::{Sources, accepted, digest_of, load::read};
+use super::{Sources, accepted, digest_of, text::read};
 use crate::{
     catalogue::{GroupFault, Nodes, NodesFile, Removal, read_nodes},
     trust::{Trust, others_can_read},

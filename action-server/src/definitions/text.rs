@@ -1,0 +1,61 @@
+//! Reading the text of a file that defines something.
+
+use std::{
+    fs,
+    io::{self, Read},
+    os::unix::fs::OpenOptionsExt,
+    path::Path,
+};
+
+use rustix::fs::OFlags;
+
+use crate::{trust::Trust, yaml::Fault};
+
+/// Whether nobody but the admin can have written a file.
+pub(super) fn trusted(path: &Path, trust: Trust) -> Result<(), Fault> {
+    trust
+        .check(path)
+        .map_err(|reason| Fault::error(path, 1, format!("not trusted: {reason}")))
+}
+
+/// Reads a definition's text. Never blocks on what is no file, never reads beyond `limit`.
+pub(super) fn read(path: &Path, limit: u64, trust: Trust) -> Result<String, Fault> {
+    let fault = |reason: String| Fault::error(path, 1, reason);
+    let file = open(path).map_err(|error| fault(format!("cannot read it: {error}")))?;
+    trusted(path, trust)?;
+    read_text(path, file, limit)
+}
+
+/// Opens a file without waiting for a writer, as of a FIFO.
+pub(super) fn open(path: &Path) -> io::Result<fs::File> {
+    let nonblocking = i32::try_from(OFlags::NONBLOCK.bits()).unwrap_or(0);
+    fs::File::options()
+        .read(true)
+        .custom_flags(nonblocking)
+        .open(path)
+}
+
+/// Reads the text of an open file.
+pub(super) fn read_text(path: &Path, file: fs::File, limit: u64) -> Result<String, Fault> {
+    let fault = |reason: String| Fault::error(path, 1, reason);
+    let unreadable = |error| fault(format!("cannot read it: {error}"));
+    let metadata = file.metadata().map_err(unreadable)?;
+    if !metadata.is_file() {
+        return Err(fault("it is not a regular file".into()));
+    }
+    if metadata.len() > limit {
+        return Err(fault(format!(
+            "it has {} bytes, more than {limit}",
+            metadata.len()
+        )));
+    }
+    let mut bytes = Vec::new();
+    file.take(limit)
+        .read_to_end(&mut bytes)
+        .map_err(unreadable)?;
+    String::from_utf8(bytes).map_err(|error| {
+        let valid = &error.as_bytes()[..error.utf8_error().valid_up_to()];
+        let line = 1 + valid.iter().filter(|&&b| b == b'\n').count();
+        Fault::error(path, line, "it is not UTF-8 text")
+    })
+}
