@@ -155,7 +155,8 @@ pub fn constant(command: &str, text: &str) -> String {
             .replace_all(text, with)
             .into_owned()
     };
-    let text = replace(text, r"(?-u:\b)[0-9a-f]{32}(?-u:\b)", "JTI");
+    let text = replace(text, r"p1:[A-Za-z0-9._-]+", "PLAN");
+    let text = replace(&text, r"(?-u:\b)[0-9a-f]{32}(?-u:\b)", "JTI");
     // One id in 400 has no digit. No English word is as long without i, l, o and u.
     let text = replace(&text, r"(?-u:\b)[0-9a-hjkmnp-tv-z]{16}(?-u:\b)", "RUN");
     let text = replace(&text, r"[0-9]{4}-[0-9]{2}-[0-9]{2}[T ]", "");

@@ -117,7 +117,7 @@ fn every_fault_is_named_with_its_place() {
     SITE/libexec/unknown-keys/metadata.yaml:2: warning: unknown key colour; it has no effect
     SITE/libexec/windows/default.sh:1: the script of rank default is not usable: its interpreter "/bin/bash\r" is not there; the script has Windows line ends, run: sed -i 's/\r$//' on it
     ------- stderr -------
-    a running server keeps the last good version of broken commands until it is restarted: bad-values, broken-link, no-default, no-interpreter, no-summary, no-yaml, not-executable, other-interpreter, windows
+    these commands cannot be run, unless a running server still has a good version of before: bad-values, broken-link, no-default, no-interpreter, no-summary, no-yaml, not-executable, other-interpreter, windows
     error: 4 nodes and 3 commands can be used; 29 errors, 4 warnings
     ------- exit 78 -------
     "#);

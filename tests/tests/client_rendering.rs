@@ -230,6 +230,7 @@ fn what_did_not_end_well_is_run_again() {
     ------- stderr -------
     again from run FIRST: versions on n4 (1); last time failed: exit 3 (1)
     would run 1 job, each for at most 1h
+    plan: p1:..
     ------- exit 0 -------
     ");
     // The fault is mended on the server, and only its node is run again.

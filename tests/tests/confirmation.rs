@@ -180,7 +180,7 @@ fn a_question_that_does_not_say_what_it_should_is_not_asked() {
     insta::assert_snapshot!(site.server_verb(&["check"]), @r"
     SITE/libexec/off/metadata.yaml:3: unknown placeholder %{node} in the confirmation: write %{nodes}, %{count} or %{arguments}
     ------- stderr -------
-    a running server keeps the last good version of broken commands until it is restarted: off
+    these commands cannot be run, unless a running server still has a good version of before: off
     error: 1 node and 0 commands can be used; 1 error, 0 warnings
     ------- exit 78 -------
     ");

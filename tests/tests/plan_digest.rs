@@ -4,6 +4,7 @@ use std::{fs, path::Path};
 
 use action_proto::v1::{Outcome, PlanRunRequest, RunCommandRequest};
 use action_tests::{Api, CEILING, Server, Site, on, wait_until, with_arguments};
+use serde_json::json;
 use tonic::Code;
 
 const NODES: &str = "\
@@ -147,6 +148,7 @@ fn every_edit_of_the_definitions_is_refused() {
     server.script("other/default.sh", "echo another");
     let ended = api.run(bound_to(&before, request()));
     assert_eq!(ended.answer_of("n2"), "s2 x\n");
+    server.audited("run_accepted", &json!({"run_id": ended.id, "plan": before}));
     assert!(!server.has("touched.n3"));
 }
 

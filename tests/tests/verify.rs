@@ -186,6 +186,7 @@ fn the_client_waits_with_an_option_and_plans_it() {
     n1    default  go-on/default.sh
     ------- stderr -------
     would run 1 job, each for at most 1h; waits for ON or SLEEPING
+    plan: p1:..
     ------- exit 0 -------
     ");
     insta::assert_snapshot!(client.run(&["--no-wait", "go-on", "n1"]), @r"

@@ -49,14 +49,15 @@ pub(crate) async fn run(
     let mut shown = None;
     if asks {
         let plan = plan(connection, &request, expected).await?;
+        check_plan(&plan, &request)?;
         let is_asked = !plan.confirmation.is_empty();
         if is_asked && !confirm::ask(&plan.confirmation, context.output)? {
             return Err(CliError::new(ErrorKind::Declined, "nothing was run"));
         }
         // What was asked about is what runs. A server without plan digests compares the number alone.
-        request.expected_nodes = u32::try_from(nodes_of(&plan)).ok();
-        if options.plan.is_none() {
-            request.plan_digest.clone_from(&plan.digest);
+        match plan.digest.as_str() {
+            "" => request.expected_nodes = u32::try_from(nodes_of(&plan)).ok(),
+            digest => request.plan_digest = digest.to_owned(),
         }
         shown = Some(plan);
     }
@@ -193,6 +194,21 @@ async fn plan(
     }
 }
 
+/// Refuses what the server would refuse, before anything is asked.
+fn check_plan(plan: &PlanRunResponse, request: &RunCommandRequest) -> Result<()> {
+    if !request.plan_digest.is_empty() && request.plan_digest != plan.digest {
+        let message = "the plan is not the one of --plan; nothing was run";
+        return Err(CliError::new(ErrorKind::PlanChanged, message)
+            .caused_by(format!("is {}", plan.nodes))
+            .hint("--dry-run shows the plan as it is now"));
+    }
+    if request.reason.is_empty() && plan.requires.iter().any(|it| it == "reason") {
+        let message = "the policy requires --reason; nothing was run";
+        return Err(CliError::new(ErrorKind::Refused, message).hint("--reason TEXT says why"));
+    }
+    Ok(())
+}
+
 /// The error of a run that was not started. Where its plan has changed, with the nodes that it was
 /// shown with and those that it would have now.
 async fn refused(
@@ -204,11 +220,17 @@ async fn refused(
     if error.kind() != ErrorKind::PlanChanged {
         return suggest::for_node(error, connection).await;
     }
-    let error = error.hint("--dry-run shows the plan as it is now");
+    let text = error.to_string();
+    let error = match text.contains("request") {
+        true => error.hint("give the same arguments, reason and limits as with --dry-run"),
+        false => error.hint("--dry-run shows the plan as it is now"),
+    };
     match (shown, plan(connection, request, None).await) {
         (Some(was), Ok(is)) if was.nodes == is.nodes => error,
         (Some(was), Ok(is)) => error.caused_by(format!("was {}, is {}", was.nodes, is.nodes)),
-        (None, Ok(is)) if !is.nodes.is_empty() => error.caused_by(format!("is {}", is.nodes)),
+        (None, Ok(is)) if text.contains("nodes") && !is.nodes.is_empty() => {
+            error.caused_by(format!("is {}", is.nodes))
+        }
         _ => error,
     }
 }

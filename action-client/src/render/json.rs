@@ -142,6 +142,7 @@ fn object_of(event: &RunEvent) -> Option<Value> {
                 "request_uid": it.request_uid,
                 "fanout": it.fanout,
                 "timeout": it.timeout.as_ref().map(seconds),
+                "reason": it.reason,
             }),
         ),
         Event::NodeStarted(it) => (

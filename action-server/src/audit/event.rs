@@ -58,6 +58,9 @@ pub struct Event {
     /// Each script with the SHA-256 of its content.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub scripts: Option<BTreeMap<String, String>>,
+    /// The digest of the plan that the run is bound to.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub plan: Option<String>,
     /// The rule that decided.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rule: Option<String>,

@@ -52,6 +52,7 @@ prop_compose! {
             outcome: next(),
             reason: next(),
             version: next(),
+            plan: next(),
             what: next(),
             arguments,
             scripts,

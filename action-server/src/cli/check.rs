@@ -44,7 +44,7 @@ pub(super) fn check(config: &Path) -> Result<(), Failure> {
     if !catalogue.broken.is_empty() {
         let broken: Vec<&str> = catalogue.broken.keys().map(String::as_str).collect();
         note(&format!(
-            "a running server keeps the last good version of broken commands until it is restarted: {}\n",
+            "these commands cannot be run, unless a running server still has a good version of before: {}\n",
             broken.join(", ")
         ));
     }

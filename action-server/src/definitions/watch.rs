@@ -199,7 +199,13 @@ fn report(faults: &[Fault], reported: &mut Vec<Fault>) {
     for fault in faults.iter().filter(|fault| !reported.contains(fault)) {
         log_fault(fault);
     }
-    for fault in reported.iter().filter(|fault| !faults.contains(fault)) {
+    // While a file is not used as a whole, the faults in it are not known to be mended.
+    let is_hidden = |fault: &Fault| {
+        let mut errors = faults.iter().filter(|fault| fault.is_error());
+        errors.any(|error| error.line <= 1 && error.file == fault.file)
+    };
+    let gone = reported.iter().filter(|fault| !faults.contains(fault));
+    for fault in gone.filter(|fault| !is_hidden(fault)) {
         tracing::info!("mended: {fault}");
     }
     *reported = faults.to_vec();

@@ -124,6 +124,7 @@ fn check_request(
         who,
         rule,
         scripts: BTreeMap::new(),
+        plan_digest: bound_to.as_ref().map(|it| it.expected.to_string()),
         files: None,
         claimed_username: request.request_username,
         claimed_uid: request.request_uid,

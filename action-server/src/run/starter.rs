@@ -25,6 +25,8 @@ pub struct Starter {
     pub rule: String,
     /// Each script that will be run, with its digest.
     pub scripts: BTreeMap<String, String>,
+    /// The digest of the plan that the run is bound to.
+    pub plan_digest: Option<String>,
     /// The files that the plan was made of, where the run is bound to it: a job starts only while they
     /// are the same.
     pub files: Option<TreeSnapshot>,
@@ -86,6 +88,7 @@ impl Starter {
             nodes: Some(plan.nodes.clone()).filter(|nodes| !nodes.is_empty()),
             arguments: Some(plan.arguments.clone()),
             scripts: Some(self.scripts.clone()),
+            plan: self.plan_digest.clone(),
             rule: Some(self.rule.clone()),
             reason: Some(self.identity.reason.clone()).filter(|reason| !reason.is_empty()),
             ..audit::Event::of_run("run_accepted", run_id)
