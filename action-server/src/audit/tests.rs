@@ -32,7 +32,7 @@ prop_compose! {
     fn events()(
         name in texts(),
         who in whos(),
-        plain in collection::vec(option::of(texts()), 9),
+        plain in collection::vec(option::of(texts()), 10),
         arguments in option::of(collection::vec(texts(), 0..4)),
         scripts in option::of(collection::btree_map(texts(), texts(), 0..3)),
         counts in option::of(collection::btree_map(texts(), any::<u32>(), 0..3)),
