@@ -1,99 +1,239 @@
-//! ClusterShell's node sets are the measure of ours: thousands of random expressions mean the
-//! same here and there.
+//! ClusterShell's node sets are the measure of ours: thousands of random ones, and those of
+//! ClusterShell's own tests, mean the same here and there, or are an error to both.
 
-use std::path::Path;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    path::Path,
+};
 
 use action_proto::v1::ListNodesRequest;
-use action_tests::{Site, program::hermetic};
+use action_tests::{
+    Api, Server, Site,
+    program::{hermetic, tool},
+};
+use regex::Regex;
 use serde_json::Value;
-use tonic::Code;
 
 use crate::python::python;
 
-const EXPRESSIONS: usize = 3000;
+/// What a node set means.
+#[derive(Debug, PartialEq, Eq)]
+enum Meaning {
+    /// These nodes, sorted.
+    Nodes(Vec<String>),
+    /// It can be read, and names what is not there.
+    NotThere,
+    /// It can be read, and has more nodes than are compared.
+    Wide,
+    /// It cannot be read, for this reason.
+    Rejected(String),
+}
 
-/// What `fixtures/python/nodesets.py` prints: the inventory, then a line an expression.
-fn expressions(seed: u32) -> Vec<Value> {
+impl Meaning {
+    fn is_same(&self, theirs: &Meaning) -> bool {
+        match (self, theirs) {
+            (Meaning::Rejected(_), Meaning::Rejected(_)) => true,
+            (Meaning::Nodes(_) | Meaning::NotThere, Meaning::Wide) => true,
+            _ => self == theirs,
+        }
+    }
+}
+
+/// Where we differ from ClusterShell, and why: docs/using.md says it to users. Each is known by the
+/// set, or by our error.
+const DIFFERENCES: [(&str, &str, &str); 7] = [
+    // Shells and people separate names by blanks; to ClusterShell `n1 n2` is one name.
+    ("blank", "[^ ,!&^] +[^ ,!&^]", ""),
+    // `[-5]` is rather `[1-5]` mistyped than the node n-5, and `[1-2-3]` is -2 to 3 to ClusterShell.
+    (
+        "negative number",
+        r"\[([^\]]*,)? *-|-[^,\]]*-",
+        r"a range needs a number on each side of the -|is not a number",
+    ),
+    // To ClusterShell `n1[9-10]` has the 92 nodes from n19 to n110.
+    (
+        "number of two widths after a digit",
+        r"[0-9]\[",
+        "after a digit all numbers need the same number of digits",
+    ),
+    // ClusterShell selects by groups only.
+    ("attribute", "=", "cannot select by|no such node with"),
+    // A nodes file is the only source of groups.
+    ("source of groups", "@@", "no such group: @@"),
+    // ClusterShell's groups have no patterns.
+    ("pattern of groups", r"@[^,!&^]*[*?]", ""),
+    // ClusterShell appends the digits to what is in the bracket before it reads that: to blanks, and
+    // to nothing.
+    (
+        "digit after a bracket",
+        r"\][0-9]",
+        "^$|a number is missing",
+    ),
+];
+
+/// What `fixtures/python/nodesets.py` prints: the inventory, then a line for each set.
+fn judged(arguments: &[&str]) -> (Value, Vec<Value>) {
     let directory = tempfile::tempdir().unwrap();
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/python/nodesets.py");
     let mut program = hermetic(python(), directory.path());
-    program
-        .arg(script)
-        .arg(EXPRESSIONS.to_string())
-        .arg(seed.to_string());
+    program.arg(script).args(arguments);
     let ran = action_tests::program::run(program).ok();
-    ran.stdout()
-        .lines()
-        .map(|line| serde_json::from_str(line).unwrap())
-        .collect()
+    let text = ran.stdout();
+    let mut lines = text.lines().map(|line| serde_json::from_str(line).unwrap());
+    (lines.next().unwrap(), lines.collect())
 }
 
 fn names(value: &Value) -> Vec<String> {
-    let names = value.as_array().unwrap();
+    let names = value.as_array().unwrap().iter();
     names
-        .iter()
         .map(|name| name.as_str().unwrap().to_owned())
         .collect()
 }
 
+/// A server with the nodes and groups of the inventory.
+fn serve(inventory: &Value) -> Server {
+    let site = Site::new();
+    let mut text = String::new();
+    for name in names(&inventory["inventory"]) {
+        text += &format!("'{name}':\n");
+    }
+    text += &format!("__groups__: {}\n", inventory["groups"]);
+    site.nodes(&text);
+    site.start()
+}
+
+fn theirs(line: &Value) -> Meaning {
+    match &line["nodes"] {
+        _ if line["is_wide"] == true => Meaning::Wide,
+        Value::Null => Meaning::Rejected(line["rejected"].to_string()),
+        _ if line["is_there"] == false => Meaning::NotThere,
+        nodes => Meaning::Nodes(names(nodes)),
+    }
+}
+
+fn ours(api: &Api, set: &str) -> Meaning {
+    if set.is_empty() {
+        // To ListNodes that is all nodes.
+        return Meaning::Nodes(Vec::new());
+    }
+    let mut request = ListNodesRequest {
+        nodes: set.to_owned(),
+        ..ListNodesRequest::default()
+    };
+    let mut nodes = BTreeSet::new();
+    loop {
+        match api.list_nodes(request.clone()) {
+            Ok(page) => {
+                nodes.extend(page.nodes.into_iter().map(|node| node.name));
+                request.page_token = page.next_page_token;
+                if request.page_token.is_empty() {
+                    return Meaning::Nodes(nodes.into_iter().collect());
+                }
+            }
+            Err(status) => return of_error(status.message()),
+        }
+    }
+}
+
+fn of_error(text: &str) -> Meaning {
+    if text.starts_with("no such node: ") || text.starts_with("the node set names") {
+        return Meaning::NotThere;
+    }
+    // A set that selects nothing is an error here, and never "all".
+    if text.ends_with("selects no node") || text.starts_with("the node set is empty") {
+        return Meaning::Nodes(Vec::new());
+    }
+    Meaning::Rejected(text.to_owned())
+}
+
+/// Compares all sets, and gives how many mean what and how many differ, by kind.
+fn compare(api: &Api, lines: &[Value]) -> BTreeMap<&'static str, usize> {
+    let mut counts = BTreeMap::new();
+    let mut unknown = Vec::new();
+    for line in lines {
+        let set = line["set"].as_str().unwrap();
+        let (ours, theirs) = (ours(api, set), theirs(line));
+        let kind = match &ours {
+            _ if !ours.is_same(&theirs) => difference(set, &ours).unwrap_or_else(|| {
+                unknown.push(format!("{set:?}\n  here {ours:?}\n  there {theirs:?}"));
+                "not known"
+            }),
+            Meaning::Nodes(_) => "nodes",
+            Meaning::NotThere | Meaning::Wide => "not there",
+            Meaning::Rejected(_) => "rejected",
+        };
+        *counts.entry(kind).or_default() += 1;
+    }
+    assert!(unknown.is_empty(), "{}\n{counts:?}", unknown.join("\n"));
+    counts
+}
+
+fn difference(set: &str, ours: &Meaning) -> Option<&'static str> {
+    let error = match ours {
+        Meaning::Rejected(error) => error.as_str(),
+        _ => "",
+    };
+    let is = |expression: &str, text: &str| Regex::new(expression).unwrap().is_match(text);
+    // Blanks in brackets are not meant.
+    let outside = Regex::new(r"\[[^\]]*\]")
+        .unwrap()
+        .replace_all(set.trim(), "[]");
+    let known = DIFFERENCES.iter().find(|(kind, by_set, by_error)| {
+        let set = if *kind == "blank" { &outside } else { set };
+        is(by_set, set) && is(by_error, error)
+    });
+    known.map(|(kind, ..)| *kind)
+}
+
 #[test]
 fn random_node_sets_mean_what_clustershell_takes_them_for() {
-    let seed = 20_261_124;
-    let lines = expressions(seed);
-    assert_eq!(lines.len(), EXPRESSIONS + 1);
-    let site = Site::new();
-    let inventory = names(&lines[0]["inventory"]);
-    site.nodes(
-        &inventory
-            .iter()
-            .map(|name| format!("{name}:\n"))
-            .collect::<String>(),
-    );
-    let server = site.start();
+    let (inventory, lines) = judged(&["random", "4000", "20261124"]);
+    let server = serve(&inventory);
     let api = server.api();
-    let mut empty = 0;
-    for line in &lines[1..] {
-        let set = line["set"].as_str().unwrap();
-        let expected = names(&line["nodes"]);
-        let select = |nodes: &str| {
-            let request = ListNodesRequest {
-                nodes: nodes.to_owned(),
-                ..ListNodesRequest::default()
-            };
-            let nodes = api.list_nodes(request)?.nodes;
-            let mut names: Vec<String> = nodes.into_iter().map(|node| node.name).collect();
-            names.sort();
-            Ok::<_, tonic::Status>(names)
-        };
-        match select(set) {
-            Ok(found) => assert_eq!(found, expected, "{set} (seed {seed})"),
-            // A set that selects nothing is an error here, and never "all".
-            Err(status) => {
-                assert_eq!(
-                    (status.code(), &expected[..]),
-                    (Code::InvalidArgument, &[][..]),
-                    "{set}: {status}"
-                );
-                empty += 1;
-                continue;
-            }
-        }
-        // What either folds is the same set again, for the other too.
-        let ours = action_proto::fold(expected.iter().map(String::as_str));
-        assert_eq!(
-            select(&ours).unwrap(),
-            expected,
-            "{set} folded by us to {ours}"
-        );
-        let theirs = line["folded"].as_str().unwrap();
-        assert_eq!(
-            select(theirs).unwrap(),
-            expected,
-            "{set} folded by ClusterShell to {theirs}"
-        );
+    let counts = compare(&api, &lines);
+    // Each kind is there, and the differences are few.
+    for (kind, least) in [("nodes", 1500), ("not there", 200), ("rejected", 500)] {
+        assert!(counts[kind] > least, "{counts:?}");
     }
-    assert!(
-        empty > 0 && empty < EXPRESSIONS / 2,
-        "{empty} of {EXPRESSIONS} select nothing"
-    );
+    let agreed = counts["nodes"] + counts["not there"] + counts["rejected"];
+    assert!(agreed * 100 > lines.len() * 98, "{counts:?}");
+}
+
+#[test]
+fn what_either_folds_is_the_same_set_to_both() {
+    let (inventory, lines) = judged(&["random", "1000", "7"]);
+    let server = serve(&inventory);
+    let api = server.api();
+    for line in &lines {
+        let expected = theirs(line);
+        let Meaning::Nodes(nodes) = &expected else {
+            continue;
+        };
+        let folded = action_proto::fold(nodes.iter().map(String::as_str));
+        for folded in [folded.as_str(), line["folded"].as_str().unwrap()] {
+            assert_eq!(ours(&api, folded), expected, "{} as {folded}", line["set"]);
+        }
+    }
+}
+
+#[test]
+fn the_sets_of_clustershells_own_tests_mean_the_same() {
+    let mut packages = fs::read_dir(tool("clustershell")).unwrap();
+    let package = packages.next().unwrap().unwrap().path();
+    let (inventory, lines) = judged(&["literals", package.to_str().unwrap()]);
+    let server = serve(&inventory);
+    let counts = compare(&server.api(), &lines);
+    let expected = [
+        ("nodes", 1510),
+        ("not there", 768),
+        ("rejected", 290),
+        // Differences. Those of blanks and attributes are options and sentences.
+        ("blank", 12),
+        ("attribute", 45),
+        ("negative number", 24),
+        ("number of two widths after a digit", 2),
+        ("source of groups", 1),
+    ];
+    assert_eq!(counts, BTreeMap::from(expected));
 }

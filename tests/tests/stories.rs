@@ -20,6 +20,7 @@ mod bad_sets;
 mod bad_tokens;
 mod bad_tokens_many;
 mod bad_yaml;
+mod brackets;
 mod bytes;
 mod cancel;
 mod caps;
