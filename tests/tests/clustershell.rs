@@ -237,3 +237,47 @@ fn the_sets_of_clustershells_own_tests_mean_the_same() {
     ];
     assert_eq!(counts, BTreeMap::from(expected));
 }
+
+/// The table of differences in docs/using.md.
+#[test]
+fn the_documented_differences_are_there() {
+    const ERROR: &[&str] = &["error"];
+    const ABSENT: &[&str] = &["absent"];
+    const WIDE: &[&str] = &["wide"];
+    let table: &[(&str, &[&str], &[&str])] = &[
+        ("n1!n1", &[], &[]),
+        ("n1 n2", &["n1", "n2"], ABSENT),
+        ("rack=r1", ERROR, ABSENT),
+        ("@source:group", ERROR, ERROR),
+        ("n[-5]", ERROR, &["n-5"]),
+        ("n[-2-3]", ERROR, ABSENT),
+        ("n-[1-5]&n-5,n-1!n-1", ABSENT, ABSENT),
+        ("n1[9-10]", ERROR, WIDE),
+        ("n1[9],n1[10]", &["n110", "n19"], &["n110", "n19"]),
+        ("n[+1]", ERROR, &["n1"]),
+        ("n[1_0]", ERROR, &["n10"]),
+        ("n[0-00]", ERROR, &["n0"]),
+        ("n[1 ,2]0", &["n10", "n20"], ERROR),
+        ("n[1,]0", ERROR, &["n0", "n10"]),
+        ("n[01-10]&n1", ABSENT, ABSENT),
+        ("n[1-010]", ERROR, ERROR),
+        ("n[0-1][1-2]", ERROR, ERROR),
+        ("n[0-1]1[1-2]", ERROR, ERROR),
+        ("n[0-4/2]0", ERROR, ERROR),
+    ];
+    let mut arguments = vec!["given", "n[0-2,10,19-20,110],n-5"];
+    arguments.extend(table.iter().map(|(set, ..)| *set));
+    let (inventory, lines) = judged(&arguments);
+    let server = serve(&inventory);
+    let api = server.api();
+    let texts = |meaning: Meaning| match meaning {
+        Meaning::Nodes(nodes) => nodes,
+        Meaning::NotThere => vec!["absent".to_owned()],
+        Meaning::Wide => vec!["wide".to_owned()],
+        Meaning::Rejected(_) => vec!["error".to_owned()],
+    };
+    for ((set, here, there), line) in table.iter().zip(&lines) {
+        assert_eq!(texts(ours(&api, set)), *here, "{set} here");
+        assert_eq!(texts(theirs(line)), *there, "{set} there");
+    }
+}
