@@ -326,7 +326,7 @@ pub(super) const SETTINGS: &[Group] = &[
                 Path,
                 Is("/var/lib/action"),
                 "state",
-                "where the records are, see [State directory](operations.md#state-directory)",
+                "where the records and the accepted nodes are, see [State directory](operations.md#state-directory)",
             ),
             of(
                 "retention",
