@@ -216,7 +216,7 @@ fn term() -> impl Strategy<Value = String> {
     let bracket = list.prop_map(|ranges| format!("[{}]", ranges.join(",")));
     let rest = prop_oneof![Just(String::new()), "[*?b-]{1,2}[1-2]?"];
     prop_oneof![
-        "[ab][1-9]",
+        "[ab][0-3]",
         ("[ab*?-]{1,2}", bracket.clone(), rest).prop_map(|(text, list, rest)| text + &list + &rest),
         ("[ab*]", bracket.clone(), "[*?b-]", bracket)
             .prop_map(|(text, list, more, other)| text + &list + &more + &other),
@@ -224,7 +224,7 @@ fn term() -> impl Strategy<Value = String> {
 }
 
 fn node_names() -> impl Strategy<Value = BTreeSet<String>> {
-    proptest::collection::btree_set("[ab]0?1?[0-9](b[0-9]|-1)?", 1..40)
+    proptest::collection::btree_set("[ab]0?1?[0-3](b[12]|-1)?", 1..80)
 }
 
 /// The texts that the brackets of a term stand for, one bracket after the other.
@@ -314,7 +314,11 @@ proptest! {
 
     /// What names are folded to is read as these names again.
     #[test]
-    fn folded_names_are_read_again(names in node_names()) {
+    fn folded_names_are_read_again(
+        names in proptest::collection::btree_set(
+            "[a-b]{0,2}[0-9]{1,3}([.-]?[a-b][0-9]{0,3}){0,2}", 1..40,
+        )
+    ) {
         let folded = action_proto::fold(names.iter().map(String::as_str));
         let terms = terms::parse(&folded).unwrap();
         let read = terms.iter().flat_map(|term| match &term.kind {
