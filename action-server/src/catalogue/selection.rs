@@ -48,7 +48,7 @@ pub enum SelectionError {
     /// Everything cancelled out, as in `n1!n1`.
     #[error("the node set {0:?} selects no node")]
     SelectsNothing(String),
-    /// A name, group, glob or attribute that is not there.
+    /// A name, group, pattern or attribute that is not there.
     #[error("no such {kind}: {names}{hint}")]
     Unknown {
         /// What was named: "node", "group" ..
