@@ -5,7 +5,7 @@
 
 mod number_list;
 
-use std::{iter::successors, mem::swap};
+use std::{cell::Cell, iter::successors, mem::swap};
 
 use thiserror::Error;
 
@@ -146,6 +146,11 @@ impl NamePattern {
     /// True if the whole text matches. Nothing is expanded: each part of the pattern is tried from
     /// each place in the text that the parts before it can reach.
     pub(crate) fn matches(&self, text: &str) -> bool {
+        self.matches_counting(text, &Cell::new(0))
+    }
+
+    /// The same. Adds to `steps` from how many places of the text a part was tried.
+    pub(crate) fn matches_counting(&self, text: &str, steps: &Cell<u64>) -> bool {
         // Most texts differ at once.
         if let Some(PatternPart::Text(first)) = self.parts.first()
             && !text.starts_with(first)
@@ -167,6 +172,7 @@ impl NamePattern {
                 if lowest_is_enough && next.lowest <= start {
                     break;
                 }
+                steps.set(steps.get().saturating_add(1));
                 part.lengths(text, start, |length| next.add(start + length));
             }
             if next.is_empty() {

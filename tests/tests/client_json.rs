@@ -62,7 +62,7 @@ fn a_run_is_its_events_and_output_comes_by_line() {
     assert_eq!(objects.last().unwrap()["event"], "run_finished");
     let started = json!({
         "event": "run_started", "command": "talk", "arguments": [], "subject": "admin",
-        "nodes": ["n2"], "fanout": 8, "timeout": "60s",
+        "nodes": ["n2"], "fanout": 8, "timeout": "60s", "reason": "",
     });
     let mut seen = take("run_started")[0].clone();
     for claim in ["request_username", "request_uid"] {

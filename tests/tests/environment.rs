@@ -56,6 +56,7 @@ fn it_is_exactly_the_documented_set() {
             ("run_id", &run.id),
             ("request_username", "admin"),
             ("request_uid", ""),
+            ("request_reason", ""),
             ("ec2_id", "i-1"),
             ("AWS_PROFILE", "of the node"),
             ("https_proxy", "http://proxy:1"),
@@ -84,7 +85,7 @@ fn a_command_without_nodes_has_an_empty_name_and_no_metadata() {
     assert_eq!(seen["command"], "once");
     assert_eq!(seen["AWS_PROFILE"], "of the admin");
     assert!(!seen.contains_key("ec2_id"));
-    assert_eq!(seen.len(), 14);
+    assert_eq!(seen.len(), 15);
 }
 
 #[test]
@@ -114,7 +115,7 @@ fn nothing_of_the_servers_own_environment_gets_in() {
     let api = server.api_with(Some(&token));
     let seen = environment(&api.run(on("show", "n1")).stdout_of("n1"));
     let keys: Vec<_> = seen.keys().map(String::as_str).collect();
-    insta::assert_snapshot!(keys.join(" "), @"AWS_PROFILE HOME LANG LOGNAME PATH SCRIPT_ROOT SHELL USER command ec2_id https_proxy name request_uid request_username run_id");
+    insta::assert_snapshot!(keys.join(" "), @"AWS_PROFILE HOME LANG LOGNAME PATH SCRIPT_ROOT SHELL USER command ec2_id https_proxy name request_reason request_uid request_username run_id");
     assert_eq!(seen["LANG"], "C.UTF-8");
     assert_eq!(api.run(on("shell", "n1")).answer_of("n1"), "|||\n");
     assert!(!server.has("evil-ran"), "BASH_ENV was read");

@@ -365,7 +365,7 @@ fn can_i_folds_the_answer() {
     ------- exit 1 -------
     ");
     insta::assert_snapshot!(olga.run(&["--output", "json", "can-i", "power-off", "-g", "n[1-2]"]), @r#"
-    {"event":"permission","command":"power-off","permitted":false,"nodes":"n2","forbidden_nodes":"n1","rules":["operators run power","heads are left alone"]}
+    {"event":"permission","command":"power-off","permitted":false,"nodes":"n2","forbidden_nodes":"n1","rules":["operators run power","heads are left alone"],"requires":[]}
     ------- stderr -------
     ------- exit 1 -------
     "#);

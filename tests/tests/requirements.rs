@@ -146,7 +146,12 @@ fn a_reason_is_one_line_of_text() {
         ("a\u{1b}[2J", "control characters"),
         ("tab\there", "control characters"),
         ("nul\0", "control characters"),
+        ("a\u{2028}b", "control characters"),
+        ("\u{200b}", "control characters"),
+        ("repair \u{202e}x", "control characters"),
         ("  ", "blank"),
+        ("\u{3164}\u{2800}", "blank"),
+        ("--", "blank"),
         (&*"x".repeat(1025), "1025 bytes, more than 1024"),
     ] {
         let (code, text) = api.refused(because(reason, on("status", "n1")));

@@ -6,7 +6,7 @@
 //! and attributes `rank=aws`. Brackets are expanded before `*` and `?` match; every other
 //! character stands for itself.
 
-use std::collections::BTreeSet;
+use std::{cell::Cell, collections::BTreeSet};
 
 use thiserror::Error;
 
@@ -35,6 +35,10 @@ const NAMED_PER_SELECTED: usize = 4;
 
 /// How many groups, patterns and attributes a text may have: each is looked for among all nodes.
 const SEARCHES: usize = 64;
+
+/// How many places of names and values may be tried for all patterns of a text. A pattern such as
+/// `cnode*` takes one for each node, `*[1-9]*x` one for each character of its name.
+const STEPS: u64 = 20_000_000;
 
 /// How much an error shows of a text, in bytes.
 const ERROR_SHOWN: usize = 200;
@@ -88,6 +92,9 @@ pub enum SelectionError {
     /// More to look for than anybody needs.
     #[error("the node set has {0} groups, patterns and attributes, more than {SEARCHES}")]
     TooManySearches(usize),
+    /// Patterns that take too long to compare with all nodes.
+    #[error("the patterns of the node set take too many steps to compare; use fewer wildcards")]
+    TooManySteps,
     /// A text beyond all reason.
     #[error("the node set has {0} bytes, more than {TEXT_LIMIT}")]
     TooLong(usize),
@@ -194,8 +201,9 @@ fn evaluate(
     }
     let mut selected = Selected::default();
     let mut missing = Missing::default();
+    let work = Cell::new(0);
     for term in &terms {
-        let found = resolve(nodes, term, limit, broken, &mut missing)?;
+        let found = resolve(nodes, term, limit, broken, &mut missing, &work)?;
         selected.join(term.operator, found);
     }
     Ok((selected, missing))
@@ -208,6 +216,7 @@ fn resolve(
     limit: usize,
     broken: BrokenGroups,
     missing: &mut Missing,
+    work: &Cell<u64>,
 ) -> Result<Selected, SelectionError> {
     match &term.kind {
         TermKind::All => Ok(Selected::sure(0..nodes.list().len())),
@@ -233,7 +242,7 @@ fn resolve(
             Ok(selected)
         }
         TermKind::Attribute(key, value) => {
-            let members = with_attribute(nodes, key, value)?;
+            let members = with_attribute(nodes, key, value, work)?;
             if members.is_empty() {
                 missing.attributes.insert(term.text.to_owned());
             }
@@ -243,7 +252,7 @@ fn resolve(
             })
         }
         TermKind::Nodes(names) if names.has_wildcards() => {
-            let members = search(nodes, |node| names.matches(&node.name));
+            let members = search(nodes, work, |node| names.matches_counting(&node.name, work))?;
             if members.is_empty() {
                 missing.nodes.insert(term.text.to_owned());
             }
@@ -279,26 +288,39 @@ fn with_attribute(
     nodes: &Nodes,
     key: &str,
     value: &NamePattern,
+    work: &Cell<u64>,
 ) -> Result<BTreeSet<usize>, SelectionError> {
     if key == "rank" {
-        return Ok(search(nodes, |node| {
-            node.ranks.iter().any(|rank| value.matches(rank))
-        }));
+        return search(nodes, work, |node| {
+            let mut ranks = node.ranks.iter();
+            ranks.any(|rank| value.matches_counting(rank, work))
+        });
     }
     if !nodes.is_visible(key) {
         return Err(SelectionError::NotVisible(shortened(key.to_owned())));
     }
-    Ok(search(nodes, |node| {
+    search(nodes, work, |node| {
         let mut metadata = nodes.visible_metadata(node);
-        metadata.any(|(known, text)| known == key && value.matches(text))
-    }))
+        metadata.any(|(known, text)| known == key && value.matches_counting(text, work))
+    })
 }
 
-fn search(nodes: &Nodes, is_meant: impl Fn(&Node) -> bool) -> BTreeSet<usize> {
-    let list = nodes.list().iter().enumerate();
-    list.filter(|(_, node)| is_meant(node))
-        .map(|(at, _)| at)
-        .collect()
+/// The nodes that are meant. Gives up once the searches of a text have taken too many steps.
+fn search(
+    nodes: &Nodes,
+    work: &Cell<u64>,
+    is_meant: impl Fn(&Node) -> bool,
+) -> Result<BTreeSet<usize>, SelectionError> {
+    let mut members = BTreeSet::new();
+    for (at, node) in nodes.list().iter().enumerate() {
+        if is_meant(node) {
+            members.insert(at);
+        }
+        if work.get() > STEPS {
+            return Err(SelectionError::TooManySteps);
+        }
+    }
+    Ok(members)
 }
 
 /// A text as short as an error may hold it.

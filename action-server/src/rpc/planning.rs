@@ -113,13 +113,24 @@ fn check_reason(reason: &str) -> Result<(), Status> {
             "the reason has {length} bytes, more than {REASON_LIMIT}"
         ));
     }
-    if reason.chars().any(char::is_control) {
+    if reason.chars().any(is_unseen) {
         return invalid("the reason has control characters; it must be one line of text".into());
     }
-    if !reason.is_empty() && reason.trim().is_empty() {
-        return invalid("the reason is blank".into());
+    // Blanks of all sorts, some of which count as letters.
+    let is_seen = |c: char| c.is_alphanumeric() && !"\u{115f}\u{1160}\u{3164}\u{ffa0}".contains(c);
+    if !reason.is_empty() && !reason.chars().any(is_seen) {
+        return invalid("the reason is blank; say it in words".into());
     }
     Ok(())
+}
+
+/// Controls, separators of lines, and format characters that are not printed or that change how
+/// others are. Not those that join letters in some scripts.
+fn is_unseen(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}' | '\u{200e}' | '\u{200f}'
+            | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}'
+            | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
 }
 
 /// A caller's limit for each job.
