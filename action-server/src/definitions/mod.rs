@@ -34,6 +34,7 @@ use crate::{
     config::Settings,
     file_digest::{FileDigests, Sha256, of_text},
     metrics::Metrics,
+    process::give_back_memory,
     trust::Trust,
     yaml::Fault,
 };
@@ -188,16 +189,9 @@ impl Definitions {
         if catalogue.held_back.is_none() && catalogue.nodes_in_file > 0 && written.is_ok() {
             accepted::forget_approval(sources);
         }
-        match written {
-            Ok(digest) => {
-                *kept = Some(digest);
-                Ok(())
-            }
-            Err(fault) => {
-                *kept = None;
-                Err(fault)
-            }
-        }
+        give_back_memory();
+        *kept = written.as_ref().ok().cloned();
+        written.map(|_| ())
     }
 
     /// False while the state directory does not have the nodes in use.
