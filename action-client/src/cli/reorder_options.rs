@@ -143,8 +143,6 @@ impl<'a> Line<'a> {
             .or(next.map(OsString::as_os_str))
         else {
             let error = CliError::usage(format!("`{name}` needs a value"));
-            let long = option.get_long().map(|long| format!("--{long}"));
-            let name = long.as_ref().unwrap_or(name);
             return Err(error.hint(format!(
                 "a value that begins with `-` is written `{name}=-value`"
             )));
@@ -176,7 +174,6 @@ impl<'a> Line<'a> {
     fn pass(&mut self, word: &OsStr) -> Result<()> {
         let text = word.to_str().unwrap_or_default();
         if text.starts_with('-') {
-            self.check_attached_value(text)?;
             return self.check_abbreviation(text);
         }
         let is_run = self.verb.is_some_and(|verb| verb.get_name() == "run");
@@ -190,22 +187,6 @@ impl<'a> Line<'a> {
             None => {}
         }
         Ok(())
-    }
-
-    /// Refuses `-gNODES` and `-g=NODES` behind the node: the script would get it, and run elsewhere.
-    fn check_attached_value(&self, word: &str) -> Result<()> {
-        let letter = word.chars().nth(1);
-        let is_ours = |it: &&Arg| it.get_short() == letter && it.get_action().takes_values();
-        let Some(option) = self.options().find(|it| is_ours(it)) else {
-            return Ok(());
-        };
-        let long = option.get_long().unwrap_or_default();
-        Err(CliError::usage(format!(
-            "`{word}` stands behind the node, where it is the script's"
-        ))
-        .hint(format!(
-            "for the client, write --{long}; for the script, put it behind `--`"
-        )))
     }
 
     /// Refuses what the script would get and the user most likely meant for us: `--dry` runs.

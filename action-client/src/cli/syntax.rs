@@ -14,8 +14,6 @@ pub(crate) struct Syntax {
     words: Vec<Word>,
     /// The word for the node; None for a command that takes none.
     node: Option<String>,
-    /// Whether there is one at all.
-    is_given: bool,
 }
 
 impl Syntax {
@@ -46,11 +44,7 @@ impl Syntax {
                 "NODE".into()
             }
         });
-        Self {
-            words,
-            node,
-            is_given: !text.trim().is_empty(),
-        }
+        Self { words, node }
     }
 
     /// The first required argument that is missing when only this many are given.
@@ -59,12 +53,6 @@ impl Syntax {
         required
             .map(|word| word.text.trim_matches(['<', '>', '.', '\u{2026}']))
             .nth(given)
-    }
-
-    /// True when the admin wrote a syntax and it has no place for so many arguments.
-    pub(crate) fn is_surplus(&self, given: usize) -> bool {
-        let repeats = |word: &Word| word.text.contains("..") || word.text.contains('\u{2026}');
-        self.is_given && !self.words.iter().any(repeats) && given > self.words.len()
     }
 
     /// The arguments on a command line, with the node in its place.

@@ -50,13 +50,6 @@ pub(crate) fn resolve(command: &Command, called: &str, mut words: Words) -> Resu
                 command.name
             )));
         }
-        // Most likely a node: with -g it would be an argument, and the run go elsewhere.
-        Some(_) if syntax.is_surplus(positional.len()) => {
-            let word = positional.first().map(String::as_str).unwrap_or_default();
-            return Err(usage(format!(
-                "`{word}` is one word too many beside -g, which has the nodes"
-            )));
-        }
         Some(set) => (set, positional, true),
         None if !command.has_context => (String::new(), positional, false),
         None => {
