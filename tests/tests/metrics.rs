@@ -209,7 +209,10 @@ fn each_answer_is_counted_by_its_method_and_code() {
     let open = "action_open_calls{method=\"WatchRun\"}";
     assert_eq!(server.scrape().of(open), 1.0);
     drop(watch);
-    let scrape = scraped(&server, "the watcher to be gone", |now| now.of(open) == 0.0);
+    // The two are counted one after the other.
+    let scrape = scraped(&server, "the watcher to be gone", |now| {
+        now.of(open) == 0.0 && code("cancelled", "WatchRun")(now) == 1.0
+    });
     for (name, method, count) in [
         ("ok", "ListNodes", 1.0),
         ("unauthenticated", "ListNodes", 1.0),
