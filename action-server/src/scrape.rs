@@ -68,7 +68,7 @@ impl Scrape {
         let held_back = catalogue.held_back.as_ref();
         set(
             &gauges.nodes_missing,
-            held_back.map_or(0, |removal| removal.missing.len()),
+            held_back.map_or(0, |removal| removal.missing().len()),
         );
         set(&gauges.commands, catalogue.commands.len());
         set(&gauges.broken_commands, catalogue.broken.len());

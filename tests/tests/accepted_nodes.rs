@@ -130,6 +130,73 @@ fn a_file_that_breaks_off_within_a_node_changes_nothing_either() {
     assert_eq!(count(&server), 288);
 }
 
+/// Groups in front of the nodes or behind them, the list of `compute` with a member on each line.
+fn nodes_with_groups(members: impl IntoIterator<Item = usize>, are_in_front: bool) -> String {
+    let mut groups = String::from("__groups__:\n  head: cnode001\n  compute:\n");
+    for number in members {
+        groups += &format!("    - cnode{number:03}\n");
+    }
+    let nodes = nodes(1..=40).replace("  compute: cnode[001-288]\n", "");
+    let nodes = nodes.replace("__groups__:\n", "");
+    match are_in_front {
+        true => groups + &nodes,
+        false => nodes + &groups,
+    }
+}
+
+#[test]
+fn a_list_of_a_group_that_is_written_in_part_changes_nothing() {
+    for are_in_front in [true, false] {
+        let site = site(&nodes_with_groups(1..=40, are_in_front));
+        site.settings("metrics_listen: \"127.0.0.1:0\"");
+        let server = site.start();
+        let members = |server: &Server| server.api().run(on("hello", "@compute")).nodes().len();
+        assert_eq!(members(&server), 40);
+        // Ten may always go.
+        server.nodes(&nodes_with_groups(1..=30, are_in_front));
+        wait_until("30 members", CEILING, || {
+            (members(&server) == 30).then_some(())
+        });
+        server.nodes(&nodes_with_groups(1..=12, are_in_front));
+        let fault = "nodes.yaml:1: the file is not used: 40 nodes are accepted and the file has 40; 18 of 30 members are missing in group compute: cnode[013-030]; put them back, or run action-server accept-nodes";
+        server.wait_for_log(fault);
+        assert_eq!(members(&server), 30);
+        let checked = server.server_verb(&["check"]);
+        assert_eq!(checked.code(), 78, "{checked}");
+        assert!(checked.stdout().contains(fault), "{checked}");
+        assert_eq!(server.scrape().of("action_nodes_missing"), 18.0);
+        let server = server.stop().start();
+        assert_eq!(members(&server), 30);
+        let accepted = server.server_verb(&["accept-nodes"]).ok();
+        assert_eq!(
+            accepted.stdout(),
+            "accepted before: 40 nodes\nin the file: 40 nodes\nremoved from group compute: cnode[013-030] (18)\n"
+        );
+        wait_until("12 members", CEILING, || {
+            (members(&server) == 12).then_some(())
+        });
+    }
+}
+
+#[test]
+fn of_a_group_only_what_it_alone_loses_is_counted() {
+    let with_group = |group: &str, numbers| {
+        nodes(numbers).replace("compute: cnode[001-288]", &format!("compute: {group}"))
+    };
+    let server = site(&with_group("cnode[001-011]", 1..=44)).start();
+    // The nodes of all members are removed, which are a quarter of the nodes.
+    server.nodes(&with_group("cnode[001-011]", 12..=44));
+    wait_for_count(&server, 33);
+    // To name a group that is gone, or broken, is refused: no list is a part of another.
+    server.nodes(&with_group("cnode[012-030]", 12..=44));
+    server.wait_for_log("mended: ");
+    server.nodes(&nodes(12..=44).replace("compute: cnode[001-288]", "other: cnode012"));
+    wait_until("other", CEILING, || {
+        let run = server.api().start(on("hello", "@other")).ok()?.finish();
+        (run.nodes() == ["cnode012"]).then_some(())
+    });
+}
+
 #[test]
 fn more_than_ten_and_more_than_a_quarter_are_held_back_and_no_fewer() {
     for (before, removed, is_held) in [

@@ -11,15 +11,18 @@ use crate::error::{CliError, Result};
 use clap::{Arg, Command};
 use std::ffi::{OsStr, OsString};
 
-/// The shortest abbreviation of an option that is refused, in bytes: shorter ones are the script's.
+/// The shortest abbreviation of an option that is refused, in letters: shorter ones are the script's.
 const SHORTEST: usize = 3;
+/// The shortest option whose misspellings by one letter are refused: those of shorter ones may well be
+/// the script's.
+const SHORTEST_MISSPELT: usize = 5;
 
 /// The command line with our long options right behind the command. Short ones and unknown ones stay
 /// where they are: behind the node they may be the script's own.
 ///
 /// # Errors
-/// An option without a value, with an empty one, or given twice; and an abbreviated one that would go to
-/// the script.
+/// An option without a value, with an empty one, or given twice; and an abbreviated or misspelt one that
+/// would go to the script.
 pub(crate) fn reordered(entry: &Entry, args: &[OsString]) -> Result<Vec<OsString>> {
     let root = grammar::root(entry);
     let mut line = Line::new(&root);
@@ -143,8 +146,12 @@ impl<'a> Line<'a> {
             .or(next.map(OsString::as_os_str))
         else {
             let error = CliError::usage(format!("`{name}` needs a value"));
+            // `-g=-value` would be the script's behind its first word.
+            let long = option
+                .get_long()
+                .map_or_else(|| name.clone(), |long| format!("--{long}"));
             return Err(error.hint(format!(
-                "a value that begins with `-` is written `{name}=-value`"
+                "a value that begins with `-` is written `{long}=-value`"
             )));
         };
         let id = option.get_id().as_str();
@@ -173,8 +180,11 @@ impl<'a> Line<'a> {
     /// Goes on behind a word that is no option of ours.
     fn pass(&mut self, word: &OsStr) -> Result<()> {
         let text = word.to_str().unwrap_or_default();
+        if text.starts_with(is_dash) {
+            self.check_misspelling(text)?;
+        }
         if text.starts_with('-') {
-            return self.check_abbreviation(text);
+            return Ok(());
         }
         let is_run = self.verb.is_some_and(|verb| verb.get_name() == "run");
         match &mut self.own_words {
@@ -189,17 +199,25 @@ impl<'a> Line<'a> {
         Ok(())
     }
 
-    /// Refuses what the script would get and the user most likely meant for us: `--dry` runs.
-    fn check_abbreviation(&self, word: &str) -> Result<()> {
+    /// Refuses what the script would get and the user most likely meant for us: `--dry` and `--dryrun`
+    /// run.
+    fn check_misspelling(&self, word: &str) -> Result<()> {
         let (word, _) = word.split_once('=').unwrap_or((word, ""));
-        let Some(name) = word.strip_prefix("--") else {
-            return Ok(());
-        };
-        if self.own_words.is_none() || name.len() < SHORTEST {
+        let dashes = word.chars().take_while(|&c| is_dash(c)).count();
+        let is_short = word.starts_with('-') && dashes == 1;
+        let length = word.chars().count() - dashes;
+        if self.own_words.is_none() || dashes == 0 || length < SHORTEST {
             return Ok(());
         }
+        let name = letters(word);
+        let is_near = |long: &&str| {
+            let long = letters(long);
+            let is_one_off =
+                || long.len() >= SHORTEST_MISSPELT && strsim::osa_distance(&name, &long) == 1;
+            name == long || !is_short && (long.starts_with(&name) || is_one_off())
+        };
         let longs = self.options().filter_map(Arg::get_long);
-        let near = longs.filter(|long| long.starts_with(name));
+        let near = longs.filter(is_near);
         let near: Vec<String> = near.map(|long| format!("--{long}")).collect();
         let near: Vec<&str> = near.iter().map(String::as_str).collect();
         match suggest::hint(&near) {
@@ -209,6 +227,21 @@ impl<'a> Line<'a> {
             None => Ok(()),
         }
     }
+}
+
+/// True for a hyphen and for the dashes that editors and chat programs make of it (Unicode's Pd, and
+/// the minus sign).
+fn is_dash(c: char) -> bool {
+    matches!(
+        c,
+        '-' | '\u{2010}'..='\u{2015}' | '\u{2212}' | '\u{fe58}' | '\u{fe63}' | '\u{ff0d}'
+    )
+}
+
+/// What remains of an option's name where its writing is ignored: case, dashes and underscores.
+fn letters(name: &str) -> String {
+    let letters = name.chars().filter(|&c| !is_dash(c) && c != '_');
+    letters.flat_map(char::to_lowercase).collect()
 }
 
 #[cfg(test)]

@@ -149,7 +149,8 @@ fn every_option_needs_its_value_in_every_position() {
                     "{line:?}"
                 );
                 assert!(
-                    error.hints()[0].contains(&format!("`{name}=-value`")),
+                    error.hints()[0].contains("is written `--")
+                        && error.hints()[0].ends_with("=-value`"),
                     "{line:?}"
                 );
             }
@@ -242,9 +243,56 @@ fn abbreviations_do_not_go_to_the_script() {
             }
         }
     }
-    for own in ["--force", "--verbose", "--ex", "-dry", "--", "--dryer"] {
+    for own in ["--force", "--verbose", "--ex", "-dry", "--", "-force"] {
         read(&["power", "off", "n1", own]).unwrap();
     }
+}
+
+/// Each option, written in the ways that hands and editors write it.
+#[test]
+fn misspelt_options_do_not_go_to_the_script() {
+    let root = grammar::root(&Entry::default());
+    let longs: Vec<&str> = root.get_arguments().filter_map(Arg::get_long).collect();
+    let mut tried = 0;
+    for long in &longs {
+        let bare = long.replace('-', "");
+        let mut words = vec![
+            format!("-{long}"),
+            format!("--{bare}"),
+            format!("-{bare}"),
+            format!("--{}", long.to_uppercase()),
+            format!("--{}", long.replace('-', "_")),
+            format!("---{long}"),
+            format!("\u{2013}{long}"),
+            format!("\u{2014}{}", long.replace('-', "\u{2010}")),
+            format!("\u{2212}\u{2212}{long}"),
+        ];
+        if bare.len() >= SHORTEST_MISSPELT {
+            for at in 1..bare.len() {
+                let (front, back) = bare.split_at(at);
+                words.push(format!("--{front}{}", &back[1..]));
+                words.push(format!("--{front}x{back}"));
+                words.push(format!("--{front}x{}", &back[1..]));
+            }
+        }
+        for word in words {
+            if word
+                .strip_prefix("--")
+                .is_some_and(|it| longs.contains(&it))
+                || word.len() < 5
+            {
+                continue;
+            }
+            for word in [word.clone(), format!("{word}=x")] {
+                let error = refusal(&["power", "off", "n1", &word]);
+                let hints = error.hints().join("\n");
+                assert!(hints.contains("did you mean `--"), "{word}: {hints}");
+                read(&["power", "off", "n1", "--", &word]).unwrap();
+                tried += 1;
+            }
+        }
+    }
+    assert!(tried > 500, "{tried}");
 }
 
 #[test]

@@ -98,8 +98,17 @@ impl Nodes {
 
     /// The names of the nodes whose current definition is broken, in the file's order.
     pub fn broken_names(&self) -> impl Iterator<Item = &str> {
-        let broken = self.broken.iter().filter_map(|&at| self.list.get(at));
-        broken.map(|node| node.name.as_str())
+        self.names_at(&self.broken)
+    }
+
+    /// The names of the nodes at these positions of [`Nodes::list`].
+    pub(super) fn names_at<'a>(
+        &'a self,
+        positions: impl IntoIterator<Item = &'a usize>,
+    ) -> impl Iterator<Item = &'a str> {
+        let positions = positions.into_iter();
+        let nodes = positions.filter_map(|&at| self.list.get(at));
+        nodes.map(|node| node.name.as_str())
     }
 
     /// The same as if there were no more than the nodes at the positions that `is_seen` tells, and

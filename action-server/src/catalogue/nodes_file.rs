@@ -1,9 +1,6 @@
 //! Reading the nodes file: what it defines, and everything that is wrong with it.
 
-use std::{
-    collections::{HashMap, HashSet},
-    path::Path,
-};
+use std::{collections::HashMap, path::Path};
 
 use super::{
     names::{bad_script_variable, is_label, is_node_name},
@@ -24,14 +21,6 @@ impl NodesFile {
     /// How many nodes the file has, also those whose definition is broken.
     pub fn node_count(&self) -> usize {
         self.entries.len()
-    }
-
-    /// The names of these nodes.
-    pub(super) fn names(&self) -> HashSet<&str> {
-        self.entries
-            .iter()
-            .map(|entry| entry.name.as_str())
-            .collect()
     }
 
     /// Marks a group's definition as broken, whatever it was.

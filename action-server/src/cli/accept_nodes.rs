@@ -17,13 +17,21 @@ pub(super) fn accept(config: &Path) -> Result<(), Failure> {
         note("nothing is held back: the server uses the nodes file as it is\n");
         return Ok(());
     };
-    say(&format!(
-        "accepted before: {}\nin the file: {}\nremoved: {} ({})\n",
-        counted(removal.accepted, "node"),
+    let nodes = &removal.nodes;
+    let mut text = format!(
+        "accepted before: {}\nin the file: {}\n",
+        counted(nodes.accepted, "node"),
         counted(removal.in_file, "node"),
-        removal.missing_set(),
-        removal.missing.len(),
-    ))?;
+    );
+    if !nodes.missing.is_empty() {
+        let (set, count) = (nodes.missing_set(), nodes.missing.len());
+        text += &format!("removed: {set} ({count})\n");
+    }
+    for (group, loss) in &removal.groups {
+        let (set, count) = (loss.missing_set(), loss.missing.len());
+        text += &format!("removed from group {group}: {set} ({count})\n");
+    }
+    say(&text)?;
     note(
         "accepted: a running server uses the file within moments, and a stopped one when it starts\n",
     );

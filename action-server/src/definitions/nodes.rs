@@ -34,7 +34,8 @@ pub(super) fn load(
     let (text, file, found) = match (read, before) {
         (Ok(read), _) => read,
         (Err(fault), None) => return Err(fault),
-        (Err(fault), Some(before)) => {
+        (Err(mut fault), Some(before)) => {
+            fault.reason += "; the accepted nodes stay in use";
             faults.push(fault);
             return Ok(LoadedNodes {
                 nodes: Arc::clone(before),
@@ -44,8 +45,9 @@ pub(super) fn load(
         }
     };
     faults.extend(found);
+    let built = build(sources, file, before);
     if let Some(before) = before {
-        let removal = Removal::new(before, &file);
+        let removal = Removal::new(before, &built.nodes, built.in_file);
         if removal.is_large() && !is_accepted(sources, &text, faults) {
             let reason = format!(
                 "the file is not used: {removal}; put them back, or run action-server accept-nodes"
@@ -58,7 +60,7 @@ pub(super) fn load(
             });
         }
     }
-    Ok(use_file(sources, &text, file, before, faults))
+    Ok(use_file(sources, &text, built, before, faults))
 }
 
 /// What of the nodes file is held back, and its text.
@@ -67,10 +69,11 @@ pub(super) fn load(
 /// The file cannot be read.
 pub(super) fn held_back(
     sources: &Sources,
-    accepted: &Nodes,
+    accepted: &Arc<Nodes>,
 ) -> Result<(Option<Removal>, String), Fault> {
     let (text, file, _) = read_file(sources)?;
-    let removal = Some(Removal::new(accepted, &file));
+    let built = build(sources, file, Some(accepted));
+    let removal = Some(Removal::new(accepted, &built.nodes, built.in_file));
     Ok((removal.filter(Removal::is_large), text))
 }
 
@@ -80,18 +83,34 @@ fn read_file(sources: &Sources) -> Result<(String, NodesFile, Vec<Fault>), Fault
     Ok((text, file, faults))
 }
 
+/// The nodes and groups of a file, joined with those of before.
+struct Built {
+    nodes: Nodes,
+    in_file: usize,
+    group_faults: Vec<GroupFault>,
+}
+
+fn build(sources: &Sources, file: NodesFile, before: Option<&Arc<Nodes>>) -> Built {
+    let in_file = file.node_count();
+    let visible = sources.visible_metadata.clone();
+    let before = before.map(|before| &**before);
+    let (nodes, group_faults) = Nodes::build(file, before, visible, sources.node_limit);
+    Built {
+        nodes,
+        in_file,
+        group_faults,
+    }
+}
+
 fn use_file(
     sources: &Sources,
     text: &str,
-    file: NodesFile,
+    built: Built,
     before: Option<&Arc<Nodes>>,
     faults: &mut Vec<Fault>,
 ) -> LoadedNodes {
     let path = &sources.nodes;
-    let in_file = file.node_count();
-    let visible = sources.visible_metadata.clone();
-    let before = before.map(|before| &**before);
-    let (nodes, groups) = Nodes::build(file, before, visible, sources.node_limit);
+    let nodes = built.nodes;
     let holds_secrets = nodes.list().iter().any(|node| !node.secret_keys.is_empty());
     if holds_secrets && sources.trust == Trust::Strict && others_can_read(path) {
         let reason = format!(
@@ -107,7 +126,8 @@ fn use_file(
         faults.push(Fault::warning(path, 1, reason));
     }
     let text = without_mark(text);
-    let mut groups: Vec<Fault> = groups
+    let mut groups: Vec<Fault> = built
+        .group_faults
         .into_iter()
         .map(|fault| group_fault(sources, text, fault))
         .collect();
@@ -115,7 +135,7 @@ fn use_file(
     faults.extend(groups);
     LoadedNodes {
         nodes: Arc::new(nodes),
-        in_file,
+        in_file: built.in_file,
         held_back: None,
     }
 }

@@ -282,7 +282,7 @@ impl Gauges {
             )?,
             nodes_missing: gauge(
                 "action_nodes_missing",
-                "Nodes in use that the nodes file does not have, which is held back for that.",
+                "Nodes in use that the nodes file does not have, or not in the groups it had them in, while it is held back for that.",
             )?,
             commands: gauge("action_commands", "Commands that can be run.")?,
             broken_commands: gauge("action_broken_commands", "Commands that cannot be run.")?,
