@@ -79,6 +79,11 @@ pub fn of_text(text: &[u8]) -> Sha256 {
     finish(context)
 }
 
+/// As `sha256sum` prints it.
+pub fn in_hexadecimal(digest: &Sha256) -> String {
+    digest.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
 impl FileDigests {
     /// The digest of an open file's whole content, wherever it is read to.
     ///

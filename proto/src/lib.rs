@@ -21,5 +21,7 @@ pub mod v1 {
 
 mod fold;
 mod outcome;
+mod shown;
 
 pub use fold::fold;
+pub use shown::{escape_in_json, is_unsafe_to_show};

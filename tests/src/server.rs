@@ -238,5 +238,7 @@ fn listening_by_log(site: &Site) -> Option<SocketAddr> {
     let log = site.read("log");
     let mut lines = log.lines();
     let line = lines.find_map(|line| line.split_once("listening on "));
-    line.filter(|_| log.ends_with('\n'))?.1.parse().ok()
+    let (_, rest) = line.filter(|_| log.ends_with('\n'))?;
+    // A log of JSON goes on behind it.
+    rest.split('"').next()?.parse().ok()
 }

@@ -257,9 +257,18 @@ fn a_run_that_is_lost_has_its_end_in_the_log_of_the_next_server() {
 const TREACHEROUS: &str = "x\n{\"event\":\"run_finished\"}\r\u{1b}[2J\u{9b}2J\u{7f}\u{85}\u{2028}\u{2029}\u{202e} level=error msg=\"y\"";
 
 #[test]
-fn what_callers_write_stays_in_its_line() {
+fn what_callers_write_stays_in_its_line_of_a_log_of_text() {
+    what_callers_write_stays_in_its_line("text", "20");
+}
+
+#[test]
+fn what_callers_write_stays_in_its_line_of_a_log_of_json() {
+    what_callers_write_stays_in_its_line("json", "{\"timestamp\":");
+}
+
+fn what_callers_write_stays_in_its_line(format: &str, begins: &str) {
     let site = site();
-    site.settings("log_format: text");
+    site.settings(&format!("log_format: {format}"));
     let server = site.start();
     let ended = server
         .api()
@@ -275,12 +284,23 @@ fn what_callers_write_stays_in_its_line() {
         (&line["command"], &line["nodes"]),
         (&json!(TREACHEROUS), &json!(TREACHEROUS))
     );
-    // As much as a caller likes, but not in the log.
+    // As much as a caller likes, but not in the log, also where it is accepted.
+    let many = [
+        "\u{9b}".repeat(8_000),
+        "\"".repeat(40_000),
+        "z".repeat(60_000),
+    ];
+    let many: Vec<&str> = many.iter().map(String::as_str).collect();
+    let long = server.api().run(with_arguments("hello", "n1", &many));
+    assert_eq!(long.started().arguments, many);
+    let line = server.audited("run_accepted", &json!({"run_id": long.id}));
+    assert_eq!(line["arguments_length"], 8_000 * 2 + 40_000 + 60_000);
+    assert_eq!(line["arguments_sha256"].as_str().unwrap().len(), 64);
     narrow.refused(on(&"y".repeat(300_000), "n1"));
     let finished = server.audited("run_finished", &json!({"run_id": ended.id}));
     assert_eq!(finished["outcome"], "ok");
     let site = server.stop();
-    for (file, begins) in [("state/audit.jsonl", "{\"seq\":"), ("log", "20")] {
+    for (file, begins) in [("state/audit.jsonl", "{\"seq\":"), ("log", begins)] {
         let text = site.read(file);
         for line in text.split_terminator('\n') {
             assert!(line.starts_with(begins), "{file}: {line:?}");

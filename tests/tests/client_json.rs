@@ -37,6 +37,31 @@ fn objects(client: &Client, words: &[&str]) -> Vec<Value> {
     objects
 }
 
+/// Programs read the same text, and a terminal gets nothing that drives it.
+#[test]
+fn what_drives_a_terminal_is_escaped() {
+    let site = Site::new();
+    site.nodes("n1: {note: \"x\\u009b31m\\u202e\"}\n");
+    site.settings("visible_metadata: [note]");
+    let text = "a\u{1b}[31m\u{9b}31m\u{202e}\u{2066}\u{2028}\u{2029}\u{7f}\u{61c}b";
+    site.command("say", &format!("printf '%s\\n' '{text}'"));
+    let server = site.start();
+    let is_bad = |c: char| c != '\n' && action_proto::is_unsafe_to_show(c);
+    let client = server.client();
+    let ran = client.run(&["--output", "json", "say", "n1", text]).ok();
+    assert!(!ran.stdout().contains(is_bad), "{ran}");
+    let said = objects(&client, &["--output", "json", "say", "n1", text]);
+    let mut said = said.iter();
+    assert!(said.any(|object| object["line"] == text));
+    for words in [&["runs"][..], &["nodes"], &["say", "n9\u{9b}"]] {
+        let words = [&["--output", "json"], words].concat();
+        let ran = client.run(&words);
+        let text = ran.stdout() + &ran.stderr();
+        assert!(!text.contains(is_bad), "{words:?}: {ran}");
+        assert!(!text.is_empty(), "{words:?}: {ran}");
+    }
+}
+
 #[test]
 fn a_run_is_its_events_and_output_comes_by_line() {
     let server = serving();

@@ -277,7 +277,7 @@ fn an_export_is_what_the_api_says() {
     site.nodes("n1:\nn2:\n");
     site.command(
         "bytes",
-        "printf 'a\\nb\\xff\\0'; printf '\"\u{1f600}\\033[31m' >&2; exit 4",
+        "printf 'a\\nb\\xff\\0'; printf '\"\u{1f600}\\033[31m\u{9b}31m\u{202e}\u{2028}\u{7f}' >&2; exit 4",
     );
     let server = site.start();
     let run = server.api().run(on("bytes", "@*"));
@@ -292,6 +292,8 @@ fn an_export_is_what_the_api_says() {
     let kinds: Vec<_> = written.iter().map(|event| &event["event"]).collect();
     assert_eq!(kinds.first().unwrap().as_str(), Some("run_started"));
     assert_eq!(kinds.last().unwrap().as_str(), Some("run_finished"));
+    let is_bad = |c: char| c != '\n' && action_proto::is_unsafe_to_show(c);
+    assert!(!lines.contains(is_bad), "{lines:?}");
     assert!(lines.contains(r#""data_base64":"#) && lines.contains(r#""exit_code":4"#));
     let unknown = server.export("zzzzzzzzzzzzzzzz");
     assert_ne!(unknown.code(), 0);

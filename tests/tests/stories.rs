@@ -64,6 +64,7 @@ mod lifecycle;
 mod limits;
 mod listing;
 mod log_level;
+mod masking;
 mod metadata;
 mod methods;
 mod metrics;

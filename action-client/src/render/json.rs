@@ -5,6 +5,7 @@ use crate::error::Result;
 use crate::render::lines::{End, LineAssembler};
 use crate::render::output::{Output, Target};
 use crate::render::time::{rfc3339, seconds};
+use action_proto::escape_in_json;
 use action_proto::v1::{
     NodeFinished, NodeOutput, OutcomeCount, OutputStream, RunEvent, run_event::Event,
 };
@@ -123,9 +124,9 @@ fn line<'a>(
 
 /// Writes one object as one line.
 pub(crate) fn write(object: &impl Serialize, output: &mut Output) -> Result<()> {
-    let mut text = serde_json::to_vec(object).unwrap_or_default();
-    text.push(b'\n');
-    output.write(Target::Stdout, &text)
+    let mut text = serde_json::to_string(object).unwrap_or_default();
+    text.push('\n');
+    output.write(Target::Stdout, escape_in_json(&text).as_bytes())
 }
 
 /// An event as an object; None for output and for kinds that only a newer server knows.

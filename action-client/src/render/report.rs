@@ -4,6 +4,7 @@
 use crate::cli::globals::Format;
 use crate::error::{CliError, ErrorKind, Result};
 use crate::render::output::{Output, Target};
+use action_proto::escape_in_json;
 use anstyle::{AnsiColor, Style};
 use serde_json::json;
 
@@ -19,7 +20,7 @@ pub(crate) fn failure(error: &CliError, format: Format, output: &mut Output) -> 
             "caused_by": error.causes(),
             "hints": error.hints(),
         });
-        return output.line(Target::Stderr, &object.to_string());
+        return output.line(Target::Stderr, &escape_in_json(&object.to_string()));
     }
     if let Some(rendered) = error.rendered() {
         return output.styled(Target::Stderr, rendered);

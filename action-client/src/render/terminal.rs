@@ -159,9 +159,8 @@ fn show_character(bytes: &[u8], out: &mut Vec<u8>) {
         }
         return;
     };
-    let is_bidirectional = |c| matches!(c, '\u{061C}' | '\u{200E}' | '\u{200F}' | '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}');
     for c in text.chars() {
-        if c.is_control() || is_bidirectional(c) || matches!(c, '\u{2028}' | '\u{2029}') {
+        if action_proto::is_unsafe_to_show(c) {
             out.extend(format!("<U+{:04X}>", u32::from(c)).bytes());
         } else {
             out.extend(c.encode_utf8(&mut [0; 4]).bytes());

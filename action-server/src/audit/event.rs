@@ -4,9 +4,13 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-/// Texts that a caller chooses freely are cut to so many bytes where nothing was done for it:
-/// what is refused must not fill the disk.
+use crate::file_digest;
+
+/// Arguments are cut to so many bytes, and of what was refused all texts of the caller: to fill the disk
+/// must not be cheap.
 const CUT: usize = 1024;
+/// A node set is cut to so many bytes.
+const NODES: usize = 16 * 1024;
 /// So many faults are told; the rest is for the server's log.
 const FAULTS: usize = 20;
 
@@ -55,6 +59,12 @@ pub struct Event {
     /// The script's arguments.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub arguments: Option<Vec<String>>,
+    /// The length of all arguments in bytes, where they are cut.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub arguments_length: Option<u64>,
+    /// The SHA-256 of all arguments, each with a NUL behind it, where they are cut.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub arguments_sha256: Option<String>,
     /// Each script with the SHA-256 of its content.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub scripts: Option<BTreeMap<String, String>>,
@@ -126,7 +136,7 @@ impl Event {
         }
     }
 
-    /// The same, with what a caller chose freely cut to a length that does no harm.
+    /// The same of what was refused: all that the caller chose freely is cut.
     pub fn cut(mut self) -> Event {
         let texts = [
             &mut self.method,
@@ -134,33 +144,79 @@ impl Event {
             &mut self.nodes,
             &mut self.reason,
         ];
-        texts.into_iter().flatten().for_each(|text| cut(text, CUT));
+        for text in texts.into_iter().flatten() {
+            cut(text, CUT);
+        }
+        self
+    }
+
+    /// The same with arguments and nodes cut. The record has all of them.
+    pub(super) fn bounded(mut self) -> Event {
+        if let Some(nodes) = &mut self.nodes {
+            cut(nodes, NODES);
+        }
         if let Some(arguments) = &mut self.arguments {
-            let mut left = CUT;
-            arguments.retain_mut(|argument| {
-                let is_shown = left > 0;
-                cut(argument, left);
-                left = left.saturating_sub(argument.len() + 1);
-                is_shown
-            });
+            let whole = Arguments::of(arguments);
+            if cut_all(arguments, CUT) {
+                self.arguments_length = Some(whole.length);
+                self.arguments_sha256 = Some(whole.sha256);
+            }
         }
         self
     }
 }
 
-/// Cuts a text so that it takes no more than `most` bytes in a line, escapes included.
-fn cut(text: &mut String, most: usize) {
+/// What is told of arguments that are cut.
+struct Arguments {
+    length: u64,
+    sha256: String,
+}
+
+impl Arguments {
+    fn of(arguments: &[String]) -> Arguments {
+        let length: usize = arguments.iter().map(String::len).sum();
+        let mut text = Vec::with_capacity(length + arguments.len());
+        for argument in arguments {
+            text.extend_from_slice(argument.as_bytes());
+            text.push(0);
+        }
+        Arguments {
+            length: length as u64,
+            sha256: file_digest::in_hexadecimal(&file_digest::of_text(&text)),
+        }
+    }
+}
+
+/// Cuts texts so that together they take little more than `most` bytes in a line. True where it did.
+fn cut_all(texts: &mut Vec<String>, most: usize) -> bool {
+    let mut left = most;
+    let mut is_cut = false;
+    texts.retain_mut(|text| {
+        let is_shown = left > 0;
+        let (taken, this_is_cut) = cut(text, left);
+        is_cut |= this_is_cut || !is_shown;
+        left = left.saturating_sub(taken + 1);
+        is_shown
+    });
+    is_cut
+}
+
+/// Cuts a text so that it takes no more than `most` bytes in a line, escapes included. Returns how many
+/// it takes, and whether it was cut.
+fn cut(text: &mut String, most: usize) -> (usize, bool) {
     let mut taken = 0;
-    let end = text.char_indices().find(|(_, c)| {
+    for (at, c) in text.char_indices() {
         // `\u001b`, twice for what needs two of them; a quote or backslash takes two.
-        taken += match c {
-            ' '..='~' if !"\"\\".contains(*c) => 1,
+        let size = match c {
+            ' '..='~' if !"\"\\".contains(c) => 1,
             _ => 6 * c.len_utf16(),
         };
-        taken > most
-    });
-    if let Some((end, _)) = end {
-        text.truncate(end);
-        text.push_str("...");
+        if taken + size > most {
+            text.truncate(at);
+            text.push_str("...");
+            return (taken, true);
+        }
+        taken += size;
     }
+    (taken, false)
 }

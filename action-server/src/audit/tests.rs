@@ -55,6 +55,8 @@ prop_compose! {
             plan: next(),
             what: next(),
             arguments,
+            arguments_length: repeated,
+            arguments_sha256: None,
             scripts,
             counts,
             faults,
@@ -89,8 +91,50 @@ fn a_caller_cannot_make_a_denial_long() {
         arguments: Some(vec![long; 64]),
         ..Event::new("denied")
     };
-    let line = line(1, std::time::SystemTime::now(), &event.cut()).unwrap();
-    assert!(line.len() < 5000, "{}", line.len());
+    let event = event.cut().bounded();
+    let line = line(1, std::time::SystemTime::now(), &event).unwrap();
+    assert!(line.len() < 6000, "{}", line.len());
+}
+
+#[test]
+fn arguments_that_are_cut_can_be_told_by_their_digest() {
+    let whole = |arguments: &[&str]| {
+        let arguments = arguments.iter().map(ToString::to_string).collect();
+        let event = Event {
+            arguments: Some(arguments),
+            ..Event::new("run_accepted")
+        };
+        event.bounded()
+    };
+    for short in [&["m5.large", "--force"][..], &[""; 64], &[]] {
+        let event = whole(short);
+        assert_eq!(event.arguments.as_deref().unwrap(), short);
+        assert_eq!(
+            (event.arguments_length, event.arguments_sha256),
+            (None, None)
+        );
+    }
+    let most = "a".repeat(1024);
+    assert_eq!(whole(&[&most]).arguments_length, None);
+    let event = whole(&[&most, "b"]);
+    assert_eq!(event.arguments_length, Some(1025));
+    assert_eq!(event.arguments.unwrap(), [most.as_str()]);
+    // printf '%s\0' "$(printf 'a%.0s' {1..1024})" b | sha256sum
+    assert_eq!(
+        event.arguments_sha256.unwrap(),
+        "ef8619f6df9eed3b0e24b1f19a45fbcc1f576e5335661c600ce2198c36f49862"
+    );
+    for character in ["\u{1b}", "\"", "\u{20ac}", "a"] {
+        let many: Vec<String> = vec![character.repeat(4096); 64];
+        let many: Vec<&str> = many.iter().map(String::as_str).collect();
+        let event = whole(&many);
+        assert_eq!(
+            event.arguments_length,
+            Some(64 * 4096 * character.len() as u64)
+        );
+        let line = line(1, std::time::SystemTime::now(), &event).unwrap();
+        assert!(line.len() < 1500, "{}: {line}", line.len());
+    }
 }
 
 /// A directory with a log in it.

@@ -41,7 +41,7 @@ pub(super) enum Message {
 impl Message {
     pub(super) fn write(event: Event, synced: bool, answer: Answer) -> Message {
         Message::Write {
-            event: Box::new(event),
+            event: Box::new(event.bounded()),
             synced,
             answer,
         }
@@ -226,6 +226,8 @@ fn tell(seq: u64, event: &Event) {
         command = text(&event.command),
         nodes = text(&event.nodes),
         arguments = json(event.arguments.as_ref()),
+        arguments_length = event.arguments_length,
+        arguments_sha256 = text(&event.arguments_sha256),
         scripts = json(event.scripts.as_ref()),
         rule = text(&event.rule),
         counts = json(event.counts.as_ref()),

@@ -32,7 +32,7 @@ use crate::{
     audit::Audit,
     catalogue::{Catalogue, Plan, PlannedJob, Removal},
     config::Settings,
-    file_digest::{FileDigests, Sha256, of_text},
+    file_digest::{FileDigests, in_hexadecimal, of_text},
     metrics::Metrics,
     process::give_back_memory,
     trust::Trust,
@@ -300,9 +300,4 @@ fn log_gone(before: &Catalogue, now: &Catalogue) {
 /// The SHA-256 of a text, as `sha256sum` prints it.
 fn digest_of(text: &[u8]) -> String {
     in_hexadecimal(&of_text(text))
-}
-
-/// As `sha256sum` prints it.
-fn in_hexadecimal(digest: &Sha256) -> String {
-    digest.iter().map(|byte| format!("{byte:02x}")).collect()
 }

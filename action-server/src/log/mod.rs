@@ -5,11 +5,12 @@
 
 mod journal;
 
-use std::io::{self, IsTerminal};
+use std::io::{self, IsTerminal, Write};
 
+use action_proto::escape_in_json;
 use thiserror::Error;
 use tracing_appender::non_blocking::{NonBlocking, WorkerGuard};
-use tracing_subscriber::{EnvFilter, filter::LevelFilter};
+use tracing_subscriber::{EnvFilter, filter::LevelFilter, fmt::MakeWriter};
 
 use crate::config::{LogFormat, Settings};
 use journal::{Journal, JournalFormat};
@@ -89,24 +90,48 @@ pub(crate) fn start_on_stderr(
     format: LogFormat,
 ) -> Result<WorkerGuard, LogError> {
     let (writer, guard) = tracing_appender::non_blocking(io::stderr());
-    let log = common(filter(settings)?, writer).with_target(false);
+    let filter = filter(settings)?;
     match format {
-        LogFormat::Json => log.json().flatten_event(true).init(),
+        LogFormat::Json => {
+            let log = common(filter, move || JsonEscapes(writer.clone()));
+            log.with_target(false).json().flatten_event(true).init();
+        }
         LogFormat::Text | LogFormat::Journald => {
+            let log = common(filter, writer).with_target(false);
             log.with_ansi(io::stderr().is_terminal()).init();
         }
     }
     Ok(guard)
 }
 
-type Log = tracing_subscriber::fmt::SubscriberBuilder<
+/// Lines of JSON, in which nothing drives a terminal.
+struct JsonEscapes(NonBlocking);
+
+impl Write for JsonEscapes {
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        match std::str::from_utf8(line) {
+            Ok(text) => self.0.write_all(escape_in_json(text).as_bytes())?,
+            Err(_) => self.0.write_all(line)?,
+        }
+        Ok(line.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.flush()
+    }
+}
+
+type Log<W> = tracing_subscriber::fmt::SubscriberBuilder<
     tracing_subscriber::fmt::format::DefaultFields,
     tracing_subscriber::fmt::format::Format,
     EnvFilter,
-    NonBlocking,
+    W,
 >;
 
-fn common(filter: EnvFilter, writer: NonBlocking) -> Log {
+fn common<W>(filter: EnvFilter, writer: W) -> Log<W>
+where
+    W: for<'a> MakeWriter<'a> + 'static,
+{
     tracing_subscriber::fmt()
         .with_env_filter(filter)
         .log_internal_errors(false)

@@ -47,7 +47,8 @@ pub fn export(directory: &Path, run: &str, out: &mut impl Write) -> io::Result<(
     let file = File::open(&entry.path)?;
     let mark = summary::scan(&file, |event, _| {
         if written.is_ok() {
-            written = writeln!(out, "{}", to_json(&event));
+            let json = to_json(&event).to_string();
+            written = writeln!(out, "{}", action_proto::escape_in_json(&json));
         }
     })?;
     written?;

@@ -217,8 +217,8 @@ impl<'a> Job<'a> {
                     Ok(Some(status)) => return Ok(status),
                     _ => self.hear_stop(),
                 },
-                chunk = self.process.stdout.next() => self.pass(OutputStream::Stdout, chunk).await,
-                chunk = self.process.stderr.next() => self.pass(OutputStream::Stderr, chunk).await,
+                chunk = self.stdout_mask.read(&mut self.process.stdout) => self.pass(OutputStream::Stdout, chunk).await,
+                chunk = self.stderr_mask.read(&mut self.process.stderr) => self.pass(OutputStream::Stderr, chunk).await,
                 status = self.process.child.wait() => return status,
             }
         }
@@ -228,8 +228,8 @@ impl<'a> Job<'a> {
     async fn drain(&mut self, limit: Instant) -> bool {
         while self.process.stdout.is_open() || self.process.stderr.is_open() {
             tokio::select! {
-                chunk = self.process.stdout.next() => self.pass(OutputStream::Stdout, chunk).await,
-                chunk = self.process.stderr.next() => self.pass(OutputStream::Stderr, chunk).await,
+                chunk = self.stdout_mask.read(&mut self.process.stdout) => self.pass(OutputStream::Stdout, chunk).await,
+                chunk = self.stderr_mask.read(&mut self.process.stderr) => self.pass(OutputStream::Stderr, chunk).await,
                 () = sleep_until(limit) => return false,
             }
             if Instant::now() > limit {
@@ -264,8 +264,8 @@ impl<'a> Job<'a> {
                         break;
                     }
                 }
-                chunk = self.process.stdout.next() => self.pass(OutputStream::Stdout, chunk).await,
-                chunk = self.process.stderr.next() => self.pass(OutputStream::Stderr, chunk).await,
+                chunk = self.stdout_mask.read(&mut self.process.stdout) => self.pass(OutputStream::Stdout, chunk).await,
+                chunk = self.stderr_mask.read(&mut self.process.stderr) => self.pass(OutputStream::Stderr, chunk).await,
                 () = sleep(STRAY_PAUSE) => {}
             }
         }
@@ -285,27 +285,20 @@ impl<'a> Job<'a> {
         ended
     }
 
-    async fn pass(&mut self, stream: OutputStream, chunk: std::io::Result<Option<Bytes>>) {
-        let mask = match stream {
-            OutputStream::Stderr => &mut self.stderr_mask,
-            _ => &mut self.stdout_mask,
-        };
-        let data = match chunk {
-            Ok(Some(data)) => mask.pass(data),
-            Ok(None) => mask.finish(),
+    async fn pass(&mut self, stream: OutputStream, chunk: std::io::Result<Bytes>) {
+        match chunk {
+            Ok(data) => self.tell(stream, data).await,
             Err(error) => {
                 tracing::warn!(run_id = %self.shared.run_id, node = self.planned.node_name(), %error, "cannot read a script's output");
-                mask.finish()
             }
-        };
-        self.tell(stream, data).await;
+        }
     }
 
-    /// An output that was left open never told its end.
+    /// An output that was left open, or that could not be read, did not come to its end.
     async fn tell_what_is_held(&mut self) {
         for (stream, rest) in [
-            (OutputStream::Stdout, self.stdout_mask.finish()),
-            (OutputStream::Stderr, self.stderr_mask.finish()),
+            (OutputStream::Stdout, self.stdout_mask.pause()),
+            (OutputStream::Stderr, self.stderr_mask.pause()),
         ] {
             self.tell(stream, rest).await;
         }
