@@ -41,14 +41,16 @@ impl Secrets {
         let values: Vec<&[u8]> = values.filter(|value| value.len() >= LEAST).collect();
         let longest = |values: &mut dyn Iterator<Item = &&[u8]>| values.map(|it| it.len()).max();
         let of_lines = &mut values.iter().filter(|value| value.contains(&b'\n'));
-        // Building fails only past limits that the bound on values keeps away.
-        let finder = AhoCorasick::builder()
-            .match_kind(MatchKind::LeftmostLongest)
-            .build(&values);
+        let finder = (!values.is_empty()).then(|| {
+            AhoCorasick::builder()
+                .match_kind(MatchKind::LeftmostLongest)
+                .build(&values)
+        });
         Secrets {
             longest: longest(&mut values.iter()).unwrap_or(0),
             longest_of_lines: longest(of_lines).unwrap_or(0),
-            finder: finder.ok().filter(|_| !values.is_empty()).map(Arc::new),
+            // Building fails only past limits that the bound on values keeps away.
+            finder: finder.and_then(Result::ok).map(Arc::new),
         }
     }
 
