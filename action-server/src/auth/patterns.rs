@@ -29,8 +29,18 @@ impl Patterns {
         self.texts.iter().any(|text| text == "*")
     }
 
+    /// True for a list with the empty text, which stands for no text at all too.
+    pub(super) fn match_absence(&self) -> bool {
+        self.texts.iter().any(String::is_empty)
+    }
+
     pub(super) fn texts(&self) -> &[String] {
         &self.texts
+    }
+
+    /// Each pattern with its text.
+    pub(super) fn each(&self) -> impl Iterator<Item = (&str, &NamePattern)> {
+        self.texts.iter().map(String::as_str).zip(&self.patterns)
     }
 }
 

@@ -9,7 +9,7 @@ use super::{
     SelectionError,
     node::Nodes,
     nodes_file::GroupEntry,
-    selection::{self, BrokenGroups, Selected},
+    selection::{self, BrokenGroups, Selected, Undefined},
 };
 
 /// A group.
@@ -85,7 +85,6 @@ pub(super) fn resolve(
     entries: Vec<GroupEntry>,
     all_broken: Option<String>,
     before: Option<&Nodes>,
-    limit: usize,
 ) -> Vec<GroupFault> {
     let is_whole = all_broken.is_none();
     let mut waiting = Vec::new();
@@ -108,18 +107,18 @@ pub(super) fn resolve(
         }
     }
     let mut faults = Vec::new();
-    for (name, definition, result) in evaluate(nodes, waiting, BrokenGroups::Refuse, limit) {
+    for (name, definition, result) in evaluate(nodes, waiting, BrokenGroups::Refuse) {
         match result {
             Ok(undefined) => {
                 if let Some(group) = nodes.groups.get_mut(&name) {
                     group.definition = Some(definition);
                 }
-                faults.extend(undefined_nodes(name, &undefined));
+                faults.extend(undefined_nodes(name, &undefined.names));
             }
             Err(error) => _ = broken.insert(name, within_definition(&error)),
         }
     }
-    use_last_good(nodes, &broken, limit);
+    use_last_good(nodes, &broken);
     if is_whole {
         let broken = broken.into_iter();
         faults.extend(broken.map(|(name, reason)| broken_group(nodes, name, &reason)));
@@ -149,15 +148,10 @@ fn with_those_before(
 /// A group and the definition to evaluate.
 type Waiting = (String, String);
 /// What came of it: what the definition names and no node has, or why it cannot be evaluated.
-type Evaluated = (String, String, Result<String, SelectionError>);
+type Evaluated = (String, String, Result<Undefined, SelectionError>);
 
 /// Evaluates definitions, which may name each other in any order.
-fn evaluate(
-    nodes: &mut Nodes,
-    mut waiting: Vec<Waiting>,
-    broken: BrokenGroups,
-    limit: usize,
-) -> Vec<Evaluated> {
+fn evaluate(nodes: &mut Nodes, mut waiting: Vec<Waiting>, broken: BrokenGroups) -> Vec<Evaluated> {
     let mut done = Vec::new();
     loop {
         let count = waiting.len();
@@ -166,7 +160,7 @@ fn evaluate(
             nodes.set_group_state(&name, GroupState::Current);
             let selected = match definition.trim() {
                 "" => Ok(Default::default()),
-                _ => selection::select_defined(nodes, &definition, limit, broken),
+                _ => selection::select_defined(nodes, &definition, broken),
             };
             match selected {
                 Ok((selected, undefined)) => {
@@ -197,7 +191,7 @@ fn evaluate(
 }
 
 /// Gives broken groups the members that their last good definition has now, where there is one.
-fn use_last_good(nodes: &mut Nodes, broken: &BTreeMap<String, String>, limit: usize) {
+fn use_last_good(nodes: &mut Nodes, broken: &BTreeMap<String, String>) {
     let mut waiting = Vec::new();
     for (name, reason) in broken {
         let last_good = nodes.groups.get(name).and_then(|it| it.definition.clone());
@@ -208,7 +202,7 @@ fn use_last_good(nodes: &mut Nodes, broken: &BTreeMap<String, String>, limit: us
         nodes.set_group_state(name, state);
         waiting.extend(last_good.map(|definition| (name.clone(), definition)));
     }
-    for (name, _, result) in evaluate(nodes, waiting, BrokenGroups::UseLastGood, limit) {
+    for (name, _, result) in evaluate(nodes, waiting, BrokenGroups::UseLastGood) {
         let reason = broken.get(&name).cloned().unwrap_or_default();
         let state = match result {
             Ok(_) => GroupState::LastGood(reason),

@@ -60,6 +60,8 @@ pub struct Coverage {
     pub possible: Vec<bool>,
     /// What the set names and no node has, folded; empty where there is nothing of that sort.
     pub undefined: String,
+    /// The parts of the set that are groups without members; empty where there are none.
+    pub empty: String,
 }
 
 impl Nodes {
@@ -71,7 +73,6 @@ impl Nodes {
         file: NodesFile,
         before: Option<&Nodes>,
         visible: BTreeSet<String>,
-        limit: usize,
     ) -> (Nodes, Vec<GroupFault>) {
         let mut nodes = Nodes {
             visible,
@@ -92,7 +93,7 @@ impl Nodes {
                 nodes.list.push(node);
             }
         }
-        let faults = groups::resolve(&mut nodes, file.groups, file.groups_broken, before, limit);
+        let faults = groups::resolve(&mut nodes, file.groups, file.groups_broken, before);
         (nodes, faults)
     }
 
@@ -203,13 +204,13 @@ impl Nodes {
             .collect())
     }
 
-    /// What `set` covers, for rules and tokens. Nodes that it names and that are not defined are
-    /// left out.
+    /// What `set` covers, for rules and tokens: any number of nodes. Those that it names and that are
+    /// not defined are left out.
     ///
     /// # Errors
     /// An undefined or broken group, or a text that is no node set.
-    pub fn cover(&self, set: &str, limit: usize) -> Result<Coverage, SelectionError> {
-        selection::cover(self, set, limit)
+    pub fn cover(&self, set: &str) -> Result<Coverage, SelectionError> {
+        selection::cover(self, set)
     }
 }
 
@@ -222,7 +223,7 @@ mod tests {
 
     fn read(text: &str) -> (Nodes, Vec<String>) {
         let (file, faults) = read_nodes(Path::new("nodes.yaml"), text).unwrap();
-        let (nodes, groups) = Nodes::build(file, None, BTreeSet::new(), 100);
+        let (nodes, groups) = Nodes::build(file, None, BTreeSet::new());
         assert_eq!(groups, []);
         (nodes, faults.iter().map(Fault::to_string).collect())
     }
@@ -265,13 +266,13 @@ mod tests {
         let (before, _) = read("n1: {a: 1}\nn2: {a: 2}\n");
         let (file, faults) = read_nodes(Path::new("f"), "n1: [broken]\nn2: {a: 3}\n").unwrap();
         assert_eq!(faults.len(), 1);
-        let (now, _) = Nodes::build(file, Some(&before), BTreeSet::new(), 100);
+        let (now, _) = Nodes::build(file, Some(&before), BTreeSet::new());
         assert_eq!(now.get("n1"), before.get("n1"));
         // A key or a rank that is broken is a broken edit as well.
         let text = "n1: {a: 5, PATH: x}\nn2: {a: 6, ranks: ['aws!']}\nn3: {ranks: ['aws!']}\n";
         let (file, faults) = read_nodes(Path::new("f"), text).unwrap();
         assert_eq!(faults.len(), 3);
-        let (later, _) = Nodes::build(file, Some(&now), BTreeSet::new(), 100);
+        let (later, _) = Nodes::build(file, Some(&now), BTreeSet::new());
         assert_eq!(
             (later.get("n1"), later.get("n2")),
             (now.get("n1"), now.get("n2"))
@@ -295,7 +296,7 @@ mod tests {
         let visible = ["site", "ipmi_password", "api_key"]
             .map(str::to_owned)
             .into();
-        let (nodes, _) = Nodes::build(file, None, visible, 10);
+        let (nodes, _) = Nodes::build(file, None, visible);
         let node = nodes.get("n1").unwrap();
         let shown: Vec<_> = nodes
             .visible_metadata(node)

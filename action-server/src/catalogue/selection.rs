@@ -12,6 +12,7 @@ use thiserror::Error;
 
 use self::{
     missing::Missing,
+    size::{Expanded, Size},
     terms::{Term, TermKind, malformed},
 };
 use super::{
@@ -22,16 +23,14 @@ use crate::pattern::NamePattern;
 
 mod missing;
 mod selected;
+mod size;
 mod terms;
 
+pub(super) use missing::Undefined;
 pub(super) use selected::{BrokenGroups, Selected};
 
 /// The longest node set text, in bytes.
 const TEXT_LIMIT: usize = 16 * 1024;
-
-/// How many names a text may spell out for each node that it may select: what it takes away again
-/// with `!`, and some repetition.
-const NAMED_PER_SELECTED: usize = 4;
 
 /// How many groups, patterns and attributes a text may have: each is looked for among all nodes.
 const SEARCHES: usize = 64;
@@ -124,7 +123,8 @@ pub(super) fn select(
     text: &str,
     limit: usize,
 ) -> Result<Vec<usize>, SelectionError> {
-    let (selected, missing) = evaluate(nodes, text, limit, BrokenGroups::UseLastGood)?;
+    let size = Size::AtMost(limit);
+    let (selected, missing) = evaluate(nodes, text, size, BrokenGroups::UseLastGood)?;
     if let Some(error) = missing.into_error() {
         return Err(error);
     }
@@ -136,22 +136,19 @@ pub(super) fn select(
     }
 }
 
-/// What `text` selects of the nodes that are defined, as a definition, and what it names and no node
-/// has, folded.
+/// What `text` selects of the nodes that are defined, as a definition, and what it names that no node
+/// has. It may have any size: limits are for runs, not for rights.
 ///
 /// # Errors
 /// An undefined group, a broken one that may not be, or a malformed text.
 pub(super) fn select_defined(
     nodes: &Nodes,
     text: &str,
-    limit: usize,
     broken: BrokenGroups,
-) -> Result<(Selected, String), SelectionError> {
-    // The admin's own sets may have all nodes: the limit is for callers.
-    let limit = limit.max(nodes.list().len());
-    let (selected, missing) = evaluate(nodes, text, limit, broken)?;
+) -> Result<(Selected, Undefined), SelectionError> {
+    let (selected, missing) = evaluate(nodes, text, Size::Any, broken)?;
     match missing.groups.is_empty() {
-        true => Ok((selected, missing.undefined())),
+        true => Ok((selected, missing.into_undefined())),
         false => Err(missing.unknown_groups()),
     }
 }
@@ -160,14 +157,15 @@ pub(super) fn select_defined(
 ///
 /// # Errors
 /// An undefined or broken group, or a malformed text.
-pub(super) fn cover(nodes: &Nodes, text: &str, limit: usize) -> Result<Coverage, SelectionError> {
-    let (selected, undefined) = select_defined(nodes, text, limit, BrokenGroups::Refuse)?;
+pub(super) fn cover(nodes: &Nodes, text: &str) -> Result<Coverage, SelectionError> {
+    let (selected, undefined) = select_defined(nodes, text, BrokenGroups::Refuse)?;
     let Selected { members, unsure } = selected;
     let has = |is: &dyn Fn(&usize) -> bool| (0..nodes.list().len()).map(|at| is(&at)).collect();
     Ok(Coverage {
         sure: has(&|at| members.contains(at) && !unsure.contains(at)),
         possible: has(&|at| members.contains(at) || unsure.contains(at)),
-        undefined,
+        undefined: undefined.names,
+        empty: undefined.empty,
     })
 }
 
@@ -175,7 +173,7 @@ pub(super) fn cover(nodes: &Nodes, text: &str, limit: usize) -> Result<Coverage,
 fn evaluate(
     nodes: &Nodes,
     text: &str,
-    limit: usize,
+    size: Size,
     broken: BrokenGroups,
 ) -> Result<(Selected, Missing), SelectionError> {
     if text.len() > TEXT_LIMIT {
@@ -189,12 +187,7 @@ fn evaluate(
     let spelled = terms
         .iter()
         .fold(0_usize, |sum, term| sum.saturating_add(term.spelled()));
-    if spelled > limit.saturating_mul(NAMED_PER_SELECTED) {
-        return Err(SelectionError::TooMany {
-            count: spelled,
-            limit,
-        });
-    }
+    let expanded = size.expanded(spelled)?;
     let searches = terms.iter().filter(|term| term.is_search()).count();
     if searches > SEARCHES {
         return Err(SelectionError::TooManySearches(searches));
@@ -203,7 +196,7 @@ fn evaluate(
     let mut missing = Missing::default();
     let work = Cell::new(0);
     for term in &terms {
-        let found = resolve(nodes, term, limit, broken, &mut missing, &work)?;
+        let found = resolve(nodes, term, expanded, broken, &mut missing, &work)?;
         selected.join(term.operator, found);
     }
     Ok((selected, missing))
@@ -213,7 +206,7 @@ fn evaluate(
 fn resolve(
     nodes: &Nodes,
     term: &Term<'_>,
-    limit: usize,
+    expanded: Expanded,
     broken: BrokenGroups,
     missing: &mut Missing,
     work: &Cell<u64>,
@@ -221,14 +214,15 @@ fn resolve(
     match &term.kind {
         TermKind::All => Ok(Selected::sure(0..nodes.list().len())),
         TermKind::Groups(names) => {
-            let found: Vec<String> = match names.has_wildcards() {
+            let found: Vec<String> = match expanded.is_searched(names) {
                 true => {
                     let known = nodes.group_names();
                     known.filter(|name| names.matches(name)).cloned().collect()
                 }
-                false => expand(term.text, names, limit)?,
+                false => expand(term.text, names, expanded.limit)?,
             };
-            if found.is_empty() {
+            let is_whole = names.has_wildcards() || found.len() >= names.count();
+            if found.is_empty() || !is_whole {
                 let pattern = term.text.strip_prefix('@');
                 missing.groups.extend(pattern.map(str::to_owned));
             }
@@ -238,6 +232,11 @@ fn resolve(
                     Some(group) => selected.join(',', group.selected()),
                     None => _ = missing.groups.insert(name),
                 }
+            }
+            let is_empty = selected.members.is_empty() && selected.unsure.is_empty();
+            // Taking away nothing is what an empty group is for.
+            if is_empty && term.operator != '!' {
+                missing.empty.insert(term.text.to_owned());
             }
             Ok(selected)
         }
@@ -251,16 +250,19 @@ fn resolve(
                 unsure: nodes.broken.clone(),
             })
         }
-        TermKind::Nodes(names) if names.has_wildcards() => {
+        TermKind::Nodes(names) if expanded.is_searched(names) => {
             let members = search(nodes, work, |node| names.matches_counting(&node.name, work))?;
-            if members.is_empty() {
-                missing.nodes.insert(term.text.to_owned());
+            let is_whole = names.has_wildcards() || members.len() >= names.count();
+            match members.is_empty() {
+                true => _ = missing.nodes.insert(term.text.to_owned()),
+                false if is_whole => {}
+                false => _ = missing.nodes.insert(format!("some of {}", term.text)),
             }
             Ok(Selected::sure(members))
         }
         TermKind::Nodes(names) => {
             let mut members = BTreeSet::new();
-            for name in expand(term.text, names, limit)? {
+            for name in expand(term.text, names, expanded.limit)? {
                 match nodes.position(&name) {
                     Some(at) => _ = members.insert(at),
                     None => _ = missing.nodes.insert(name),
@@ -316,6 +318,7 @@ fn search(
         if is_meant(node) {
             members.insert(at);
         }
+        work.set(work.get() + 1);
         if work.get() > STEPS {
             return Err(SelectionError::TooManySteps);
         }

@@ -37,8 +37,7 @@ pub(super) fn check(config: &Path) -> Result<(), Failure> {
     });
     let blind: Vec<String> = blind.collect();
     blind.iter().try_for_each(|fault| say(fault))?;
-    let are_errors = faults.iter().map(Fault::is_error);
-    let are_errors = are_errors.chain(rule_faults.iter().map(|fault| fault.is_error));
+    let are_errors = faults.iter().chain(&rule_faults).map(Fault::is_error);
     let (errors, warnings): (Vec<bool>, Vec<bool>) = are_errors.partition(|is_error| *is_error);
     let (errors, warnings) = (errors.len() + blind.len(), warnings.len());
     if !catalogue.broken.is_empty() {

@@ -4,8 +4,7 @@ use std::{path::Path, sync::Arc};
 
 use super::{CONFIG, Failure, environment, say};
 use crate::{
-    auth::{Caller, policy::Rules},
-    catalogue::Catalogue,
+    auth::Caller,
     config::Settings,
     definitions::{self, Sources},
     rpc::{Access, resolve},
@@ -45,7 +44,7 @@ pub(super) fn explain(config: &Path, args: ExplainArgs) -> Result<(), Failure> {
     let mut text = String::new();
     let (rules, faults) = resolve(&policy, &catalogue);
     let rules = Arc::new(rules);
-    for fault in faults.iter().filter(|fault| fault.is_error) {
+    for fault in &faults {
         text += &format!("{fault}\n");
     }
     let catalogue = Arc::new(catalogue);
@@ -76,14 +75,11 @@ pub(super) fn explain(config: &Path, args: ExplainArgs) -> Result<(), Failure> {
     for caller in &callers {
         let roles = policy.roles_of(caller);
         text += &format!("{}\n", heading(caller, &roles));
-        text += &tell(
-            caller,
-            &rules,
-            &catalogue,
-            &commands,
-            &asked,
-            &args.arguments,
-        );
+        let access = Access::new(caller, Arc::clone(&rules), Arc::clone(&catalogue));
+        for sentence in sentences(&access, args.command.as_deref()) {
+            text += &format!("  {sentence}\n");
+        }
+        text += &by_command(&access, &commands, &asked, &args.arguments);
     }
     say(&text)
 }
@@ -107,20 +103,25 @@ fn heading(caller: &Caller, roles: &[&str]) -> String {
     }
 }
 
-fn tell(
-    caller: &Caller,
-    rules: &Arc<Rules>,
-    catalogue: &Arc<Catalogue>,
-    commands: &[&str],
-    asked: &[&str],
-    arguments: &[String],
-) -> String {
-    let access = Access::new(caller, Arc::clone(rules), Arc::clone(catalogue));
+/// What the rules say of the caller.
+fn sentences(access: &Access, command: Option<&str>) -> Vec<String> {
+    let sentences = access.rules_in_words(command);
+    match sentences.is_empty() {
+        true => vec!["no rule allows anything".to_owned()],
+        false => sentences,
+    }
+}
+
+/// What comes of the rules for each command.
+fn by_command(access: &Access, commands: &[&str], asked: &[&str], arguments: &[String]) -> String {
     let width = commands.iter().map(|name| name.len()).max().unwrap_or(0);
-    let mut text = String::new();
+    let mut text = match arguments {
+        [] => "  by command, without arguments:\n".to_owned(),
+        _ => format!("  by command, with the arguments {arguments:?}:\n"),
+    };
     for command in commands {
         let parts = access.explain(command, asked, arguments).join("; ");
-        text += &format!("  {command:width$}  {parts}\n");
+        text += &format!("    {command:width$}  {parts}\n");
     }
     text
 }

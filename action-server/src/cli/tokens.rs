@@ -71,13 +71,17 @@ pub(super) fn generate(config: &Path, args: TokenArgs) -> Result<(), Failure> {
     if let Some(nodes) = &args.nodes {
         let (catalogue, _) = definitions::load(&Sources::new(&settings))
             .map_err(|fault| Failure::new(CONFIG, fault.to_string()))?;
-        let limit = catalogue.node_limit;
-        let selected = catalogue.nodes.select(nodes, "", limit);
         // A run may use the last good definition of a broken group, and a token may not.
-        let covered = catalogue.nodes.cover(nodes, limit);
-        selected
-            .and(covered)
-            .map_err(|error| Failure::new(USAGE, format!("--nodes: {error}")))?;
+        let covered = catalogue
+            .nodes
+            .cover(nodes)
+            .map_err(|error| error.to_string());
+        let is_right = covered.and_then(|coverage| match coverage.undefined.as_str() {
+            "" if coverage.sure.contains(&true) => Ok(()),
+            "" => Err(format!("the node set {nodes:?} selects no node")),
+            names => Err(format!("no such node: {names}")),
+        });
+        is_right.map_err(|reason| Failure::new(USAGE, format!("--nodes: {reason}")))?;
     }
     let lifetime = settings.auth.terms.lifetime;
     if Duration::from_secs(u64::from(args.days) * 24 * 3600) > lifetime {

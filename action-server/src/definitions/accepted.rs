@@ -50,7 +50,7 @@ pub(super) fn read_nodes(sources: &Sources, faults: &mut Vec<Fault>) -> Option<A
             faults.extend(found.map(|it| Fault::warning(it.file, it.line, it.reason)));
             let visible = sources.visible_metadata.clone();
             // What groups were left without is told of the nodes file.
-            let (nodes, _) = Nodes::build(file, None, visible, sources.node_limit);
+            let (nodes, _) = Nodes::build(file, None, visible);
             Some(Accepted {
                 nodes: Arc::new(nodes),
                 digest,

@@ -94,7 +94,7 @@ fn build(sources: &Sources, file: NodesFile, before: Option<&Arc<Nodes>>) -> Bui
     let in_file = file.node_count();
     let visible = sources.visible_metadata.clone();
     let before = before.map(|before| &**before);
-    let (nodes, group_faults) = Nodes::build(file, before, visible, sources.node_limit);
+    let (nodes, group_faults) = Nodes::build(file, before, visible);
     Built {
         nodes,
         in_file,

@@ -77,7 +77,7 @@ impl Access {
     /// Works out what a caller may do.
     pub(crate) fn new(caller: &Caller, rules: Arc<Rules>, catalogue: Arc<Catalogue>) -> Access {
         let grant = caller.grant.nodes.as_ref().map(|set| {
-            let covered = catalogue.nodes.cover(set, catalogue.node_limit);
+            let covered = catalogue.nodes.cover(set);
             covered.map_or_else(|error| Cover::Unknown(error.brief()), covering)
         });
         Access {
@@ -97,8 +97,13 @@ impl Access {
         self.decider.has_all(Right::ReadAny)
     }
 
-    /// True for a command that the caller may see.
-    pub(crate) fn lists_command(&self, name: &str) -> bool {
+    /// True for a command that the caller may know of.
+    pub(super) fn sees_command(&self, name: &str) -> bool {
+        self.decider.sees_command(name, self.takes_nodes(name))
+    }
+
+    /// True for a command that the caller may know of, and that rules do not deny it everywhere.
+    pub(super) fn lists_command(&self, name: &str) -> bool {
         self.decider.lists_command(name, self.takes_nodes(name))
     }
 
@@ -199,7 +204,7 @@ impl Access {
 
     /// Refuses a command that the caller may not see, before anything is said about it.
     pub(super) fn check_command(&self, name: &str) -> Result<(), Status> {
-        match self.lists_command(name) {
+        match self.sees_command(name) {
             true => Ok(()),
             false => {
                 let why = self.unresolved(&[Right::List], Some(name));

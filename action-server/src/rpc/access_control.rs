@@ -7,7 +7,11 @@ use action_proto::v1::RunStarted;
 use tokio::sync::watch;
 use tonic::{Request, Status};
 
-use super::{access::Access, refusal, resolved::Resolved};
+use super::{
+    access::Access,
+    refusal,
+    resolved::{Resolved, log_changes},
+};
 use crate::{
     auth::{Authority, Caller, policy::Rules},
     catalogue::Catalogue,
@@ -49,16 +53,20 @@ impl Doors {
 
     fn rules(&self) -> (Arc<Rules>, Arc<Catalogue>) {
         let catalogue = self.definitions.snapshot();
-        let rules = self.resolved.rules(&self.authority.policy(), &catalogue);
+        let (rules, _) = self.resolved.rules(&self.authority.policy(), &catalogue);
         (rules, catalogue)
     }
 
-    /// Resolves the rules whenever policy or definitions change, for as long as it is polled: what is
-    /// wrong with them is logged before a caller meets it.
+    /// Resolves the rules whenever policy or definitions change, for as long as it is polled, and logs
+    /// what is wrong with them.
     pub(super) async fn keep_resolved(self) {
         let (mut policy, mut definitions) = (self.authority.changes(), self.definitions.changes());
+        let mut logged = Arc::new(Vec::new());
         loop {
-            _ = self.rules();
+            let catalogue = self.definitions.snapshot();
+            let (_, faults) = self.resolved.rules(&self.authority.policy(), &catalogue);
+            log_changes(&faults, &logged);
+            logged = faults;
             let changed = tokio::select! {
                 changed = policy.changed() => changed,
                 changed = definitions.changed() => changed,

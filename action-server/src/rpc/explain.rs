@@ -1,9 +1,18 @@
 //! What a caller may do, in words: for admins, by the very decider that callers meet.
 
-use super::access::Access;
+use super::{access::Access, resolved::known_commands};
 use crate::auth::policy::{Ask, On, Question, Requirements, Right, Verdict};
 
 impl Access {
+    /// Each rule that is about the caller as a sentence; with `command` those that are about it.
+    pub(crate) fn rules_in_words(&self, command: Option<&str>) -> Vec<String> {
+        let commands = known_commands(&self.catalogue);
+        let own = self.decider.own();
+        let own = own.filter(|(rule, _)| command.is_none_or(|name| rule.is_about_command(name)));
+        own.map(|(rule, cover)| rule.in_words(cover, &commands))
+            .collect()
+    }
+
     /// What the caller may do with a command on nodes, in words, with the rules that decide.
     pub(crate) fn explain(
         &self,
@@ -26,10 +35,13 @@ impl Access {
                 brings: Requirements::NONE,
             })
         };
-        let mut parts = match self.lists_command(command) {
+        let mut parts = match self.sees_command(command) {
             true => run_in_words(&ask(Right::Run), &places),
             false => vec!["not even see it".to_owned()],
         };
+        if self.sees_command(command) && !self.lists_command(command) {
+            parts.push("not listed".to_owned());
+        }
         for (what, own, any) in [
             ("see", Right::ReadOwn, Right::ReadAny),
             ("cancel", Right::CancelOwn, Right::CancelAny),

@@ -1,14 +1,16 @@
-//! The policy with the nodes that its rules mean now, and what is wrong with their node sets.
+//! The policy with the nodes that its rules mean now, and what is wrong with its rules.
 
-use std::{
-    fmt,
-    sync::{Arc, Mutex, PoisonError},
-};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::{
-    auth::policy::{Cover, Effect, Policy, Rules},
+    auth::policy::{Cover, Effect, KnownCommand, Policy, PolicyFaults, Rules},
     catalogue::{Catalogue, Coverage},
+    definitions::log_fault,
+    yaml::{Fault, Severity},
 };
+
+/// How much a warning shows of a node set, in characters.
+const SHOWN: usize = 200;
 
 /// The policy as the catalogue resolves it, kept until either is another one.
 #[derive(Debug, Default)]
@@ -21,101 +23,116 @@ struct Last {
     policy: Arc<Policy>,
     catalogue: Arc<Catalogue>,
     rules: Arc<Rules>,
-    /// What is wrong, and told.
-    faults: Vec<RuleFault>,
+    faults: Arc<Vec<Fault>>,
 }
 
 impl Resolved {
-    /// The rules with their nodes.
-    pub(super) fn rules(&self, policy: &Arc<Policy>, catalogue: &Arc<Catalogue>) -> Arc<Rules> {
+    /// The rules with their nodes, and what is wrong with them.
+    pub(super) fn rules(
+        &self,
+        policy: &Arc<Policy>,
+        catalogue: &Arc<Catalogue>,
+    ) -> (Arc<Rules>, Arc<Vec<Fault>>) {
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
         let is_current = |last: &Last| {
             Arc::ptr_eq(&last.policy, policy) && Arc::ptr_eq(&last.catalogue, catalogue)
         };
-        match &*last {
-            Some(current) if is_current(current) => Arc::clone(&current.rules),
-            before => {
-                let (rules, faults) = resolve(policy, catalogue);
-                let told = before.as_ref().map_or(&[][..], |last| &last.faults);
-                tell(&faults, told);
-                let rules = Arc::new(rules);
-                *last = Some(Last {
-                    policy: Arc::clone(policy),
-                    catalogue: Arc::clone(catalogue),
-                    rules: Arc::clone(&rules),
-                    faults,
-                });
-                rules
-            }
+        if let Some(current) = last.as_ref().filter(|last| is_current(last)) {
+            return (Arc::clone(&current.rules), Arc::clone(&current.faults));
         }
+        let (rules, faults) = resolve(policy, catalogue);
+        let (rules, faults) = (Arc::new(rules), Arc::new(faults));
+        *last = Some(Last {
+            policy: Arc::clone(policy),
+            catalogue: Arc::clone(catalogue),
+            rules: Arc::clone(&rules),
+            faults: Arc::clone(&faults),
+        });
+        (rules, faults)
     }
 }
 
-/// Logs the faults that are new, and those that are gone.
-fn tell(faults: &[RuleFault], told: &[RuleFault]) {
-    for fault in faults.iter().filter(|fault| !told.contains(fault)) {
-        match fault.is_error {
-            true => tracing::error!("{fault}"),
-            false => tracing::warn!("{fault}"),
-        }
+/// Logs the faults that are new, and those that are gone. One whose line alone has changed is neither.
+pub(super) fn log_changes(faults: &[Fault], logged: &[Fault]) {
+    let is_same = |a: &Fault, b: &Fault| a.reason == b.reason && a.severity == b.severity;
+    let is_in = |all: &[Fault], fault: &Fault| all.iter().any(|known| is_same(known, fault));
+    for fault in faults.iter().filter(|fault| !is_in(logged, fault)) {
+        log_fault(fault);
     }
-    for fault in told.iter().filter(|fault| !faults.contains(fault)) {
+    for fault in logged.iter().filter(|fault| !is_in(faults, fault)) {
         tracing::info!("mended: {fault}");
     }
 }
 
-/// What is wrong with a rule's node set. Displays as a line for people.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct RuleFault {
-    rule: String,
-    /// True where the set cannot be resolved, false where it only names what is not defined.
-    pub(crate) is_error: bool,
-    reason: String,
-}
-
-impl fmt::Display for RuleFault {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let kind = if self.is_error { "" } else { "warning: " };
-        write!(f, "policy: rule {:?}: {kind}{}", self.rule, self.reason)
-    }
-}
-
-/// Resolves the node sets of a policy, and says what is wrong with them.
-pub(crate) fn resolve(policy: &Arc<Policy>, catalogue: &Catalogue) -> (Rules, Vec<RuleFault>) {
+/// Resolves the node sets of a policy, and says what is wrong with its rules.
+pub(crate) fn resolve(policy: &Arc<Policy>, catalogue: &Catalogue) -> (Rules, Vec<Fault>) {
     let with_nodes = catalogue.commands.values();
     let with_nodes: Vec<&str> = with_nodes
         .filter(|command| command.has_context)
         .map(|command| command.name.as_str())
         .collect();
-    let mut faults = Vec::new();
-    let rules = Rules::new(Arc::clone(policy), &with_nodes, |rule, set| {
-        let mut fault = |is_error, reason| {
-            faults.push(RuleFault {
-                rule: rule.name.clone(),
-                is_error,
-                reason,
-            });
-        };
-        match catalogue.nodes.cover(set, catalogue.node_limit) {
+    let mut faults = PolicyFaults::new(policy, &known_commands(catalogue));
+    let nodes = catalogue.nodes.list().len();
+    let rules = Rules::new(Arc::clone(policy), &with_nodes, nodes, |at, set| {
+        let effect = policy.rules()[at].effect;
+        match catalogue.nodes.cover(set) {
             Ok(coverage) => {
-                let undefined = &coverage.undefined;
-                if !undefined.is_empty() {
-                    let reason = format!("nodes that are not defined are left out: {undefined}");
-                    fault(false, reason);
+                for reason in idle_parts(&coverage, set, effect) {
+                    faults.add(at, "nodes", Severity::Warning, &reason);
                 }
                 covering(coverage)
             }
             Err(error) => {
-                let comes_of_it = match rule.effect {
+                let comes_of_it = match effect {
                     Effect::Allow => "allows nothing",
                     Effect::Deny => "denies everything",
                 };
-                fault(true, format!("{error}; until then the rule {comes_of_it}"));
+                let reason = format!("{error}; until then the rule {comes_of_it}");
+                faults.add(at, "nodes", Severity::Error, &reason);
                 Cover::Unknown(error.brief())
             }
         }
     });
-    (rules, faults)
+    (rules, faults.into_faults())
+}
+
+/// The commands that rules can be about, broken ones too: they come back.
+pub(super) fn known_commands(catalogue: &Catalogue) -> Vec<KnownCommand<'_>> {
+    let good = catalogue.commands.values().map(|command| KnownCommand {
+        name: &command.name,
+        takes_nodes: Some(command.has_context),
+    });
+    let broken = catalogue.broken.keys().map(|name| KnownCommand {
+        name,
+        takes_nodes: None,
+    });
+    good.chain(broken).collect()
+}
+
+/// What of a rule's node set matches no node.
+fn idle_parts(coverage: &Coverage, set: &str, effect: Effect) -> Vec<String> {
+    let Coverage {
+        undefined, empty, ..
+    } = coverage;
+    if !coverage.possible.contains(&true) {
+        let shown: String = set.chars().take(SHOWN).collect();
+        let nothing = effect.of_nothing();
+        let mut reason = format!("the node set {shown:?} matches no node, so the rule {nothing}");
+        if !undefined.is_empty() && undefined != set {
+            reason += &format!("; not defined: {undefined}");
+        }
+        return vec![reason];
+    }
+    let mut reasons = Vec::new();
+    if !undefined.is_empty() {
+        reasons.push(format!(
+            "nodes that are not defined are left out: {undefined}"
+        ));
+    }
+    if !empty.is_empty() {
+        reasons.push(format!("groups without members are left out: {empty}"));
+    }
+    reasons
 }
 
 /// What a node set covers, as the decider takes it.

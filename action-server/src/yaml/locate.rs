@@ -111,6 +111,72 @@ impl<'a> Lines<'a> {
     }
 }
 
+/// The lines of keys in a list of maps that is an entry of the top map: each is looked for in its own
+/// item only.
+#[derive(Debug)]
+pub struct ListLines<'a> {
+    text: &'a str,
+    key: &'a str,
+    /// Where each item begins, and its line; empty where the list is not in block style.
+    items: Vec<(usize, usize)>,
+    end: usize,
+    budget: Cell<u32>,
+}
+
+impl<'a> ListLines<'a> {
+    /// Gets ready to look for lines in the list under `key`.
+    pub fn new(text: &'a str, key: &'a str) -> ListLines<'a> {
+        let mut items = Vec::new();
+        let (mut start, mut end, mut indentation) = (0, text.len(), None);
+        let mut is_inside = false;
+        for (at, line) in text.split_inclusive('\n').enumerate() {
+            let content = line.trim_start_matches(' ');
+            let depth = line.len() - content.len();
+            let is_item = content.starts_with("- ") || content.trim_end() == "-";
+            let is_blank = content.trim().is_empty() || content.starts_with('#');
+            if is_inside && is_item && depth == *indentation.get_or_insert(depth) {
+                items.push((start, at + 1));
+            } else if is_inside && depth == 0 && !is_blank && !is_item {
+                end = start;
+                break;
+            } else if !is_inside {
+                let after = line.strip_prefix(key);
+                is_inside = after.is_some_and(|after| after.starts_with(':'));
+            }
+            start += line.len();
+        }
+        ListLines {
+            text,
+            key,
+            items,
+            end,
+            budget: Cell::new(BUDGET),
+        }
+    }
+
+    /// The line of a key of the item at `index`; that of the item, or 0, where it cannot be found.
+    pub fn line_of(&self, index: usize, key: &str) -> usize {
+        let Some(&(start, line)) = self.items.get(index) else {
+            return self.in_whole(index, key);
+        };
+        let end = self.items.get(index + 1).map_or(self.end, |next| next.0);
+        let item = &self.text[start..end];
+        match line_of(item, &[Step::Item(0), Step::Key(key)]) {
+            0 => line,
+            found => line + found - 1,
+        }
+    }
+
+    fn in_whole(&self, index: usize, key: &str) -> usize {
+        let Some(left) = self.budget.get().checked_sub(1) else {
+            return 0;
+        };
+        self.budget.set(left);
+        let path = [Step::Key(self.key), Step::Item(index), Step::Key(key)];
+        line_of(self.text, &path)
+    }
+}
+
 /// Goes down the path; fails at its end.
 struct Walk<'a> {
     path: &'a [Step<'a>],
@@ -205,6 +271,37 @@ impl Visitor<'_> for WantedKey<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn lines_in_lists() {
+        let block = "roles: {a: [b]}\nrules:\n# first\n- name: a\n  nodes: |\n    - x\n  list:\n  - y\n\n- {name: b, list: [1]}\n-\n  name: c\nother:\n- name: d\n";
+        let indented = "rules:\n  - name: a\n    list:\n    - y\n  - name: b\n";
+        let flow = "rules: [{name: a},\n  {name: b, list: []}]\n";
+        for text in [block, indented, flow, "", "rules: []\n", "rules"] {
+            let lines = ListLines::new(text, "rules");
+            for (index, key) in [
+                (0, "name"),
+                (0, "list"),
+                (1, "name"),
+                (1, "list"),
+                (2, "name"),
+            ] {
+                let found = line_of(
+                    text,
+                    &[Step::Key("rules"), Step::Item(index), Step::Key(key)],
+                );
+                // A key that is not there has the line of its item.
+                if found > 0 {
+                    assert_eq!(lines.line_of(index, key), found, "{text:?} {index} {key}");
+                }
+            }
+        }
+        let lines = ListLines::new(block, "rules");
+        assert_eq!(
+            (lines.line_of(2, "list"), lines.line_of(9, "name")),
+            (11, 0)
+        );
+    }
 
     #[test]
     fn lines_of_keys() {

@@ -9,5 +9,5 @@ mod locate;
 mod tree;
 
 pub use fault::{Fault, Severity};
-pub use locate::{Lines, Step, line_of};
+pub use locate::{Lines, ListLines, Step, line_of};
 pub use tree::{Yaml, parse};

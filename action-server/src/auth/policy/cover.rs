@@ -36,15 +36,6 @@ impl Cover {
         }
     }
 
-    /// What of the commands it lets be run on something.
-    pub(super) fn reach(&self) -> Reach {
-        match self {
-            Cover::Everything => Reach::All,
-            Cover::Nodes { sure, .. } if sure.contains(&true) => Reach::WithNodes,
-            Cover::Nodes { .. } | Cover::Unknown(_) => Reach::None,
-        }
-    }
-
     /// Why it cannot be resolved, where it cannot.
     pub(super) fn unknown(&self) -> Option<&str> {
         match self {
@@ -52,17 +43,6 @@ impl Cover {
             _ => None,
         }
     }
-}
-
-/// Which commands can be run somewhere, as far as it depends on nodes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Reach {
-    /// None: there is no such node.
-    None,
-    /// Those that take nodes.
-    WithNodes,
-    /// Those without nodes too.
-    All,
 }
 
 /// What something is done on.

@@ -4,7 +4,7 @@ use std::{borrow::Cow, fmt, sync::Arc};
 
 use super::{
     Effect, Policy, Requirements, Right, Rule,
-    cover::{Cover, On, Reach},
+    cover::{Cover, On},
 };
 use crate::auth::{Caller, patterns::Patterns};
 
@@ -74,32 +74,34 @@ const TOKEN: &str = "the token's own limits";
 pub struct Rules {
     policy: Arc<Policy>,
     covers: Vec<Cover>,
-    /// For each rule what its nodes let be run.
-    reach: Vec<Reach>,
+    /// How many nodes there are.
+    pub(super) nodes: usize,
     /// For each rule whether it is about some command that takes nodes: others show none.
     with_nodes: Vec<bool>,
 }
 
 impl Rules {
-    /// Resolves the node sets of a policy with `cover`; `commands` are those that take nodes.
+    /// Resolves the node sets of a policy with `cover`, which gets a rule's place and its set;
+    /// `commands` are those that take nodes, of which there are `nodes`.
     pub fn new(
         policy: Arc<Policy>,
         commands: &[&str],
-        mut cover: impl FnMut(&Rule, &str) -> Cover,
+        nodes: usize,
+        mut cover: impl FnMut(usize, &str) -> Cover,
     ) -> Rules {
         let with_nodes = policy.rules().iter().map(|rule| {
             let named = rule.commands.as_ref();
             named.is_none_or(|named| commands.iter().any(|command| named.match_any(command)))
         });
         let with_nodes = with_nodes.collect();
-        let covers = policy.rules().iter().map(|rule| match &rule.nodes {
-            Some(set) => cover(rule, set),
+        let rules = policy.rules().iter().enumerate();
+        let covers = rules.map(|(at, rule)| match &rule.nodes {
+            Some(set) => cover(at, set),
             None => Cover::Everything,
         });
-        let covers: Vec<Cover> = covers.collect();
         Rules {
-            reach: covers.iter().map(Cover::reach).collect(),
-            covers,
+            covers: covers.collect(),
+            nodes,
             with_nodes,
             policy,
         }
@@ -109,12 +111,11 @@ impl Rules {
 /// What one caller may do.
 #[derive(Debug)]
 pub struct Decider {
-    rules: Arc<Rules>,
+    pub(super) rules: Arc<Rules>,
     /// The rules that concern the caller, by their place in the policy.
     own: Vec<usize>,
-    grant: crate::auth::Grant,
-    grant_nodes: Cover,
-    grant_reach: Reach,
+    pub(super) grant: crate::auth::Grant,
+    pub(super) grant_nodes: Cover,
 }
 
 impl Decider {
@@ -129,7 +130,6 @@ impl Decider {
         Decider {
             own,
             grant: caller.grant.clone(),
-            grant_reach: grant_nodes.reach(),
             grant_nodes,
             rules,
         }
@@ -137,10 +137,7 @@ impl Decider {
 
     /// Prepares the answer to a question that is asked of many nodes.
     pub fn question<'a>(&'a self, ask: Ask<'_>) -> Question<'a> {
-        let of = |effect| {
-            let about = self.about(effect, ask);
-            about.map(|at| self.rule(at)).collect()
-        };
+        let of = |effect| self.about(effect, ask).collect();
         Question {
             // Rules require something of runs alone.
             brings: match ask.right {
@@ -157,29 +154,6 @@ impl Decider {
         }
     }
 
-    /// True when the caller may see the command: some rule lists it for something that it can be run
-    /// on, so does the token, and no rule takes it away on all nodes.
-    pub fn lists_command(&self, command: &str, takes_nodes: bool) -> bool {
-        let ask = Ask {
-            right: Right::List,
-            command,
-            arguments: &[],
-            brings: Requirements::NONE,
-        };
-        let needed = match takes_nodes {
-            true => Reach::WithNodes,
-            false => Reach::All,
-        };
-        self.grant.allows_command(command)
-            && self.grant_reach >= needed
-            && self
-                .about(Effect::Allow, ask)
-                .any(|at| self.rules.reach[at] >= needed)
-            && !self
-                .about(Effect::Deny, ask)
-                .any(|at| matches!(self.rule(at).1, Cover::Everything | Cover::Unknown(_)))
-    }
-
     /// What the caller lacks a right for, where it may be: the token's node set, or that of a rule
     /// about the right, cannot be resolved. `command` is the one that it is about, if there is one.
     pub fn unresolved(&self, right: Right, command: Option<&str>) -> Option<Unresolved<'_>> {
@@ -188,11 +162,9 @@ impl Decider {
             rule: TOKEN,
             reason,
         });
-        let own = self.own.iter().map(|&at| self.rule(at));
-        let mut about = own.filter(|(rule, _)| {
-            let commands = rule.commands.as_ref();
-            let named = commands.zip(command);
-            rule.rights.contains(&right) && named.is_none_or(|(it, name)| it.match_any(name))
+        let mut about = self.own().filter(|(rule, _)| {
+            let is_about = command.is_none_or(|name| rule.is_about_command(name));
+            is_about && rule.rights.contains(&right)
         });
         token.or_else(|| about.find_map(unresolved))
     }
@@ -234,18 +206,22 @@ impl Decider {
                 .all(|(rule, _)| rule.effect == Effect::Allow)
     }
 
-    /// The caller's rules of one effect that are about a question, by their place in the policy.
-    fn about(&self, effect: Effect, ask: Ask<'_>) -> impl Iterator<Item = usize> {
-        let own = self.own.iter().copied();
-        own.filter(move |&at| is_about(self.rule(at).0, effect, ask))
+    /// The caller's rules, with what they cover.
+    pub fn own(&self) -> impl Iterator<Item = (&Rule, &Cover)> {
+        self.own.iter().map(|&at| self.rule(at))
+    }
+
+    /// The caller's rules of one effect that are about a question.
+    fn about(&self, effect: Effect, ask: Ask<'_>) -> impl Iterator<Item = (&Rule, &Cover)> {
+        self.own()
+            .filter(move |(rule, _)| is_about(rule, effect, ask))
     }
 
     fn matching<'a>(
         &'a self,
         matches: impl Fn(&Rule) -> bool + 'a,
     ) -> impl Iterator<Item = (&'a Rule, &'a Cover)> {
-        let own = self.own.iter().map(|&at| self.rule(at));
-        own.filter(move |(rule, _)| matches(rule))
+        self.own().filter(move |(rule, _)| matches(rule))
     }
 
     fn rule(&self, at: usize) -> (&Rule, &Cover) {
@@ -311,19 +287,20 @@ fn unresolved<'a>((rule, cover): (&'a Rule, &'a Cover)) -> Option<Unresolved<'a>
 fn is_about(rule: &Rule, effect: Effect, ask: Ask<'_>) -> bool {
     rule.effect == effect
         && rule.rights.contains(&ask.right)
-        && rule
-            .commands
-            .as_ref()
-            .is_none_or(|commands| commands.match_any(ask.command))
+        && rule.is_about_command(ask.command)
         && (ask.right != Right::Run || are_meant(rule.arguments.as_ref(), effect, ask.arguments))
 }
 
 /// What is allowed is allowed with arguments that are all named; what is denied is denied with any
-/// that is.
+/// that is. A run without arguments is named by the empty text and by no other pattern: what a
+/// script does without arguments is no special case of what it does with some.
 fn are_meant(patterns: Option<&Patterns>, effect: Effect, arguments: &[String]) -> bool {
     let Some(patterns) = patterns else {
         return true;
     };
+    if arguments.is_empty() {
+        return patterns.match_absence();
+    }
     match effect {
         Effect::Allow => arguments.iter().all(|text| patterns.match_any(text)),
         Effect::Deny => arguments.iter().any(|text| patterns.match_any(text)),

@@ -6,14 +6,18 @@
 mod cover;
 mod decide;
 mod file;
+mod in_words;
 mod requirements;
+mod visible_commands;
+mod warnings;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 pub use cover::{Cover, On};
 pub use decide::{Ask, Decider, Question, Rules, Unresolved, Verdict};
 pub use file::PolicyError;
 pub use requirements::Requirements;
+pub use warnings::{KnownCommand, PolicyFaults};
 
 use super::{Caller, patterns::Patterns};
 
@@ -78,6 +82,16 @@ pub enum Effect {
     Deny,
 }
 
+impl Effect {
+    /// What a rule does that is about nothing.
+    pub fn of_nothing(self) -> &'static str {
+        match self {
+            Effect::Allow => "allows nothing",
+            Effect::Deny => "denies nothing",
+        }
+    }
+}
+
 /// One rule.
 #[derive(Debug, Clone)]
 pub struct Rule {
@@ -91,12 +105,19 @@ pub struct Rule {
     commands: Option<Patterns>,
     /// The node set it is about; all nodes, and commands without nodes, where not set.
     pub nodes: Option<String>,
+    /// Patterns of arguments; the empty one stands for a run without any.
     arguments: Option<Patterns>,
     /// What a run must bring so that the rule allows it.
     require: Requirements,
 }
 
 impl Rule {
+    /// True where the rule is about this command.
+    pub fn is_about_command(&self, name: &str) -> bool {
+        let commands = self.commands.as_ref();
+        commands.is_none_or(|them| them.match_any(name))
+    }
+
     fn concerns(&self, subject: &str, roles: &[&str]) -> bool {
         let named = self.subjects.as_ref().map(|them| them.match_any(subject));
         let playing = self
@@ -115,6 +136,9 @@ impl Rule {
 pub struct Policy {
     rules: Vec<Rule>,
     roles: Vec<(String, Patterns)>,
+    /// The file, and what it says: for the lines of what is wrong.
+    path: PathBuf,
+    text: String,
 }
 
 impl Policy {
@@ -134,6 +158,8 @@ impl Policy {
         Policy {
             rules: vec![rule],
             roles: Vec::new(),
+            path: PathBuf::new(),
+            text: String::new(),
         }
     }
 

@@ -43,10 +43,7 @@ impl Requirements {
                 }
             }
         }
-        match required == Requirements::NONE {
-            true => Err("require is empty; leave it out".into()),
-            false => Ok(required),
-        }
+        Ok(required)
     }
 
     /// True for none.

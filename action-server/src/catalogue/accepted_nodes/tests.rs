@@ -9,14 +9,14 @@ use crate::catalogue::read_nodes;
 
 fn build(text: &str) -> Nodes {
     let (file, _) = read_nodes(Path::new("nodes.yaml"), text).unwrap();
-    Nodes::build(file, None, BTreeSet::new(), 100).0
+    Nodes::build(file, None, BTreeSet::new()).0
 }
 
 fn read_back(nodes: &Nodes) -> Nodes {
     let text = String::from_utf8(write_accepted(nodes).unwrap()).unwrap();
     let (file, faults) = read_accepted(Path::new("nodes.json"), &text).unwrap();
     assert_eq!(faults, [], "{text}");
-    Nodes::build(file, None, BTreeSet::new(), 100).0
+    Nodes::build(file, None, BTreeSet::new()).0
 }
 
 #[test]

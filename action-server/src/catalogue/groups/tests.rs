@@ -16,7 +16,7 @@ fn read(text: &str) -> NodesFile {
 }
 
 fn build(text: &str, before: Option<&Nodes>) -> (Nodes, Vec<String>) {
-    let (nodes, faults) = Nodes::build(read(text), before, BTreeSet::new(), 100);
+    let (nodes, faults) = Nodes::build(read(text), before, BTreeSet::new());
     let line = |fault: GroupFault| {
         let kind = if fault.is_error { "error" } else { "warning" };
         format!("{kind}: {}", fault.reason)
@@ -42,7 +42,7 @@ fn names(nodes: &Nodes, which: &[bool]) -> String {
 
 /// What an allow rule grants, and what a deny rule denies.
 fn covered(nodes: &Nodes, set: &str) -> Result<(String, String), String> {
-    let coverage = nodes.cover(set, 100).map_err(|error| error.to_string())?;
+    let coverage = nodes.cover(set).map_err(|error| error.to_string())?;
     Ok((
         names(nodes, &coverage.sure),
         names(nodes, &coverage.possible),
@@ -464,7 +464,7 @@ fn check(nodes: &Nodes, model: &Model) -> Result<(), TestCaseError> {
         };
         let is_defined = model.current.contains_key(&group);
         let strict = memberships(&|node| model.strict(group, node, &[]));
-        let covered = nodes.cover(&set, 100).ok();
+        let covered = nodes.cover(&set).ok();
         let expected = strict.filter(|_| is_defined).map(|all| {
             let sure: Vec<bool> = all.iter().map(|(_, is)| *is == Some(true)).collect();
             let possible: Vec<bool> = all.iter().map(|(_, is)| *is != Some(false)).collect();
@@ -498,7 +498,7 @@ fn kept(nodes: &Nodes) -> Nodes {
     let text = String::from_utf8(write_accepted(nodes).unwrap()).unwrap();
     let (file, faults) = read_accepted(Path::new("nodes.json"), &text).unwrap();
     assert_eq!(faults, []);
-    Nodes::build(file, None, BTreeSet::new(), 100).0
+    Nodes::build(file, None, BTreeSet::new()).0
 }
 
 proptest! {

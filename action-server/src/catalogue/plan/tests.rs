@@ -30,7 +30,7 @@ fn catalogue() -> Catalogue {
     let nodes = "n1: {ranks: [aws]}\nn2: {}\nn3: {ranks: [bad, aws]}\n";
     let (file, _) = read_nodes(Path::new("f"), nodes).unwrap();
     Catalogue {
-        nodes: Arc::new(Nodes::build(file, None, BTreeSet::new(), 10).0),
+        nodes: Arc::new(Nodes::build(file, None, BTreeSet::new()).0),
         untrusted: Default::default(),
         commands: BTreeMap::from([
             command(

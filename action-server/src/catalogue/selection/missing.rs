@@ -13,6 +13,17 @@ pub(super) struct Missing {
     pub(super) nodes: BTreeSet<String>,
     pub(super) groups: BTreeSet<String>,
     pub(super) attributes: BTreeSet<String>,
+    /// The terms of groups that have no members. To select none of them is no error.
+    pub(super) empty: BTreeSet<String>,
+}
+
+/// What a definition names and no node has.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(in crate::catalogue) struct Undefined {
+    /// Names and attributes, folded.
+    pub(in crate::catalogue) names: String,
+    /// Terms of groups without members.
+    pub(in crate::catalogue) empty: String,
 }
 
 impl Missing {
@@ -43,11 +54,14 @@ impl Missing {
         }
     }
 
-    /// The nodes and attributes, folded, for a warning.
-    pub(super) fn undefined(self) -> String {
+    /// The same for warnings.
+    pub(super) fn into_undefined(self) -> Undefined {
         let nodes = Some(fold(&self.nodes, "")).filter(|nodes| !nodes.is_empty());
         let all = joined(nodes.into_iter().chain(self.attributes));
-        cut(all, WARNING_SHOWN)
+        Undefined {
+            names: cut(all, WARNING_SHOWN),
+            empty: cut(joined(self.empty), WARNING_SHOWN),
+        }
     }
 }
 

@@ -10,7 +10,7 @@ use crate::auth::Grant;
 const SUBJECTS: [&str; 3] = ["alice", "bob", "ci-1"];
 const ROLES: [&str; 2] = ["op", "guest"];
 const COMMANDS: [&str; 3] = ["power-on", "power-off", "usage"];
-const ARGUMENTS: [&str; 3] = ["small", "large", "-f"];
+const ARGUMENTS: [&str; 4] = ["small", "large", "-f", ""];
 const REQUIREMENTS: [&str; 2] = ["reason", "plan"];
 const NODES: usize = 3;
 
@@ -47,7 +47,7 @@ fn some_of(all: &'static [&'static str]) -> impl Strategy<Value = Vec<&'static s
 }
 
 fn limit(all: &'static [&'static str]) -> impl Strategy<Value = Option<Vec<&'static str>>> {
-    proptest::option::of(some_of(all))
+    proptest::option::of(proptest::sample::subsequence(all, 1..=all.len()))
 }
 
 fn rule() -> impl Strategy<Value = Written> {
@@ -68,8 +68,7 @@ fn rule() -> impl Strategy<Value = Written> {
         .prop_map(
             |(allow, rights, subjects, roles, commands, arguments, nodes, require)| Written {
                 // Only what allows runs can require something of them.
-                require: require
-                    .filter(|list| allow && rights.contains(&Right::Run) && !list.is_empty()),
+                require: require.filter(|_| allow && rights.contains(&Right::Run)),
                 // An allow rule says to whom.
                 subjects: subjects.or((allow && roles.is_none()).then(|| SUBJECTS.to_vec())),
                 allow,
@@ -91,7 +90,7 @@ fn asked() -> impl Strategy<Value = Asked> {
     (
         proptest::sample::select(&SUBJECTS[..]),
         some_of(&ROLES),
-        limit(&COMMANDS),
+        proptest::option::of(some_of(&COMMANDS)),
         proptest::option::of(proptest::collection::vec(any::<bool>(), NODES)),
         proptest::sample::select(&Right::ALL[..]),
         proptest::sample::select(&COMMANDS[..]),
@@ -133,63 +132,91 @@ fn model(rules: &[Written], asked: &Asked) -> bool {
         .as_ref()
         .is_none_or(|commands| commands.contains(&asked.command))
         && asked.token_nodes.as_ref().is_none_or(|set| in_set(set));
-    let holds = |rule: &Written| {
-        let who = match (&rule.subjects, &rule.roles) {
-            (None, None) => true,
-            (subjects, roles) => {
-                subjects.iter().flatten().any(|name| *name == asked.subject)
-                    || roles
-                        .iter()
-                        .flatten()
-                        .any(|role| asked.roles.contains(role))
-            }
-        };
-        let right = rule.rights.iter().any(|right| {
-            *right == asked.right
-                || rule.allow
-                    && matches!(
-                        (right, asked.right),
-                        (Right::Run, Right::List | Right::ReadOwn | Right::CancelOwn)
-                            | (Right::ReadAny, Right::ReadOwn)
-                            | (Right::CancelAny, Right::CancelOwn)
-                    )
-        });
-        let command = rule
-            .commands
-            .as_ref()
-            .is_none_or(|commands| commands.contains(&asked.command));
-        let arguments = match &rule.arguments {
-            Some(known) if asked.right == Right::Run => {
-                let mut given = asked.arguments.iter();
-                match rule.allow {
-                    true => given.all(|it| known.contains(it)),
-                    false => given.any(|it| known.contains(it)),
-                }
-            }
-            _ => true,
-        };
-        let nodes = match &rule.nodes {
-            None => true,
-            // Of a node that is gone it is not known whether it was one of them.
-            Some(Ok(set)) => match asked.on {
-                // Of a node whose ranks are not known, what denies holds and what allows does not.
-                On::Node(Some(at)) => set[at].unwrap_or(!rule.allow),
-                On::Node(None) => !rule.allow,
-                On::Nothing => false,
-            },
-            Some(Err(())) => !rule.allow,
-        };
-        let brings = asked.right != Right::Run
-            || rule
-                .require
-                .iter()
-                .flatten()
-                .all(|name| asked.brings.contains(name));
-        who && right && command && arguments && nodes && brings
-    };
     token
-        && rules.iter().any(|rule| rule.allow && holds(rule))
-        && !rules.iter().any(|rule| !rule.allow && holds(rule))
+        && rules.iter().any(|rule| rule.allow && holds(rule, asked))
+        && !rules.iter().any(|rule| !rule.allow && holds(rule, asked))
+}
+
+/// Whether a rule is about what is asked.
+fn holds(rule: &Written, asked: &Asked) -> bool {
+    let who = match (&rule.subjects, &rule.roles) {
+        (None, None) => true,
+        (subjects, roles) => {
+            subjects.iter().flatten().any(|name| *name == asked.subject)
+                || roles
+                    .iter()
+                    .flatten()
+                    .any(|role| asked.roles.contains(role))
+        }
+    };
+    let right = rule.rights.iter().any(|right| {
+        *right == asked.right
+            || rule.allow
+                && matches!(
+                    (right, asked.right),
+                    (Right::Run, Right::List | Right::ReadOwn | Right::CancelOwn)
+                        | (Right::ReadAny, Right::ReadOwn)
+                        | (Right::CancelAny, Right::CancelOwn)
+                )
+    });
+    let command = rule
+        .commands
+        .as_ref()
+        .is_none_or(|commands| commands.contains(&asked.command));
+    let arguments = match &rule.arguments {
+        Some(known) if asked.right == Right::Run => {
+            let mut given = asked.arguments.iter();
+            match rule.allow {
+                _ if asked.arguments.is_empty() => known.contains(&""),
+                true => given.all(|it| known.contains(it)),
+                false => given.any(|it| known.contains(it)),
+            }
+        }
+        _ => true,
+    };
+    let nodes = match &rule.nodes {
+        None => true,
+        // Of a node that is gone it is not known whether it was one of them.
+        Some(Ok(set)) => match asked.on {
+            // Of a node whose ranks are not known, what denies holds and what allows does not.
+            On::Node(Some(at)) => set[at].unwrap_or(!rule.allow),
+            On::Node(None) => !rule.allow,
+            On::Nothing => false,
+        },
+        Some(Err(())) => !rule.allow,
+    };
+    let brings = asked.right != Right::Run
+        || rule
+            .require
+            .iter()
+            .flatten()
+            .all(|name| asked.brings.contains(name));
+    who && right && command && arguments && nodes && brings
+}
+
+/// Whether a command is listed: somewhere it may be seen, by a rule that lets it be run only where
+/// no rule denies that whatever the arguments are.
+fn is_listed(rules: &[Written], asked: &Asked, takes_nodes: bool, must_be_of_use: bool) -> bool {
+    let places = match takes_nodes {
+        true => (0..NODES).map(|at| On::Node(Some(at))).collect(),
+        false => vec![On::Nothing],
+    };
+    places.into_iter().any(|on| {
+        let to = |right| Asked {
+            right,
+            on,
+            ..asked.clone()
+        };
+        let refuses = |rule: &Written| {
+            !rule.allow && rule.arguments.is_none() && holds(rule, &to(Right::Run))
+        };
+        let is_refused = must_be_of_use && rules.iter().any(refuses);
+        let of_use = rules
+            .iter()
+            .filter(|rule| !(rule.allow && is_refused && rule.rights.contains(&Right::Run)));
+        let of_use: Vec<Written> = of_use.cloned().collect();
+        model(&of_use, &to(Right::List))
+    })
 }
 
 /// The rules as a policy file.
@@ -224,8 +251,7 @@ proptest! {
     #[test]
     fn decides_as_the_model_does(rules in proptest::collection::vec(rule(), 0..6), asked in asked()) {
         let policy = Policy::parse(Path::new("p"), &text(&rules)).unwrap();
-        let cover = |rule: &Rule, _: &str| {
-            let at: usize = rule.name[1..].parse().unwrap();
+        let cover = |at: usize, _: &str| {
             match rules[at].nodes.clone().unwrap() {
                 Ok(nodes) => Cover::Nodes {
                     sure: nodes.iter().map(|is| *is == Some(true)).collect(),
@@ -234,7 +260,7 @@ proptest! {
                 Err(()) => Cover::Unknown("no such group".into()),
             }
         };
-        let resolved = Arc::new(Rules::new(Arc::new(policy), &COMMANDS, cover));
+        let resolved = Arc::new(Rules::new(Arc::new(policy), &COMMANDS, NODES, cover));
         let strings = |list: &[&str]| list.iter().map(ToString::to_string).collect::<Vec<_>>();
         let caller = Caller {
             subject: asked.subject.into(),
@@ -264,7 +290,10 @@ proptest! {
             prop_assert_eq!(verdict.allowed, model(&rules, &brings_all));
         }
         // What may be done may be seen.
-        let takes_away = rules.iter().any(|rule| !rule.allow && rule.rights.contains(&Right::List));
+        let takes_away = rules.iter().any(|rule| {
+            let takes = [Right::List, Right::Run].iter().any(|right| rule.rights.contains(right));
+            !rule.allow && takes
+        });
         if let (true, false, Right::Run | Right::List) = (verdict.allowed, takes_away, asked.right) {
             match asked.on {
                 On::Node(Some(at)) => prop_assert!(decider.lists_node(at) && decider.lists_command(asked.command, true)),
@@ -272,19 +301,125 @@ proptest! {
                 On::Nothing => prop_assert!(decider.lists_command(asked.command, false)),
             }
         }
-        // What can be done nowhere is not shown.
-        if asked.token_nodes.as_ref().is_some_and(|nodes| !nodes.contains(&true)) {
-            prop_assert!(!decider.lists_command(asked.command, true));
+        for takes_nodes in [true, false] {
+            let listed = |must_be_of_use| is_listed(&rules, &asked, takes_nodes, must_be_of_use);
+            prop_assert_eq!(decider.sees_command(asked.command, takes_nodes), listed(false));
+            prop_assert_eq!(decider.lists_command(asked.command, takes_nodes), listed(true));
         }
-        if asked.token_nodes.is_some() {
-            prop_assert!(!decider.lists_command(asked.command, false));
+    }
+}
+
+/// A caller of a policy on three nodes, with what the sets of rules cover.
+fn decider(rules: &str, covers: &[Cover]) -> Decider {
+    let policy = Policy::parse(Path::new("p"), rules).unwrap();
+    let cover = |at: usize, _: &str| covers[at].clone();
+    let rules = Rules::new(Arc::new(policy), &COMMANDS, NODES, cover);
+    let caller = Caller {
+        subject: "alice".into(),
+        ..Caller::default()
+    };
+    Decider::new(Arc::new(rules), &caller, Cover::Everything)
+}
+
+fn nodes(set: [bool; NODES]) -> Cover {
+    Cover::Nodes {
+        sure: set.to_vec(),
+        possible: set.to_vec(),
+    }
+}
+
+#[test]
+fn a_run_without_arguments_is_named_by_the_empty_text_alone() {
+    for (effect, arguments, given, expected) in [
+        ("allow", "['*-small']", &[][..], false),
+        ("allow", "['*-small']", &["x-small"], true),
+        ("allow", "['*-small', '']", &[], true),
+        ("allow", "['*-small', '']", &["large"], false),
+        ("allow", "['']", &[], true),
+        ("allow", "['']", &["x"], false),
+        ("allow", "['*']", &[], false),
+        ("allow", "['*']", &["x"], true),
+        ("allow", "['*', '']", &[], true),
+        ("deny", "['*-large']", &[], true),
+        ("deny", "['*-large']", &["x-large"], false),
+        ("deny", "['*-large', '']", &[], false),
+        ("deny", "['*-large', '']", &["x-small"], true),
+        ("deny", "['']", &[], false),
+        ("deny", "['*']", &[], true),
+        ("deny", "['*']", &["x"], false),
+        ("deny", "['*', '']", &[], false),
+    ] {
+        let mut text = format!(
+            "rules:\n- {{name: r, {effect}: [run], subjects: [alice], arguments: {arguments}}}\n"
+        );
+        if effect == "deny" {
+            text += "- {name: all, allow: [run], subjects: [alice]}\n";
         }
+        let given: Vec<String> = given.iter().map(ToString::to_string).collect();
+        let ask = Ask {
+            right: Right::Run,
+            command: "usage",
+            arguments: &given,
+            brings: Requirements::NONE,
+        };
+        let decider = decider(&text, &[]);
+        let verdict = decider.question(ask).verdict(On::Nothing);
+        assert_eq!(verdict.allowed, expected, "{effect} {arguments} {given:?}");
+    }
+}
+
+#[test]
+fn a_command_that_rules_deny_everywhere_is_not_listed() {
+    let unknown = || Cover::Unknown("no such group: @x".into());
+    let everything = || Cover::Everything;
+    for (allowed, denied, cover, seen, listed) in [
+        ("run", "run", nodes([true; NODES]), true, false),
+        ("run", "list", nodes([true; NODES]), false, false),
+        ("all", "all", nodes([true; NODES]), false, false),
+        ("all", "run", unknown(), true, false),
+        ("run", "list", unknown(), false, false),
+        ("run", "run", nodes([true, false, true]), true, true),
+        ("run", "list", nodes([true, false, true]), true, true),
+        ("run", "run", everything(), true, false),
+        // A right of its own: whoever may see and not run goes on seeing.
+        ("list", "run", nodes([true; NODES]), true, true),
+        ("list", "run", everything(), true, true),
+        ("run", "read:own", nodes([true; NODES]), true, true),
+    ] {
+        let text = format!(
+            "rules:\n- {{name: a, allow: [{allowed}], subjects: [alice]}}\n- {{name: d, deny: ['{denied}'], nodes: x}}\n"
+        );
+        let decider = decider(&text, &[everything(), cover.clone()]);
+        let found = (
+            decider.sees_command("usage", true),
+            decider.lists_command("usage", true),
+        );
+        assert_eq!(
+            found,
+            (seen, listed),
+            "allow {allowed}, deny {denied} on {cover:?}"
+        );
+    }
+    // Two rules together, and one that is about some arguments only.
+    let text = "rules:\n- {name: a, allow: [run], subjects: [alice]}\n- {name: b, deny: [run], nodes: x}\n- {name: c, deny: [run], nodes: y, ARGS}\n";
+    let covers = [
+        everything(),
+        nodes([true, true, false]),
+        nodes([false, false, true]),
+    ];
+    for (arguments, listed) in [
+        ("commands: ['*']", false),
+        ("arguments: ['-f']", true),
+        ("arguments: ['*', '']", false),
+    ] {
+        let decider = decider(&text.replace("ARGS", arguments), &covers);
+        assert_eq!(decider.lists_command("usage", true), listed, "{arguments}");
     }
 }
 
 #[test]
 fn without_a_policy_a_token_may_what_it_says() {
-    let rules = Rules::new(Arc::new(Policy::open()), &[], |_, _| {
+    let rules = Rules::new(Arc::new(Policy::open()), &[], 0, |_, _| {
         Cover::Unknown(String::new())
     });
     let decider = Decider::new(Arc::new(rules), &Caller::default(), Cover::Everything);

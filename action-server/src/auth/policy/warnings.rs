@@ -1,0 +1,183 @@
+//! What is wrong with the rules of a policy that can be used, with lines: rules, and parts of rules,
+//! that can never apply. Such a rule looks like one that protects something.
+
+use super::{Policy, Right, Rule};
+use crate::{
+    auth::{patterns::Patterns, token::is_subject},
+    yaml::{Fault, Lines, ListLines, Severity, Step},
+};
+
+/// A command, as far as rules are about it.
+#[derive(Debug, Clone, Copy)]
+pub struct KnownCommand<'a> {
+    /// The name.
+    pub name: &'a str,
+    /// Whether it takes nodes; `None` where its definition is broken.
+    pub takes_nodes: Option<bool>,
+}
+
+/// What is wrong with a policy's rules.
+#[derive(Debug)]
+pub struct PolicyFaults<'a> {
+    policy: &'a Policy,
+    lines: ListLines<'a>,
+    found: Vec<Fault>,
+}
+
+impl<'a> PolicyFaults<'a> {
+    /// Starts with what the policy by itself and the commands tell.
+    pub fn new(policy: &'a Policy, commands: &[KnownCommand<'_>]) -> PolicyFaults<'a> {
+        let mut faults = PolicyFaults {
+            policy,
+            lines: ListLines::new(&policy.text, "rules"),
+            found: Vec::new(),
+        };
+        faults.find_idle_roles();
+        for (at, rule) in policy.rules.iter().enumerate() {
+            let warnings = [
+                never_subjects(rule.subjects.as_ref()),
+                role_patterns(rule),
+                idle_arguments(rule),
+                absent_commands(rule, commands),
+                commands_without_nodes(rule, commands),
+            ];
+            for (key, reason) in warnings.into_iter().flatten() {
+                faults.add(at, key, Severity::Warning, &reason);
+            }
+        }
+        faults
+    }
+
+    /// Adds what is wrong with a key of the rule at a place in the policy.
+    pub fn add(&mut self, at: usize, key: &str, severity: Severity, reason: &str) {
+        let name = self.policy.rules.get(at).map_or("", |rule| &rule.name);
+        self.found.push(Fault {
+            file: self.policy.path.clone(),
+            line: self.lines.line_of(at, key),
+            reason: format!("rule {name:?}: {reason}"),
+            severity,
+        });
+    }
+
+    /// All of it, in the file's order.
+    pub fn into_faults(mut self) -> Vec<Fault> {
+        self.found.sort_by_key(|fault| fault.line);
+        self.found
+    }
+
+    /// Roles that the policy gives and that no rule is about, and those that nobody can have.
+    fn find_idle_roles(&mut self) {
+        let policy = self.policy;
+        let is_idle = |role: &str| {
+            let mut named = policy.rules.iter().filter_map(|rule| rule.roles.as_ref());
+            !named.any(|roles| roles.iter().any(|name| name == role))
+        };
+        let idle = policy.roles.iter().map(|(role, _)| role.as_str());
+        let idle: Vec<&str> = idle.filter(|role| is_idle(role)).collect();
+        if let [first, ..] = idle.as_slice() {
+            let reason = format!("roles: no rule names {}", quoted(&idle));
+            self.add_role_warning(first, reason);
+        }
+        for (role, members) in &policy.roles {
+            if let Some((_, reason)) = never_subjects(Some(members)) {
+                self.add_role_warning(role, format!("role {role:?}: {reason}"));
+            }
+        }
+    }
+
+    fn add_role_warning(&mut self, role: &str, reason: String) {
+        let lines = Lines::new(&self.policy.text);
+        let line = lines.line_of(&[Step::Key("roles"), Step::Key(role)]);
+        let fault = Fault::warning(&self.policy.path, line, reason);
+        self.found.push(fault);
+    }
+}
+
+/// A key of a rule, and what is wrong with it.
+type RuleWarning = Option<(&'static str, String)>;
+
+fn never_subjects(subjects: Option<&Patterns>) -> RuleWarning {
+    let texts = subjects?.texts().iter().map(String::as_str);
+    let is_possible = |text: &str| is_subject(&text.replace(['*', '?'], "a"));
+    let never: Vec<&str> = texts.filter(|text| !is_possible(text)).collect();
+    let reason = format!(
+        "no token has a subject like {}: subjects are letters, digits, and _ . @ - after the first, at most 64; only * and ? are special",
+        quoted(&never)
+    );
+    (!never.is_empty()).then_some(("subjects", reason))
+}
+
+fn role_patterns(rule: &Rule) -> RuleWarning {
+    let roles = rule.roles.iter().flatten().map(String::as_str);
+    let patterns: Vec<&str> = roles.filter(|role| role.contains(['*', '?'])).collect();
+    let reason = format!(
+        "{} is taken as it is written: roles are no patterns",
+        quoted(&patterns)
+    );
+    (!patterns.is_empty()).then_some(("roles", reason))
+}
+
+fn idle_arguments(rule: &Rule) -> RuleWarning {
+    let is_idle = rule.arguments.is_some() && !rule.rights.contains(&Right::Run);
+    let reason = "arguments has no effect: the rule is not about `run`";
+    is_idle.then(|| ("arguments", reason.to_owned()))
+}
+
+/// The patterns of a rule's commands that `is_idle` holds for, and whether these are all.
+fn idle_commands(
+    rule: &Rule,
+    commands: &[KnownCommand<'_>],
+    is_idle: fn(&[KnownCommand<'_>]) -> bool,
+) -> Option<(String, usize, bool)> {
+    let patterns = rule.commands.as_ref()?;
+    let mut idle = Vec::new();
+    for (text, pattern) in patterns.each() {
+        let meant = commands.iter().filter(|it| pattern.matches(it.name));
+        let meant: Vec<KnownCommand<'_>> = meant.copied().collect();
+        if is_idle(&meant) {
+            idle.push(text);
+        }
+    }
+    let count = idle.len();
+    (count > 0).then(|| (quoted(&idle), count, count == patterns.texts().len()))
+}
+
+fn absent_commands(rule: &Rule, commands: &[KnownCommand<'_>]) -> RuleWarning {
+    let (names, count, is_all) = idle_commands(rule, commands, |meant| meant.is_empty())?;
+    let matches = if count == 1 { "matches" } else { "match" };
+    let mut reason = format!("{names} {matches} no command");
+    if is_all {
+        reason += &format!(", so the rule {}", rule.effect.of_nothing());
+    }
+    Some(("commands", reason))
+}
+
+fn commands_without_nodes(rule: &Rule, commands: &[KnownCommand<'_>]) -> RuleWarning {
+    rule.nodes.as_ref()?;
+    let (names, count, is_all) = idle_commands(rule, commands, |meant| {
+        let mut all = meant.iter();
+        !meant.is_empty() && all.all(|command| command.takes_nodes == Some(false))
+    })?;
+    let (take, them) = match count {
+        1 => ("takes", "it"),
+        _ => ("take", "them"),
+    };
+    let mut reason = format!("{names} {take} no nodes, and a rule with nodes is not about {them}");
+    if is_all {
+        reason += &format!(", so the rule {}", rule.effect.of_nothing());
+    }
+    Some(("nodes", reason))
+}
+
+/// Texts as they are written, with `and` before the last.
+fn quoted(texts: &[&str]) -> String {
+    let quoted: Vec<String> = texts.iter().map(|text| format!("{text:?}")).collect();
+    match quoted.split_last() {
+        Some((last, [])) => last.clone(),
+        Some((last, others)) => format!("{} and {last}", others.join(", ")),
+        None => String::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests;
