@@ -128,7 +128,7 @@ fn a_node_that_comes_with_a_mistake_in_its_group_is_not_let_through() {
     server.nodes(&format!(
         "__groups__: {{head: 'head[1-4'}}\n{nodes}head4:\n"
     ));
-    let rule = "policy: rule \"heads are left alone\": the group @head is broken: cannot read the node set \"head[1-4\": [ without ]; until then the rule denies everything";
+    let rule = "policy.yaml:3: rule \"heads are left alone\": the group @head is broken: cannot read the node set \"head[1-4\": [ without ]; until then the rule denies everything";
     server.wait_for_log(rule);
     let group = "group head is broken: cannot read the node set \"head[1-4\": [ without ]; -g @head selects its last good definition, and rules and tokens that name it allow nothing or deny everything";
     server.wait_for_log(group);
@@ -181,7 +181,8 @@ fn a_node_that_comes_with_a_mistake_in_its_group_is_not_let_through() {
     server.nodes(&format!(
         "__groups__: {{head: 'head[1-4]'}}\n{nodes}head4:\n"
     ));
-    server.wait_for_log(&format!("mended: {rule}"));
+    let mended = server.path(rule);
+    server.wait_for_log(&format!("mended: {}", mended.display()));
     assert_eq!(
         allowed(&as_(&server, "olga"), "@*"),
         "run on [c1], not on [head[1-4]] by ops, heads are left alone"
@@ -319,9 +320,8 @@ rules:
 - {name: heads, deny: [run], nodes: 'head[1-2]'}
 ";
     let server = site("n1:\nn2:\n", policy).start();
-    let ops = "policy: rule \"ops\": warning: nodes that are not defined are left out: n[3-4],x[7-9],y*,rank=gone";
-    let heads =
-        "policy: rule \"heads\": warning: nodes that are not defined are left out: head[1-2]";
+    let ops = "policy.yaml:2: warning: rule \"ops\": nodes that are not defined are left out: n[3-4],x[7-9],y*,rank=gone";
+    let heads = "policy.yaml:3: warning: rule \"heads\": the node set \"head[1-2]\" matches no node, so the rule denies nothing";
     for line in [ops, heads] {
         server.wait_for_log(line);
     }

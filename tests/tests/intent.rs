@@ -6,13 +6,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use action_proto::v1::{PlanRunRequest, RunCommandRequest};
 use action_tests::{Chance, Site, on, rounds};
 
-struct Model {
-    nodes: Vec<String>,
+pub(crate) struct Model {
+    pub(crate) nodes: Vec<String>,
     groups: BTreeMap<String, String>,
 }
 
 impl Model {
-    fn random(chance: &mut Chance) -> Model {
+    pub(crate) fn random(chance: &mut Chance) -> Model {
         let stems = ["n", "n0", "rack-", "a1b", "N"];
         let mut nodes = BTreeSet::new();
         for _ in 0..4 + chance.below(12) {
@@ -36,7 +36,7 @@ impl Model {
     }
 
     /// A node set of the grammar.
-    fn set(&self, chance: &mut Chance, with_groups: bool) -> String {
+    pub(crate) fn set(&self, chance: &mut Chance, with_groups: bool) -> String {
         let mut text = self.term(chance, with_groups);
         for _ in 0..chance.below(3) {
             text.push([',', '!', '&', '^'][chance.below(4) as usize]);
@@ -62,7 +62,7 @@ impl Model {
     }
 
     /// The nodes of a set; `None` where it is strict and a term matches nothing.
-    fn select(&self, text: &str, is_strict: bool) -> Option<BTreeSet<String>> {
+    pub(crate) fn select(&self, text: &str, is_strict: bool) -> Option<BTreeSet<String>> {
         let mut selected = BTreeSet::new();
         let (mut operator, mut rest) = (',', text);
         loop {
@@ -104,7 +104,7 @@ impl Model {
         (members, is_whole)
     }
 
-    fn file(&self) -> String {
+    pub(crate) fn file(&self) -> String {
         let nodes = self.nodes.iter().map(|name| format!("{name:?}: {{}}\n"));
         let groups = self.groups.iter();
         let groups: String = groups

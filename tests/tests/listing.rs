@@ -272,7 +272,10 @@ fn who_may_see_runs_of_a_command_and_not_the_command_is_said_to() {
     site.settings("policy_path: policy.yaml");
     insta::assert_snapshot!(site.server_verb(&["explain", "--subject", "bob"]), @"
     bob
-      without  not even see it; see everybody's runs
+      may run every command on n1 (1 node) (a)
+      may see everybody's runs of every command (b)
+      by command, without arguments:
+        without  not even see it; see everybody's runs
     ------- stderr -------
     ------- exit 0 -------
     ");

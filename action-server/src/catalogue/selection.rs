@@ -183,11 +183,7 @@ fn evaluate(
     if terms.is_empty() {
         return Err(SelectionError::Empty);
     }
-    // Over all terms, so that many small ones cost no more than one large one.
-    let spelled = terms
-        .iter()
-        .fold(0_usize, |sum, term| sum.saturating_add(term.spelled()));
-    let expanded = size.expanded(spelled)?;
+    let expanded = size.expanded(terms.iter().map(Term::spelled))?;
     let searches = terms.iter().filter(|term| term.is_search()).count();
     if searches > SEARCHES {
         return Err(SelectionError::TooManySearches(searches));

@@ -189,7 +189,7 @@ fn empty_list(key: &str, both: bool) -> String {
         }
         _ => "it requires nothing; name reason or plan, or leave it out",
     };
-    format!("{key} is an empty list: {remedy}")
+    format!("{key} is empty: {remedy}")
 }
 
 /// The first key of a rule that is a list where a text must be, or the other way round. Names the

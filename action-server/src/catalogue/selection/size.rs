@@ -18,28 +18,30 @@ pub(super) enum Size {
 }
 
 impl Size {
-    /// How a text is read whose terms spell out so many names.
+    /// How a text is read whose terms spell out so many names each.
     ///
     /// # Errors
-    /// A caller spells out too many.
-    pub(super) fn expanded(self, spelled: usize) -> Result<Expanded, SelectionError> {
-        let is_too_long = |limit: usize| spelled > limit.saturating_mul(NAMED_PER_SELECTED);
-        match self {
-            Size::AtMost(limit) if is_too_long(limit) => Err(SelectionError::TooMany {
-                count: spelled,
-                limit,
+    /// A caller spells out too many: over all terms, so that many small ones cost no more than one
+    /// large one.
+    pub(super) fn expanded(
+        self,
+        spelled: impl Iterator<Item = usize>,
+    ) -> Result<Expanded, SelectionError> {
+        let (limit, is_strict) = match self {
+            Size::AtMost(limit) => (limit, true),
+            Size::Any => (DEFAULT_NODE_LIMIT, false),
+        };
+        // What is searched for is not spelled out.
+        let spelled = spelled.filter(|count| is_strict || *count <= limit);
+        let count = spelled.fold(0, usize::saturating_add);
+        let is_too_long = count > limit.saturating_mul(NAMED_PER_SELECTED);
+        match is_strict {
+            true if is_too_long => Err(SelectionError::TooMany { count, limit }),
+            false if is_too_long => Ok(Expanded {
+                limit: 1,
+                is_strict,
             }),
-            Size::AtMost(limit) => Ok(Expanded {
-                limit,
-                is_strict: true,
-            }),
-            Size::Any => Ok(Expanded {
-                limit: match is_too_long(DEFAULT_NODE_LIMIT) {
-                    true => 1,
-                    false => DEFAULT_NODE_LIMIT,
-                },
-                is_strict: false,
-            }),
+            _ => Ok(Expanded { limit, is_strict }),
         }
     }
 }

@@ -71,7 +71,7 @@ fn what_is_wrong_is_named_with_its_place() {
         ),
         (
             "rules:\n- {name: a, deny: []}\n",
-            "p.yaml:2: rule 1 (\"a\"): deny is an empty list: a rule without rights",
+            "p.yaml:2: rule 1 (\"a\"): deny is empty: a rule without rights",
         ),
         (
             "rules:\n- {name: a, deny: [run]}\n- {name: a, deny: [run]}\n",
@@ -118,7 +118,7 @@ fn an_empty_list_is_an_error_with_its_line_and_what_to_write() {
             false => format!("  {key}: {value}\n"),
         };
         let (error, text) = error_of(&others.into_iter().map(written).collect::<String>());
-        let start = format!("p.yaml:{}: rule 2 (\"a\"): {empty} is a", 5 + at);
+        let start = format!("p.yaml:{}: rule 2 (\"a\"): {empty} is ", 5 + at);
         assert!(error.starts_with(&start), "{error}\n{text}");
         let remedy = error.rsplit([';', ':']).next().unwrap();
         assert!(
@@ -138,7 +138,7 @@ fn an_empty_list_is_an_error_with_its_line_and_what_to_write() {
     }
     let (error, _) = error_of("  deny: []\n");
     assert!(
-        error.starts_with("p.yaml:5: rule 2 (\"a\"): deny is an empty list"),
+        error.starts_with("p.yaml:5: rule 2 (\"a\"): deny is empty"),
         "{error}"
     );
 }
