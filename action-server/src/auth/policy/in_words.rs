@@ -40,7 +40,7 @@ impl Rule {
             verbs.push("run");
         }
         if has(Right::List) && !runs {
-            verbs.push("see");
+            verbs.push("list");
         }
         let of_runs = |own, any, words: [&'static str; 3]| match (has(own), has(any)) {
             (true, true) => Some(words[0]),
