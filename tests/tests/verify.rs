@@ -79,7 +79,7 @@ fn a_run_ends_when_each_node_is_there_and_stays() {
     assert_eq!(out("n2"), "going\nOFF\nON\nOFF\nON\n");
     assert_eq!(
         err("n2"),
-        "fell back from ON to OFF\nstate does not tell a state: exit 9\n"
+        "fell back from ON to OFF\nthe state is not told: exit 9\n"
     );
     assert_eq!(out("n3"), "going\nOFF\nSLEEPING\n");
     for (node, state) in [("n1", "ON"), ("n2", "ON"), ("n3", "SLEEPING")] {
@@ -128,7 +128,7 @@ fn a_state_that_does_not_come_is_timed_out_and_named() {
     let run = server.api().run(on("late", "n[1-3]"));
     for (node, message) in [
         ("n1", "fell back from ON to OFF; OFF and not ON after 1s"),
-        ("n2", "not known to be ON after 1s: state does not answer"),
+        ("n2", "not known to be ON after 1s: no answer"),
         ("n3", "not known to be ON after 1s: exit 9"),
     ] {
         let end = run.end_of(node);

@@ -15,7 +15,7 @@ use tokio::sync::watch;
 
 use super::{
     Caller, Keys, Secret, Terms, TokenError,
-    keys::KeyError,
+    keys::{Key, KeyError},
     policy::{Policy, PolicyError},
     revocation::{RevocationError, Revocations},
     token,
@@ -215,17 +215,24 @@ impl Authority {
         }
     }
 
-    /// True while a caller that was let pass would be let pass again, but for its token's end: what
-    /// was begun with a token is not cut off by time.
+    /// True while a caller that was let pass would be let pass again, but for the ends that its token
+    /// and its key had then: what was begun with a token is not cut off by time.
     pub fn is_good(&self, caller: &Caller) -> bool {
         let state = self.state.load();
-        let has_key = state.keys.get(caller.key_id.as_deref()).is_some();
+        let key = state.keys.get(caller.key_id.as_deref());
+        let has_key = key.is_some_and(|key| {
+            let was_ended = key.until != caller.key_until && key.is_over();
+            key.digest == caller.key_digest && !was_ended
+        });
         has_key && is_revoked(&state, caller) == Some(false)
     }
 
     /// True while it would be let pass with a new call too.
     pub fn is_current(&self, caller: &Caller) -> bool {
-        !token::is_over(caller.expires) && self.is_good(caller)
+        let state = self.state.load();
+        let key = state.keys.get(caller.key_id.as_deref());
+        let is_over = token::is_over(caller.expires) || key.is_some_and(Key::is_over);
+        !is_over && self.is_good(caller)
     }
 
     /// The policy as it is now.

@@ -3,7 +3,7 @@
 use super::patterns::Patterns;
 
 /// A token's limits. A limit that is not set allows everything.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub struct Grant {
     /// Patterns of the commands allowed, as `power-*`.
     pub commands: Option<Vec<String>>,

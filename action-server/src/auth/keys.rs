@@ -15,8 +15,11 @@ use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey};
 use thiserror::Error;
 use tokio_rustls::rustls::pki_types::{SubjectPublicKeyInfoDer, pem::PemObject};
 
-use super::{Secret, SecretError, time::seconds};
-use crate::trust::{Trust, Untrusted};
+use super::{Secret, SecretError, time::seconds, token::now};
+use crate::{
+    file_digest::{Sha256, of_text},
+    trust::{Trust, Untrusted},
+};
 
 /// The longest key file that is read, in bytes.
 const FILE_LIMIT: u64 = 64 * 1024;
@@ -37,9 +40,21 @@ const RSA: [u8; 15] = [
 /// The length of the public key, as it is in PEM, of 2048 bits: shorter ones are refused.
 const RSA_2048: usize = 294;
 
+/// What tells a key from another one of the same name: its SHA-256.
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+pub struct KeyDigest(Sha256);
+
+impl fmt::Debug for KeyDigest {
+    /// A short secret could be guessed from its digest.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("KeyDigest")
+    }
+}
+
 /// A key: what checks a token, and what signs one where that is ours to do.
 #[derive(Clone)]
 pub(super) struct Key {
+    pub(super) digest: KeyDigest,
     pub(super) algorithm: Algorithm,
     pub(super) decoding: DecodingKey,
     pub(super) encoding: Option<EncodingKey>,
@@ -81,8 +96,14 @@ impl fmt::Debug for Keys {
 }
 
 impl Key {
+    /// True when its end has come.
+    pub(super) fn is_over(&self) -> bool {
+        self.until.is_some_and(|until| now() > until)
+    }
+
     fn of_secret(secret: &Secret) -> Key {
         Key {
+            digest: KeyDigest(of_text(secret.expose())),
             algorithm: Algorithm::HS256,
             decoding: DecodingKey::from_secret(secret.expose()),
             encoding: Some(EncodingKey::from_secret(secret.expose())),
@@ -115,6 +136,7 @@ impl Key {
             return Err(unusable("only Ed25519, P-256 and RSA keys can be used"));
         };
         Ok(Key {
+            digest: KeyDigest(of_text(&der)),
             algorithm,
             decoding,
             encoding: None,

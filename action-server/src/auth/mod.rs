@@ -13,7 +13,7 @@ mod token;
 
 pub use authority::{Authority, Change, OpenError, Sources};
 pub use grant::Grant;
-pub use keys::{KeyError, Keys};
+pub use keys::{KeyDigest, KeyError, Keys};
 pub use secret::{Secret, SecretError};
 pub(crate) use token::is_subject;
 pub use token::{Claims, LONGEST_DAYS, NewToken, Terms, TokenError, mint};
@@ -29,6 +29,10 @@ pub struct Caller {
     pub token_id: String,
     /// The name of the key that signed it; the settings' own secret has none.
     pub key_id: Option<String>,
+    /// The key itself: another one may get its name.
+    pub key_digest: KeyDigest,
+    /// When the key was to end, in seconds since 1970, as the token was checked.
+    pub key_until: Option<u64>,
     /// When it was made, in seconds since 1970.
     pub issued: u64,
     /// When it ends, in seconds since 1970.

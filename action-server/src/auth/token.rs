@@ -198,7 +198,7 @@ pub(super) fn verify(keys: &Keys, terms: &Terms, token: &str) -> Result<Caller, 
     let key = keys
         .get(header.kid.as_deref())
         .ok_or_else(|| TokenError::Key(shown(), "is not known"))?;
-    if key.until.is_some_and(|until| now() > until) {
+    if key.is_over() {
         return Err(TokenError::Key(shown(), "has ended"));
     }
     let data = jsonwebtoken::decode::<Claims>(token, &key.decoding, &validation(key, terms))?;
@@ -209,6 +209,8 @@ pub(super) fn verify(keys: &Keys, terms: &Terms, token: &str) -> Result<Caller, 
         uid: claims.uid,
         token_id: claims.jti,
         key_id: header.kid,
+        key_digest: key.digest,
+        key_until: key.until,
         issued: claims.iat,
         expires: claims.exp,
         roles: claims.roles,
@@ -278,7 +280,7 @@ pub(super) fn is_over(expires: u64) -> bool {
     now() > expires.saturating_add(LEEWAY)
 }
 
-fn now() -> u64 {
+pub(super) fn now() -> u64 {
     // A clock before 1970 makes every token too new, and none valid.
     SystemTime::now()
         .duration_since(UNIX_EPOCH)

@@ -42,15 +42,6 @@ pub(super) enum GroupState {
 }
 
 impl Group {
-    /// A group of these members, whatever its definition was.
-    pub(super) fn of_members(members: Vec<usize>) -> Group {
-        Group {
-            members,
-            state: GroupState::Good,
-            ..Group::default()
-        }
-    }
-
     /// The members, as a term that names the group selects them.
     pub(super) fn selected(&self) -> Selected {
         Selected {

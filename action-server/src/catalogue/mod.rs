@@ -15,6 +15,7 @@ mod nodes_file;
 mod plan;
 mod removal;
 mod selection;
+mod visible_nodes;
 
 use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
 
@@ -31,6 +32,7 @@ pub use nodes_file::{NodesFile, read_nodes};
 pub use plan::{Plan, PlanError, PlannedJob, Request, Waiting};
 pub use removal::Removal;
 pub use selection::SelectionError;
+pub use visible_nodes::VisibleNodes;
 
 /// The most nodes that one selection may have, unless the settings say otherwise.
 pub const DEFAULT_NODE_LIMIT: usize = 10_000;

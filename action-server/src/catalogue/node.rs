@@ -112,29 +112,6 @@ impl Nodes {
         nodes.map(|node| node.name.as_str())
     }
 
-    /// The same as if there were no more than the nodes at the positions that `is_seen` tells, and
-    /// no groups but those that have some of them.
-    pub fn only(&self, is_seen: impl Fn(usize) -> bool) -> Nodes {
-        let mut nodes = Nodes {
-            visible: self.visible.clone(),
-            ..Nodes::default()
-        };
-        let mut places = vec![None; self.list.len()];
-        for (at, node) in self.list.iter().enumerate().filter(|(at, _)| is_seen(*at)) {
-            places[at] = Some(nodes.list.len());
-            nodes.index.insert(node.name.clone(), nodes.list.len());
-            nodes.list.push(Arc::clone(node));
-        }
-        for (name, group) in &self.groups {
-            let members = group.members.iter();
-            let seen: Vec<usize> = members.filter_map(|&at| places[at]).collect();
-            if !seen.is_empty() {
-                nodes.groups.insert(name.clone(), Group::of_members(seen));
-            }
-        }
-        nodes
-    }
-
     /// All nodes, in the file's order.
     pub fn list(&self) -> &[Arc<Node>] {
         &self.list
@@ -177,8 +154,7 @@ impl Nodes {
         visible.map(|(key, value)| (key, value))
     }
 
-    /// Selects the nodes of `set` that are not in `exclude`, where that is not empty; see
-    /// [`selection`].
+    /// Selects among all nodes: see [`VisibleNodes::select`](super::VisibleNodes::select).
     ///
     /// # Errors
     /// Either set selects nothing, or nothing is left.
@@ -188,20 +164,7 @@ impl Nodes {
         exclude: &str,
         limit: usize,
     ) -> Result<Vec<Arc<Node>>, SelectionError> {
-        let mut places = selection::select(self, set, limit)?;
-        if !exclude.is_empty() {
-            let left_out = selection::select(self, exclude, limit)?;
-            places.retain(|place| left_out.binary_search(place).is_err());
-            if places.is_empty() {
-                return Err(SelectionError::SelectsNothing(selection::shortened(
-                    format!("{set} without {exclude}"),
-                )));
-            }
-        }
-        Ok(places
-            .into_iter()
-            .filter_map(|at| self.list.get(at).cloned())
-            .collect())
+        self.visible(None).select(set, exclude, limit)
     }
 
     /// What `set` covers, for rules and tokens: any number of nodes. Those that it names and that are

@@ -11,7 +11,7 @@ use std::{
 
 use thiserror::Error;
 
-use super::{Catalogue, Command, Node, SelectionError, Verify};
+use super::{Catalogue, Command, Node, SelectionError, Verify, VisibleNodes};
 
 const ARGUMENT_COUNT: usize = 64;
 const ARGUMENT_BYTES: usize = 64 * 1024;
@@ -115,6 +115,16 @@ pub enum PlanError {
         /// What is wrong with it.
         reason: String,
     },
+    /// What tells the state of its nodes cannot be run.
+    #[error("the command {command} cannot be run: what tells the state of its nodes: {reason}")]
+    BrokenTeller {
+        /// The command.
+        command: String,
+        /// The command that tells the state.
+        teller: String,
+        /// What is wrong with that one.
+        reason: String,
+    },
     /// The nodes are not there.
     #[error(transparent)]
     Selection(#[from] SelectionError),
@@ -133,15 +143,16 @@ pub enum PlanError {
 }
 
 impl Catalogue {
-    /// Plans a run.
+    /// Plans a run for a caller to whom the nodes at the positions in `visible`, or all, are there.
     ///
     /// # Errors
     /// See [`PlanError`]: nothing is planned unless all of it can be.
-    pub fn plan(&self, request: &Request) -> Result<Plan, PlanError> {
+    pub fn plan(&self, request: &Request, visible: Option<&[bool]>) -> Result<Plan, PlanError> {
         let command = self.command(&request.command)?;
         check_arguments(&request.arguments)?;
         let waiting = self.waiting(&command, request.wait)?;
-        let jobs = self.jobs(&command, waiting.as_ref(), request)?;
+        let nodes = self.nodes.visible(visible);
+        let jobs = self.jobs(&command, waiting.as_ref(), request, nodes)?;
         let names: Vec<&str> = jobs.iter().map(PlannedJob::node_name).collect();
         let nodes = if command.has_context {
             action_proto::fold(names)
@@ -198,15 +209,13 @@ impl Catalogue {
             .verify
             .clone()
             .ok_or_else(|| PlanError::NothingToWaitFor(command.name.clone()))?;
-        let broken = |reason: String| PlanError::BrokenCommand {
-            command: command.name.clone(),
-            reason: format!("what tells the state of its nodes: {reason}"),
-        };
+        let broken = |reason: String| broken_teller(command, &verify, reason);
         let teller = self
             .command(&verify.command)
             .map_err(|error| broken(error.to_string()))?;
         if !teller.has_context {
-            return Err(broken(format!("{} takes no nodes", teller.name)));
+            let reason = format!("{} takes no nodes", teller.name);
+            return Err(broken(reason));
         }
         Ok(Some(Waiting {
             command: teller,
@@ -219,6 +228,7 @@ impl Catalogue {
         command: &Arc<Command>,
         waiting: Option<&Waiting>,
         request: &Request,
+        nodes: VisibleNodes<'_>,
     ) -> Result<Vec<PlannedJob>, PlanError> {
         let broken = |reason| PlanError::BrokenCommand {
             command: command.name.clone(),
@@ -227,10 +237,11 @@ impl Catalogue {
         let job = |node: Option<Arc<Node>>| {
             let ranks = node.as_ref().map_or(&[][..], |node| &node.ranks);
             let (rank, script) = command.script_for(ranks).map_err(broken)?;
-            let state_script = waiting
-                .map(|waiting| waiting.command.script_for(ranks))
-                .transpose()
-                .map_err(broken)?;
+            let state_script = waiting.map(|waiting| {
+                let script = waiting.command.script_for(ranks);
+                script.map_err(|reason| broken_teller(command, &waiting.verify, reason))
+            });
+            let state_script = state_script.transpose()?;
             Ok(PlannedJob {
                 state_script: state_script.map(|(_, script)| script.to_owned()),
                 rank: rank.to_owned(),
@@ -244,10 +255,16 @@ impl Catalogue {
             }
             return Ok(vec![job(None)?]);
         }
-        let nodes = self
-            .nodes
-            .select(&request.nodes, &request.exclude, self.node_limit)?;
+        let nodes = nodes.select(&request.nodes, &request.exclude, self.node_limit)?;
         nodes.into_iter().map(|node| job(Some(node))).collect()
+    }
+}
+
+fn broken_teller(command: &Command, verify: &Verify, reason: String) -> PlanError {
+    PlanError::BrokenTeller {
+        command: command.name.clone(),
+        teller: verify.command.clone(),
+        reason,
     }
 }
 

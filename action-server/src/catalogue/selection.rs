@@ -18,6 +18,7 @@ use self::{
 use super::{
     names::NAME_LIMIT,
     node::{Coverage, Node, Nodes},
+    visible_nodes::VisibleNodes,
 };
 use crate::pattern::NamePattern;
 
@@ -119,7 +120,7 @@ impl SelectionError {
 /// A name that matches nothing, an empty set, more than `limit` nodes, or a malformed text.
 /// Sizes are counted before anything is expanded.
 pub(super) fn select(
-    nodes: &Nodes,
+    nodes: VisibleNodes<'_>,
     text: &str,
     limit: usize,
 ) -> Result<Vec<usize>, SelectionError> {
@@ -146,7 +147,7 @@ pub(super) fn select_defined(
     text: &str,
     broken: BrokenGroups,
 ) -> Result<(Selected, Undefined), SelectionError> {
-    let (selected, missing) = evaluate(nodes, text, Size::Any, broken)?;
+    let (selected, missing) = evaluate(nodes.visible(None), text, Size::Any, broken)?;
     match missing.groups.is_empty() {
         true => Ok((selected, missing.into_undefined())),
         false => Err(missing.unknown_groups()),
@@ -171,7 +172,7 @@ pub(super) fn cover(nodes: &Nodes, text: &str) -> Result<Coverage, SelectionErro
 
 /// What the terms of a text come to, and what they name that is not there.
 fn evaluate(
-    nodes: &Nodes,
+    nodes: VisibleNodes<'_>,
     text: &str,
     size: Size,
     broken: BrokenGroups,
@@ -200,7 +201,7 @@ fn evaluate(
 
 /// The nodes that a term stands for.
 fn resolve(
-    nodes: &Nodes,
+    nodes: VisibleNodes<'_>,
     term: &Term<'_>,
     expanded: Expanded,
     broken: BrokenGroups,
@@ -208,7 +209,7 @@ fn resolve(
     work: &Cell<u64>,
 ) -> Result<Selected, SelectionError> {
     match &term.kind {
-        TermKind::All => Ok(Selected::sure(0..nodes.list().len())),
+        TermKind::All => Ok(Selected::sure(nodes.iter().map(|(at, _)| at))),
         TermKind::Groups(names) => {
             let found: Vec<String> = match expanded.is_searched(names) {
                 true => {
@@ -225,7 +226,7 @@ fn resolve(
             let mut selected = Selected::default();
             for name in found {
                 match nodes.group(&name, broken)? {
-                    Some(group) => selected.join(',', group.selected()),
+                    Some(group) => selected.join(',', group),
                     None => _ = missing.groups.insert(name),
                 }
             }
@@ -243,7 +244,7 @@ fn resolve(
             }
             Ok(Selected {
                 members,
-                unsure: nodes.broken.clone(),
+                unsure: nodes.all.broken.clone(),
             })
         }
         TermKind::Nodes(names) if expanded.is_searched(names) => {
@@ -283,7 +284,7 @@ fn expand(text: &str, names: &NamePattern, limit: usize) -> Result<Vec<String>, 
 }
 
 fn with_attribute(
-    nodes: &Nodes,
+    nodes: VisibleNodes<'_>,
     key: &str,
     value: &NamePattern,
     work: &Cell<u64>,
@@ -294,23 +295,23 @@ fn with_attribute(
             ranks.any(|rank| value.matches_counting(rank, work))
         });
     }
-    if !nodes.is_visible(key) {
+    if !nodes.all.is_visible(key) {
         return Err(SelectionError::NotVisible(shortened(key.to_owned())));
     }
     search(nodes, work, |node| {
-        let mut metadata = nodes.visible_metadata(node);
+        let mut metadata = nodes.all.visible_metadata(node);
         metadata.any(|(known, text)| known == key && value.matches_counting(text, work))
     })
 }
 
 /// The nodes that are meant. Gives up once the searches of a text have taken too many steps.
 fn search(
-    nodes: &Nodes,
+    nodes: VisibleNodes<'_>,
     work: &Cell<u64>,
     is_meant: impl Fn(&Node) -> bool,
 ) -> Result<BTreeSet<usize>, SelectionError> {
     let mut members = BTreeSet::new();
-    for (at, node) in nodes.list().iter().enumerate() {
+    for (at, node) in nodes.iter() {
         if is_meant(node) {
             members.insert(at);
         }

@@ -1,19 +1,20 @@
 //! Whether a caller may do what it asks. Every method asks here, and here alone.
 //!
-//! Of what a caller may not list it is told what it would be told of something that is not there.
+//! Of what a caller may not list it is told what it would be told of something that is not there: node
+//! sets are selected from the nodes that it may list, and the rest has no part in the answer.
 
 use std::sync::Arc;
 
 use action_proto::v1::RunStarted;
 use tonic::Status;
 
-use super::{resolved::covering, status};
+use super::{sights::Sights, status};
 use crate::{
     auth::{
         Caller,
-        policy::{Ask, Cover, Decider, On, Requirements, Right, Rules, Verdict},
+        policy::{Ask, Decider, On, Requirements, Right, Rules, Verdict},
     },
-    catalogue::{Catalogue, Node, Nodes, Plan, Request, SelectionError},
+    catalogue::{Catalogue, Node, Plan, PlanError, Request, SelectionError, VisibleNodes},
 };
 
 /// The most that an error holds of what was asked, in characters.
@@ -26,6 +27,8 @@ pub(crate) struct Access {
     subject: String,
     pub(super) decider: Decider,
     pub(super) catalogue: Arc<Catalogue>,
+    /// For each node whether the caller may list it; `None` for all.
+    listed: Option<Arc<[bool]>>,
 }
 
 /// What a caller may do of a plan.
@@ -76,13 +79,24 @@ impl Judgement {
 impl Access {
     /// Works out what a caller may do.
     pub(crate) fn new(caller: &Caller, rules: Arc<Rules>, catalogue: Arc<Catalogue>) -> Access {
-        let grant = caller.grant.nodes.as_ref().map(|set| {
-            let covered = catalogue.nodes.cover(set);
-            covered.map_or_else(|error| Cover::Unknown(error.brief()), covering)
-        });
+        Access::with(caller, rules, catalogue, &Sights::default())
+    }
+
+    /// The same with what is known of callers like this one; `sights` are of these rules and this
+    /// catalogue.
+    pub(super) fn with(
+        caller: &Caller,
+        rules: Arc<Rules>,
+        catalogue: Arc<Catalogue>,
+        sights: &Sights,
+    ) -> Access {
+        let grant = sights.grant(&caller.grant, &catalogue);
+        let decider = Decider::new(rules, caller, grant);
+        let is_limited = !decider.has_all(Right::List);
         Access {
             subject: caller.subject.clone(),
-            decider: Decider::new(rules, caller, grant.unwrap_or(Cover::Everything)),
+            listed: is_limited.then(|| sights.listed(&decider, &catalogue)),
+            decider,
             catalogue,
         }
     }
@@ -97,9 +111,14 @@ impl Access {
         self.decider.has_all(Right::ReadAny)
     }
 
-    /// True for a command that the caller may know of.
+    /// True for a command that the caller may know of. A name of no command is one of these if no
+    /// command of that name would be hidden.
     pub(super) fn sees_command(&self, name: &str) -> bool {
-        self.decider.sees_command(name, self.takes_nodes(name))
+        let sees = |takes_nodes| self.decider.sees_command(name, takes_nodes);
+        match self.is_defined(name) {
+            true => sees(self.takes_nodes(name)),
+            false => sees(true) && sees(false),
+        }
     }
 
     /// True for a command that the caller may know of, and that rules do not deny it everywhere.
@@ -107,8 +126,11 @@ impl Access {
         self.decider.lists_command(name, self.takes_nodes(name))
     }
 
-    /// True for a command that takes nodes, and for a broken one, of which that is not known. A name
-    /// that there is none of is as one that may not be seen.
+    fn is_defined(&self, name: &str) -> bool {
+        self.catalogue.commands.contains_key(name) || self.catalogue.broken.contains_key(name)
+    }
+
+    /// True for a command that takes nodes, and for a broken one, of which that is not known.
     pub(super) fn takes_nodes(&self, name: &str) -> bool {
         match self.catalogue.commands.get(name) {
             Some(command) => command.has_context,
@@ -116,10 +138,9 @@ impl Access {
         }
     }
 
-    /// True for a node that the caller may see.
-    pub(super) fn lists_node(&self, name: &str) -> bool {
-        let at = self.catalogue.nodes.position(name);
-        at.is_some_and(|at| self.decider.lists_node(at))
+    /// The nodes that the caller may list: for it there are no others.
+    pub(super) fn visible(&self) -> VisibleNodes<'_> {
+        self.catalogue.nodes.visible(self.listed.as_deref())
     }
 
     /// True for a run that the caller may see.
@@ -133,12 +154,9 @@ impl Access {
     }
 
     fn may(&self, run: &RunStarted, own: Right, any: Right) -> bool {
+        let is_own = run.subject == self.subject;
         let question = self.decider.question(Ask {
-            right: if run.subject == self.subject {
-                own
-            } else {
-                any
-            },
+            right: if is_own { own } else { any },
             command: &run.command,
             arguments: &[],
             brings: Requirements::NONE,
@@ -148,58 +166,46 @@ impl Access {
         }
         let mut nodes = run.nodes.iter();
         nodes.all(|name| {
-            let at = self.catalogue.nodes.position(name);
-            question.verdict(On::Node(at)).allowed
+            let on = match self.catalogue.nodes.position(name) {
+                None if is_own => On::OwnGone,
+                at => On::Node(at),
+            };
+            question.verdict(on).allowed
         })
     }
 
-    /// The nodes of a set that the caller may see: for it there are no others.
+    /// The nodes of a set that the caller may list.
     pub(super) fn select(&self, set: &str, exclude: &str) -> Result<Vec<Arc<Node>>, Status> {
         let limit = self.catalogue.node_limit;
-        match self.seen() {
-            None => {
-                let selected = self.catalogue.nodes.select(set, exclude, limit);
-                selected.map_err(|error| status::from_selection(&error))
+        let selected = self.visible().select(set, exclude, limit);
+        selected.map_err(|error| match self.may_be_hidden(&error) {
+            true => {
+                let (set, why) = (shown(set), self.unresolved(&[Right::List], None));
+                Status::invalid_argument(format!("no node that you may list: {set}{why}"))
             }
-            Some(seen) => seen.select(set, exclude, limit).map_err(|error| {
-                if tells_of_nodes(&error) {
-                    let (set, why) = (shown(set), self.unresolved(&[Right::List], None));
-                    let text = format!("no node that you may list: {set}{why}");
-                    return Status::invalid_argument(text);
-                }
-                status::from_selection(&error)
-            }),
-        }
+            false => status::from_selection(&error),
+        })
     }
 
-    /// What the caller may see of the nodes; `None` for all.
-    fn seen(&self) -> Option<Nodes> {
-        let seen = |at| self.decider.lists_node(at);
-        (!self.decider.has_all(Right::List)).then(|| self.catalogue.nodes.only(seen))
+    /// Plans a run on nodes that the caller may list.
+    pub(super) fn plan(&self, request: &Request) -> Result<Plan, Status> {
+        let plan = self.catalogue.plan(request, self.listed.as_deref());
+        plan.map_err(|error| match &error {
+            PlanError::Selection(why) if self.may_be_hidden(why) => self.refuse_hidden(request),
+            PlanError::BrokenTeller {
+                command, teller, ..
+            } if !self.sees_command(teller) => status::broken_teller(command),
+            _ => status::from_plan(&error),
+        })
     }
 
-    /// Refuses a selection that is another one with what the caller may not see, in the same words
-    /// whether it is there or not.
-    pub(super) fn check_selection(&self, request: &Request) -> Result<(), Status> {
-        let takes_nodes = self
-            .catalogue
-            .commands
-            .get(&request.command)
-            .is_some_and(|command| command.has_context);
-        let Some(seen) = self.seen().filter(|_| takes_nodes) else {
-            return Ok(());
-        };
-        let (set, exclude, limit) = (&request.nodes, &request.exclude, self.catalogue.node_limit);
-        let names = |nodes: &Nodes| {
-            let nodes = nodes.select(set, exclude, limit)?;
-            Ok(nodes.iter().map(|node| node.name.clone()).collect())
-        };
-        let known: Result<Vec<String>, SelectionError> = names(&seen);
-        match (known, names(&self.catalogue.nodes)) {
-            (Ok(known), Ok(all)) if known == all => Ok(()),
-            (Err(error), _) if !tells_of_nodes(&error) => Err(status::from_selection(&error)),
-            _ => Err(self.refuse_hidden(request)),
-        }
+    /// True for an error about a name that may be one of something hidden.
+    fn may_be_hidden(&self, error: &SelectionError) -> bool {
+        let is_about_names = matches!(
+            error,
+            SelectionError::Unknown { .. } | SelectionError::SelectsNothing(_)
+        );
+        self.listed.is_some() && is_about_names
     }
 
     /// Refuses a command that the caller may not see, before anything is said about it.
@@ -270,23 +276,10 @@ impl Access {
             arguments,
             brings: Requirements::NONE,
         });
-        let all = self.catalogue.nodes.list().iter().enumerate();
-        let may = all.filter(|&(at, _)| {
-            self.decider.lists_node(at) && question.verdict(On::Node(Some(at))).is_possible()
-        });
+        let listed = self.visible().iter();
+        let may = listed.filter(|&(at, _)| question.verdict(On::Node(Some(at))).is_possible());
         action_proto::fold(may.map(|(_, node)| node.name.as_str()))
     }
-}
-
-/// True for errors that say what is there, or is not.
-fn tells_of_nodes(error: &SelectionError) -> bool {
-    matches!(
-        error,
-        SelectionError::Unknown { .. }
-            | SelectionError::BrokenGroup { .. }
-            | SelectionError::SelectsNothing(_)
-            | SelectionError::TooMany { .. }
-    )
 }
 
 fn shown(text: &str) -> String {

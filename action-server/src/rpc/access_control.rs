@@ -10,10 +10,10 @@ use tonic::{Request, Status};
 use super::{
     access::Access,
     refusal,
-    resolved::{Resolved, log_changes},
+    resolved::{Resolved, ResolvedPolicy, log_changes},
 };
 use crate::{
-    auth::{Authority, Caller, policy::Rules},
+    auth::{Authority, Caller},
     catalogue::Catalogue,
     definitions::Definitions,
 };
@@ -47,48 +47,70 @@ impl Doors {
 
     /// What a caller may do.
     pub(super) fn access(&self, caller: &Caller) -> Access {
-        let (rules, catalogue) = self.rules();
-        Access::new(caller, rules, catalogue)
+        let (ResolvedPolicy { rules, sights, .. }, catalogue) = self.rules();
+        Access::with(caller, rules, catalogue, &sights)
     }
 
-    fn rules(&self) -> (Arc<Rules>, Arc<Catalogue>) {
+    fn rules(&self) -> (ResolvedPolicy, Arc<Catalogue>) {
         let catalogue = self.definitions.snapshot();
-        let (rules, _) = self.resolved.rules(&self.authority.policy(), &catalogue);
-        (rules, catalogue)
+        (
+            self.resolved.current(&self.authority.policy(), &catalogue),
+            catalogue,
+        )
     }
 
     /// Resolves the rules whenever policy or definitions change, for as long as it is polled, and logs
     /// what is wrong with them.
     pub(super) async fn keep_resolved(self) {
-        let (mut policy, mut definitions) = (self.authority.changes(), self.definitions.changes());
+        let mut changes = self.changes();
         let mut logged = Arc::new(Vec::new());
         loop {
-            let catalogue = self.definitions.snapshot();
-            let (_, faults) = self.resolved.rules(&self.authority.policy(), &catalogue);
+            let (ResolvedPolicy { faults, .. }, _) = self.rules();
             log_changes(&faults, &logged);
             logged = faults;
-            let changed = tokio::select! {
-                changed = policy.changed() => changed,
-                changed = definitions.changed() => changed,
-            };
-            if changed.is_err() {
+            if changes.next().await.is_none() {
                 return;
             }
         }
     }
 
-    /// Told whenever what decides has changed, but for the definitions.
-    pub(super) fn changes(&self) -> watch::Receiver<u64> {
-        self.authority.changes()
+    /// Told whenever what decides has changed, or may have.
+    pub(super) fn changes(&self) -> Changes {
+        Changes {
+            authority: self.authority.changes(),
+            definitions: self.definitions.changes(),
+        }
     }
 
-    /// Whether a stream that was opened with a token may go on: not once it is revoked.
-    pub(super) fn stays_open(&self, caller: &Caller) -> bool {
+    /// Whether a caller that was let pass has a good token still.
+    pub(super) fn is_good(&self, caller: &Caller) -> bool {
         self.authority.is_good(caller)
     }
 
-    /// The same for a stream of a run that the caller came to see.
+    /// Whether a caller may still see a run.
     pub(super) fn stays_visible(&self, caller: &Caller, run: &RunStarted) -> bool {
-        self.stays_open(caller) && self.access(caller).reads(run)
+        self.access(caller).reads(run)
+    }
+}
+
+/// Notices that keys, revocations, policy or definitions were read again.
+pub(super) struct Changes {
+    authority: watch::Receiver<u64>,
+    definitions: watch::Receiver<u64>,
+}
+
+impl Changes {
+    /// Waits for the next; `None` when there will be none.
+    pub(super) async fn next(&mut self) -> Option<()> {
+        let changed = tokio::select! {
+            changed = self.authority.changed() => changed,
+            changed = self.definitions.changed() => changed,
+        };
+        changed.ok()
+    }
+
+    /// Makes the next one come at once: for what changed before.
+    pub(super) fn mark_changed(&mut self) {
+        self.authority.mark_changed();
     }
 }

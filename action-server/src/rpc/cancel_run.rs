@@ -1,11 +1,11 @@
 //! CancelRun: asks a run to end, or makes it.
 
-use action_proto::v1::{CancelRunRequest, CancelRunResponse, Outcome};
+use action_proto::v1::{CancelRunRequest, CancelRunResponse, Outcome, Run};
 use tonic::{Request, Response, Status};
 
 use super::{
     Service, denial_audit,
-    runs::{self, Wanted},
+    runs::{self, Found, Wanted},
 };
 use crate::{
     audit::Event,
@@ -19,7 +19,12 @@ pub(super) async fn cancel_run(
     let caller = service.doors.caller(request)?;
     let who = denial_audit::who(request);
     let request = request.get_ref();
-    let (entry, run, _) = runs::find(service, caller, &request.run_id, Wanted::Cancelling).await?;
+    let Found {
+        entry,
+        run,
+        is_visible,
+        ..
+    } = runs::find(service, caller, &request.run_id, Wanted::Cancelling).await?;
     if run.outcome() == Outcome::Unspecified {
         let stop = if request.force {
             Stop::Force
@@ -37,5 +42,13 @@ pub(super) async fn cancel_run(
         service.audit.note(event);
         service.runs.stop(&entry.id, order);
     }
+    let run = match is_visible {
+        true => run,
+        // The right to cancel is none to see.
+        false => Run {
+            run_id: run.run_id,
+            ..Run::default()
+        },
+    };
     Ok(Response::new(CancelRunResponse { run: Some(run) }))
 }

@@ -3,7 +3,7 @@
 
 use std::collections::VecDeque;
 
-use action_proto::v1::RunEvent;
+use action_proto::v1::{RunEvent, RunStarted};
 use futures_util::stream;
 use tokio_stream::Stream;
 use tonic::{Response, Status, metadata::MetadataValue};
@@ -11,6 +11,7 @@ use tonic::{Response, Status, metadata::MetadataValue};
 use super::{access_control::Doors, refusal, status};
 use crate::{
     audit::{Audit, Event, Who},
+    auth::Caller,
     record::{Reader, RunId},
     run::{Registry, Stop, StopOrder},
 };
@@ -65,35 +66,35 @@ pub(super) fn response<S>(run_id: &RunId, events: S) -> Response<S> {
     response
 }
 
-/// The same stream for as long as `may_go_on`, which is asked at once and whenever what decides has
-/// changed: the run goes on, unseen.
-pub(super) fn while_allowed<S, F>(
+/// The same stream for as long as its caller may see the run, which is asked at once and whenever
+/// what decides has changed: the run goes on, unseen.
+pub(super) fn while_visible<S>(
     events: S,
     doors: &Doors,
-    may_go_on: F,
-) -> impl Stream<Item = Result<RunEvent, Status>> + Send + use<S, F>
+    caller: Caller,
+    run: RunStarted,
+) -> impl Stream<Item = Result<RunEvent, Status>> + Send + use<S>
 where
     S: Stream<Item = Result<RunEvent, Status>> + Send,
-    F: Fn(&Doors) -> bool + Send,
 {
     let mut changes = doors.changes();
     // What changed before this was subscribed to is seen by the first look.
     changes.mark_changed();
     let doors = doors.clone();
+    let is_visible = move || doors.stays_visible(&caller, &run);
     let start = Some((Box::pin(events), changes));
-    let allowed = move || may_go_on(&doors);
-    stream::unfold((start, allowed), |(state, allowed)| async move {
+    stream::unfold((start, is_visible), |(state, is_visible)| async move {
         let (mut events, mut changes) = state?;
         loop {
             tokio::select! {
                 biased;
-                Ok(()) = changes.changed() => {
-                    if !allowed() {
-                        return Some((Err(refusal::unauthenticated()), (None, allowed)));
+                Some(()) = changes.next() => {
+                    if !is_visible() {
+                        return Some((Err(refusal::unauthenticated()), (None, is_visible)));
                     }
                 }
                 event = tokio_stream::StreamExt::next(&mut events) => {
-                    return event.map(|event| (event, (Some((events, changes)), allowed)));
+                    return event.map(|event| (event, (Some((events, changes)), is_visible)));
                 }
             }
         }
@@ -122,17 +123,25 @@ pub(super) fn guarded<T>(
     })
 }
 
-/// Cancels a run when it is dropped: its caller went away and had asked for that.
+/// Cancels a run when it is dropped: its caller went away and had asked for that. A caller whose token
+/// is good no more has not gone: the server has ended its stream.
 pub(super) struct CancelOnDrop {
-    run: Option<(Registry, Audit, RunId, Who)>,
+    run: Option<GuardedRun>,
+}
+
+/// The run, and in whose name it is cancelled.
+pub(super) struct GuardedRun {
+    pub(super) runs: Registry,
+    pub(super) audit: Audit,
+    pub(super) run_id: RunId,
+    pub(super) who: Who,
+    pub(super) caller: Caller,
+    pub(super) doors: Doors,
 }
 
 impl CancelOnDrop {
-    /// The run is cancelled in the name of `who`.
-    pub(super) fn new(runs: Registry, audit: Audit, run_id: RunId, who: Who) -> CancelOnDrop {
-        CancelOnDrop {
-            run: Some((runs, audit, run_id, who)),
-        }
+    pub(super) fn new(run: GuardedRun) -> CancelOnDrop {
+        CancelOnDrop { run: Some(run) }
     }
 
     fn disarm(mut self) {
@@ -142,9 +151,19 @@ impl CancelOnDrop {
 
 impl Drop for CancelOnDrop {
     fn drop(&mut self) {
-        let Some((runs, audit, run_id, who)) = self.run.take() else {
+        let Some(run) = self.run.take() else {
             return;
         };
+        if !run.doors.is_good(&run.caller) {
+            return;
+        }
+        let GuardedRun {
+            runs,
+            audit,
+            run_id,
+            who,
+            ..
+        } = run;
         let why = "its caller went away and had asked for that";
         let event = Event {
             who,

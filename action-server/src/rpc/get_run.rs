@@ -5,7 +5,7 @@ use tonic::{Request, Response, Status};
 
 use super::{
     Service,
-    runs::{self, Wanted},
+    runs::{self, Found, Wanted},
     status,
 };
 
@@ -14,7 +14,7 @@ pub(super) async fn get_run(
     request: &Request<GetRunRequest>,
 ) -> Result<Response<GetRunResponse>, Status> {
     let caller = service.doors.caller(request)?;
-    let (entry, run, _) =
+    let Found { entry, run, .. } =
         runs::find(service, caller, &request.get_ref().run_id, Wanted::Reading).await?;
     let registry = service.runs.clone();
     let jobs = runs::blocking(move || {

@@ -1,4 +1,5 @@
-//! The door: every call passes here, whatever it calls, and none without a valid token.
+//! The door: every call passes here, whatever it calls, and none without a valid token; and no answer
+//! goes on once the token is good no more.
 //!
 //! A layer over the whole router and not an interceptor of one service, so that a service that
 //! is added later cannot be forgotten. The token's scheme is RFC 6750's, in one `authorization`.
@@ -13,7 +14,10 @@ use http::{HeaderMap, Request, Response, header::AUTHORIZATION};
 use tonic::body::Body;
 use tower::{Layer, Service};
 
-use super::refusal::{Refusals, Wrong};
+use super::{
+    refusal::{Refusals, Wrong},
+    revocable_answer::RevocableAnswer,
+};
 use crate::{
     auth::{Authority, Caller},
     net::Peer,
@@ -154,11 +158,18 @@ where
         let path = request.uri().path();
         let span = self.guard.traces.call(path, request.headers());
         span.set("action.subject", caller.subject.clone());
-        request.extensions_mut().insert(caller);
+        request.extensions_mut().insert(caller.clone());
         request.extensions_mut().insert(span.clone());
+        let authority = Arc::clone(&self.guard.authority);
         let answer = self.inner.call(request);
         Box::pin(async {
-            let mut answer = answer.await?;
+            let answer = answer.await?;
+            let mut answer = match hyper::body::Body::is_end_stream(answer.body()) {
+                true => answer,
+                false => {
+                    answer.map(|body| Body::new(RevocableAnswer::new(body, authority, caller)))
+                }
+            };
             // It ends with the answer's last byte: see `count`.
             answer.extensions_mut().insert(span);
             Ok(answer)

@@ -17,9 +17,8 @@ pub(super) fn list_nodes(
     let request = request.get_ref();
     let nodes = match (request.nodes.as_str(), request.exclude.as_str()) {
         ("", "") => {
-            let mut nodes = catalogue.nodes.list().to_vec();
-            nodes.retain(|node| access.lists_node(&node.name));
-            nodes
+            let nodes = access.visible().iter();
+            nodes.map(|(_, node)| Arc::clone(node)).collect()
         }
         ("", exclude) => access.select("@*", exclude)?,
         (set, exclude) => access.select(set, exclude)?,

@@ -24,8 +24,10 @@ mod plan_run;
 mod planning;
 mod refusal;
 mod resolved;
+mod revocable_answer;
 mod run_command;
 mod runs;
+mod sights;
 mod status;
 mod watch_run;
 

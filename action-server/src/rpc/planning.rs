@@ -8,7 +8,7 @@ use tonic::Status;
 
 use super::{
     access::{Access, Judgement},
-    denial_audit, status,
+    denial_audit,
 };
 use crate::{
     auth::policy::Requirements,
@@ -95,11 +95,7 @@ pub(super) fn plan_in_part(
         wait: request.wait,
     };
     access.check_command(&request.command)?;
-    access.check_selection(&request)?;
-    let plan = access
-        .catalogue()
-        .plan(&request)
-        .map_err(|error| status::from_plan(&error))?;
+    let plan = access.plan(&request)?;
     let judgement = access.judge(&plan, brings);
     Ok((plan, judgement))
 }

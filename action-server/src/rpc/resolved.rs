@@ -2,6 +2,7 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
+use super::sights::Sights;
 use crate::{
     auth::policy::{Cover, Effect, KnownCommand, Policy, PolicyFaults, Rules},
     catalogue::{Catalogue, Coverage},
@@ -22,33 +23,45 @@ pub(super) struct Resolved {
 struct Last {
     policy: Arc<Policy>,
     catalogue: Arc<Catalogue>,
-    rules: Arc<Rules>,
-    faults: Arc<Vec<Fault>>,
+    resolved: ResolvedPolicy,
+}
+
+/// A policy with the nodes of one catalogue.
+#[derive(Debug, Clone)]
+pub(super) struct ResolvedPolicy {
+    pub(super) rules: Arc<Rules>,
+    /// What callers see by these rules.
+    pub(super) sights: Arc<Sights>,
+    /// What is wrong with the rules.
+    pub(super) faults: Arc<Vec<Fault>>,
 }
 
 impl Resolved {
-    /// The rules with their nodes, and what is wrong with them.
-    pub(super) fn rules(
+    /// The policy with its nodes.
+    pub(super) fn current(
         &self,
         policy: &Arc<Policy>,
         catalogue: &Arc<Catalogue>,
-    ) -> (Arc<Rules>, Arc<Vec<Fault>>) {
+    ) -> ResolvedPolicy {
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
         let is_current = |last: &Last| {
             Arc::ptr_eq(&last.policy, policy) && Arc::ptr_eq(&last.catalogue, catalogue)
         };
         if let Some(current) = last.as_ref().filter(|last| is_current(last)) {
-            return (Arc::clone(&current.rules), Arc::clone(&current.faults));
+            return current.resolved.clone();
         }
         let (rules, faults) = resolve(policy, catalogue);
-        let (rules, faults) = (Arc::new(rules), Arc::new(faults));
+        let resolved = ResolvedPolicy {
+            rules: Arc::new(rules),
+            sights: Arc::default(),
+            faults: Arc::new(faults),
+        };
         *last = Some(Last {
             policy: Arc::clone(policy),
             catalogue: Arc::clone(catalogue),
-            rules: Arc::clone(&rules),
-            faults: Arc::clone(&faults),
+            resolved: resolved.clone(),
         });
-        (rules, faults)
+        resolved
     }
 }
 

@@ -8,10 +8,8 @@ use tokio_stream::{Stream, StreamExt as _};
 use tonic::{Request, Response, Status};
 
 use super::{
-    Service,
-    access_control::Doors,
-    denial_audit,
-    events::{self, CancelOnDrop},
+    Service, denial_audit,
+    events::{self, CancelOnDrop, GuardedRun},
     planning::{plan, shape},
     status,
 };
@@ -48,13 +46,16 @@ pub(super) async fn run_command(
     // where it waits, and a caller whose call is dropped is told that it failed.
     let (run_id, reader) = prepared.launch();
     let guard = cancel_when_gone.then(|| {
-        let (runs, audit) = (service.runs.clone(), service.audit.clone());
-        CancelOnDrop::new(runs, audit, run_id.clone(), who)
+        CancelOnDrop::new(GuardedRun {
+            runs: service.runs.clone(),
+            audit: service.audit.clone(),
+            run_id: run_id.clone(),
+            who,
+            caller,
+            doors: service.doors.clone(),
+        })
     });
-    let events = events::read(reader, &run_id);
-    let open = move |doors: &Doors| doors.stays_open(&caller);
-    let events = events::while_allowed(events, &service.doors, open);
-    let events = events::guarded(events, guard);
+    let events = events::guarded(events::read(reader, &run_id), guard);
     let events = events.map(|event| event.map(|event| RunCommandResponse { event: Some(event) }));
     Ok(events::response(&run_id, Box::pin(events)))
 }
@@ -64,6 +65,8 @@ struct CheckedRun {
     plan: Plan,
     starter: Starter,
     bound_to: Option<Binding>,
+    /// The command that tells the nodes' state, where the caller may not see it.
+    hidden_teller: Option<String>,
 }
 
 /// The plan that a run must be.
@@ -131,7 +134,9 @@ fn check_request(
         span: span.unwrap_or_default(),
         max_failures: Some(request.max_failures).filter(|&most| most > 0),
     };
+    let teller = plan.waiting.as_ref().map(|it| it.verify.command.clone());
     Ok(CheckedRun {
+        hidden_teller: teller.filter(|name| !access.sees_command(name)),
         plan,
         starter,
         bound_to,
@@ -150,8 +155,9 @@ async fn prepare_run(service: &Service, checked: CheckedRun) -> Result<PreparedR
             plan,
             mut starter,
             bound_to,
+            hidden_teller,
         } = checked;
-        starter.scripts = check_scripts(&definitions, &plan)?;
+        starter.scripts = check_scripts(&definitions, &plan, hidden_teller.as_deref())?;
         if let Some(binding) = bound_to {
             starter.files = Some(binding.check(&plan_digests, &plan)?);
         }
@@ -209,10 +215,18 @@ fn check_agreed(plan: &Plan, confirmed: bool, expected: Option<u32>) -> Result<(
 fn check_scripts(
     definitions: &Definitions,
     plan: &Plan,
+    hidden_teller: Option<&str>,
 ) -> Result<BTreeMap<String, String>, Status> {
+    let is_hidden = |script: &str| {
+        let command = script.split('/').next();
+        command == hidden_teller && command != Some(&plan.command.name)
+    };
     definitions.check_scripts(plan).map_err(|error| {
         tracing::warn!(%error, "a run was refused");
         match error {
+            ScriptError::Unusable { script, .. } if is_hidden(&script) => {
+                status::broken_teller(&plan.command.name)
+            }
             // The reason may hold a path; callers are told the script's name only.
             ScriptError::Unusable { script, .. } => Status::failed_precondition(format!(
                 "the script {script} cannot be run; ask the admin to run: action-server check"

@@ -24,31 +24,42 @@ pub(super) enum Wanted {
     Cancelling,
 }
 
+/// A run that was found.
+pub(super) struct Found {
+    pub(super) entry: Arc<Entry>,
+    pub(super) run: Run,
+    pub(super) started: RunStarted,
+    /// False for a run that the caller may cancel and not see.
+    pub(super) is_visible: bool,
+}
+
 /// The run that `text` names, its id or the beginning of only its id, among those that the caller
-/// may see or cancel: of others nothing is told, not even that they are there.
+/// may see: of others nothing is told, not even that they are there. One that it may only cancel is
+/// found by its whole id.
 pub(super) async fn find(
     service: &Service,
     caller: &Caller,
     text: &str,
     wanted: Wanted,
-) -> Result<(Arc<Entry>, Run, RunStarted), Status> {
+) -> Result<Found, Status> {
     let access = service.doors.access(caller);
     let text: String = text.chars().take(80).flat_map(char::escape_debug).collect();
     let runs = service.runs.clone();
     blocking(move || {
         let mut seen = Vec::new();
         let mut damaged = Ok(());
-        let known = |run: &RunStarted| match wanted {
-            Wanted::Reading => access.reads(run),
-            Wanted::Cancelling => access.reads(run) || access.cancels(run),
-        };
         for entry in runs.matching(&text, CANDIDATES) {
-            match describe(&runs, &entry.id, known) {
-                Ok(Some((summary, run))) => seen.push((entry, run, summary)),
+            let is_whole = entry.id.as_str() == text;
+            let is_known = |run: &RunStarted| {
+                access.reads(run)
+                    || (wanted == Wanted::Cancelling && is_whole && access.cancels(run))
+            };
+            match describe(&runs, &entry.id, is_known) {
+                Ok(Some((summary, run))) => seen.push((entry, run, summary.started)),
                 Ok(None) => {}
                 // Whose a damaged record is cannot be read: only who named it whole, or may see
                 // all, is told of it.
-                Err(status) if access.reads_all() || entry.id.as_str() == text => {
+                Err(status) if access.reads_all() || is_whole => {
                     damaged = Err(status);
                 }
                 Err(_) => {}
@@ -61,14 +72,19 @@ pub(super) async fn find(
                 Err(Status::not_found(format!("no such run: {text}{why}")))
             }
             1 => {
-                let (entry, run, summary) = seen.remove(0);
-                if wanted == Wanted::Cancelling && !access.cancels(&summary.started) {
-                    let command = Some(summary.started.command.as_str());
+                let (entry, run, started) = seen.remove(0);
+                if wanted == Wanted::Cancelling && !access.cancels(&started) {
+                    let command = Some(started.command.as_str());
                     let why = access.unresolved(&[Right::CancelOwn, Right::CancelAny], command);
                     let text = format!("you may see run {} but not cancel it{why}", entry.id);
                     return Err(Status::permission_denied(text));
                 }
-                Ok((entry, run, summary.started))
+                Ok(Found {
+                    is_visible: access.reads(&started),
+                    entry,
+                    run,
+                    started,
+                })
             }
             _ => {
                 let ids: Vec<&str> = seen

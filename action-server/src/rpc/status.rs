@@ -21,13 +21,22 @@ pub(super) fn from_plan(error: &PlanError) -> Status {
     let text = error.to_string();
     match error {
         PlanError::UnknownCommand(_) => Status::not_found(text),
-        PlanError::BrokenCommand { .. } => Status::failed_precondition(text),
+        PlanError::BrokenCommand { .. } | PlanError::BrokenTeller { .. } => {
+            Status::failed_precondition(text)
+        }
         PlanError::Selection(_)
         | PlanError::TakesNoNodes(_)
         | PlanError::NothingToWaitFor(_)
         | PlanError::Limit(_)
         | PlanError::Arguments(_) => Status::invalid_argument(text),
     }
+}
+
+/// For commands whose state is told by a command that cannot be run, and that the caller may not see.
+pub(super) fn broken_teller(command: &str) -> Status {
+    Status::failed_precondition(format!(
+        "the command {command} cannot be run: the state of its nodes cannot be told; ask the admin to run: action-server check"
+    ))
 }
 
 /// For node sets that select nothing.

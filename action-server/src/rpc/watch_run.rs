@@ -7,10 +7,8 @@ use tokio_stream::{Stream, StreamExt as _};
 use tonic::{Request, Response, Status};
 
 use super::{
-    Service,
-    access_control::Doors,
-    events,
-    runs::{self, Wanted},
+    Service, events,
+    runs::{self, Found, Wanted},
 };
 
 /// The answer's stream.
@@ -22,13 +20,12 @@ pub(super) async fn watch_run(
 ) -> Result<Response<Events>, Status> {
     let caller = service.doors.caller(request)?;
     let request = request.get_ref();
-    let (entry, _, started) = runs::find(service, caller, &request.run_id, Wanted::Reading).await?;
+    let Found { entry, started, .. } =
+        runs::find(service, caller, &request.run_id, Wanted::Reading).await?;
     let (registry, after) = (service.runs.clone(), request.after_sequence);
     let run_id = entry.id.clone();
     let events = runs::blocking(move || events::stream(&registry, &run_id, after)).await?;
-    let caller = caller.clone();
-    let visible = move |doors: &Doors| doors.stays_visible(&caller, &started);
-    let events = events::while_allowed(events, &service.doors, visible);
+    let events = events::while_visible(events, &service.doors, caller.clone(), started);
     let events = events.map(|event| event.map(|event| WatchRunResponse { event: Some(event) }));
     Ok(events::response(&entry.id, Box::pin(events)))
 }

@@ -59,6 +59,7 @@ pub(super) async fn run(
         script: &planned.script,
         arguments: &shared.plan.arguments,
         timeout: shared.plan.timeout,
+        alias: None,
     };
     let finished = match start(&shared, planned, &errand).await {
         Err(message) => NodeFinished {

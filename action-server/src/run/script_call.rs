@@ -17,6 +17,8 @@ pub(super) struct Errand<'a> {
     pub(super) script: &'a Path,
     pub(super) arguments: &'a [String],
     pub(super) timeout: Duration,
+    /// What errors call the script, where that is not its name.
+    pub(super) alias: Option<&'static str>,
 }
 
 /// Who gets the output.
@@ -55,7 +57,10 @@ pub(super) async fn start(
         let reason = check_script(errand.script)
             .err()
             .map(|reason| reason.to_string());
-        let script = shared.plan.script_name(errand.script);
+        let script = match errand.alias {
+            Some(alias) => alias.to_owned(),
+            None => shared.plan.script_name(errand.script),
+        };
         format!(
             "cannot start {script}: {}",
             reason.unwrap_or_else(|| error.to_string())

@@ -31,6 +31,8 @@ impl Cover {
             }
             // Whether it was one of them is not known any more.
             (Cover::Nodes { .. }, On::Node(None)) => effect == Effect::Deny,
+            // Its caller was let run on it, and has seen the run.
+            (Cover::Nodes { .. }, On::OwnGone) => effect == Effect::Allow,
             (Cover::Nodes { .. }, _) => false,
             (Cover::Unknown(_), _) => effect == Effect::Deny,
         }
@@ -52,4 +54,6 @@ pub enum On {
     Nothing,
     /// The node at this position; `None` for one that is there no more.
     Node(Option<usize>),
+    /// A node that is there no more, in a run that the caller has started.
+    OwnGone,
 }

@@ -76,8 +76,8 @@ pub struct Rules {
     covers: Vec<Cover>,
     /// How many nodes there are.
     pub(super) nodes: usize,
-    /// For each rule whether it is about some command that takes nodes: others show none.
-    with_nodes: Vec<bool>,
+    /// The commands that take nodes: others show none.
+    pub(super) node_commands: Vec<String>,
 }
 
 impl Rules {
@@ -89,11 +89,6 @@ impl Rules {
         nodes: usize,
         mut cover: impl FnMut(usize, &str) -> Cover,
     ) -> Rules {
-        let with_nodes = policy.rules().iter().map(|rule| {
-            let named = rule.commands.as_ref();
-            named.is_none_or(|named| commands.iter().any(|command| named.match_any(command)))
-        });
-        let with_nodes = with_nodes.collect();
         let rules = policy.rules().iter().enumerate();
         let covers = rules.map(|(at, rule)| match &rule.nodes {
             Some(set) => cover(at, set),
@@ -102,7 +97,7 @@ impl Rules {
         Rules {
             covers: covers.collect(),
             nodes,
-            with_nodes,
+            node_commands: commands.iter().map(ToString::to_string).collect(),
             policy,
         }
     }
@@ -115,12 +110,13 @@ pub struct Decider {
     /// The rules that concern the caller, by their place in the policy.
     own: Vec<usize>,
     pub(super) grant: crate::auth::Grant,
-    pub(super) grant_nodes: Cover,
+    pub(super) grant_nodes: Arc<Cover>,
 }
 
 impl Decider {
     /// A decider for one caller; `grant_nodes` is what its token's node set covers.
-    pub fn new(rules: Arc<Rules>, caller: &Caller, grant_nodes: Cover) -> Decider {
+    pub fn new(rules: Arc<Rules>, caller: &Caller, grant_nodes: impl Into<Arc<Cover>>) -> Decider {
+        let grant_nodes = grant_nodes.into();
         let roles = rules.policy.roles_of(caller);
         let concerned = rules.policy.rules().iter().enumerate();
         let own = concerned
@@ -169,24 +165,9 @@ impl Decider {
         token.or_else(|| about.find_map(unresolved))
     }
 
-    /// True when the caller may see the node: some rule lists it for a command that takes nodes,
-    /// and none takes it away for all commands.
-    pub fn lists_node(&self, at: usize) -> bool {
-        let on = On::Node(Some(at));
-        let lists = |at: &usize| self.rule(*at).0.rights.contains(&Right::List);
-        let mut allowed = false;
-        for at in self.own.iter().copied().filter(lists) {
-            let (rule, cover) = self.rule(at);
-            if !cover.covers(on, rule.effect) {
-                continue;
-            }
-            match rule.effect {
-                Effect::Allow => allowed |= self.rules.with_nodes[at],
-                Effect::Deny if rule.commands.is_none() => return false,
-                Effect::Deny => {}
-            }
-        }
-        allowed && self.grant_nodes.covers(on, Effect::Allow)
+    /// What decides which nodes the caller may see: two callers with the same see the same.
+    pub fn sight(&self) -> (&[usize], &crate::auth::Grant) {
+        (&self.own, &self.grant)
     }
 
     /// True when the caller has the right to everything: what it may list, an error may name.
@@ -199,7 +180,7 @@ impl Decider {
                 && *cover == Cover::Everything
         };
         self.grant.commands.is_none()
-            && self.grant_nodes == Cover::Everything
+            && *self.grant_nodes == Cover::Everything
             && self.matching(has).any(whole)
             && self
                 .matching(has)

@@ -7,6 +7,7 @@ mod cover;
 mod decide;
 mod file;
 mod in_words;
+mod listed;
 mod requirements;
 mod visible_commands;
 mod warnings;

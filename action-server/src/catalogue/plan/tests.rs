@@ -61,7 +61,7 @@ fn request(command: &str, nodes: &str) -> Request {
 
 #[test]
 fn a_plan_says_what_runs_where() {
-    let plan = catalogue().plan(&request("off", "n2,n1")).unwrap();
+    let plan = catalogue().plan(&request("off", "n2,n1"), None).unwrap();
     let jobs: Vec<_> = plan
         .jobs
         .iter()
@@ -75,7 +75,7 @@ fn a_plan_says_what_runs_where() {
         ]
     );
     assert_eq!(plan.confirmation.as_deref(), Some("Off n[1-2] (2 nodes)?"));
-    let once = catalogue().plan(&request("once", "")).unwrap();
+    let once = catalogue().plan(&request("once", ""), None).unwrap();
     assert_eq!((once.jobs.len(), once.jobs[0].node_name()), (1, ""));
 }
 
@@ -84,18 +84,18 @@ fn callers_lower_limits_and_never_raise_them() {
     let mut request = request("off", "n1");
     request.fanout = Some(100);
     request.timeout = Some(Duration::from_secs(3));
-    let plan = catalogue().plan(&request).unwrap();
+    let plan = catalogue().plan(&request, None).unwrap();
     assert_eq!((plan.fanout, plan.timeout), (8, Duration::from_secs(3)));
     request.timeout = Some(Duration::ZERO);
     assert!(matches!(
-        catalogue().plan(&request),
+        catalogue().plan(&request, None),
         Err(PlanError::Limit(_))
     ));
 }
 
 #[test]
 fn what_cannot_be_planned_is_refused_whole() {
-    let error = |request: Request| catalogue().plan(&request).unwrap_err().to_string();
+    let error = |request: Request| catalogue().plan(&request, None).unwrap_err().to_string();
     assert_eq!(
         error(request("../../bin/sh", "n1")),
         "no such command: ../../bin/sh"

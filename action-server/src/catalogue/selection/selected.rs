@@ -22,7 +22,7 @@ pub(in crate::catalogue) struct Selected {
 
 impl Selected {
     /// These nodes and no others.
-    pub(super) fn sure(members: impl IntoIterator<Item = usize>) -> Selected {
+    pub(in crate::catalogue) fn sure(members: impl IntoIterator<Item = usize>) -> Selected {
         Selected {
             members: members.into_iter().collect(),
             unsure: BTreeSet::new(),

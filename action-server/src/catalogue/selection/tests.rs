@@ -27,7 +27,7 @@ fn names(set: &str) -> Result<String, String> {
 }
 
 fn names_of(nodes: &Nodes, set: &str) -> Result<String, String> {
-    let places = select(nodes, set, 1000).map_err(|error| error.to_string())?;
+    let places = select(nodes.visible(None), set, 1000).map_err(|error| error.to_string())?;
     let names: Vec<_> = places
         .iter()
         .map(|&at| nodes.list()[at].name.as_str())
@@ -65,7 +65,7 @@ fn the_grammar() {
     ] {
         assert_eq!(names(set).as_deref(), Ok(expected), "{set}");
     }
-    assert_eq!(select(&nodes(), "@*", 100).unwrap().len(), 13);
+    assert_eq!(select(nodes().visible(None), "@*", 100).unwrap().len(), 13);
 }
 
 /// Each number is a node, a rank, a group and a rack.
@@ -275,7 +275,7 @@ proptest! {
     #[test]
     fn no_text_panics_and_nothing_unknown_is_selected(set in "[n0-9\\[\\],!&^@*?=/ a-]{0,24}") {
         let nodes = nodes();
-        if let Ok(places) = select(&nodes, &set, 1000) {
+        if let Ok(places) = select(nodes.visible(None), &set, 1000) {
             prop_assert!(!places.is_empty());
             prop_assert!(places.iter().all(|&at| at < nodes.list().len()));
         }
@@ -302,7 +302,7 @@ proptest! {
         terms[0].0 = ',';
         let expected = model(&names, &terms);
         let chosen = |set: &str| {
-            let places = select(&nodes, set, 1000).ok()?;
+            let places = select(nodes.visible(None), set, 1000).ok()?;
             Some(places.iter().map(|&at| nodes.list()[at].name.clone()).collect::<BTreeSet<_>>())
         };
         prop_assert_eq!(chosen(&text("")), expected.clone(), "{}", text(""));

@@ -85,6 +85,7 @@ fn asked() -> impl Strategy<Value = Asked> {
     let on = prop_oneof![
         Just(On::Nothing),
         Just(On::Node(None)),
+        Just(On::OwnGone),
         (0..NODES).prop_map(|at| On::Node(Some(at))),
     ];
     (
@@ -126,7 +127,10 @@ fn asked() -> impl Strategy<Value = Asked> {
 /// What the page says, word for word: something is allowed when the token allows it, some rule
 /// allows it, and none denies it.
 fn model(rules: &[Written], asked: &Asked) -> bool {
-    let in_set = |set: &[bool]| matches!(asked.on, On::Node(Some(at)) if set[at]);
+    let in_set = |set: &[bool]| match asked.on {
+        On::Node(Some(at)) => set[at],
+        on => on == On::OwnGone,
+    };
     let token = asked
         .token_commands
         .as_ref()
@@ -181,6 +185,8 @@ fn holds(rule: &Written, asked: &Asked) -> bool {
             // Of a node whose ranks are not known, what denies holds and what allows does not.
             On::Node(Some(at)) => set[at].unwrap_or(!rule.allow),
             On::Node(None) => !rule.allow,
+            // Of one in the caller's own run the rules say what they say of others.
+            On::OwnGone => rule.allow,
             On::Nothing => false,
         },
         Some(Err(())) => !rule.allow,
@@ -296,8 +302,8 @@ proptest! {
         });
         if let (true, false, Right::Run | Right::List) = (verdict.allowed, takes_away, asked.right) {
             match asked.on {
-                On::Node(Some(at)) => prop_assert!(decider.lists_node(at) && decider.lists_command(asked.command, true)),
-                On::Node(None) => {}
+                On::Node(Some(at)) => prop_assert!(decider.listed_nodes()[at] && decider.lists_command(asked.command, true)),
+                On::Node(None) | On::OwnGone => {}
                 On::Nothing => prop_assert!(decider.lists_command(asked.command, false)),
             }
         }
@@ -305,6 +311,17 @@ proptest! {
             let listed = |must_be_of_use| is_listed(&rules, &asked, takes_nodes, must_be_of_use);
             prop_assert_eq!(decider.sees_command(asked.command, takes_nodes), listed(false));
             prop_assert_eq!(decider.lists_command(asked.command, takes_nodes), listed(true));
+        }
+        // A node is seen where some command is, also one that no rule and no token names.
+        for (at, is_listed) in decider.listed_nodes().into_iter().enumerate() {
+            let mut commands = COMMANDS.into_iter().chain(["another"]);
+            let expected = commands.any(|command| model(&rules, &Asked {
+                right: Right::List,
+                command,
+                on: On::Node(Some(at)),
+                ..asked.clone()
+            }));
+            prop_assert_eq!(is_listed, expected, "{}", at);
         }
     }
 }
