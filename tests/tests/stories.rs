@@ -56,6 +56,7 @@ mod flat;
 mod flight_service;
 mod groups;
 mod health;
+mod hidden;
 mod intent;
 mod intent_policy;
 mod jobs;
