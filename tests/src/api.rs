@@ -33,6 +33,7 @@ mod raw;
 mod runs;
 
 pub use ended::Ended;
+pub use raw::OpenCall;
 pub use runs::{Digest, Watch};
 
 use ended::output_of;

@@ -72,6 +72,7 @@ mod methods;
 mod metrics;
 mod monitoring;
 mod only_grpc;
+mod open_streams;
 mod original;
 mod outcomes;
 mod packs;

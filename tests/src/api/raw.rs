@@ -3,8 +3,9 @@
 use std::future::poll_fn;
 
 use bytes::{Buf, BufMut, Bytes};
+use futures_util::StreamExt as _;
 use tonic::{
-    Status,
+    Status, Streaming,
     body::Body,
     client::GrpcService,
     codec::{Codec, DecodeBuf, Decoder, EncodeBuf, Encoder},
@@ -38,6 +39,36 @@ impl Api {
             let answer = GrpcService::call(&mut channel, request).await.unwrap();
             answer.map(drop)
         })
+    }
+}
+
+impl Api {
+    /// Calls a method with one message as bytes, after which the caller may say more: its answer, to
+    /// be read as it comes.
+    #[track_caller]
+    pub fn open(&self, path: &str, message: &[u8], says_more: bool) -> Result<OpenCall, Status> {
+        let mut grpc = tonic::client::Grpc::new(self.channel.clone());
+        let first = futures_util::stream::iter([Bytes::copy_from_slice(message)]);
+        let more = futures_util::stream::pending().take(usize::from(says_more));
+        let request = self.request(first.chain(more));
+        let path = http::uri::PathAndQuery::try_from(path).unwrap();
+        within("the call", async {
+            grpc.ready().await.unwrap();
+            let answer = grpc.streaming(request, path, Raw).await?;
+            Ok(OpenCall(answer.into_inner()))
+        })
+    }
+}
+
+/// A call whose answer is read as it comes.
+#[derive(Debug)]
+pub struct OpenCall(Streaming<Bytes>);
+
+impl OpenCall {
+    /// The next message; `None` at the end.
+    #[track_caller]
+    pub fn read(&mut self) -> Result<Option<Bytes>, Status> {
+        within("the next message", self.0.message())
     }
 }
 
