@@ -42,6 +42,10 @@ fn what_is_done(run: &Run) -> String {
     if run.end_time.is_some() {
         return format!("run {id} had ended: {}", run.outcome().label());
     }
+    // The server tells no more to a caller that may cancel the run and not see it.
+    if run.start_time.is_none() {
+        return format!("cancelling run {id}, unless it has ended");
+    }
     let (running, waiting) = (run.running_jobs, run.waiting_jobs);
     format!(
         "cancelling run {id}: {running} running and {waiting} waiting of {} jobs",
@@ -61,6 +65,7 @@ mod tests {
             jobs: 3,
             running_jobs: 2,
             waiting_jobs: 1,
+            start_time: Some(prost_types::Timestamp::default()),
             ..Run::default()
         };
         assert_eq!(
@@ -70,5 +75,13 @@ mod tests {
         run.end_time = Some(prost_types::Timestamp::default());
         run.outcome = Outcome::Ok.into();
         assert_eq!(what_is_done(&run), "run r had ended: ok");
+        let hidden = Run {
+            run_id: "r".into(),
+            ..Run::default()
+        };
+        assert_eq!(
+            what_is_done(&hidden),
+            "cancelling run r, unless it has ended"
+        );
     }
 }

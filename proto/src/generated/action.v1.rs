@@ -561,7 +561,8 @@ pub struct GetRunResponse {
 /// The request of CancelRun.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct CancelRunRequest {
-    /// The run's id, or its beginning where no other run's id begins so.
+    /// The run's id, or its beginning where no other run's id begins so. A run that the caller may not see
+    /// is found by its whole id.
     #[prost(string, tag = "1")]
     pub run_id: ::prost::alloc::string::String,
     /// Do not wait for the scripts to end by themselves.
@@ -571,7 +572,8 @@ pub struct CancelRunRequest {
 /// The response of CancelRun.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct CancelRunResponse {
-    /// The run as it was when the request reached it.
+    /// The run as it was when the request reached it. For a caller that may cancel the run and not see
+    /// it, only `run_id` is set.
     #[prost(message, optional, tag = "1")]
     pub run: ::core::option::Option<Run>,
 }
