@@ -51,8 +51,9 @@ impl Decider {
             return false;
         }
         match takes_nodes {
-            // Where there are no nodes, what is about some of them is about none.
-            true => (0..self.rules.nodes.max(1)).any(|at| is_shown(On::Node(Some(at)))),
+            // As where all nodes are hidden: whether there are any must not be told.
+            true if self.rules.nodes == 0 => is_shown(On::Node(None)),
+            true => (0..self.rules.nodes).any(|at| is_shown(On::Node(Some(at)))),
             false => is_shown(On::Nothing),
         }
     }

@@ -435,6 +435,34 @@ fn a_command_that_rules_deny_everywhere_is_not_listed() {
 }
 
 #[test]
+fn no_nodes_and_hidden_nodes_show_the_same_commands() {
+    let none = || Cover::Nodes {
+        sure: Vec::new(),
+        possible: Vec::new(),
+    };
+    let all = || nodes([true; NODES]);
+    for (rules, covers, hidden) in [
+        ("- {name: d, deny: [list], nodes: x}\n", none(), all()),
+        ("- {name: d, deny: [all], nodes: x}\n", none(), all()),
+        ("", none(), none()),
+    ] {
+        let text = format!("rules:\n- {{name: a, allow: [run], subjects: [alice]}}\n{rules}");
+        let seen = |count, cover: &Cover| {
+            let policy = Policy::parse(Path::new("p"), &text).unwrap();
+            let rules = Rules::new(Arc::new(policy), &COMMANDS, count, |_, _| cover.clone());
+            let caller = Caller {
+                subject: "alice".into(),
+                ..Caller::default()
+            };
+            let decider = Decider::new(Arc::new(rules), &caller, Cover::Everything);
+            decider.sees_command("usage", true)
+        };
+        assert_eq!(seen(0, &covers), seen(NODES, &hidden), "{rules}");
+        assert_eq!(seen(0, &covers), rules.is_empty());
+    }
+}
+
+#[test]
 fn without_a_policy_a_token_may_what_it_says() {
     let rules = Rules::new(Arc::new(Policy::open()), &[], 0, |_, _| {
         Cover::Unknown(String::new())
