@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use action_proto::v1::{PlanRunRequest, RunCommandRequest};
-use action_tests::{Api, Chance, Server, Site, on, rounds, token, with_arguments};
+use action_tests::{Api, Chance, Server, Site, rounds, token, with_arguments};
 use jsonwebtoken::Algorithm;
 use tonic::Code;
 
@@ -347,46 +347,4 @@ fn plans_runs_and_explanations_follow_the_rules() {
         }
     }
     assert!(ran > 0 && refused > 0, "{ran} ran, {refused} were refused");
-}
-
-#[test]
-fn a_run_without_arguments_needs_a_rule_that_says_so() {
-    let site = Site::new();
-    site.nodes("n1:\n");
-    site.command("change", "echo \"${1:-large}\"");
-    site.write(
-        "policy.yaml",
-        "rules:\n- {name: small, allow: [run], subjects: [carol], arguments: ['*-small']}\n- {name: any, allow: [run], subjects: [dora], arguments: ['', '*-small']}\n- {name: all, allow: [run], subjects: [erik]}\n- {name: not large, deny: [run], subjects: [erik], arguments: ['', '*-large']}\n",
-    );
-    site.settings("policy_path: policy.yaml");
-    let server = site.start();
-    for (subject, arguments, expected) in [
-        ("carol", &[][..], None),
-        ("carol", &["x-small"], Some("x-small\n")),
-        ("carol", &[""], None),
-        ("dora", &[], Some("large\n")),
-        ("dora", &["x-small"], Some("x-small\n")),
-        ("dora", &["x-large"], None),
-        ("erik", &[], None),
-        ("erik", &["x-large"], None),
-        ("erik", &["x-small"], Some("x-small\n")),
-    ] {
-        let api = as_(&server, subject);
-        let request = with_arguments("change", "n1", arguments);
-        match expected {
-            Some(output) => assert_eq!(api.run(request).answer_of("n1"), output),
-            None => {
-                let (code, text) = api.refused(request);
-                assert_eq!(
-                    code,
-                    Code::PermissionDenied,
-                    "{subject} {arguments:?}: {text}"
-                );
-            }
-        }
-    }
-    // It is listed all the same: the caller may run it, with the right arguments.
-    assert_eq!(as_(&server, "carol").command_names(), ["change"]);
-    let refused = as_(&server, "carol").refused(on("change", "n1")).1;
-    assert!(refused.contains("(no rule allows it)"), "{refused}");
 }

@@ -1,7 +1,7 @@
-//! Rules that cannot do what they look like: empty lists are errors, what can never apply is told of by
-//! `check`, `explain` and the log, and the size of a set limits no right.
+//! Rules that do not do what they look like: a run without arguments needs a rule that says so, empty lists
+//! are errors, what can never apply is told of by `check`, `explain` and the log, and the size of a set limits no right.
 
-use action_tests::{Api, CEILING, Server, Site, on, token, wait_until};
+use action_tests::{Api, CEILING, Server, Site, on, token, wait_until, with_arguments};
 use jsonwebtoken::Algorithm;
 
 const NODES: &str = "__groups__: {spare: ''}\nlogin1:\nlogin2:\nlogin3:\nlogin4:\nc1:\n";
@@ -230,4 +230,51 @@ fn a_command_that_is_denied_everywhere_is_not_listed() {
             });
         }
     }
+}
+
+#[test]
+fn a_run_without_arguments_needs_a_rule_that_says_so() {
+    let site = Site::new();
+    site.nodes("n1:\n");
+    site.command("change", "echo \"${1:-large}\"");
+    site.write(
+        "policy.yaml",
+        "rules:\n- {name: small, allow: [run], subjects: [carol], arguments: ['*-small']}\n- {name: any, allow: [run], subjects: [dora], arguments: ['', '*-small']}\n- {name: all, allow: [run], subjects: [erik]}\n- {name: not large, deny: [run], subjects: [erik], arguments: ['', '*-large']}\n",
+    );
+    site.settings("policy_path: policy.yaml");
+    let server = site.start();
+    for (subject, arguments, expected) in [
+        ("carol", &[][..], None),
+        ("carol", &["x-small"], Some("x-small\n")),
+        ("carol", &[""], None),
+        ("dora", &[], Some("large\n")),
+        ("dora", &["x-small"], Some("x-small\n")),
+        ("dora", &["x-large"], None),
+        ("erik", &[], None),
+        ("erik", &["x-large"], None),
+        ("erik", &["x-small"], Some("x-small\n")),
+    ] {
+        let api = as_(&server, &[("sub", subject)]);
+        let request = with_arguments("change", "n1", arguments);
+        match expected {
+            Some(output) => assert_eq!(api.run(request).answer_of("n1"), output),
+            None => {
+                let (code, text) = api.refused(request);
+                assert_eq!(
+                    code,
+                    tonic::Code::PermissionDenied,
+                    "{subject} {arguments:?}: {text}"
+                );
+            }
+        }
+    }
+    // It is listed all the same: the caller may run it, with the right arguments.
+    assert_eq!(
+        as_(&server, &[("sub", "carol")]).command_names(),
+        ["change"]
+    );
+    let refused = as_(&server, &[("sub", "carol")])
+        .refused(on("change", "n1"))
+        .1;
+    assert!(refused.contains("(no rule allows it)"), "{refused}");
 }
