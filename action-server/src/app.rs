@@ -337,7 +337,8 @@ async fn keep_current(
 
 fn log_change(change: &Change) {
     let Change { what, faults, .. } = change;
-    for fault in faults {
+    // The retries are logged where they are made.
+    for fault in faults.iter().filter(|_| !change.is_transient) {
         match *what {
             "revocations" => tracing::error!("{fault}: no token is good until they can be read"),
             "keys" => tracing::error!("{fault}: the key is not in use"),

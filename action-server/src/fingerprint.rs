@@ -3,6 +3,7 @@
 use std::{
     fs,
     hash::{DefaultHasher, Hash, Hasher},
+    io,
     os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
 };
@@ -29,8 +30,16 @@ pub(crate) fn stamp<P: AsRef<Path>>(paths: impl IntoIterator<Item = P>) -> u64 {
 
 /// What is in a directory, in the order of the names; nothing where it cannot be listed.
 pub(crate) fn entries(directory: &Path) -> Vec<PathBuf> {
-    let entries = fs::read_dir(directory).into_iter().flatten().flatten();
-    let mut paths: Vec<_> = entries.map(|entry| entry.path()).collect();
+    list(directory).unwrap_or_default()
+}
+
+/// What is in a directory, in the order of the names.
+///
+/// # Errors
+/// It cannot be listed.
+pub(crate) fn list(directory: &Path) -> io::Result<Vec<PathBuf>> {
+    let entries = fs::read_dir(directory)?.map(|entry| entry.map(|entry| entry.path()));
+    let mut paths = entries.collect::<io::Result<Vec<_>>>()?;
     paths.sort();
-    paths
+    Ok(paths)
 }

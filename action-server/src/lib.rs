@@ -31,6 +31,7 @@ pub mod run;
 mod scrape;
 mod service_manager;
 pub mod traces;
+mod transient;
 pub mod trust;
 pub mod yaml;
 

@@ -15,6 +15,8 @@ use std::{
 
 use thiserror::Error;
 
+use crate::transient::is_transient;
+
 /// So many links at most on one way: path_resolution(7).
 const LINKS: usize = 40;
 const STICKY: u32 = 0o1000;
@@ -59,6 +61,7 @@ pub enum Untrusted {
         /// The file or a directory above it.
         path: String,
         /// Why not.
+        #[source]
         error: io::Error,
     },
 }
@@ -126,7 +129,8 @@ impl Trust {
             return Ok(());
         }
         let is_link = check_one(path, rustix::process::geteuid().as_raw())?;
-        match is_link && path.exists() {
+        let leads_somewhere = || path.try_exists().or_else(none_unless_transient);
+        match is_link && leads_somewhere().map_err(|error| unreadable(path, error))? {
             true => self.check(path),
             false => Ok(()),
         }
@@ -155,7 +159,7 @@ fn is_closed_in(credentials: Option<&Path>, path: &Path, metadata: &Metadata) ->
     let is_credential = credentials.is_some() && path.parent() == credentials;
     let by_list = is_credential
         && (metadata.uid(), metadata.gid()) == (0, 0)
-        && has_access_list(path)
+        && has_access_list(path).unwrap_or(false)
         && metadata.mode() & OTHERS == GROUP_READS;
     by_list || metadata.mode() & OTHERS == 0
 }
@@ -190,7 +194,8 @@ fn check_one(path: &Path, own: u32) -> Result<bool, Untrusted> {
     }
     let mode = metadata.mode();
     // Root's own group is root, unless a list of others stands behind the group's bits.
-    let group_writes = mode & GROUP_WRITES != 0 && (metadata.gid() != 0 || has_access_list(path));
+    let has_list = || has_access_list(path).map_err(|error| unreadable(path, error));
+    let group_writes = mode & GROUP_WRITES != 0 && (metadata.gid() != 0 || has_list()?);
     let is_sticky_directory = metadata.is_dir() && mode & STICKY != 0;
     if (group_writes || mode & OTHERS_WRITE != 0) && !is_sticky_directory {
         return Err(Untrusted::Writable { path: shown(path) });
@@ -199,9 +204,20 @@ fn check_one(path: &Path, own: u32) -> Result<bool, Untrusted> {
 }
 
 /// acl(5): with such a list the group's bits are the most that anybody in it gets.
-fn has_access_list(path: &Path) -> bool {
+fn has_access_list(path: &Path) -> io::Result<bool> {
     let mut nothing: [u8; 0] = [];
-    rustix::fs::getxattr(path, "system.posix_acl_access", &mut nothing).is_ok()
+    let size = rustix::fs::getxattr(path, "system.posix_acl_access", &mut nothing);
+    size.map(|_| true)
+        .map_err(io::Error::from)
+        .or_else(none_unless_transient)
+}
+
+/// False for an error that says that there is none, or that it cannot be had.
+fn none_unless_transient(error: io::Error) -> io::Result<bool> {
+    match is_transient(&error) {
+        true => Err(error),
+        false => Ok(false),
+    }
 }
 
 #[cfg(test)]

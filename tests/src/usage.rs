@@ -2,6 +2,8 @@
 
 use std::fs;
 
+use rustix::process::{Pid, Resource, Rlimit, prlimit};
+
 /// A line of `/proc/PID/status` in KiB, as `VmRSS` or `VmHWM`.
 #[track_caller]
 pub fn memory(pid: i32, line: &str) -> u64 {
@@ -19,6 +21,23 @@ pub fn try_memory(pid: i32, line: &str) -> Option<u64> {
 /// Sets the peak `VmHWM` back to what is used now: proc(5), clear_refs.
 pub fn forget_peak(pid: i32) {
     fs::write(format!("/proc/{pid}/clear_refs"), "5").unwrap();
+}
+
+/// Sets how many descriptors a process may have; returns how many it might.
+#[track_caller]
+pub fn limit_descriptors(pid: i32, most: u64) -> u64 {
+    // A process that is not root's could not raise the hard one again: it stays.
+    let limits = fs::read_to_string(format!("/proc/{pid}/limits")).unwrap();
+    let mut lines = limits.lines();
+    let hard = lines
+        .find(|line| line.starts_with("Max open files"))
+        .unwrap();
+    let limits = Rlimit {
+        current: Some(most),
+        maximum: hard.split_whitespace().nth(4).unwrap().parse().ok(),
+    };
+    let before = prlimit(Pid::from_raw(pid), Resource::Nofile, limits).unwrap();
+    before.current.unwrap()
 }
 
 /// What each open descriptor is.

@@ -2,7 +2,6 @@
 //! then, and all is well when the others have gone.
 
 use std::{
-    fs,
     io::Read,
     net::{Ipv4Addr, TcpStream},
     time::{Duration, Instant},
@@ -12,7 +11,6 @@ use action_proto::v1::{Outcome, RunCommandRequest};
 use action_tests::{
     Base, CEILING, Server, Site, http2, on, program::through_shell, usage, wait_until,
 };
-use rustix::process::{Pid, Resource, Rlimit, prlimit};
 use tonic::Code;
 
 fn site() -> Site {
@@ -142,11 +140,11 @@ fn scripts_for_which_there_are_no_descriptors() {
     };
     let mut run = api.start(request).unwrap();
     run.wait_for("n1", "ready\n");
-    let usual = limit(&server, 3);
+    let usual = usage::limit_descriptors(server.id(), 3);
     gate.open();
     let refused = run.wait_for_end_of("n2");
     let ended = run.finish();
-    limit(&server, usual);
+    usage::limit_descriptors(server.id(), usual);
     assert_eq!(ended.end_of("n1").outcome(), Outcome::Ok);
     assert_eq!(refused.outcome(), Outcome::NotStarted);
     assert!(
@@ -156,44 +154,4 @@ fn scripts_for_which_there_are_no_descriptors() {
     assert_eq!(api.ended(&ended.id).events, ended.events);
     drop(api);
     base.is_kept(&server);
-}
-
-/// EMFILE for an edit: it is read when there are descriptors again, without another edit.
-#[test]
-fn edits_for_which_there_are_no_descriptors() {
-    let server = site().start();
-    let base = Base::of(&server);
-    let api = server.api();
-    assert_eq!(api.node_names(), ["n1"]);
-    let usual = limit(&server, 3);
-    server.nodes("n1: {}\nn2: {}\n");
-    server.wait_for_log("cannot read it: Too many open files");
-    limit(&server, usual);
-    assert_eq!(api.node_names(), ["n1"], "the last good ones stay");
-    // It looks every 30 s.
-    wait_until("the edit to be seen", 2 * CEILING, || {
-        (api.node_names() == ["n1", "n2"]).then_some(())
-    });
-    drop(api);
-    base.is_kept(&server);
-}
-
-/// Sets how many descriptors the server may have; returns how many it might.
-fn limit(server: &Server, most: u64) -> u64 {
-    let pid = Pid::from_raw(server.id());
-    // A server that is not root's could not raise the hard one again: it stays.
-    let hard = fs::read_to_string(format!("/proc/{}/limits", server.id())).unwrap();
-    let hard = hard
-        .lines()
-        .find(|line| line.starts_with("Max open files"))
-        .unwrap();
-    let hard = hard.split_whitespace().nth(4).unwrap().parse().unwrap();
-    let limits = Rlimit {
-        current: Some(most),
-        maximum: Some(hard),
-    };
-    prlimit(pid, Resource::Nofile, limits)
-        .unwrap()
-        .current
-        .unwrap()
 }

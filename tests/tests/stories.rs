@@ -105,6 +105,7 @@ mod systemd_socket;
 mod systemd_units;
 mod tls;
 mod traces;
+mod transient;
 mod trust;
 mod verify;
 mod watchers;

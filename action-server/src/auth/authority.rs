@@ -1,7 +1,8 @@
 //! What is good now: keys, revocations and policy, read from their files and kept current.
 //!
 //! Files are looked at every [`LOOK_INTERVAL`], so that an edit counts within a second. What
-//! cannot be read: a key is not known, all tokens are revoked, a policy stays as it was.
+//! cannot be read: a key is not known, all tokens are revoked, a policy stays as it was. After a
+//! transient error all three stay as they were, until a retry succeeds.
 
 use std::{
     path::{Path, PathBuf},
@@ -22,6 +23,7 @@ use super::{
 };
 use crate::{
     fingerprint::{entries, stamp},
+    transient::{ReadSchedule, is_caused_by_transient, transient},
     trust::{Trust, Untrusted},
 };
 
@@ -95,6 +97,9 @@ pub struct Change {
     pub what: &'static str,
     /// What is wrong; empty when it is in use now.
     pub faults: Vec<String>,
+    /// True when some of it could not be read now, which is retried: what was read before stays in
+    /// use, and the log has it.
+    pub is_transient: bool,
     /// What was revoked since, in words.
     pub revoked: Vec<String>,
 }
@@ -139,9 +144,10 @@ impl Sources {
         Ok(Policy::parse(path, &text)?)
     }
 
-    fn load_keys(&self) -> (Keys, Vec<KeyError>) {
+    /// The keys that are there. One that cannot be read for a transient reason is that of `before`.
+    fn load_keys(&self, before: Option<&Keys>) -> (Keys, Vec<KeyError>) {
         let directory = self.key_directory.as_deref();
-        Keys::load(self.secret.as_ref(), directory, self.trust)
+        Keys::load(self.secret.as_ref(), directory, self.trust, before)
     }
 
     /// The keys that are there.
@@ -149,7 +155,7 @@ impl Sources {
     /// # Errors
     /// One cannot be used, or there is none.
     pub fn keys(&self) -> Result<Keys, OpenError> {
-        let (keys, faults) = self.load_keys();
+        let (keys, faults) = self.load_keys(None);
         if let Some(fault) = faults.into_iter().next() {
             return Err(fault.into());
         }
@@ -252,33 +258,31 @@ impl Authority {
 
     /// Reads the files whenever they change, for as long as it is polled, and tells what came of it.
     pub async fn keep_current(self: Arc<Self>, tell: impl Fn(Change)) {
-        let mut seen = self.opened;
-        let mut policy = seen[2];
+        let mut schedules = Schedules::new(self.opened);
         loop {
-            let authority = Arc::clone(&self);
-            let looked = tokio::task::spawn_blocking(move || authority.look(seen, policy)).await;
-            if let Ok((stamps, found, changes)) = looked {
-                policy = found;
-                seen = stamps;
+            let (authority, mut next) = (Arc::clone(&self), schedules.clone());
+            let looked = tokio::task::spawn_blocking(move || (authority.look(&mut next), next));
+            if let Ok((changes, next)) = looked.await {
+                schedules = next;
                 changes.into_iter().for_each(&tell);
             }
             tokio::time::sleep(LOOK_INTERVAL).await;
         }
     }
 
-    /// Reads what changed since `seen`, the policy only if the look before found the stamp `policy`
-    /// as well: a file that is being written may lack its last rules. Returns what is seen now, the
-    /// policy's stamp, and what changed.
-    fn look(&self, seen: [u64; 3], policy: u64) -> ([u64; 3], u64, Vec<Change>) {
+    /// Reads what is due, and returns what changed.
+    fn look(&self, schedules: &mut Schedules) -> Vec<Change> {
         // Before reading: an edit in between is another stamp.
-        let mut now = self.sources.stamps();
-        let found = now[2];
-        if policy != found {
-            now[2] = seen[2];
-        }
-        let mut changes = Vec::new();
-        if now == seen {
-            return (now, found, changes);
+        let [keys, revocations, policy] = self.sources.stamps();
+        // A policy that is being written may lack its last rules.
+        let rests = std::mem::replace(&mut schedules.found_policy, policy) == policy;
+        let are_due = [
+            schedules.keys.is_due(keys),
+            schedules.revocations.is_due(revocations),
+            rests && schedules.policy.is_due(policy),
+        ];
+        if are_due == [false; 3] {
+            return Vec::new();
         }
         let state = self.state.load();
         let mut next = State {
@@ -286,40 +290,106 @@ impl Authority {
             revocations: state.revocations.clone(),
             policy: Arc::clone(&state.policy),
         };
-        let mut change = |what, faults, revoked| {
-            changes.push(Change {
-                what,
-                faults,
-                revoked,
-            });
-        };
-        if now[1] != seen[1] {
-            let read = Revocations::read(&self.sources.revocations, self.sources.trust);
-            let faults = read.as_ref().err().map(ToString::to_string);
-            let revoked = match (&read, &state.revocations) {
-                (Ok(new), Some(old)) => new.since(old),
-                _ => Vec::new(),
-            };
-            next.revocations = read.ok();
-            change("revocations", faults.into_iter().collect(), revoked);
+        let mut changes = Vec::new();
+        if are_due[1] {
+            let schedule = &mut schedules.revocations;
+            changes.extend(self.look_at_revocations(schedule, revocations, &mut next));
         }
-        if now[0] != seen[0] && self.sources.key_directory.is_some() {
-            let (keys, faults) = self.sources.load_keys();
-            next.keys = keys;
-            let faults = faults.iter().map(ToString::to_string).collect();
-            change("keys", faults, Vec::new());
+        if are_due[0] {
+            changes.extend(self.look_at_keys(&mut schedules.keys, keys, &mut next));
         }
-        if now[2] != seen[2] && self.sources.policy.is_some() {
-            let mut faults = Vec::new();
-            match self.sources.read_policy() {
-                Ok(policy) => next.policy = Arc::new(policy),
-                Err(error) => faults.push(error.to_string()),
-            }
-            change("policy", faults, Vec::new());
+        if are_due[2] {
+            changes.extend(self.look_at_policy(&mut schedules.policy, policy, &mut next));
         }
         self.state.store(Arc::new(next));
         self.changes.send_modify(|count| *count += 1);
-        (now, found, changes)
+        changes
+    }
+
+    fn look_at_revocations(
+        &self,
+        schedule: &mut ReadSchedule,
+        stamp: u64,
+        next: &mut State,
+    ) -> Option<Change> {
+        let read = Revocations::read(&self.sources.revocations, self.sources.trust);
+        let error = read.as_ref().err();
+        let transient = error.and_then(transient);
+        let is_news = schedule.record(stamp, transient);
+        let mut change = Change::new("revocations", error, transient.is_some());
+        if let (Ok(new), Some(old)) = (&read, &next.revocations) {
+            change.revoked = new.since(old);
+        }
+        if !change.is_transient {
+            next.revocations = read.ok();
+        }
+        is_news.then_some(change)
+    }
+
+    fn look_at_keys(
+        &self,
+        schedule: &mut ReadSchedule,
+        stamp: u64,
+        next: &mut State,
+    ) -> Option<Change> {
+        let (keys, faults) = self.sources.load_keys(Some(&next.keys));
+        next.keys = keys;
+        let transient = faults.iter().find(|fault| is_caused_by_transient(*fault));
+        let is_news = schedule.record(stamp, transient);
+        is_news.then(|| Change::new("keys", &faults, transient.is_some()))
+    }
+
+    fn look_at_policy(
+        &self,
+        schedule: &mut ReadSchedule,
+        stamp: u64,
+        next: &mut State,
+    ) -> Option<Change> {
+        let read = self.sources.read_policy();
+        let error = read.as_ref().err();
+        let transient = error.and_then(transient);
+        let is_news = schedule.record(stamp, transient);
+        let change = Change::new("policy", error, transient.is_some());
+        if let Ok(policy) = read {
+            next.policy = Arc::new(policy);
+        }
+        is_news.then_some(change)
+    }
+}
+
+impl Change {
+    fn new<E: ToString>(
+        what: &'static str,
+        faults: impl IntoIterator<Item = E>,
+        is_transient: bool,
+    ) -> Change {
+        Change {
+            what,
+            faults: faults.into_iter().map(|fault| fault.to_string()).collect(),
+            is_transient,
+            revoked: Vec::new(),
+        }
+    }
+}
+
+/// When each of the files is read again.
+#[derive(Debug, Clone)]
+struct Schedules {
+    keys: ReadSchedule,
+    revocations: ReadSchedule,
+    policy: ReadSchedule,
+    /// The policy's fingerprint at the last look.
+    found_policy: u64,
+}
+
+impl Schedules {
+    fn new([keys, revocations, policy]: [u64; 3]) -> Schedules {
+        Schedules {
+            keys: ReadSchedule::new("keys", keys),
+            revocations: ReadSchedule::new("revocations", revocations),
+            policy: ReadSchedule::new("policy", policy),
+            found_policy: policy,
+        }
     }
 }
 

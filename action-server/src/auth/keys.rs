@@ -18,6 +18,7 @@ use tokio_rustls::rustls::pki_types::{SubjectPublicKeyInfoDer, pem::PemObject};
 use super::{Secret, SecretError, time::seconds, token::now};
 use crate::{
     file_digest::{Sha256, of_text},
+    transient::is_caused_by_transient,
     trust::{Trust, Untrusted},
 };
 
@@ -163,11 +164,12 @@ impl Keys {
     }
 
     /// The secret of the settings and what is in the directory. A file that cannot be used is
-    /// left out, and told.
+    /// left out, and told. After a transient error the key is what it was in `before`.
     pub fn load(
         secret: Option<&Secret>,
         directory: Option<&Path>,
         trust: Trust,
+        before: Option<&Keys>,
     ) -> (Keys, Vec<KeyError>) {
         let mut keys = Keys {
             unnamed: secret.map(Key::of_secret),
@@ -178,14 +180,27 @@ impl Keys {
             match files(directory, trust) {
                 Ok(files) => files
                     .iter()
-                    .for_each(|file| keys.take(file, trust, &mut faults)),
-                Err(error) => faults.push(error),
+                    .for_each(|file| keys.take(file, trust, before, &mut faults)),
+                Err(error) => {
+                    if is_caused_by_transient(&error) {
+                        keys.named = before
+                            .map(|before| before.named.clone())
+                            .unwrap_or_default();
+                    }
+                    faults.push(error);
+                }
             }
         }
         (keys, faults)
     }
 
-    fn take(&mut self, path: &Path, trust: Trust, faults: &mut Vec<KeyError>) {
+    fn take(
+        &mut self,
+        path: &Path,
+        trust: Trust,
+        before: Option<&Keys>,
+        faults: &mut Vec<KeyError>,
+    ) {
         let suffix = path.extension().unwrap_or_default();
         let name = path.file_stem().and_then(|name| name.to_str());
         let is_key = suffix == "secret" || suffix == "pem";
@@ -206,7 +221,13 @@ impl Keys {
                 format!("there are two keys of the name {name}"),
             )),
             Ok((name, key)) => _ = self.named.insert(name.to_owned(), key),
-            Err(error) => faults.push(error),
+            Err(error) => {
+                let kept = before.and_then(|before| before.named.get_key_value(name?));
+                if let Some((name, key)) = kept.filter(|_| is_caused_by_transient(&error)) {
+                    self.named.insert(name.clone(), key.clone());
+                }
+                faults.push(error);
+            }
         }
     }
 

@@ -202,7 +202,12 @@ impl Revocations {
 /// In a directory where others may make files they could make ours before we do.
 fn check_place(path: &Path, trust: Trust) -> Result<(), RevocationError> {
     let parent = path.parent().unwrap_or(Path::new("/"));
-    let open = fs::metadata(parent).is_ok_and(|parent| parent.mode() & 0o022 != 0);
+    let metadata = fs::metadata(parent).map_err(|source| RevocationError::Unusable {
+        path: path.to_owned(),
+        what: "read",
+        source,
+    })?;
+    let open = metadata.mode() & 0o022 != 0;
     match open && trust == Trust::Strict {
         true => Err(RevocationError::OpenPlace(parent.to_owned())),
         false => Ok(()),

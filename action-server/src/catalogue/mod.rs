@@ -68,6 +68,13 @@ impl Untrusted {
         self.0.entry(command.map(str::to_owned)).or_insert(what);
     }
 
+    /// Adds what was known before, where nothing is known now.
+    pub fn keep(&mut self, before: &Untrusted) {
+        for (command, what) in &before.0 {
+            self.add(command.as_deref(), what.clone());
+        }
+    }
+
     /// What stands against a run of this command.
     pub fn against(&self, command: &str) -> Option<&str> {
         let own = self.0.get(&Some(command.to_owned()));

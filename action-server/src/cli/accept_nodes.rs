@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::{CONFIG, Failure, counted, environment, note, say};
+use super::{Failure, counted, environment, note, say};
 use crate::{
     config::Settings,
     definitions::{self, Sources},
@@ -12,7 +12,7 @@ use crate::{
 pub(super) fn accept(config: &Path) -> Result<(), Failure> {
     let settings = Settings::load(config, environment())?;
     let removal = definitions::accept_nodes(&Sources::new(&settings))
-        .map_err(|fault| Failure::new(CONFIG, fault.to_string()))?;
+        .map_err(|fault| Failure::of_fault(&fault))?;
     let Some(removal) = removal else {
         note("nothing is held back: the server uses the nodes file as it is\n");
         return Ok(());

@@ -4,6 +4,7 @@ use std::{path::Path, sync::Arc};
 
 use super::{CONFIG, Failure, counted, environment, note, say};
 use crate::{
+    app::ServeError,
     config::Settings,
     definitions::{self, Sources},
     log, net,
@@ -16,13 +17,15 @@ pub(super) fn check(config: &Path) -> Result<(), Failure> {
     let settings = Settings::load(config, environment())?;
     log::filter(&settings)?;
     if let Some(files) = settings.tls.clone() {
-        net::Tls::open(files).map_err(|error| Failure::new(CONFIG, format!("tls: {error}")))?;
+        net::Tls::open(files)
+            .map_err(ServeError::from)
+            .map_err(|error| Failure::of_config(&error))?;
     }
     settings.auth.keys()?;
     settings.auth.check_revocations(&settings.state_directory)?;
     let policy = Arc::new(settings.auth.read_policy()?);
-    let (catalogue, faults) = definitions::load(&Sources::new(&settings))
-        .map_err(|fault| Failure::new(CONFIG, fault.to_string()))?;
+    let (catalogue, faults) =
+        definitions::load(&Sources::new(&settings)).map_err(|fault| Failure::of_fault(&fault))?;
     for fault in &faults {
         say(&format!("{fault}\n"))?;
     }

@@ -2,7 +2,7 @@
 
 use std::{path::Path, sync::Arc};
 
-use super::{CONFIG, Failure, environment, say};
+use super::{Failure, environment, say};
 use crate::{
     auth::Caller,
     config::Settings,
@@ -33,8 +33,8 @@ pub(super) struct ExplainArgs {
 pub(super) fn explain(config: &Path, args: ExplainArgs) -> Result<(), Failure> {
     let settings = Settings::load(config, environment())?;
     let policy = Arc::new(settings.auth.read_policy()?);
-    let (catalogue, _) = definitions::load(&Sources::new(&settings))
-        .map_err(|fault| Failure::new(CONFIG, fault.to_string()))?;
+    let (catalogue, _) =
+        definitions::load(&Sources::new(&settings)).map_err(|fault| Failure::of_fault(&fault))?;
     let limit = catalogue.node_limit.max(catalogue.nodes.list().len());
     let asked = catalogue
         .nodes

@@ -9,7 +9,9 @@ mod reference;
 mod tokens;
 
 use std::{
-    env, io,
+    env,
+    error::Error,
+    io,
     io::Write,
     path::{Path, PathBuf},
     process::ExitCode,
@@ -32,6 +34,8 @@ use crate::{
     log::{self, LogError},
     process::{InheritedError, inherited_listener, prepare_server},
     record,
+    transient::is_caused_by_transient,
+    yaml::Fault,
 };
 
 /// sysexits.h: the command line is wrong.
@@ -119,23 +123,48 @@ impl Failure {
             hint: None,
         }
     }
+
+    /// A bad configuration, unless it could not be read for a transient reason: a service manager
+    /// does not try again after the one, and does after the other.
+    fn of_config(error: &(dyn Error + 'static)) -> Failure {
+        match is_caused_by_transient(error) {
+            true => Failure::of_shortage(error.to_string()),
+            false => Failure::new(CONFIG, error.to_string()),
+        }
+    }
+
+    fn of_fault(fault: &Fault) -> Failure {
+        match fault.is_transient {
+            true => Failure::of_shortage(fault.to_string()),
+            false => Failure::new(CONFIG, fault.to_string()),
+        }
+    }
+
+    /// With this hint, unless it has one.
+    fn or_hint(self, hint: Option<String>) -> Failure {
+        Failure {
+            hint: self.hint.or(hint),
+            ..self
+        }
+    }
+
+    fn of_shortage(message: String) -> Failure {
+        Failure {
+            hint: Some("this may pass by itself: try again".into()),
+            ..Failure::new(1, message)
+        }
+    }
 }
 
 impl From<ConfigError> for Failure {
     fn from(error: ConfigError) -> Failure {
-        Failure {
-            hint: error.hint().map(str::to_owned),
-            ..Failure::new(CONFIG, error.to_string())
-        }
+        Failure::of_config(&error).or_hint(error.hint().map(str::to_owned))
     }
 }
 
 impl From<OpenError> for Failure {
     fn from(error: OpenError) -> Failure {
-        Failure {
-            hint: error.hint(),
-            ..Failure::new(CONFIG, error.to_string())
-        }
+        Failure::of_config(&error).or_hint(error.hint())
     }
 }
 
@@ -233,9 +262,8 @@ fn serve(config: &Path, listen: Option<String>) -> Result<(), Failure> {
             .await
             .map_err(|error| match error {
                 ServeError::Auth(error) => error.into(),
-                ServeError::Definitions(_) | ServeError::Tls(_) => {
-                    Failure::new(CONFIG, error.to_string())
-                }
+                ServeError::Definitions(fault) => Failure::of_fault(&fault),
+                ServeError::Tls(_) => Failure::of_config(&error),
                 _ => Failure::new(1, error.to_string()),
             })
     });

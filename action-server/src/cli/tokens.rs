@@ -6,7 +6,7 @@ use std::{
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
-use super::{CONFIG, Failure, USAGE, environment, note, say};
+use super::{Failure, USAGE, environment, note, say};
 use crate::{
     auth::{
         self, Authority, Claims, Grant, NewToken,
@@ -70,7 +70,7 @@ pub(super) fn generate(config: &Path, args: TokenArgs) -> Result<(), Failure> {
     let commands = (!args.commands.is_empty()).then_some(args.commands);
     if let Some(nodes) = &args.nodes {
         let (catalogue, _) = definitions::load(&Sources::new(&settings))
-            .map_err(|fault| Failure::new(CONFIG, fault.to_string()))?;
+            .map_err(|fault| Failure::of_fault(&fault))?;
         // A run may use the last good definition of a broken group, and a token may not.
         let covered = catalogue
             .nodes

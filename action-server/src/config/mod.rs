@@ -17,7 +17,11 @@ use thiserror::Error;
 
 pub use values::LogFormat;
 
-use crate::{auth, net, trust::Trust};
+use crate::{
+    auth::{self, SecretError},
+    net,
+    trust::{Trust, Untrusted},
+};
 
 /// Where the settings are looked for when neither `--config` nor `$ACTION_SERVER_CONFIG` says.
 pub const DEFAULT_PATH: &str = "/etc/action/server.yaml";
@@ -102,6 +106,12 @@ pub enum ConfigError {
     /// The file or a variable says something that cannot be.
     #[error("{0}")]
     Invalid(String),
+    /// The secret cannot be used.
+    #[error(transparent)]
+    Secret(#[from] SecretError),
+    /// Others can write the secret.
+    #[error(transparent)]
+    Untrusted(#[from] Untrusted),
 }
 
 impl ConfigError {
@@ -111,7 +121,7 @@ impl ConfigError {
             ConfigError::Unreadable { .. } => Some(
                 "`action-server init DIR` writes settings to start from; --config or ACTION_SERVER_CONFIG names them",
             ),
-            ConfigError::Invalid(_) => None,
+            _ => None,
         }
     }
 }

@@ -11,7 +11,7 @@ use std::{
 
 use super::{
     Sources, digest_of,
-    text::{open, read_text},
+    text::{open, read_text, unreadable},
 };
 use crate::{
     atomic_file::{self, Ownership},
@@ -61,7 +61,10 @@ pub(super) fn read_nodes(sources: &Sources, faults: &mut Vec<Fault>) -> Option<A
                 "the accepted nodes cannot be used: {}; the nodes file is used as it is",
                 fault.reason
             );
-            faults.push(Fault::warning(path, fault.line, reason));
+            faults.push(Fault {
+                is_transient: fault.is_transient,
+                ..Fault::warning(path, fault.line, reason)
+            });
             None
         }
     }
@@ -92,7 +95,8 @@ pub(super) fn keep_nodes(
         return Err(failed(format!("they would take {} bytes", text.len())));
     }
     let is_first = !sources.state.join(NODES).exists();
-    write_own(sources, NODES, &text).map_err(|error| failed(error.to_string()))?;
+    write_own(sources, NODES, &text)
+        .map_err(|error| failed(error.to_string()).caused_by(&error))?;
     if is_first {
         let nodes = nodes.list().len();
         tracing::info!(nodes, "keeping the accepted nodes from now on");
@@ -137,8 +141,7 @@ pub(super) fn approval_path(sources: &Sources) -> PathBuf {
 /// owner or of root, also where root reads for a server of another user.
 fn read_own(sources: &Sources, name: &str, limit: u64) -> Result<Option<String>, Fault> {
     let path = sources.state.join(name);
-    let fault = |reason: String| Fault::error(&path, 1, reason);
-    let unreadable = |error: io::Error| fault(format!("cannot read it: {error}"));
+    let unreadable = |error: io::Error| unreadable(&path, &error);
     let absent = [io::ErrorKind::NotFound, io::ErrorKind::NotADirectory];
     let file: File = match open(&path) {
         Ok(file) => file,
@@ -147,7 +150,9 @@ fn read_own(sources: &Sources, name: &str, limit: u64) -> Result<Option<String>,
     };
     let owner = fs::metadata(&sources.state).map_err(unreadable)?.uid();
     let checked = sources.trust.check_for(&path, owner);
-    checked.map_err(|reason| fault(format!("not trusted: {reason}")))?;
+    checked.map_err(|reason| {
+        Fault::error(&path, 1, format!("not trusted: {reason}")).caused_by(&reason)
+    })?;
     read_text(&path, file, limit).map(Some)
 }
 

@@ -3,21 +3,24 @@
 use std::{
     collections::BTreeMap,
     ffi::OsStr,
-    fs, io,
+    fs,
     path::{Path, PathBuf},
     sync::Arc,
 };
 
+use thiserror::Error;
+
 use super::{
     Sources,
     nodes::{self, without_mark},
-    text::{read, trusted},
+    text::{self, read, trusted},
     tree_trust,
 };
 use crate::{
     catalogue::{Catalogue, Command, Listing, Nodes, is_command_name, rank_of, read_command},
     process::{ScriptError, check_script, give_back_memory},
-    trust::Trust,
+    transient::{is_caused_by_transient, is_transient},
+    trust::{Trust, Untrusted},
     yaml::Fault,
 };
 
@@ -57,7 +60,8 @@ pub(super) fn load(
     };
     let is_command =
         |name: &str| commands.good.contains_key(name) || commands.broken.contains_key(name);
-    let (untrusted, found) = tree_trust::look(&sources.commands, is_command, sources.trust);
+    let known = before.map(|before| &before.untrusted);
+    let (untrusted, found) = tree_trust::look(&sources.commands, is_command, sources.trust, known);
     faults.extend(found);
     let catalogue = Catalogue {
         nodes: loaded.nodes,
@@ -87,11 +91,8 @@ impl Commands {
     ) -> Result<Commands, Fault> {
         let root = &sources.commands;
         let unreadable = |error| {
-            Fault::error(
-                root,
-                1,
-                format!("cannot read the command directory: {error}"),
-            )
+            let reason = format!("cannot read the command directory: {error}");
+            Fault::error(root, 1, reason).caused_by(&error)
         };
         trusted(root, sources.trust)?;
         let mut commands = Commands::default();
@@ -100,7 +101,21 @@ impl Commands {
             let entry = entry.map_err(unreadable)?;
             let path = entry.path();
             // Folders without metadata.yaml, such as helpers, are the scripts' own business.
-            if !path.join("metadata.yaml").exists() {
+            let metadata = path.join("metadata.yaml");
+            let is_command = match metadata.try_exists() {
+                Err(error) if is_transient(&error) => {
+                    faults.push(text::unreadable(&metadata, &error));
+                    // Known before: it stays as it was.
+                    let known = |name: &str| {
+                        before.is_some_and(|before| {
+                            before.commands.contains_key(name) || before.broken.contains_key(name)
+                        })
+                    };
+                    entry.file_name().to_str().is_some_and(known)
+                }
+                found => found.unwrap_or(false),
+            };
+            if !is_command {
                 continue;
             }
             match entry.file_name().into_string() {
@@ -157,8 +172,10 @@ impl Commands {
 
 /// Lists the scripts of a command's directory.
 fn list(directory: &Path, trust: Trust) -> Result<Listing, Fault> {
-    let unreadable =
-        |error| Fault::error(directory, 1, format!("cannot read the directory: {error}"));
+    let unreadable = |error| {
+        let reason = format!("cannot read the directory: {error}");
+        Fault::error(directory, 1, reason).caused_by(&error)
+    };
     let mut listing = Listing {
         directory: directory.to_owned(),
         scripts: BTreeMap::new(),
@@ -181,9 +198,15 @@ fn list(directory: &Path, trust: Trust) -> Result<Listing, Fault> {
         }
         match usable(&path, trust) {
             Ok(_) => found.entry(rank.to_owned()).or_default().push(path),
+            // Which scripts there are is not known now.
+            Err(error) if error.is_transient() => {
+                return Err(Fault::error(&path, 1, error.to_string()).caused_by(&error));
+            }
             // Only a .sh is surely meant as a script: other files may be the scripts' data.
             Err(error) if extension == "sh" => {
-                listing.unusable.insert(rank.to_owned(), (path, error));
+                listing
+                    .unusable
+                    .insert(rank.to_owned(), (path, error.to_string()));
             }
             Err(_) => {}
         }
@@ -213,29 +236,32 @@ fn is_named_as_script(name: &OsStr) -> bool {
     name.ends_with(b".sh") && !name.starts_with(b".")
 }
 
-/// Checks that a script can be run, and that only its admin can have written it. Returns it, open.
-///
-/// One that cannot be looked at, as the server has too much open, may pass: that says nothing of
-/// the script, and a run needs descriptors itself before it gets that far.
-pub(super) fn usable(script: &Path, trust: Trust) -> Result<Opened, String> {
-    let opened = match check_script(script) {
-        Err(ScriptError::Unreadable(error)) if is_shortage(&error) => Err(error),
-        checked => Ok(checked.map_err(|error| error.to_string())?),
-    };
-    trust.check(script).map_err(|error| error.to_string())?;
-    Ok(opened)
+/// Why a script cannot be run.
+#[derive(Debug, Error)]
+pub(super) enum UnusableScript {
+    /// The file itself.
+    #[error(transparent)]
+    Script(#[from] ScriptError),
+    /// Others can have written it.
+    #[error(transparent)]
+    Untrusted(#[from] Untrusted),
 }
 
-/// A script that can be run, or the shortage that it could not be looked at for.
-pub(super) type Opened = io::Result<fs::File>;
+impl UnusableScript {
+    /// True when it could not be looked at, which says nothing of the script.
+    pub(super) fn is_transient(&self) -> bool {
+        is_caused_by_transient(self)
+    }
+}
 
-/// EMFILE or ENFILE: the process or the machine has as many open files as it may have.
-pub(super) fn is_shortage(error: &io::Error) -> bool {
-    let code = rustix::io::Errno::from_io_error(error);
-    matches!(
-        code,
-        Some(rustix::io::Errno::MFILE | rustix::io::Errno::NFILE)
-    )
+/// Checks that a script can be run, and that only its admin can have written it. Returns it, open.
+///
+/// # Errors
+/// See [`UnusableScript`].
+pub(super) fn usable(script: &Path, trust: Trust) -> Result<fs::File, UnusableScript> {
+    let file = check_script(script)?;
+    trust.check(script)?;
+    Ok(file)
 }
 
 #[cfg(test)]

@@ -23,7 +23,7 @@ use thiserror::Error;
 use tokio::sync::watch as channel;
 
 use accepted::Accepted;
-use load::{Before, is_shortage, usable};
+use load::{Before, usable};
 pub use plan_digest::{NotADigest, PlanDigest, PlanDigests};
 pub use watch::Watch;
 pub(crate) use watch::log_fault;
@@ -35,6 +35,7 @@ use crate::{
     file_digest::{FileDigests, in_hexadecimal, of_text},
     metrics::Metrics,
     process::give_back_memory,
+    transient::is_transient,
     trust::Trust,
     yaml::Fault,
 };
@@ -81,9 +82,9 @@ pub enum ScriptError {
         /// What is wrong.
         reason: String,
     },
-    /// There are no descriptors left to look at them with.
-    #[error("the server cannot open more files now: {0}; try again later")]
-    Shortage(std::io::Error),
+    /// They cannot be read now, for a reason that may pass.
+    #[error("the scripts cannot be read now: {0}")]
+    Transient(String),
 }
 
 /// Reads the definitions as a server does that starts now, and as one that runs would: what is broken
@@ -101,7 +102,7 @@ type LoadedFirst = (Catalogue, Vec<Fault>, Option<Accepted>);
 
 fn load_first(sources: &Sources) -> Result<LoadedFirst, Fault> {
     let mut faults = Vec::new();
-    let accepted = accepted::read_nodes(sources, &mut faults);
+    let accepted = read_accepted(sources, &mut faults)?;
     let before = Before {
         nodes: accepted.as_ref().map(|accepted| &accepted.nodes),
         commands: None,
@@ -111,13 +112,23 @@ fn load_first(sources: &Sources) -> Result<LoadedFirst, Fault> {
     Ok((catalogue, faults, accepted))
 }
 
+/// Reads the accepted nodes. Without those that are there, an edit that should be held back would be
+/// used: so what keeps them from being read only now is an error.
+fn read_accepted(sources: &Sources, faults: &mut Vec<Fault>) -> Result<Option<Accepted>, Fault> {
+    let accepted = accepted::read_nodes(sources, faults);
+    match faults.iter().find(|fault| fault.is_transient) {
+        Some(fault) => Err(fault.clone()),
+        None => Ok(accepted),
+    }
+}
+
 /// Accepts the nodes file as it is now. Returns what it removes, or `None` where it is not held back.
 ///
 /// # Errors
 /// The nodes file cannot be read, or the state directory cannot be written.
 pub fn accept_nodes(sources: &Sources) -> Result<Option<Removal>, Fault> {
     let mut faults = Vec::new();
-    let Some(accepted) = accepted::read_nodes(sources, &mut faults) else {
+    let Some(accepted) = read_accepted(sources, &mut faults)? else {
         return Ok(None);
     };
     let (removal, text) = nodes::held_back(sources, &accepted.nodes)?;
@@ -232,10 +243,15 @@ impl Definitions {
         let checked = scripts.into_iter().map(|script| {
             let name = plan.script_name(&script);
             let opened =
-                usable(&script, self.trust).map_err(|reason| unusable(name.clone(), reason))?;
-            match opened.and_then(|file| self.files.of_file(file)) {
+                usable(&script, self.trust).map_err(|error| match error.is_transient() {
+                    true => ScriptError::Transient(error.to_string()),
+                    false => unusable(name.clone(), error.to_string()),
+                })?;
+            match self.files.of_file(opened) {
                 Ok(digest) => Ok((name, in_hexadecimal(&digest))),
-                Err(error) if is_shortage(&error) => Err(ScriptError::Shortage(error)),
+                Err(error) if is_transient(&error) => {
+                    Err(ScriptError::Transient(error.to_string()))
+                }
                 Err(error) => Err(unusable(name, format!("it cannot be read: {error}"))),
             }
         });

@@ -13,15 +13,14 @@ use crate::{trust::Trust, yaml::Fault};
 
 /// Whether nobody but the admin can have written a file.
 pub(super) fn trusted(path: &Path, trust: Trust) -> Result<(), Fault> {
-    trust
-        .check(path)
-        .map_err(|reason| Fault::error(path, 1, format!("not trusted: {reason}")))
+    trust.check(path).map_err(|reason| {
+        Fault::error(path, 1, format!("not trusted: {reason}")).caused_by(&reason)
+    })
 }
 
 /// Reads a definition's text. Never blocks on what is no file, never reads beyond `limit`.
 pub(super) fn read(path: &Path, limit: u64, trust: Trust) -> Result<String, Fault> {
-    let fault = |reason: String| Fault::error(path, 1, reason);
-    let file = open(path).map_err(|error| fault(format!("cannot read it: {error}")))?;
+    let file = open(path).map_err(|error| unreadable(path, &error))?;
     trusted(path, trust)?;
     read_text(path, file, limit)
 }
@@ -35,10 +34,15 @@ pub(super) fn open(path: &Path) -> io::Result<fs::File> {
         .open(path)
 }
 
+/// The fault of a file that cannot be read.
+pub(super) fn unreadable(path: &Path, error: &io::Error) -> Fault {
+    Fault::error(path, 1, format!("cannot read it: {error}")).caused_by(error)
+}
+
 /// Reads the text of an open file.
 pub(super) fn read_text(path: &Path, file: fs::File, limit: u64) -> Result<String, Fault> {
     let fault = |reason: String| Fault::error(path, 1, reason);
-    let unreadable = |error| fault(format!("cannot read it: {error}"));
+    let unreadable = |error: io::Error| unreadable(path, &error);
     let metadata = file.metadata().map_err(unreadable)?;
     if !metadata.is_file() {
         return Err(fault("it is not a regular file".into()));

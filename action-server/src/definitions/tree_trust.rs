@@ -8,58 +8,79 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use crate::{catalogue::Untrusted, fingerprint::entries, trust::Trust, yaml::Fault};
+use super::text::unreadable;
+use crate::{
+    catalogue::Untrusted, fingerprint, transient::is_transient, trust::Trust, yaml::Fault,
+};
 
 /// How much is told of one command or folder: a umask may have left its mark on all of it.
 const MOST_FAULTS: usize = 10;
 
 /// Looks at all that stands around the scripts of these commands, and tells what others can write.
+/// What cannot be looked at now stays as it was in `before`, and cannot be trusted at a first look.
 pub(super) fn look(
     root: &Path,
     is_command: impl Fn(&str) -> bool,
     trust: Trust,
+    before: Option<&Untrusted>,
 ) -> (Untrusted, Vec<Fault>) {
     let (mut untrusted, mut told) = (Untrusted::default(), Vec::new());
     if trust == Trust::Lax {
         return (untrusted, told);
     }
-    for path in entries(root) {
+    for path in list(root, &mut told) {
         let name = path.file_name().and_then(|name| name.to_str());
         let command = name.filter(|name| is_command(name));
         let mut faults = Vec::new();
         walk(&path, command.is_some(), trust, &mut faults);
-        let Some((first, _)) = faults.first() else {
-            continue;
-        };
-        let shown = first.strip_prefix(root).unwrap_or(first);
+        let is_known = |fault: &&Fault| !fault.is_transient || before.is_none();
+        if let Some(first) = faults.iter().find(is_known) {
+            let shown = first.file.strip_prefix(root).unwrap_or(&first.file);
+            untrusted.add(command, shown.display().to_string());
+        }
         let whom = command.unwrap_or("any command");
-        untrusted.add(command, shown.display().to_string());
-        told.extend(faults.iter().map(|(path, reason)| {
-            let reason = format!("not trusted: {reason}; until then no run of {whom} is started");
-            Fault::error(path, 1, reason)
+        told.extend(faults.into_iter().map(|fault| Fault {
+            reason: match fault.is_transient {
+                true => fault.reason,
+                false => format!("{}; until then no run of {whom} is started", fault.reason),
+            },
+            ..fault
         }));
+    }
+    if told.iter().any(|fault| fault.is_transient) {
+        before.inspect(|before| untrusted.keep(before));
     }
     (untrusted, told)
 }
 
 /// Looks at a file, or at a directory with all that is in it; links are not gone into.
-fn walk(path: &Path, is_command: bool, trust: Trust, faults: &mut Vec<(PathBuf, String)>) {
+fn walk(path: &Path, is_command: bool, trust: Trust, faults: &mut Vec<Fault>) {
     if faults.len() >= MOST_FAULTS {
         return;
     }
     if let Err(reason) = trust.check_within(path) {
-        faults.push((path.to_owned(), reason.to_string()));
+        let text = format!("not trusted: {reason}");
+        faults.push(Fault::error(path, 1, text).caused_by(&reason));
     }
     let is_directory = fs::symlink_metadata(path).is_ok_and(|metadata| metadata.is_dir());
     if !is_directory {
         return;
     }
-    // What cannot be listed by the server cannot be read by its scripts.
-    for entry in entries(path) {
+    for entry in list(path, faults) {
         if !(is_command && is_looked_at_elsewhere(&entry)) {
             walk(&entry, false, trust, faults);
         }
     }
+}
+
+/// What is in a directory. What the server may not list its scripts cannot read either.
+fn list(directory: &Path, faults: &mut Vec<Fault>) -> Vec<PathBuf> {
+    fingerprint::list(directory).unwrap_or_else(|error| {
+        if is_transient(&error) {
+            faults.push(unreadable(directory, &error));
+        }
+        Vec::new()
+    })
 }
 
 /// Scripts and metadata of a command.

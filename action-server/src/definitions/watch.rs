@@ -17,6 +17,7 @@ use super::{Definitions, Sources, accepted::approval_path, fingerprint::stamp};
 use crate::{
     audit::{Audit, Event},
     metrics::Metrics,
+    transient::{RETRY_INTERVAL, ReadSchedule},
     yaml::Fault,
 };
 
@@ -47,6 +48,8 @@ impl Watch {
         let (notices, noticed) = mpsc::channel(1);
         let (requests, requested) = mpsc::channel(1);
         let looking = Looking {
+            schedule: ReadSchedule::new("definitions", definitions.stamp),
+            reported: definitions.told.to_vec(),
             definitions,
             sources,
             audit,
@@ -71,25 +74,31 @@ struct Looking {
     sources: Sources,
     audit: Audit,
     metrics: Metrics,
+    schedule: ReadSchedule,
+    /// The faults that were logged and are not mended.
+    reported: Vec<Fault>,
 }
 
 impl Looking {
     async fn run(
-        self,
+        mut self,
         notices: mpsc::Sender<()>,
         mut noticed: mpsc::Receiver<()>,
         mut requested: mpsc::Receiver<oneshot::Sender<()>>,
     ) {
-        let mut reported = self.definitions.told.to_vec();
+        let stamp = self.definitions.stamp;
+        if let Some(fault) = self.reported.iter().find(|fault| fault.is_transient) {
+            self.schedule.record(stamp, Some(fault));
+        }
         let mut notifier = observe(&self.sources, notices.clone());
-        // An edit between the first load and the first notice must not be missed: look once at once.
-        let mut seen = Some(self.definitions.stamp);
+        log_notices(true, &notifier);
+        let mut was_told = false;
         let mut asked = None;
+        // An edit between the first load and the first notice must not be missed: look once at once.
         loop {
             let stamp = stamp_of(&self.sources).await;
-            if seen != Some(stamp) {
-                seen = Some(stamp);
-                self.reload(&mut reported).await;
+            if self.schedule.is_due(stamp) || was_told {
+                self.reload(stamp).await;
             } else if !self.definitions.is_kept() {
                 self.keep().await;
             }
@@ -97,22 +106,29 @@ impl Looking {
                 // Whoever does not wait any more does not mind.
                 _ = oneshot::Sender::send(asked, ());
             }
-            // Without a notifier only the rescan is left.
-            tokio::select! {
+            // Without notices only looking is left.
+            let usual = if notifier.is_ok() {
+                RESCAN
+            } else {
+                RETRY_INTERVAL
+            };
+            was_told = tokio::select! {
                 Some(()) = noticed.recv() => {
                     settle(&mut noticed).await;
                     // Two writes within a tick of the clock leave one stamp: a notice is always heard.
-                    seen = None;
+                    true
                 }
                 Some(request) = requested.recv() => {
                     asked = Some(request);
-                    seen = None;
+                    true
                 }
-                () = time::sleep(RESCAN) => {}
-            }
+                () = time::sleep(self.schedule.pause(usual)) => false,
+            };
             // What was replaced by rename is another directory now: observe it anew.
-            drop(notifier.take());
+            let had_notices = notifier.is_ok();
+            drop(notifier);
             notifier = observe(&self.sources, notices.clone());
+            log_notices(had_notices, &notifier);
         }
     }
 
@@ -123,11 +139,15 @@ impl Looking {
         }
     }
 
-    async fn reload(&self, reported: &mut Vec<Fault>) {
+    async fn reload(&mut self, stamp: u64) {
         let (definitions, sources) = (self.definitions.clone(), self.sources.clone());
         let loaded = tokio::task::spawn_blocking(move || definitions.reload(&sources)).await;
         if let Ok(faults) = loaded {
-            report(&faults, reported);
+            let transient = faults.iter().find(|fault| fault.is_transient);
+            let is_news = self.schedule.record(stamp, transient);
+            if !report(&faults, &mut self.reported) && !is_news {
+                return;
+            }
             // A log that fails has said so. What is loaded stays.
             let errors = faults.iter().filter(|fault| fault.is_error());
             let errors: Vec<_> = errors.map(ToString::to_string).collect();
@@ -153,7 +173,7 @@ async fn settle(noticed: &mut mpsc::Receiver<()>) {
     while time::Instant::now() < limit && time::timeout(SETTLE, noticed.recv()).await.is_ok() {}
 }
 
-fn observe(sources: &Sources, notices: mpsc::Sender<()>) -> Option<RecommendedWatcher> {
+fn observe(sources: &Sources, notices: mpsc::Sender<()>) -> notify::Result<RecommendedWatcher> {
     let (nodes, commands) = (sources.nodes.clone(), sources.commands.clone());
     let approval = approval_path(sources);
     let tell = move |event: notify::Result<notify::Event>| {
@@ -174,11 +194,7 @@ fn observe(sources: &Sources, notices: mpsc::Sender<()>) -> Option<RecommendedWa
             _ = notices.try_send(());
         }
     };
-    let mut watcher = notify::recommended_watcher(tell)
-        .inspect_err(
-            |error| tracing::warn!(%error, "no notices of edits; looking every 30 s instead"),
-        )
-        .ok()?;
+    let mut watcher = notify::recommended_watcher(tell)?;
     let mut watch = |path: Option<&Path>, mode| {
         if let Some(path) = path {
             // What is not there now is looked for at the next scan.
@@ -191,13 +207,36 @@ fn observe(sources: &Sources, notices: mpsc::Sender<()>) -> Option<RecommendedWa
     watch(Some(&sources.nodes), RecursiveMode::NonRecursive);
     watch(Some(&sources.commands), RecursiveMode::Recursive);
     watch(Some(&sources.state), RecursiveMode::NonRecursive);
-    Some(watcher)
+    Ok(watcher)
 }
 
-/// Logs the faults that are new and tells of those that are gone.
-fn report(faults: &[Fault], reported: &mut Vec<Fault>) {
-    for fault in faults.iter().filter(|fault| !reported.contains(fault)) {
+/// Logs that there are no notices any more, or that there are some again.
+fn log_notices(had_notices: bool, notifier: &notify::Result<RecommendedWatcher>) {
+    match notifier {
+        Err(error) if had_notices => {
+            tracing::warn!(%error, "no notices of edits; looking every second instead");
+        }
+        Ok(_) if !had_notices => tracing::info!("there are notices of edits again"),
+        _ => {}
+    }
+}
+
+/// Logs the faults that are new and those that are gone, but for transient ones, which come and go
+/// with each attempt. Returns whether there were any.
+fn report(faults: &[Fault], reported: &mut Vec<Fault>) -> bool {
+    let mut is_any = false;
+    let new = faults.iter().filter(|fault| !fault.is_transient);
+    for fault in new.filter(|fault| !reported.contains(fault)) {
         log_fault(fault);
+        is_any = true;
+    }
+    if faults.iter().any(|fault| fault.is_transient) {
+        // What could not be read now is not known to be mended.
+        let kept = reported.iter().filter(|fault| !faults.contains(fault));
+        let kept: Vec<Fault> = kept.cloned().collect();
+        *reported = [faults, &kept].concat();
+        reported.retain(|fault| !fault.is_transient);
+        return is_any;
     }
     // While a file is not used as a whole, the faults in it are not known to be mended.
     let is_hidden = |fault: &Fault| {
@@ -205,10 +244,12 @@ fn report(faults: &[Fault], reported: &mut Vec<Fault>) {
         errors.any(|error| error.line <= 1 && error.file == fault.file)
     };
     let gone = reported.iter().filter(|fault| !faults.contains(fault));
-    for fault in gone.filter(|fault| !is_hidden(fault)) {
+    for fault in gone.filter(|fault| !is_hidden(fault) && !fault.is_transient) {
         tracing::info!("mended: {fault}");
+        is_any = true;
     }
     *reported = faults.to_vec();
+    is_any
 }
 
 /// Logs one fault as `file:line: reason`.

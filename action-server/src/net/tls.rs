@@ -19,7 +19,10 @@ use thiserror::Error;
 use tokio::net::TcpStream;
 use tokio_rustls::{TlsAcceptor, server::TlsStream};
 
-use crate::trust;
+use crate::{
+    transient::{ReadSchedule, is_caused_by_transient, transient},
+    trust,
+};
 
 /// How often the files are looked at.
 const LOOK_INTERVAL: Duration = Duration::from_secs(2);
@@ -116,26 +119,34 @@ impl Tls {
     /// Reads the files again whenever they change, for as long as it is polled. Connections that
     /// are open stay as they are; files that cannot be used leave the last good ones in use.
     pub async fn keep_current(self: Arc<Self>) {
-        let mut seen = Some(self.opened);
+        let mut schedule = ReadSchedule::new("certificate and its key", self.opened);
+        let mut is_told = false;
         loop {
-            tokio::time::sleep(LOOK_INTERVAL).await;
-            let now = Some(stamp(&self.files));
-            if now == seen {
+            tokio::time::sleep(schedule.pause(LOOK_INTERVAL)).await;
+            let now = stamp(&self.files);
+            if !schedule.is_due(now) {
                 continue;
             }
-            match read(&self.files) {
+            let read = read(&self.files);
+            let transient = read.as_ref().err().and_then(transient);
+            schedule.record(now, transient);
+            match read {
                 Ok(config) => {
                     self.current.store(Arc::new(config));
                     tracing::info!("took the new certificate");
-                    seen = now;
+                    is_told = false;
                 }
-                Err(error) if seen.is_none() => {
-                    tracing::debug!(%error, "still no good certificate");
-                }
+                Err(error) if is_caused_by_transient(&error) => {}
                 Err(error) => {
-                    tracing::error!(%error, "cannot take the new certificate; the last one stays in use");
+                    match std::mem::replace(&mut is_told, true) {
+                        true => tracing::debug!(%error, "still no good certificate"),
+                        false => tracing::error!(
+                            %error,
+                            "cannot take the new certificate; the last one stays in use"
+                        ),
+                    }
                     // Files that are written one after the other fit together a little later.
-                    seen = None;
+                    schedule.read_again();
                 }
             }
         }

@@ -10,6 +10,8 @@ use std::{
 use rustix::fs::OFlags;
 use thiserror::Error;
 
+use crate::transient::is_transient;
+
 /// Why a file cannot be run as a script.
 #[derive(Debug, Error)]
 pub enum ScriptError {
@@ -18,7 +20,7 @@ pub enum ScriptError {
     Missing,
     /// It cannot be read.
     #[error("it cannot be read: {0}")]
-    Unreadable(io::Error),
+    Unreadable(#[source] io::Error),
     /// A directory, FIFO, device or socket.
     #[error("it is not a regular file")]
     NotRegular,
@@ -75,7 +77,11 @@ pub fn check_script(path: &Path) -> Result<File, ScriptError> {
         })
         .ok_or(ScriptError::NoInterpreter)?;
     let interpreter = String::from_utf8_lossy(interpreter).into_owned();
-    if !Path::new(&interpreter).exists() {
+    let exists = Path::new(&interpreter).try_exists();
+    if !exists.or_else(|error| match is_transient(&error) {
+        true => Err(ScriptError::Unreadable(error)),
+        false => Ok(false),
+    })? {
         let hint = match interpreter.ends_with('\r') {
             true => "; the script has Windows line ends, run: sed -i 's/\\r$//' on it",
             false => "",

@@ -231,7 +231,9 @@ fn check_scripts(
             ScriptError::Unusable { script, .. } => Status::failed_precondition(format!(
                 "the script {script} cannot be run; ask the admin to run: action-server check"
             )),
-            ScriptError::Shortage(_) => Status::unavailable(error.to_string()),
+            ScriptError::Transient(_) => {
+                Status::unavailable("the server cannot read the scripts now; try again later")
+            }
         }
     })
 }

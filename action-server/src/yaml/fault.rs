@@ -1,6 +1,8 @@
 //! A fault in a file: where it is and what is wrong, as one line for people.
 
-use std::{fmt, path::PathBuf};
+use std::{error::Error, fmt, path::PathBuf};
+
+use crate::transient::is_caused_by_transient;
 
 /// Whether a fault leaves something out or is only worth a look.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -22,6 +24,8 @@ pub struct Fault {
     pub reason: String,
     /// How grave it is.
     pub severity: Severity,
+    /// True when it may pass without an edit: descriptors or memory are short, or the disk fails.
+    pub is_transient: bool,
 }
 
 impl Fault {
@@ -32,6 +36,7 @@ impl Fault {
             line,
             reason: reason.into(),
             severity: Severity::Error,
+            is_transient: false,
         }
     }
 
@@ -40,6 +45,14 @@ impl Fault {
         Fault {
             severity: Severity::Warning,
             ..Fault::error(file, line, reason)
+        }
+    }
+
+    /// The same fault, transient if its cause is.
+    pub fn caused_by(self, cause: &(dyn Error + 'static)) -> Fault {
+        Fault {
+            is_transient: is_caused_by_transient(cause),
+            ..self
         }
     }
 

@@ -24,12 +24,9 @@ fn a_policy_that_is_being_written_is_not_taken_until_it_rests() {
     });
     let authority = authority.unwrap();
     let rules = || authority.policy().rules().len();
-    let (mut seen, mut found) = (authority.opened, authority.opened[2]);
+    let mut schedules = Schedules::new(authority.opened);
     assert_eq!(rules(), 2);
-    let mut look = || {
-        let looked = authority.look(seen, found);
-        (seen, found) = (looked.0, looked.1);
-    };
+    let mut look = || authority.look(&mut schedules);
     // Its first part is there at one look, and all of it at the next.
     let extra = "- {name: more, deny: [run], nodes: head2}\n";
     fs::write(&path, ALLOW).unwrap();

@@ -26,7 +26,7 @@ impl Directory {
     }
 
     fn load(&self) -> (Keys, Vec<String>) {
-        let (keys, faults) = Keys::load(None, Some(self.0.path()), Trust::Strict);
+        let (keys, faults) = Keys::load(None, Some(self.0.path()), Trust::Strict, None);
         (keys, faults.iter().map(ToString::to_string).collect())
     }
 }

@@ -20,7 +20,7 @@ fn good() -> Vec<(Keys, String)> {
     let pair = KeyPair::generate_for(&PKCS_ED25519).unwrap();
     let directory = tempfile::tempdir().unwrap();
     std::fs::write(directory.path().join("ed.pem"), pair.public_key_pem()).unwrap();
-    let (public, faults) = Keys::load(None, Some(directory.path()), Trust::Lax);
+    let (public, faults) = Keys::load(None, Some(directory.path()), Trust::Lax, None);
     assert!(faults.is_empty());
     let mut header = Header::new(jsonwebtoken::Algorithm::EdDSA);
     header.kid = Some("ed".into());

@@ -10,7 +10,7 @@ use std::{
 
 use super::{Raw, RawTraces, invalid};
 use crate::{
-    auth::{self, LONGEST_DAYS, Secret, SecretError},
+    auth::{self, LONGEST_DAYS, Secret},
     catalogue::{DEFAULT_NODE_LIMIT, bad_script_variable},
     config::{
         ConfigError, Limits, Settings,
@@ -257,16 +257,13 @@ fn secret(
     path: Option<PathBuf>,
     trust: Trust,
 ) -> Result<Option<Secret>, ConfigError> {
-    let refused = |error: SecretError| invalid(error.to_string());
     match (text, path) {
         (Some(Text(text)), None) => Secret::new(text.into_bytes(), "jwt_secret")
             .map(Some)
-            .map_err(refused),
+            .map_err(ConfigError::from),
         (None, Some(path)) => {
-            let secret = Secret::read(&path).map_err(refused)?;
-            trust
-                .check(&path)
-                .map_err(|reason| invalid(reason.to_string()))?;
+            let secret = Secret::read(&path)?;
+            trust.check(&path)?;
             Ok(Some(secret))
         }
         (Some(_), Some(_)) => Err(invalid(format!(
