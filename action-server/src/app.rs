@@ -14,7 +14,7 @@ use tonic_health::server::HealthReporter;
 
 use crate::{
     audit::{Audit, AuditError, Event},
-    auth::{self, Authority, Change, revocation},
+    auth::{self, Acknowledgement, Authority, Change, revocation},
     config::Settings,
     definitions::{Definitions, PlanDigests, Sources, Watch, log_fault},
     log::ADDRESSES,
@@ -171,8 +171,13 @@ pub async fn serve(
         runs: runs.clone(),
     };
     tokio::spawn(report_health(health, signs, metrics.clone()));
+    // Without it `revoke` says that it cannot know when a revocation is in force.
+    let acknowledgement = Acknowledgement::open(&settings.state_directory)
+        .inspect_err(|error| tracing::warn!(%error, "cannot acknowledge revocations"))
+        .ok();
     let current = keep_current(
         Arc::clone(&authority),
+        acknowledgement,
         audit.clone(),
         judges,
         metrics.clone(),
@@ -306,6 +311,7 @@ async fn routes(
 /// Keeps keys, revocations and policy current, and says whether tokens can be judged.
 async fn keep_current(
     authority: Arc<Authority>,
+    acknowledgement: Option<Acknowledgement>,
     audit: Audit,
     judges: watch::Sender<bool>,
     metrics: Metrics,
@@ -314,7 +320,7 @@ async fn keep_current(
         metrics.read(what, true);
     }
     let (told, mut changes) = mpsc::unbounded_channel();
-    let current = Arc::clone(&authority).keep_current(move |change| {
+    let current = Arc::clone(&authority).keep_current(acknowledgement, move |change| {
         // The reader lives as long as this does.
         _ = told.send(change);
     });

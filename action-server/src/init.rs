@@ -6,6 +6,7 @@ use std::{
     net::SocketAddr,
     os::unix::fs::{DirBuilderExt, OpenOptionsExt},
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 use include_dir::{Dir, DirEntry, include_dir};
@@ -13,7 +14,10 @@ use rand::Rng as _;
 use thiserror::Error;
 
 use crate::{
-    auth::{NewToken, Terms, is_subject, mint},
+    auth::{
+        NewToken, Terms, is_subject, mint,
+        register::{RegisterError, register},
+    },
     config::{ConfigError, Settings},
 };
 
@@ -56,6 +60,9 @@ pub(crate) enum InitError {
     /// The token could not be made.
     #[error("cannot make a token: {0}")]
     Token(#[from] crate::auth::TokenError),
+    /// The token could not be entered into the register.
+    #[error(transparent)]
+    Register(#[from] RegisterError),
 }
 
 impl InitError {
@@ -95,13 +102,17 @@ pub(crate) fn init(directory: &Path, listen: &str) -> Result<String, InitError> 
     written.commands(&COMMANDS)?;
 
     let settings = directory.join("server.yaml");
-    let keys = Settings::load(&settings, [])?.auth.keys()?;
+    let settings = Settings::load(&settings, [])?;
+    let keys = settings.auth.keys()?;
     let new = NewToken {
         subject: own_name(),
-        days: 30,
+        lifetime: Duration::from_secs(30 * 24 * 3600),
         ..NewToken::default()
     };
-    let (token, _) = mint(&keys, None, &Terms::default(), new)?;
+    let (token, issued) = mint(&keys, None, &Terms::default(), new)?;
+    if !written.has("client.yaml") {
+        register(&settings.state_directory, settings.trust, &issued)?;
+    }
     written.file(
         "client.yaml",
         0o600,
@@ -232,6 +243,11 @@ impl<'a> Writer<'a> {
         };
         self.told += &format!("{what} {}\n", path.display());
         Ok(())
+    }
+
+    /// Whether there is something of this name, which is kept.
+    fn has(&self, name: &str) -> bool {
+        self.directory.join(name).symlink_metadata().is_ok()
     }
 
     fn commands(&mut self, commands: &Dir<'_>) -> Result<(), InitError> {

@@ -197,8 +197,8 @@ fn the_rules_that_decide_are_told() {
 #[test]
 fn what_is_revoked_is_told() {
     let server = site().start();
-    _ = server.server_verb(&["revoke", "--jti", "abc"]).ok();
-    server.audited("revoked", &json!({"what": "the token abc"}));
+    _ = server.server_verb(&["revoke", "--jti", "some-token"]).ok();
+    server.audited("revoked", &json!({"what": "the token some-token"}));
     server.audited("reloaded", &json!({"what": "revocations", "outcome": "ok"}));
 }
 

@@ -60,11 +60,14 @@ fn one_token_all_of_a_subject_and_all_there_are() {
             .iter()
             .all(|token| is_taken(&server, token))
     );
-    insta::assert_snapshot!(revoke(&server, &["--jti", "one"]), @"revoked: the token one");
-    becomes(&server, &one, false);
+    insta::assert_snapshot!(revoke(&server, &["--jti", "one"]), @r"
+    warning: the register of issued tokens has no token of this jti: it may have been made elsewhere, or be misspelt
+    revoked: the token one
+    ");
+    assert!(!is_taken(&server, &one));
     assert!(is_taken(&server, &two) && is_taken(&server, &other));
     revoke(&server, &["--subject", "bob"]);
-    becomes(&server, &two, false);
+    assert!(!is_taken(&server, &two));
     assert!(is_taken(&server, &other));
     // What is made from now on is good, also by a subject whose tokens were not: even at once.
     let made = server
@@ -72,10 +75,9 @@ fn one_token_all_of_a_subject_and_all_there_are() {
         .ok();
     assert!(is_taken(&server, made.stdout().trim()));
     revoke(&server, &["--all", "--before", "2026-01-01T00:00:00Z"]);
-    server.wait_for_log("took the new revocations");
     assert!(is_taken(&server, &other));
     revoke(&server, &["--all"]);
-    becomes(&server, &other, false);
+    assert!(!is_taken(&server, &other));
     // It is not forgotten with the server.
     let server = server.stop().start();
     assert!(
@@ -97,7 +99,7 @@ fn a_key_and_all_that_it_signed() {
     let server = site.start();
     assert!(is_taken(&server, made.trim()));
     revoke(&server, &["--key", "k1"]);
-    becomes(&server, made.trim(), false);
+    assert!(!is_taken(&server, made.trim()));
     assert!(is_taken(&server, &server.token()));
 }
 
@@ -105,13 +107,13 @@ fn a_key_and_all_that_it_signed() {
 fn a_watcher_whose_token_is_revoked_sees_no_more_and_the_run_goes_on() {
     let server = serving();
     let gate = server.gate("gate");
-    let bad = of(&server, "bob", "bad", token::now() - 10);
+    let bad = of(&server, "bob", "leaked", token::now() - 10);
     let mut own = server.api_with(Some(&bad)).start(on("wait", "n1")).unwrap();
     own.wait_for("n1", "ready\n");
     let run_id = own.id.clone();
     let mut watch = server.api_with(Some(&bad)).watch(&run_id, 0).unwrap();
     let mut honest = server.api().watch(&run_id, 0).unwrap();
-    revoke(&server, &["--jti", "bad"]);
+    revoke(&server, &["--jti", "leaked"]);
     let status = wait_until("the stream to end", CEILING, || own.read().err());
     assert_eq!(status.code(), Code::Unauthenticated);
     let status = wait_until("the watch to end", CEILING, || watch.read().err());
@@ -172,14 +174,14 @@ fn a_call_that_was_held_back_is_judged_when_its_message_comes() {
 fn a_revoked_caller_has_not_gone_away() {
     let server = serving();
     let gate = server.gate("gate");
-    let token = of(&server, "bob", "bad", token::now() - 10);
+    let token = of(&server, "bob", "leaked", token::now() - 10);
     let request = RunCommandRequest {
         detach_policy: DetachPolicy::Cancel.into(),
         ..on("wait", "n1")
     };
     let mut run = server.api_with(Some(&token)).start(request).unwrap();
     run.wait_for("n1", "ready\n");
-    revoke(&server, &["--jti", "bad"]);
+    revoke(&server, &["--jti", "leaked"]);
     let status = wait_until("the stream to end", CEILING, || run.read().err());
     assert_eq!(status.code(), Code::Unauthenticated);
     gate.open();

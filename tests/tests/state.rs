@@ -66,6 +66,7 @@ fn it_must_be_the_servers_own_and_closed_to_others() {
 #[test]
 fn one_that_cannot_be_used_is_said_to_be() {
     let site = site();
+    fs::remove_dir_all(site.path("state")).unwrap();
     site.write("state", "a file");
     insta::assert_snapshot!(site.refused(), @"
     ------- stderr -------

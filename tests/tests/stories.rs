@@ -59,6 +59,7 @@ mod health;
 mod hidden;
 mod intent;
 mod intent_policy;
+mod issued_tokens;
 mod jobs;
 mod keys;
 mod kill;

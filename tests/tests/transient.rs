@@ -144,7 +144,9 @@ fn edits_during_a_lack_of_descriptors_count_when_it_is_over() {
     // And back again, to see that no descriptor was lost.
     server.nodes("n1: {}\n");
     server.write("policy.yaml", ALLOW);
-    soon("runs to be allowed", || api.start(on("hello", "n1")).is_ok());
+    soon("runs to be allowed", || {
+        api.start(on("hello", "n1")).is_ok()
+    });
     drop((api, bad, of_key));
     base.is_kept(&server);
 }

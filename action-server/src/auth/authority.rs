@@ -15,13 +15,16 @@ use thiserror::Error;
 use tokio::sync::watch;
 
 use super::{
-    Caller, Keys, Secret, Terms, TokenError,
+    Acknowledgement, Caller, Keys, Secret, Terms, TokenError,
     keys::{Key, KeyError},
     policy::{Policy, PolicyError},
+    register::IssuedToken,
     revocation::{RevocationError, Revocations},
+    time::now,
     token,
 };
 use crate::{
+    file_digest::Sha256,
     fingerprint::{entries, stamp},
     transient::{ReadSchedule, is_caused_by_transient, transient},
     trust::{Trust, Untrusted},
@@ -88,6 +91,20 @@ impl OpenError {
             _ => None,
         }
     }
+}
+
+/// What became of an issued token.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TokenState {
+    /// It is taken.
+    Valid,
+    /// It, its subject, its key or all tokens were revoked.
+    Revoked,
+    /// Its time is over.
+    Expired,
+    /// The key that signed it is gone or has ended.
+    NoKey,
 }
 
 /// What was read anew, and how that went.
@@ -171,11 +188,44 @@ impl Sources {
     /// # Errors
     /// They cannot, and no token would be good.
     pub fn check_revocations(&self, state_directory: &Path) -> Result<(), OpenError> {
+        self.known_revocations(state_directory).map(drop)
+    }
+
+    fn known_revocations(&self, state_directory: &Path) -> Result<Revocations, OpenError> {
         let was_served = state_directory.join("runs").exists();
         if was_served || self.revocations.symlink_metadata().is_ok() {
-            Revocations::read(&self.revocations, self.trust)?;
+            return Ok(Revocations::read(&self.revocations, self.trust)?);
         }
-        Ok(())
+        Ok(Revocations::default())
+    }
+
+    /// The state of each issued token, in their order.
+    ///
+    /// # Errors
+    /// Keys or revocations cannot be read.
+    pub fn states<'a>(
+        &self,
+        state_directory: &Path,
+        tokens: impl Iterator<Item = &'a IssuedToken>,
+    ) -> Result<Vec<TokenState>, OpenError> {
+        let keys = self.keys()?;
+        let revocations = self.known_revocations(state_directory)?;
+        let state = |token: &IssuedToken| {
+            let key = token.key.as_deref();
+            let is_revoked = revocations.revoke(&token.jti, &token.subject, key, token.issued);
+            match keys.get(key) {
+                _ if is_revoked => TokenState::Revoked,
+                _ if token.expires < now() => TokenState::Expired,
+                Some(key) if !key.is_over() => TokenState::Valid,
+                _ => TokenState::NoKey,
+            }
+        };
+        Ok(tokens.map(state).collect())
+    }
+
+    /// Whether there is a key of this name.
+    pub fn has_key(&self, name: &str) -> bool {
+        self.load_keys(None).0.get(Some(name)).is_some()
     }
 
     /// A number for each of the files that is another one when it was edited.
@@ -257,11 +307,24 @@ impl Authority {
     }
 
     /// Reads the files whenever they change, for as long as it is polled, and tells what came of it.
-    pub async fn keep_current(self: Arc<Self>, tell: impl Fn(Change)) {
+    /// Acknowledges the revocations once they are in use.
+    pub async fn keep_current(
+        self: Arc<Self>,
+        acknowledgement: Option<Acknowledgement>,
+        tell: impl Fn(Change),
+    ) {
+        let acknowledgement = acknowledgement.map(Arc::new);
         let mut schedules = Schedules::new(self.opened);
         loop {
             let (authority, mut next) = (Arc::clone(&self), schedules.clone());
-            let looked = tokio::task::spawn_blocking(move || (authority.look(&mut next), next));
+            let acknowledgement = acknowledgement.clone();
+            let looked = tokio::task::spawn_blocking(move || {
+                let changes = authority.look(&mut next);
+                if let Some(acknowledgement) = acknowledgement {
+                    authority.acknowledge(&acknowledgement, &mut next);
+                }
+                (changes, next)
+            });
             if let Ok((changes, next)) = looked.await {
                 schedules = next;
                 changes.into_iter().for_each(&tell);
@@ -304,6 +367,20 @@ impl Authority {
         self.state.store(Arc::new(next));
         self.changes.send_modify(|count| *count += 1);
         changes
+    }
+
+    /// Says which revocations are in use, once for each.
+    fn acknowledge(&self, acknowledgement: &Acknowledgement, schedules: &mut Schedules) {
+        let state = self.state.load();
+        let digest = state
+            .revocations
+            .as_ref()
+            .map(|revocations| revocations.digest);
+        if let Some(digest) = digest.filter(|_| digest != schedules.acknowledged) {
+            // What fails is tried at the next look; until then `revoke` says that it waits.
+            let written = acknowledgement.write(&digest);
+            schedules.acknowledged = written.is_ok().then_some(digest);
+        }
     }
 
     fn look_at_revocations(
@@ -380,6 +457,8 @@ struct Schedules {
     policy: ReadSchedule,
     /// The policy's fingerprint at the last look.
     found_policy: u64,
+    /// The digest of the revocations that were acknowledged last.
+    acknowledged: Option<Sha256>,
 }
 
 impl Schedules {
@@ -389,6 +468,7 @@ impl Schedules {
             revocations: ReadSchedule::new("revocations", revocations),
             policy: ReadSchedule::new("policy", policy),
             found_policy: policy,
+            acknowledged: None,
         }
     }
 }

@@ -15,7 +15,10 @@ use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey};
 use thiserror::Error;
 use tokio_rustls::rustls::pki_types::{SubjectPublicKeyInfoDer, pem::PemObject};
 
-use super::{Secret, SecretError, time::seconds, token::now};
+use super::{
+    Secret, SecretError,
+    time::{now, seconds},
+};
 use crate::{
     file_digest::{Sha256, of_text},
     transient::is_caused_by_transient,

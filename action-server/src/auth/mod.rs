@@ -1,22 +1,26 @@
 //! Who calls and what they may do: from a token to a [`Caller`], from a caller and a policy to a
 //! verdict, and tokens for callers. Knows nothing of gRPC, and nothing of nodes but their names.
 
+mod acknowledgement;
 mod authority;
 mod grant;
 mod keys;
 mod patterns;
 pub mod policy;
+pub mod register;
 pub mod revocation;
 mod secret;
 mod time;
 mod token;
 
-pub use authority::{Authority, Change, OpenError, Sources};
+pub use acknowledgement::{Acknowledgement, is_in_use};
+pub use authority::{Authority, Change, OpenError, Sources, TokenState};
 pub use grant::Grant;
 pub use keys::{KeyDigest, KeyError, Keys};
 pub use secret::{Secret, SecretError};
-pub(crate) use token::is_subject;
+pub use time::written;
 pub use token::{Claims, LONGEST_DAYS, NewToken, Terms, TokenError, mint};
+pub(crate) use token::{is_own_token_id, is_subject, is_token_id};
 
 /// Who calls, as their token proved.
 #[derive(Debug, Clone, Default)]

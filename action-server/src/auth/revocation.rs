@@ -7,7 +7,6 @@ use std::{
     fs, io,
     os::unix::fs::{MetadataExt, OpenOptionsExt},
     path::{Path, PathBuf},
-    time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
 use rustix::fs::{FlockOperation, flock};
@@ -16,11 +15,12 @@ use thiserror::Error;
 
 use super::{
     keys::is_key_id,
-    time::seconds,
+    time::{seconds, written},
     token::{is_subject, is_token_id},
 };
 use crate::{
     atomic_file::{self, Ownership},
+    file_digest::{Sha256, of_text},
     trust::{Trust, Untrusted},
 };
 
@@ -95,6 +95,8 @@ pub(super) struct Revocations {
     subjects: HashMap<String, u64>,
     keys: HashSet<String>,
     all: Option<u64>,
+    /// Of the text that they were read from.
+    pub(super) digest: Sha256,
 }
 
 impl Revocations {
@@ -123,7 +125,10 @@ impl Revocations {
             line,
             reason,
         };
-        let mut revoked = Revocations::default();
+        let mut revoked = Revocations {
+            digest: of_text(text.as_bytes()),
+            ..Revocations::default()
+        };
         for (at, line) in text.split_inclusive('\n').enumerate() {
             let Some(line) = line.strip_suffix('\n') else {
                 return Err(malformed(at + 1, "the line is not whole".into()));
@@ -173,15 +178,14 @@ impl Revocations {
             .subjects
             .iter()
             .filter(|(subject, before)| old.subjects.get(*subject) != Some(before));
-        let at = |seconds: u64| written(UNIX_EPOCH + Duration::from_secs(seconds));
         let all = self.all.filter(|_| self.all != old.all);
         let mut words: Vec<String> = tokens
             .map(|jti| format!("the token {jti}"))
             .chain(keys.map(|key| format!("the tokens of the key {key}")))
             .chain(subjects.map(|(subject, before)| {
-                format!("the tokens of {subject} made up to {}", at(*before))
+                format!("the tokens of {subject} made up to {}", written(*before))
             }))
-            .chain(all.map(|before| format!("all tokens made up to {}", at(before))))
+            .chain(all.map(|before| format!("all tokens made up to {}", written(before))))
             .collect();
         words.sort();
         words
@@ -265,15 +269,6 @@ fn writing(path: &Path, source: io::Error) -> RevocationError {
         what: "write",
         source,
     }
-}
-
-/// A time as the file has it.
-pub fn written(time: SystemTime) -> String {
-    let whole = time
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default()
-        .as_secs();
-    humantime::format_rfc3339_seconds(UNIX_EPOCH + Duration::from_secs(whole)).to_string()
 }
 
 #[cfg(test)]

@@ -1,12 +1,12 @@
 //! Tokens: JSON Web Tokens (RFC 7519), checked as RFC 8725 advises.
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use jsonwebtoken::{Header, Validation};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use super::{Caller, Grant, Keys, keys::Key};
+use super::{Caller, Grant, Keys, keys::Key, register::IssuedToken, time::now};
 
 /// How far the clocks of signer and server may differ, in seconds.
 const LEEWAY: u64 = 30;
@@ -57,8 +57,8 @@ pub struct Claims {
 pub struct NewToken {
     /// Who it is for.
     pub subject: String,
-    /// For how many days it is good.
-    pub days: u32,
+    /// For how long it is good.
+    pub lifetime: Duration,
     /// The bearer's user id.
     pub uid: Option<u64>,
     /// The bearer's roles.
@@ -131,7 +131,7 @@ impl TokenError {
 }
 
 /// Makes a token, signed with the key of that name or the one that signs now. Returns it with what
-/// it says.
+/// the register says of it.
 ///
 /// # Errors
 /// The subject is none, or there is no such key to sign with.
@@ -140,7 +140,7 @@ pub fn mint(
     key: Option<&str>,
     terms: &Terms,
     new: NewToken,
-) -> Result<(String, Claims), TokenError> {
+) -> Result<(String, IssuedToken), TokenError> {
     if !is_subject(&new.subject) {
         return Err(TokenError::Claim(SUBJECT_RULE));
     }
@@ -158,7 +158,7 @@ pub fn mint(
     let claims = Claims {
         sub: new.subject,
         iat: now,
-        exp: now.saturating_add(u64::from(new.days) * 24 * 3600),
+        exp: now.saturating_add(new.lifetime.as_secs()),
         jti: format!("{:032x}", rand::random::<u128>()),
         iss: terms.issuer.clone(),
         aud: terms.audience.clone(),
@@ -170,7 +170,18 @@ pub fn mint(
     let mut header = Header::new(key.algorithm);
     header.kid = id.map(str::to_owned);
     let token = jsonwebtoken::encode(&header, &claims, encoding)?;
-    Ok((token, claims))
+    let issued = IssuedToken {
+        jti: claims.jti,
+        subject: claims.sub,
+        uid: claims.uid,
+        roles: claims.roles,
+        commands: claims.commands,
+        nodes: claims.nodes,
+        key: id.map(str::to_owned),
+        issued: claims.iat,
+        expires: claims.exp,
+    };
+    Ok((token, issued))
 }
 
 /// Verifies a token.
@@ -263,8 +274,13 @@ const SUBJECT_RULE: &str =
     "the subject is not letters, digits, and _ . @ - after the first, at most 64";
 
 /// True for what may be a token's `jti`.
-pub(super) fn is_token_id(jti: &str) -> bool {
+pub(crate) fn is_token_id(jti: &str) -> bool {
     !jti.is_empty() && jti.len() <= 128 && jti.bytes().all(|b| b.is_ascii_graphic())
+}
+
+/// True for a whole `jti` as [`mint`] makes it.
+pub(crate) fn is_own_token_id(jti: &str) -> bool {
+    jti.len() == 32 && jti.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
 }
 
 /// True for what may be a token's subject.
@@ -278,13 +294,6 @@ pub(crate) fn is_subject(subject: &str) -> bool {
 /// True when the time of a token has come to its end.
 pub(super) fn is_over(expires: u64) -> bool {
     now() > expires.saturating_add(LEEWAY)
-}
-
-pub(super) fn now() -> u64 {
-    // A clock before 1970 makes every token too new, and none valid.
-    SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .map_or(0, |since| since.as_secs())
 }
 
 #[cfg(test)]

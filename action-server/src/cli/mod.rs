@@ -4,8 +4,10 @@
 mod accept_nodes;
 mod check;
 mod explain;
+mod generate_token;
 #[cfg(test)]
 mod reference;
+mod revoke;
 mod tokens;
 
 use std::{
@@ -63,9 +65,11 @@ enum Verb {
         listen: Option<String>,
     },
     /// Print a token for a caller
-    GenerateToken(tokens::TokenArgs),
-    /// Make tokens good no more, within a second
-    Revoke(tokens::RevokeArgs),
+    GenerateToken(generate_token::TokenArgs),
+    /// List the tokens that generate-token has made
+    Tokens(tokens::TokensArgs),
+    /// Revoke tokens; returns once that is in force
+    Revoke(revoke::RevokeArgs),
     /// Say who may run what on which nodes, and by which rule
     Explain(explain::ExplainArgs),
     /// Say what is wrong with the settings, nodes and commands
@@ -203,8 +207,9 @@ pub fn main() -> ExitCode {
     let config = cli.config.unwrap_or_else(|| DEFAULT_PATH.into());
     let done = match cli.verb {
         Verb::Serve { listen } => serve(&config, listen),
-        Verb::GenerateToken(args) => tokens::generate(&config, args),
-        Verb::Revoke(args) => tokens::revoke(&config, args),
+        Verb::GenerateToken(args) => generate_token::generate(&config, args),
+        Verb::Tokens(args) => tokens::list(&config, args),
+        Verb::Revoke(args) => revoke::revoke(&config, args),
         Verb::Explain(args) => explain::explain(&config, args),
         Verb::Check => check::check(&config),
         Verb::AcceptNodes => accept_nodes::accept(&config),

@@ -4,12 +4,15 @@
 use std::{
     fs::{self, File},
     io,
-    os::unix::fs::MetadataExt,
+    os::unix::fs::{MetadataExt, OpenOptionsExt},
     path::{Path, PathBuf},
     time::{Duration, Instant},
 };
 
-use rustix::fs::{FallocateFlags, FlockOperation};
+use rustix::{
+    fs::{FallocateFlags, FlockOperation, OFlags},
+    io::Errno,
+};
 use thiserror::Error;
 
 /// The format of the directory that is written, and the newest that is used.
@@ -71,6 +74,28 @@ pub(super) fn take_lock(lock: &File) -> Result<(), ()> {
     Ok(())
 }
 
+/// Whether a server has the lock of a state directory now.
+///
+/// # Errors
+/// The lock cannot be looked at.
+pub fn is_served(directory: &Path) -> io::Result<bool> {
+    let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK;
+    let lock = File::options()
+        .read(true)
+        .custom_flags(i32::try_from(flags.bits()).unwrap_or(0))
+        .open(directory.join("lock"));
+    let lock = match lock {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+        opened => opened?,
+    };
+    // Held for this moment only: a server that starts tries for longer.
+    match rustix::fs::flock(&lock, FlockOperation::NonBlockingLockShared) {
+        Ok(()) => Ok(false),
+        Err(Errno::WOULDBLOCK) => Ok(true),
+        Err(error) => Err(error.into()),
+    }
+}
+
 /// A directory without a version gets this server's.
 pub(super) fn check_version(directory: &Path) -> io::Result<Result<(), StoreError>> {
     let path = directory.join("version");
@@ -103,7 +128,7 @@ pub(super) fn set_aside(reserve: &File) -> io::Result<()> {
     }
     match rustix::fs::fallocate(reserve, FallocateFlags::empty(), 0, RESERVE) {
         // A file system that cannot set space aside: the end of a run takes its chance there.
-        Err(rustix::io::Errno::OPNOTSUPP) => Ok(()),
+        Err(Errno::OPNOTSUPP) => Ok(()),
         done => done.map_err(io::Error::from),
     }
 }

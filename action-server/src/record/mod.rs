@@ -22,7 +22,7 @@ mod tests;
 mod writer;
 
 pub use availability::Space;
-pub use directory::StoreError;
+pub use directory::{StoreError, is_served};
 pub use export::{export, to_json};
 pub use format::{Damage, HEADER_LEN};
 pub use id::RunId;

@@ -55,7 +55,7 @@ async fn an_edit_between_the_start_and_the_first_look_is_told() {
     let authority = Arc::new(Authority::open(sources).unwrap());
     fs::write(&revocations, "{\"revoke\":\"token\",\"jti\":\"abc\"}\n").unwrap();
     let (told, mut changes) = tokio::sync::mpsc::unbounded_channel();
-    let current = authority.keep_current(move |change| _ = told.send(change));
+    let current = authority.keep_current(None, move |change| _ = told.send(change));
     let change = tokio::select! {
         () = current => None,
         change = changes.recv() => change,

@@ -122,7 +122,7 @@ fn the_last_secret_without_an_end_signs_and_an_end_ends() {
     assert_eq!(keys.signing(None).unwrap().0, Some("2027"));
     let new = || NewToken {
         subject: "a".into(),
-        days: 1,
+        lifetime: std::time::Duration::from_secs(24 * 3600),
         ..NewToken::default()
     };
     let make = |key| mint(&keys, Some(key), &Terms::default(), new()).unwrap().0;

@@ -12,7 +12,7 @@ fn good() -> Vec<(Keys, String)> {
     let secret = Keys::of_secret(&secret);
     let new = NewToken {
         subject: "alice".into(),
-        days: 1,
+        lifetime: std::time::Duration::from_secs(24 * 3600),
         ..NewToken::default()
     };
     let (token, claims) = mint(&secret, None, &Terms::default(), new).unwrap();

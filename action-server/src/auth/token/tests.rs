@@ -29,7 +29,7 @@ fn signed(claims: &serde_json::Value) -> String {
 fn a_token_brings_its_caller_back() {
     let new = NewToken {
         subject: "alice".into(),
-        days: 1,
+        lifetime: Duration::from_secs(24 * 3600),
         uid: Some(1000),
         ..NewToken::default()
     };

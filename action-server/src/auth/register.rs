@@ -1,0 +1,286 @@
+//! The register of the tokens that were issued: a file of JSON lines in the state directory. It has
+//! what a token says, and never the token.
+//!
+//! Only `generate-token` and `init` write it; tokens that are made elsewhere are not in it. It
+//! decides nothing: it finds a token for `revoke`, and lists tokens for the admin.
+
+use std::{
+    fs::{self, DirBuilder, File, Metadata, Permissions},
+    io::{self, Read},
+    os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt, fchown},
+    path::{Path, PathBuf},
+};
+
+use rustix::fs::{FlockOperation, OFlags, flock};
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+use super::{
+    time::{now, rfc3339},
+    token::{is_subject, is_token_id},
+};
+use crate::{
+    atomic_file::{self, Ownership},
+    trust::{Trust, Untrusted},
+};
+
+/// The file in the state directory.
+const NAME: &str = "issued.jsonl";
+/// The largest register, in bytes: some two hundred thousand tokens.
+const FILE_LIMIT: u64 = 64 << 20;
+/// How long an expired token is kept, in seconds.
+const KEPT_EXPIRED: u64 = 365 * 24 * 3600;
+/// The most expired tokens that are kept.
+const MOST_EXPIRED: usize = 10_000;
+
+/// A token that was issued, as a line of the register.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct IssuedToken {
+    /// Its `jti`.
+    pub jti: String,
+    /// Who it is for.
+    pub subject: String,
+    /// The bearer's user id.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub uid: Option<u64>,
+    /// The bearer's roles.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub roles: Vec<String>,
+    /// Patterns of the commands it allows; all when not set.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub commands: Option<Vec<String>>,
+    /// The node set it allows; all when not set.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub nodes: Option<String>,
+    /// The name of the key that signed it; the settings' own secret has none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<String>,
+    /// When it was made, in seconds since 1970; RFC 3339 in the file.
+    #[serde(with = "rfc3339")]
+    pub issued: u64,
+    /// When it ends, likewise.
+    #[serde(with = "rfc3339")]
+    pub expires: u64,
+}
+
+/// Why the register cannot be used.
+#[derive(Debug, Error)]
+pub enum RegisterError {
+    /// It cannot be read.
+    #[error("{path}: cannot read the register of issued tokens: {source}")]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// It cannot be written.
+    #[error("{path}: cannot write the register of issued tokens: {source}")]
+    Unwritable {
+        /// The file or directory.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// Others can write it.
+    #[error(transparent)]
+    Untrusted(#[from] Untrusted),
+}
+
+/// The register as it was read.
+#[derive(Debug, Default)]
+pub struct Register {
+    lines: Vec<RegisterLine>,
+}
+
+/// A line, whose text is kept as it is: a newer server may have written more into it.
+#[derive(Debug)]
+struct RegisterLine {
+    text: String,
+    /// `None` where it cannot be read, as the torn end of a copy.
+    token: Option<IssuedToken>,
+}
+
+impl Register {
+    /// Reads the register of a state directory; where there is none nothing was issued.
+    ///
+    /// # Errors
+    /// See [`RegisterError`]. A line that cannot be read is no error.
+    pub fn read(state_directory: &Path, trust: Trust) -> Result<Register, RegisterError> {
+        let path = state_directory.join(NAME);
+        let unreadable = |source| RegisterError::Unreadable {
+            path: path.clone(),
+            source,
+        };
+        let file = match open(&path, File::options().read(true)) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Register::default()),
+            opened => opened.map_err(unreadable)?,
+        };
+        let metadata = file.metadata().map_err(unreadable)?;
+        if !metadata.is_file() || metadata.len() > FILE_LIMIT {
+            let why = "it is not a regular file of at most 64 MiB";
+            return Err(unreadable(io::Error::other(why)));
+        }
+        let owner = fs::metadata(state_directory).map_err(unreadable)?.uid();
+        trust.check_for(&path, owner)?;
+        let mut bytes = Vec::new();
+        let read = file.take(FILE_LIMIT).read_to_end(&mut bytes);
+        read.map_err(unreadable)?;
+        Ok(Register::parse(&String::from_utf8_lossy(&bytes)))
+    }
+
+    fn parse(text: &str) -> Register {
+        let lines = text.lines().filter(|line| !line.trim().is_empty());
+        let lines = lines.map(|line| {
+            let token: Option<IssuedToken> = serde_json::from_str(line).ok();
+            RegisterLine {
+                text: line.to_owned(),
+                // What is printed to a terminal and revoked is what a token could say.
+                token: token.filter(|token| is_token_id(&token.jti) && is_subject(&token.subject)),
+            }
+        });
+        Register {
+            lines: lines.collect(),
+        }
+    }
+
+    /// The tokens, the oldest first.
+    pub fn tokens(&self) -> impl Iterator<Item = &IssuedToken> {
+        self.lines.iter().filter_map(|line| line.token.as_ref())
+    }
+
+    /// How many lines cannot be read.
+    pub fn damaged_lines(&self) -> usize {
+        let damaged = self.lines.iter().filter(|line| line.token.is_none());
+        damaged.count()
+    }
+
+    /// Drops tokens that expired long ago, and the oldest of too many expired ones.
+    fn drop_old(&mut self, now: u64) {
+        let is_expired = |line: &RegisterLine| {
+            let token = line.token.as_ref();
+            token.is_some_and(|token| token.expires < now)
+        };
+        let is_old = |line: &RegisterLine| {
+            let token = line.token.as_ref();
+            token.is_some_and(|token| token.expires.saturating_add(KEPT_EXPIRED) < now)
+        };
+        let expired = self
+            .lines
+            .iter()
+            .filter(|line| is_expired(line) && !is_old(line));
+        let mut too_many = expired.count().saturating_sub(MOST_EXPIRED);
+        self.lines.retain(|line| {
+            let drops = is_old(line) || (too_many > 0 && is_expired(line));
+            if drops && !is_old(line) {
+                too_many -= 1;
+            }
+            !drops
+        });
+    }
+
+    fn text(&self) -> String {
+        let lines = self
+            .lines
+            .iter()
+            .flat_map(|line| [line.text.as_str(), "\n"]);
+        lines.collect()
+    }
+}
+
+/// Adds a token. When this returns the addition is on the disk, whole: the file is replaced, so that
+/// neither a crash nor a full disk leaves half of it. Makes the state directory where there is none.
+///
+/// # Errors
+/// It cannot be read or written; it is as it was then.
+pub fn register(
+    state_directory: &Path,
+    trust: Trust,
+    token: &IssuedToken,
+) -> Result<(), RegisterError> {
+    let path = state_directory.join(NAME);
+    let unwritable = |source| RegisterError::Unwritable {
+        path: path.clone(),
+        source,
+    };
+    let directory = state(state_directory).map_err(unwritable)?;
+    let ownership = Ownership {
+        permissions: Permissions::from_mode(0o600),
+        ..Ownership::of(&directory)
+    };
+    // Whoever adds at the same time waits: the lock is a file of its own, as this one is replaced.
+    let _lock = lock(&path, &directory).map_err(unwritable)?;
+    let mut register = Register::read(state_directory, trust)?;
+    register.drop_old(now());
+    let text = serde_json::to_string(token).map_err(|error| unwritable(error.into()))?;
+    register.lines.push(RegisterLine {
+        text,
+        token: Some(token.clone()),
+    });
+    let text = register.text();
+    if u64::try_from(text.len()).is_ok_and(|size| size > FILE_LIMIT) {
+        let why = "it would be larger than 64 MiB; move it away to begin a new one";
+        return Err(unwritable(io::Error::other(why)));
+    }
+    atomic_file::replace(&path, text.as_bytes(), &ownership).map_err(unwritable)
+}
+
+/// The state directory, made for the owner of the one above it where it is not there: that is who
+/// could make it as the server.
+fn state(directory: &Path) -> io::Result<Metadata> {
+    let mut builder = DirBuilder::new();
+    let made = builder.mode(0o700).create(directory);
+    match made {
+        Ok(()) => {
+            let above = fs::metadata(directory.parent().unwrap_or(Path::new("/")))?;
+            let made = open(directory, File::options().read(true))?;
+            if made.metadata()?.uid() != above.uid() {
+                fchown(&made, Some(above.uid()), Some(above.gid()))?;
+            }
+        }
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+        // As the server does.
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            builder.recursive(true).create(directory)?;
+        }
+        Err(error) => return Err(error),
+    }
+    fs::metadata(directory)
+}
+
+/// Takes the lock, which is the directory's owner's, also where root takes it first.
+fn lock(path: &Path, directory: &Metadata) -> io::Result<File> {
+    let path = atomic_file::beside(path, "lock");
+    let made = open(
+        &path,
+        File::options().write(true).create_new(true).mode(0o600),
+    );
+    let lock = match made {
+        Ok(made) => {
+            // Only what was made here: any other file may be a link to one of root's.
+            if made.metadata()?.uid() != directory.uid() {
+                fchown(&made, Some(directory.uid()), Some(directory.gid()))?;
+            }
+            made
+        }
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+            open(&path, File::options().write(true))?
+        }
+        Err(error) => return Err(error),
+    };
+    flock(&lock, FlockOperation::LockExclusive)?;
+    Ok(lock)
+}
+
+/// Opens a file that may be root's to open in a directory of the server's user: no link is followed,
+/// and no writer of a FIFO is waited for.
+pub(super) fn open(path: &Path, options: &mut fs::OpenOptions) -> io::Result<File> {
+    use std::os::unix::fs::OpenOptionsExt as _;
+    let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK;
+    options
+        .custom_flags(i32::try_from(flags.bits()).unwrap_or(0))
+        .open(path)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,171 @@
+//! `generate-token`: makes a token, enters it into the register, and prints it.
+
+use std::{path::Path, thread::sleep, time::Duration};
+
+use super::{Failure, USAGE, environment, note, say};
+use crate::{
+    auth::{
+        self, Authority, Grant, LONGEST_DAYS, NewToken,
+        register::{IssuedToken, RegisterError, register},
+    },
+    config::Settings,
+    definitions::{self, Sources},
+    init,
+};
+
+const DAY: u64 = 24 * 3600;
+/// For how many days a token is good that nothing is said of.
+const DEFAULT_DAYS: u32 = 30;
+
+#[derive(Debug, clap::Args)]
+pub(super) struct TokenArgs {
+    /// For how many days the token is good [default: 30]
+    #[arg(long, value_name = "DAYS", value_parser = clap::value_parser!(u32).range(1..=3650))]
+    days: Option<u32>,
+    /// For how long the token is good, such as 90m or 12h, instead of whole days
+    #[arg(long = "for", value_name = "TIME", conflicts_with = "days", value_parser = parse_lifetime)]
+    lifetime: Option<Duration>,
+    /// Who the token is for [default: the user who runs this]
+    #[arg(long, value_name = "NAME")]
+    subject: Option<String>,
+    /// The bearer's user id, which scripts see as request_uid
+    #[arg(long, value_name = "N")]
+    uid: Option<u64>,
+    /// A role of the bearer; may be repeated
+    #[arg(long = "role", value_name = "ROLE")]
+    roles: Vec<String>,
+    /// Allow only commands that match this pattern, such as 'power-*'; may be repeated
+    #[arg(long = "command", value_name = "PATTERN")]
+    commands: Vec<String>,
+    /// Allow only these nodes, as a node set
+    #[arg(long, value_name = "NODES")]
+    nodes: Option<String>,
+    /// Sign with this secret of jwt_key_directory [default: its last by name that has no end, else
+    /// the settings' own]
+    #[arg(long, value_name = "KEY")]
+    key: Option<String>,
+}
+
+/// Prints a token, and beside it what it grants.
+pub(super) fn generate(config: &Path, args: TokenArgs) -> Result<(), Failure> {
+    let settings = Settings::load(config, environment())?;
+    let commands = (!args.commands.is_empty()).then_some(args.commands);
+    if let Some(nodes) = &args.nodes {
+        let (catalogue, _) = definitions::load(&Sources::new(&settings))
+            .map_err(|fault| Failure::of_fault(&fault))?;
+        // A run may use the last good definition of a broken group, and a token may not.
+        let covered = catalogue
+            .nodes
+            .cover(nodes)
+            .map_err(|error| error.to_string());
+        let is_right = covered.and_then(|coverage| match coverage.undefined.as_str() {
+            "" if coverage.sure.contains(&true) => Ok(()),
+            "" => Err(format!("the node set {nodes:?} selects no node")),
+            names => Err(format!("no such node: {names}")),
+        });
+        is_right.map_err(|reason| Failure::new(USAGE, format!("--nodes: {reason}")))?;
+    }
+    let days = args.days.unwrap_or(DEFAULT_DAYS);
+    let lifetime = args
+        .lifetime
+        .unwrap_or(Duration::from_secs(u64::from(days) * DAY));
+    let most = settings.auth.terms.lifetime;
+    if lifetime > most {
+        let option = if args.lifetime.is_some() {
+            "--for"
+        } else {
+            "--days"
+        };
+        let most = humantime::format_duration(most);
+        let text = format!("{option}: the settings' jwt_lifetime is {most}");
+        return Err(Failure::new(USAGE, text));
+    }
+    let new = NewToken {
+        subject: args.subject.unwrap_or_else(init::own_name),
+        lifetime,
+        uid: args.uid,
+        roles: args.roles,
+        grant: Grant {
+            commands,
+            nodes: args.nodes,
+        },
+    };
+    let keys = settings.auth.keys()?;
+    let mint = || {
+        auth::mint(
+            &keys,
+            args.key.as_deref(),
+            &settings.auth.terms,
+            new.clone(),
+        )
+        .map_err(|error| Failure::new(USAGE, error.to_string()))
+    };
+    let (mut token, mut issued) = mint()?;
+    settings.auth.check_revocations(&settings.state_directory)?;
+    // Where nothing was ever served there is nothing revoked either.
+    if let Ok(authority) = Authority::open(settings.auth.clone())
+        && authority.verify(&token).is_err()
+    {
+        // What was revoked a moment ago ends with this second.
+        sleep(Duration::from_millis(1100));
+        (token, issued) = mint()?;
+        authority.verify(&token).map_err(|error| Failure {
+            hint: Some("if its key is revoked, remove it, or name another with --key".into()),
+            ..Failure::new(1, format!("the token would not be good: {error}"))
+        })?;
+    }
+    // First: a token that nobody can find again is not handed out.
+    register(&settings.state_directory, settings.trust, &issued).map_err(unregistered)?;
+    let lasts = match args.lifetime {
+        Some(lifetime) => humantime::format_duration(lifetime).to_string(),
+        None => format!("{days} days"),
+    };
+    note(&told(&issued, &lasts, &settings));
+    say(&format!("{token}\n"))
+}
+
+fn told(issued: &IssuedToken, lasts: &str, settings: &Settings) -> String {
+    let all = |limit: Option<String>| limit.unwrap_or_else(|| "all".to_owned());
+    let mut text = format!(
+        "subject:  {}\nexpires:  {} (in {lasts})\njti:      {}\ncommands: {}\nnodes:    {}\n",
+        issued.subject,
+        auth::written(issued.expires),
+        issued.jti,
+        all(issued.commands.as_ref().map(|commands| commands.join(", "))),
+        all(issued.nodes.clone()),
+    );
+    if !issued.roles.is_empty() {
+        text += &format!("roles:    {}\n", issued.roles.join(", "));
+    }
+    if settings.auth.policy.is_some() {
+        text += "and of that what the policy allows: action-server explain\n";
+    }
+    text
+}
+
+/// No token is printed that is not in the register.
+fn unregistered(error: RegisterError) -> Failure {
+    let hint = match &error {
+        RegisterError::Unreadable { source, .. } | RegisterError::Unwritable { source, .. }
+            if source.kind() == std::io::ErrorKind::PermissionDenied =>
+        {
+            Some("run generate-token as root or as the server's user".to_owned())
+        }
+        _ => None,
+    };
+    Failure {
+        hint,
+        ..Failure::new(1, format!("{error}; no token was made"))
+    }
+}
+
+fn parse_lifetime(text: &str) -> Result<Duration, String> {
+    let lifetime = humantime::parse_duration(text).map_err(|error| error.to_string())?;
+    match lifetime.as_secs() {
+        0 => Err("a token must be good for a second or more".to_owned()),
+        seconds if seconds > LONGEST_DAYS * DAY => Err(format!(
+            "a token may be good for {LONGEST_DAYS} days at most"
+        )),
+        seconds => Ok(Duration::from_secs(seconds)),
+    }
+}

@@ -1,0 +1,231 @@
+//! `revoke`: writes a revocation, and returns once it is in force.
+
+use std::{
+    path::Path,
+    thread::sleep,
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+};
+
+use super::{Failure, USAGE, environment, note};
+use crate::{
+    auth::{
+        self, is_own_token_id, is_token_id,
+        register::{IssuedToken, Register, RegisterError},
+        revocation::{self, Revocation, RevocationError},
+    },
+    config::Settings,
+    record,
+};
+
+/// How long the server that runs has to take a revocation up.
+const TAKE_UP_LIMIT: Duration = Duration::from_secs(10);
+const TAKE_UP_PAUSE: Duration = Duration::from_millis(20);
+/// How many tokens are listed that a beginning may mean.
+const MOST_LISTED: usize = 10;
+
+#[derive(Debug, clap::Args)]
+#[command(group(clap::ArgGroup::new("what").required(true).args(["jti", "subject", "key", "all"])))]
+pub(super) struct RevokeArgs {
+    /// The token with this jti, or the only issued token whose jti begins so
+    #[arg(long)]
+    jti: Option<String>,
+    /// Take --jti as a whole jti, as of tokens that are made elsewhere
+    #[arg(long, requires = "jti")]
+    exact: bool,
+    /// The tokens of this subject that were made so far
+    #[arg(long, value_name = "NAME")]
+    subject: Option<String>,
+    /// The tokens that this key of jwt_key_directory has signed, and will
+    #[arg(long, value_name = "KEY")]
+    key: Option<String>,
+    /// All tokens that were made so far
+    #[arg(long)]
+    all: bool,
+    /// With --subject and --all: only those that were made up to this time, such as
+    /// 2027-01-31T12:00:00Z
+    #[arg(long, value_name = "TIME", conflicts_with_all = ["jti", "key"], value_parser = parse_time)]
+    before: Option<SystemTime>,
+}
+
+fn parse_time(text: &str) -> Result<SystemTime, String> {
+    humantime::parse_rfc3339_weak(text)
+        .map_err(|_| "not a time such as 2027-01-31T12:00:00Z".to_owned())
+}
+
+/// Revokes tokens.
+pub(super) fn revoke(config: &Path, args: RevokeArgs) -> Result<(), Failure> {
+    let settings = Settings::load(config, environment())?;
+    let before = args.before.unwrap_or_else(SystemTime::now);
+    if before > SystemTime::now() {
+        let text = "--before: that is yet to come, and would end tokens that are not made yet";
+        return Err(Failure::new(USAGE, text));
+    }
+    let seconds = before.duration_since(UNIX_EPOCH).unwrap_or_default();
+    let seconds = seconds.as_secs();
+    let before = auth::written(seconds);
+    let register = Register::read(&settings.state_directory, settings.trust);
+    let mut warning = None;
+    let (entry, told) = match (args.jti, args.subject, args.key) {
+        (Some(jti), ..) => {
+            let found = find(&jti, args.exact, &register)?;
+            warning = found.warning;
+            let told = format!("the token {}", found.jti);
+            (Revocation::Token { jti: found.jti }, told)
+        }
+        (_, Some(subject), _) => {
+            let is_theirs =
+                |token: &IssuedToken| token.subject == subject && token.issued <= seconds;
+            warning = unknown(
+                &register,
+                is_theirs,
+                &format!("no token of {subject} made so far"),
+            );
+            let told = format!("the tokens of {subject} that were made up to {before}");
+            (Revocation::Subject { subject, before }, told)
+        }
+        (.., Some(key)) => {
+            if !settings.auth.has_key(&key) {
+                warning = Some(format!("there is no key {key} that can be used"));
+            }
+            let told = format!("the tokens of the key {key}");
+            (Revocation::Key { key }, told)
+        }
+        _ => {
+            let told = format!("all tokens that were made up to {before}");
+            (Revocation::All { before }, told)
+        }
+    };
+    let path = &settings.auth.revocations;
+    revocation::revoke(path, settings.trust, &entry).map_err(|error| match error {
+        // Nothing was written: it was the new line that cannot be.
+        RevocationError::Entry(reason) => Failure::new(USAGE, reason),
+        error => auth::OpenError::from(error).into(),
+    })?;
+    let late = wait_until_in_force(&settings);
+    for warning in warning.into_iter().chain(late) {
+        note(&format!("warning: {warning}\n"));
+    }
+    note(&format!("revoked: {told}\n"));
+    Ok(())
+}
+
+/// Which token is meant, and what to warn of.
+struct FoundToken {
+    jti: String,
+    warning: Option<String>,
+}
+
+/// Finds the token that a whole `jti` or its beginning means. A beginning that means none must not
+/// pass for a whole one: what could be the beginning of our own is refused unless it is known.
+fn find(
+    jti: &str,
+    is_exact: bool,
+    register: &Result<Register, RegisterError>,
+) -> Result<FoundToken, Failure> {
+    let whole = |jti: &str| FoundToken {
+        jti: jti.to_owned(),
+        warning: unknown(register, |token| token.jti == jti, "no token of this jti"),
+    };
+    if is_exact || !is_token_id(jti) {
+        // What is no jti at all is refused where it would be written.
+        return Ok(whole(jti));
+    }
+    let tokens = register
+        .as_ref()
+        .ok()
+        .into_iter()
+        .flat_map(Register::tokens);
+    let matches: Vec<_> = tokens.filter(|token| token.jti.starts_with(jti)).collect();
+    let found = matches.iter().find(|token| token.jti == jti);
+    match (found, matches.as_slice()) {
+        (Some(token), _) | (None, [token]) => Ok(FoundToken {
+            jti: token.jti.clone(),
+            warning: None,
+        }),
+        (None, []) if is_own_token_id(jti) || !is_own_beginning(jti) => Ok(whole(jti)),
+        (None, []) => {
+            let reason = match register {
+                Ok(_) => format!("no issued token has a jti that begins with {jti}"),
+                Err(error) => format!("{jti} is no whole jti, and {error}"),
+            };
+            Err(Failure {
+                hint: Some(
+                    "give the whole jti, as `action-server tokens` and the logs have it; for a token that was made elsewhere add --exact".into(),
+                ),
+                ..Failure::new(1, format!("{reason}; nothing was revoked"))
+            })
+        }
+        (None, several) => Err(ambiguous(jti, several)),
+    }
+}
+
+fn is_own_beginning(jti: &str) -> bool {
+    jti.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
+}
+
+fn ambiguous(jti: &str, tokens: &[&IssuedToken]) -> Failure {
+    let count = tokens.len();
+    let mut text =
+        format!("{count} issued tokens have a jti that begins with {jti}; nothing was revoked");
+    for token in tokens.iter().take(MOST_LISTED) {
+        let (jti, subject) = (&token.jti, &token.subject);
+        text += &format!(
+            "\n  {jti}  {subject}, expires {}",
+            auth::written(token.expires)
+        );
+    }
+    if count > MOST_LISTED {
+        text += &format!("\n  and {} more", count - MOST_LISTED);
+    }
+    Failure {
+        hint: Some("give more of the jti".into()),
+        ..Failure::new(1, text)
+    }
+}
+
+/// What to warn of where the register has no such token.
+fn unknown(
+    register: &Result<Register, RegisterError>,
+    is_meant: impl Fn(&IssuedToken) -> bool,
+    none: &str,
+) -> Option<String> {
+    match register {
+        Ok(register) if register.tokens().any(is_meant) => None,
+        Ok(_) => Some(format!(
+            "the register of issued tokens has {none}: it may have been made elsewhere, or be misspelt"
+        )),
+        Err(error) => Some(format!(
+            "it is not known whether there is such a token: {error}"
+        )),
+    }
+}
+
+/// Waits until the server that runs, if one does, has taken up the revocations as they are now.
+/// Returns what to warn of where that is not known.
+fn wait_until_in_force(settings: &Settings) -> Option<String> {
+    let state = &settings.state_directory;
+    let began = Instant::now();
+    loop {
+        match record::is_served(state) {
+            // The next server reads them before it takes calls.
+            Ok(false) => return None,
+            Ok(true) => {}
+            Err(error) => {
+                let state = state.display();
+                return Some(format!(
+                    "it is not known whether a server runs on {state}: {error}; one that runs takes this up within a second"
+                ));
+            }
+        }
+        if auth::is_in_use(state, &settings.auth.revocations).is_ok_and(|is_in_use| is_in_use) {
+            return None;
+        }
+        if began.elapsed() > TAKE_UP_LIMIT {
+            let limit = TAKE_UP_LIMIT.as_secs();
+            return Some(format!(
+                "the server has not taken this up within {limit} s and may still accept these tokens; its log says why"
+            ));
+        }
+        sleep(TAKE_UP_PAUSE);
+    }
+}
