@@ -3,6 +3,7 @@
 
 use crate::environment::Environment;
 use crate::error::{CliError, ErrorKind, Result};
+use crate::token_expiry;
 use http::Uri;
 use serde::Deserialize;
 use std::fmt;
@@ -36,6 +37,11 @@ impl Token {
                 .hint("a token is one word, as `action-server generate-token` prints it"));
         }
         Ok(Self(text.to_owned()))
+    }
+
+    /// What to warn of at `now`, in seconds since 1970, where it is about to expire.
+    pub(crate) fn expiry_warning(&self, now: u64) -> Option<String> {
+        token_expiry::warning(&self.0, now)
     }
 
     /// The value of the `authorization` header.

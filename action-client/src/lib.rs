@@ -15,6 +15,7 @@ mod exit;
 mod follow;
 mod interrupt;
 mod render;
+mod token_expiry;
 
 use std::ffi::OsString;
 use std::process::ExitCode;

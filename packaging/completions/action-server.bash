@@ -46,6 +46,9 @@ _action__server() {
             action__server,serve)
                 cmd="action__server__subcmd__serve"
                 ;;
+            action__server,tokens)
+                cmd="action__server__subcmd__tokens"
+                ;;
             action__server__subcmd__help,accept-nodes)
                 cmd="action__server__subcmd__help__subcmd__accept__subcmd__nodes"
                 ;;
@@ -76,6 +79,9 @@ _action__server() {
             action__server__subcmd__help,serve)
                 cmd="action__server__subcmd__help__subcmd__serve"
                 ;;
+            action__server__subcmd__help,tokens)
+                cmd="action__server__subcmd__help__subcmd__tokens"
+                ;;
             action__server__subcmd__help__subcmd__runs,export)
                 cmd="action__server__subcmd__help__subcmd__runs__subcmd__export"
                 ;;
@@ -98,7 +104,7 @@ _action__server() {
 
     case "${cmd}" in
         action__server)
-            opts="-h -V --config --help --version serve generate-token revoke explain check accept-nodes cert runs init help"
+            opts="-h -V --config --help --version serve generate-token tokens revoke explain check accept-nodes cert runs init help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -212,13 +218,17 @@ _action__server() {
             return 0
             ;;
         action__subcmd__server__subcmd__generate__subcmd__token)
-            opts="-h --days --subject --uid --role --command --nodes --key --config --help"
+            opts="-h --days --for --subject --uid --role --command --nodes --key --config --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
                 --days)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --for)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -258,7 +268,7 @@ _action__server() {
             return 0
             ;;
         action__subcmd__server__subcmd__help)
-            opts="serve generate-token revoke explain check accept-nodes cert runs init help"
+            opts="serve generate-token tokens revoke explain check accept-nodes cert runs init help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -425,6 +435,20 @@ _action__server() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        action__subcmd__server__subcmd__help__subcmd__tokens)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         action__subcmd__server__subcmd__init)
             opts="-h --listen --config --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
@@ -448,7 +472,7 @@ _action__server() {
             return 0
             ;;
         action__subcmd__server__subcmd__revoke)
-            opts="-h --jti --subject --key --all --before --config --help"
+            opts="-h --jti --exact --subject --key --all --before --config --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -568,6 +592,28 @@ _action__server() {
             case "${prev}" in
                 --listen)
                     COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        action__subcmd__server__subcmd__tokens)
+            opts="-h --output --config --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --output)
+                    COMPREPLY=($(compgen -W "text json" -- "${cur}"))
                     return 0
                     ;;
                 --config)

@@ -1,28 +1,16 @@
-//! The register of issued tokens: no token without its entry, none lost, and `revoke` that finds
-//! them and returns once they are refused.
+//! The register of issued tokens: no token without its entry, and none lost.
 
 use std::{
     fs,
     os::unix::fs::{MetadataExt, symlink},
     process::{Command, Output, Stdio},
-    time::Instant,
 };
 
-use action_proto::v1::RunCommandRequest;
-use action_tests::{
-    Ran, Server, Site, on, processes,
-    program::{AT_ONCE, run},
-    token,
-};
+use action_tests::{Ran, Site, program::run};
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
-use jsonwebtoken::Algorithm;
-use rustix::process::Signal;
 use serde_json::{Value, json};
-use tonic::Code;
 
-use crate::disk::Disk;
-
-fn site() -> Site {
+pub(crate) fn site() -> Site {
     let site = Site::new();
     site.command("hello", "echo hello");
     site
@@ -36,12 +24,12 @@ fn claims(token: &str) -> Value {
 }
 
 #[track_caller]
-fn made(site: &Site, words: &[&str]) -> String {
+pub(crate) fn made(site: &Site, words: &[&str]) -> String {
     let made = site.server_verb(&[&["generate-token"], words].concat());
     made.ok().stdout().trim().to_owned()
 }
 
-fn jti(token: &str) -> String {
+pub(crate) fn jti(token: &str) -> String {
     claims(token)["jti"].as_str().unwrap().to_owned()
 }
 
@@ -53,20 +41,7 @@ fn lines(site: &Site) -> Vec<Value> {
     lines.collect()
 }
 
-/// Replaces the register by these entries, beside what they need.
-fn write_register(site: &Site, entries: &[(&str, &str)]) {
-    let line = |(jti, subject): &(&str, &str)| {
-        let entry = json!({
-            "jti": jti, "subject": subject,
-            "issued": "2026-01-01T00:00:00Z", "expires": "2126-01-01T00:00:00Z",
-        });
-        format!("{entry}\n")
-    };
-    let text: String = entries.iter().map(line).collect();
-    site.write("state/issued.jsonl", text);
-}
-
-fn revoke(site: &Site, words: &[&str]) -> Ran {
+pub(crate) fn revoke(site: &Site, words: &[&str]) -> Ran {
     site.server_verb(&[&["revoke"], words].concat())
 }
 
@@ -246,29 +221,6 @@ fn failing(site: &Site, call: &str) -> Output {
 }
 
 #[test]
-fn a_full_disk_damages_nothing_and_keeps_no_revocation_waiting() {
-    let site = site();
-    site.settings("revocation_path: revoked.jsonl");
-    site.write("revoked.jsonl", "");
-    let disk = Disk::mount(&site.path("state"), "size=12m,mode=700");
-    let token = made(&site, &["--subject", "bob"]);
-    let server = site.start();
-    let before = server.read("state/issued.jsonl");
-    disk.fill();
-    let ran = server.server_verb(&["generate-token"]);
-    assert_eq!((ran.code(), ran.stdout().as_str()), (1, ""), "{ran}");
-    assert!(ran.stderr().contains("no token was made"), "{ran}");
-    assert_eq!(server.read("state/issued.jsonl"), before);
-    let began = Instant::now();
-    let ran = revoke(&server, &["--subject", "bob"]).ok();
-    assert!(!ran.stderr().contains("warning"), "{ran}");
-    assert!(began.elapsed() < AT_ONCE);
-    assert!(is_refused(&server, &token));
-    disk.free();
-    _ = made(&server, &[]);
-}
-
-#[test]
 fn those_who_make_tokens_at_the_same_time_lose_none() {
     let site = site();
     let start = |_| {
@@ -369,171 +321,4 @@ fn tokens_for_less_than_a_day() {
             .contains("--for: the settings' jwt_lifetime is 1h"),
         "{ran}"
     );
-}
-
-fn is_refused(server: &Server, token: &str) -> bool {
-    match server.api_with(Some(token)).start(on("hello", "n1")) {
-        Ok(run) => {
-            _ = run.finish();
-            false
-        }
-        Err(status) => {
-            assert_eq!(status.code(), Code::Unauthenticated, "{status:?}");
-            true
-        }
-    }
-}
-
-/// Again and again, by callers whose connection was there before: the first call after `revoked:`
-/// starts nothing.
-#[test]
-fn no_call_after_the_command_has_returned_starts_a_run() {
-    let server = site().start();
-    for round in 0..12 {
-        let subject = format!("user{round}");
-        let token = made(&server, &["--subject", &subject]);
-        let api = server.api_with(Some(&token));
-        _ = api.run(RunCommandRequest {
-            ..on("hello", "n1")
-        });
-        let id = jti(&token);
-        let words: &[&str] = match round % 3 {
-            0 => &["--jti", &id],
-            1 => &["--jti", &id[..12]],
-            _ => &["--subject", &subject],
-        };
-        let ran = revoke(&server, words).ok();
-        assert!(!ran.stderr().contains("warning"), "{ran}");
-        let status = api.start(on("hello", "n1")).unwrap_err();
-        assert_eq!(status.code(), Code::Unauthenticated, "{status:?}");
-    }
-}
-
-#[test]
-fn a_beginning_must_mean_one_token() {
-    let site = site();
-    let first = format!("{:032x}", 0xde88_613c_u128 << 96 | 1);
-    let second = format!("{:032x}", 0xde88_613d_u128 << 96 | 2);
-    write_register(
-        &site,
-        &[(&first, "anna"), (&second, "bob"), ("portal-7", "carol")],
-    );
-    let server = site.start();
-    let before = server.read("state/revoked.jsonl");
-    let ran = revoke(&server, &["--jti", "de88613"]);
-    assert_eq!(ran.code(), 1, "{ran}");
-    insta::assert_snapshot!(ran.stderr(), @r"
-    error: 2 issued tokens have a jti that begins with de88613; nothing was revoked
-      de88613c000000000000000000000001  anna, expires 2126-01-01T00:00:00Z
-      de88613d000000000000000000000002  bob, expires 2126-01-01T00:00:00Z
-    hint: give more of the jti
-    ");
-    for unknown in ["de88613e", "0", "de88613c00000000000000000000001"] {
-        let ran = revoke(&server, &["--jti", unknown]);
-        assert_eq!(ran.code(), 1, "{unknown}: {ran}");
-        assert!(
-            ran.stderr()
-                .contains("no issued token has a jti that begins with"),
-            "{ran}"
-        );
-        assert!(ran.stderr().contains("--exact"), "{ran}");
-    }
-    assert_eq!(
-        server.read("state/revoked.jsonl"),
-        before,
-        "nothing was written"
-    );
-    for (given, meant) in [
-        ("de88613c", first.as_str()),
-        (&second, &second),
-        ("portal", "portal-7"),
-    ] {
-        let ran = revoke(&server, &["--jti", given]).ok();
-        assert_eq!(ran.stderr(), format!("revoked: the token {meant}\n"));
-    }
-}
-
-/// What is whole is written, known or not: a token may have been made elsewhere.
-#[test]
-fn what_is_not_in_the_register_is_revoked_with_a_warning() {
-    let server = site().start();
-    let secret = server.secret();
-    let foreign = |jti: &str, subject: &str| {
-        let claims = token::with(token::with(token::claims(), "jti", jti), "sub", subject);
-        token::signed(&claims, &secret, Algorithm::HS256)
-    };
-    let own_form = "0123456789abcdef0123456789abcdef";
-    for (jti, words) in [
-        (own_form, &[][..]),
-        ("3F2504E0-4F89-11D3-9A0C-0305E82C3301", &[]),
-        ("portal/42", &[]),
-        ("4711", &["--exact"]),
-    ] {
-        let token = foreign(jti, "carol");
-        assert!(!is_refused(&server, &token));
-        let ran = revoke(&server, &[&["--jti", jti], words].concat()).ok();
-        assert!(
-            ran.stderr()
-                .starts_with("warning: the register of issued tokens has no token of this jti"),
-            "{ran}"
-        );
-        assert!(
-            ran.stderr()
-                .ends_with(&format!("revoked: the token {jti}\n")),
-            "{ran}"
-        );
-        assert!(is_refused(&server, &token));
-    }
-    let token = foreign("one", "nobody");
-    let ran = revoke(&server, &["--subject", "nobody"]).ok();
-    assert!(
-        ran.stderr()
-            .starts_with("warning: the register of issued tokens has no token of nobody"),
-        "{ran}"
-    );
-    assert!(is_refused(&server, &token));
-    let ran = revoke(&server, &["--key", "2062"]).ok();
-    assert!(
-        ran.stderr().starts_with("warning: there is no key 2062"),
-        "{ran}"
-    );
-    // One that is damaged as a whole stops no revocation, but for a beginning, which needs it.
-    fs::remove_file(server.path("state/issued.jsonl")).unwrap();
-    fs::create_dir(server.path("state/issued.jsonl")).unwrap();
-    let ran = revoke(&server, &["--jti", own_form]).ok();
-    assert!(ran.stderr().contains("cannot read the register"), "{ran}");
-    let ran = revoke(&server, &["--jti", "4711"]);
-    assert_eq!(ran.code(), 1, "{ran}");
-    assert!(ran.stderr().contains("cannot read the register"), "{ran}");
-}
-
-#[test]
-fn a_server_that_is_away_or_does_not_answer_keeps_nobody_waiting() {
-    let site = site();
-    let token = made(&site, &["--subject", "bob"]);
-    let server = site.start();
-    processes::signal(server.id(), Signal::STOP);
-    let ran = revoke(&server, &["--subject", "anna"]).ok();
-    processes::signal(server.id(), Signal::CONT);
-    assert!(
-        ran.stderr()
-            .contains("the server has not taken this up within 10 s"),
-        "{ran}"
-    );
-    assert!(
-        ran.stderr().contains("revoked: the tokens of anna"),
-        "{ran}"
-    );
-    let site = server.stop();
-    let began = Instant::now();
-    let ran = revoke(&site, &["--subject", "bob"]).ok();
-    assert!(began.elapsed() < AT_ONCE);
-    assert!(!ran.stderr().contains("warning"), "{ran}");
-    let server = site.start();
-    assert!(is_refused(&server, &token));
-    // A server that was killed holds nobody up either.
-    let site = server.kill();
-    let began = Instant::now();
-    _ = revoke(&site, &["--jti", &jti(&token)]).ok();
-    assert!(began.elapsed() < AT_ONCE);
 }

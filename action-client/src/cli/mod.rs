@@ -70,6 +70,7 @@ pub(crate) fn run(args: &[OsString], environment: &Environment) -> u8 {
         globals,
         environment,
         output: &mut output,
+        is_warned: false,
     };
     let entry = entry.and_then(|entry| wrong.map(|()| entry));
     let result = entry.and_then(|entry| in_runtime(dispatch(&entry, args, context)));

@@ -21,7 +21,7 @@ use crate::config::Config;
 use crate::connection::Connection;
 use crate::environment::Environment;
 use crate::error::{CliError, Result};
-use crate::render::output::Output;
+use crate::render::output::{Output, Target};
 use crate::render::report;
 use action_proto::v1::Command;
 use std::time::Duration;
@@ -34,6 +34,8 @@ pub(crate) struct Context<'a> {
     pub(crate) environment: &'a Environment,
     /// Where to write.
     pub(crate) output: &'a mut Output,
+    /// Whether the configuration was warned of: a verb may connect more than once.
+    pub(crate) is_warned: bool,
 }
 
 impl Context<'_> {
@@ -44,11 +46,23 @@ impl Context<'_> {
 
     async fn connect_within(&mut self, patience: Duration) -> Result<Connection> {
         let config = Config::load(self.globals.config.as_deref(), self.environment)?;
+        if !std::mem::replace(&mut self.is_warned, true) {
+            self.warn_of(&config)?;
+        }
+        Connection::open(&config, config.timeout.min(patience)).await
+    }
+
+    fn warn_of(&mut self, config: &Config) -> Result<()> {
         if !config.verify_ssl && config.base_url.scheme_str() == Some("https") {
             let text = "verify_ssl is false: anyone on the way can pose as the server";
             report::warning(text, self.output)?;
         }
-        Connection::open(&config, config.timeout.min(patience)).await
+        // A program could do nothing about it.
+        if self.output.is_terminal(Target::Stderr) && !self.is_json() {
+            let warning = config.token.expiry_warning(now());
+            warning.map_or(Ok(()), |text| report::warning(&text, self.output))?;
+        }
+        Ok(())
     }
 
     /// The server's commands, if it answers soon enough.

@@ -1,6 +1,7 @@
 //! Owns `estate-list`, also called `nodes`, and `list` of the entry point `estate`: the nodes
 //! that the token may see, in the server's order.
 
+use crate::cli::globals::Format;
 use crate::cli::options::RunOptions;
 use crate::commands::{Context, suggest};
 use crate::error::{CliError, Result};
@@ -44,6 +45,9 @@ pub(crate) async fn run(
     }
     let set = args.nodes.as_deref().or(options.nodes.as_deref());
     let exclude = args.exclude.as_deref().or(options.exclude.as_deref());
+    if args.json {
+        context.globals.output = Format::Json;
+    }
     let connection = context.connect().await?;
     let (set, exclude) = (set.unwrap_or_default(), exclude.unwrap_or_default());
     let nodes = match connection.list_nodes(set, exclude).await {
@@ -53,7 +57,7 @@ pub(crate) async fn run(
     if set.is_empty() && exclude.is_empty() {
         context.learn(|store| store.learn_nodes(&nodes));
     }
-    if args.json || context.is_json() {
+    if context.is_json() {
         for node in &nodes {
             json::write(&object(node), context.output)?;
         }
