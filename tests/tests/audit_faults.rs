@@ -11,7 +11,7 @@ use std::{
 };
 
 use action_tests::{
-    CEILING, Server, Site, on, processes, program::through_shell, wait_until, with_arguments,
+    CEILING, Server, Site, on, processes, program::through_shell, usage, wait_until, with_arguments,
 };
 use rustix::process::Signal;
 use serde_json::{Value, json};
@@ -253,4 +253,32 @@ fn a_log_that_nobody_reads_stops_neither_runs_nor_their_lines() {
     assert_eq!(told, ids);
     drop(server);
     drop(sink);
+}
+
+/// A file that was moved away must not take lines until the next SIGHUP, which may not come before it is
+/// compressed and gone.
+#[test]
+fn a_log_that_could_not_be_opened_anew_is_when_there_are_descriptors() {
+    let server = site().start();
+    let api = server.api();
+    _ = api.run(on("hello", "n1"));
+    let usual = usage::limit_descriptors(server.id(), 3);
+    let (log, moved) = (
+        server.path("state/audit.jsonl"),
+        server.path("state/audit.1"),
+    );
+    fs::rename(&log, &moved).unwrap();
+    processes::signal(server.id(), Signal::HUP);
+    server.wait_for_log("cannot open the audit log anew");
+    usage::limit_descriptors(server.id(), usual);
+    let run = api.run(on("hello", "n1"));
+    let text = fs::read_to_string(&log).unwrap();
+    assert!(text.contains(&format!("\"{}\"", run.id)), "{text}");
+    assert_eq!(
+        server
+            .log()
+            .matches("cannot open the audit log anew")
+            .count(),
+        1
+    );
 }

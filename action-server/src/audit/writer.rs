@@ -62,6 +62,8 @@ pub(super) struct Writer {
     /// How many lines were lost since it last worked; `None` while it works.
     lost: Option<u64>,
     complained: Option<Instant>,
+    /// True when the file should have been opened anew and could not: it may be moved away.
+    must_reopen: bool,
     works: watch::Sender<bool>,
     metrics: Metrics,
 }
@@ -82,6 +84,7 @@ impl Writer {
             unsynced: false,
             lost: None,
             complained: None,
+            must_reopen: false,
             works,
             metrics,
         })
@@ -100,6 +103,9 @@ impl Writer {
     }
 
     fn handle(&mut self, message: Message) {
+        if self.must_reopen && matches!(message, Message::Write { .. }) {
+            self.reopen();
+        }
         match message {
             Message::Write {
                 event,
@@ -175,15 +181,18 @@ impl Writer {
     }
 
     fn reopen(&mut self) {
-        // Who waits is told of the file that has their line.
-        self.sync();
         match LogFile::open(&self.path, self.trust) {
             Ok(file) => {
+                // Who waits is told of the file that has their line.
+                self.sync();
                 self.file = file;
+                self.must_reopen = false;
                 tracing::info!("opened the audit log anew");
             }
             Err(error) => {
-                tracing::error!(%error, "cannot open the audit log anew; the last file stays in use");
+                if !std::mem::replace(&mut self.must_reopen, true) {
+                    tracing::error!(%error, "cannot open the audit log anew; the last file stays in use, retrying before each line");
+                }
             }
         }
     }
