@@ -2,11 +2,11 @@
 
 use std::{path::Path, thread::sleep, time::Duration};
 
-use super::{Failure, USAGE, environment, note, say};
+use super::{Failure, USAGE, environment, note, say, tokens::unusable_register};
 use crate::{
     auth::{
         self, Authority, Grant, LONGEST_DAYS, NewToken,
-        register::{IssuedToken, RegisterError, register},
+        register::{IssuedToken, register},
     },
     config::Settings,
     definitions::{self, Sources},
@@ -115,7 +115,11 @@ pub(super) fn generate(config: &Path, args: TokenArgs) -> Result<(), Failure> {
         })?;
     }
     // First: a token that nobody can find again is not handed out.
-    register(&settings.state_directory, settings.trust, &issued).map_err(unregistered)?;
+    register(&settings.state_directory, settings.trust, &issued).map_err(|error| {
+        let failure = unusable_register(&error);
+        let message = format!("{}; no token was made", failure.message);
+        Failure { message, ..failure }
+    })?;
     let lasts = match args.lifetime {
         Some(lifetime) => humantime::format_duration(lifetime).to_string(),
         None => format!("{days} days"),
@@ -141,22 +145,6 @@ fn told(issued: &IssuedToken, lasts: &str, settings: &Settings) -> String {
         text += "and of that what the policy allows: action-server explain\n";
     }
     text
-}
-
-/// No token is printed that is not in the register.
-fn unregistered(error: RegisterError) -> Failure {
-    let hint = match &error {
-        RegisterError::Unreadable { source, .. } | RegisterError::Unwritable { source, .. }
-            if source.kind() == std::io::ErrorKind::PermissionDenied =>
-        {
-            Some("run generate-token as root or as the server's user".to_owned())
-        }
-        _ => None,
-    };
-    Failure {
-        hint,
-        ..Failure::new(1, format!("{error}; no token was made"))
-    }
 }
 
 fn parse_lifetime(text: &str) -> Result<Duration, String> {

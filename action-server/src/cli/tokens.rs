@@ -1,6 +1,6 @@
 //! `tokens`: lists the register of issued tokens.
 
-use std::path::Path;
+use std::{io, path::Path};
 
 use serde::Serialize;
 
@@ -14,7 +14,7 @@ use crate::{
     config::Settings,
 };
 
-#[derive(Debug, clap::Args)]
+#[derive(Debug, Clone, Copy, clap::Args)]
 pub(super) struct TokensArgs {
     /// How to print
     #[arg(long, value_name = "FORMAT", value_enum, default_value_t = ListFormat::Text)]
@@ -40,7 +40,8 @@ struct ListedToken<'a> {
 /// Prints each token of the register, the oldest first.
 pub(super) fn list(config: &Path, args: TokensArgs) -> Result<(), Failure> {
     let settings = Settings::load(config, environment())?;
-    let register = Register::read(&settings.state_directory, settings.trust).map_err(unreadable)?;
+    let register = Register::read(&settings.state_directory, settings.trust)
+        .map_err(|error| unusable_register(&error))?;
     let states = settings
         .auth
         .states(&settings.state_directory, register.tokens())?;
@@ -65,11 +66,16 @@ pub(super) fn list(config: &Path, args: TokensArgs) -> Result<(), Failure> {
     }
 }
 
-fn unreadable(error: RegisterError) -> Failure {
-    Failure {
-        hint: Some("run it as root or as the server's user".into()),
-        ..Failure::new(1, error.to_string())
-    }
+/// The register can be neither read nor written, and what to do where that is known.
+pub(super) fn unusable_register(error: &RegisterError) -> Failure {
+    let is_denied = match error {
+        RegisterError::Unreadable { source, .. } | RegisterError::Unwritable { source, .. } => {
+            source.kind() == io::ErrorKind::PermissionDenied
+        }
+        RegisterError::Untrusted(_) => false,
+    };
+    let hint = is_denied.then(|| "run it as root or as the server's user".to_owned());
+    Failure::new(1, error.to_string()).or_hint(hint)
 }
 
 fn table(tokens: &[(&IssuedToken, TokenState)]) -> String {
