@@ -23,7 +23,7 @@ pub(crate) fn warning(token: &str, now: u64) -> Option<String> {
     let lifetime = claims.exp - claims.iat;
     let now = Duration::from_secs(now).as_secs_f64();
     let left = claims.exp - now;
-    if lifetime.is_nan() || lifetime <= 0.0 || left >= lifetime * LAST_PART {
+    if !lifetime.is_finite() || lifetime <= 0.0 || left >= lifetime * LAST_PART {
         return None;
     }
     let text = match Duration::try_from_secs_f64(left.abs()).map(in_two_units) {

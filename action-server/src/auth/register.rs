@@ -130,7 +130,7 @@ impl Register {
     }
 
     fn parse(text: &str) -> Register {
-        let lines = text.lines().filter(|line| !line.trim().is_empty());
+        let lines = text.split('\n').filter(|line| !line.trim().is_empty());
         let lines = lines.map(|line| {
             let token: Option<IssuedToken> = serde_json::from_str(line).ok();
             RegisterLine {

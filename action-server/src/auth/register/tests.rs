@@ -105,6 +105,7 @@ fn no_link_is_followed_and_nothing_but_a_file_is_used() {
     let state = directory.path();
     let target = state.join("target");
     for name in [NAME, "issued.jsonl.lock"] {
+        _ = fs::remove_file(state.join(name));
         symlink(&target, state.join(name)).unwrap();
         register(state, Trust::Lax, &token("one", now() + 60)).unwrap_err();
         assert!(!target.exists());
