@@ -56,6 +56,7 @@ impl<'a> PolicyFaults<'a> {
             line: self.lines.line_of(at, key),
             reason: format!("rule {name:?}: {reason}"),
             severity,
+            is_transient: false,
         });
     }
 
