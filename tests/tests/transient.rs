@@ -18,7 +18,7 @@ use tonic::Code;
 use crate::faults::Failing;
 
 const ALLOW: &str = "rules:\n- {name: all, allow: [all], subjects: ['*']}\n";
-const DENY: &str = "- {name: no runs, deny: [run]}\n";
+const DENY: &str = "- {name: not n3, deny: [run], nodes: n3}\n";
 const FILES: [&str; 5] = [
     "revocations",
     "policy",
@@ -30,6 +30,7 @@ const FILES: [&str; 5] = [
 /// A site with all files that a server reads again.
 fn site() -> Site {
     let site = Site::new();
+    site.nodes("n1: {}\nn3: {}\n");
     site.command("hello", "echo hello");
     site.write("policy.yaml", ALLOW);
     site.settings("jwt_key_directory: keys\npolicy_path: policy.yaml");
@@ -114,7 +115,7 @@ fn edits_during_a_lack_of_descriptors_count_when_it_is_over() {
     revoke_by_hand(&server, "bad");
     server.write("policy.yaml", [ALLOW, DENY].concat());
     fs::remove_file(server.path("keys/old.secret")).unwrap();
-    server.nodes("n2: {}\n");
+    server.nodes("n2: {}\nn3: {}\n");
     server.write(
         "libexec/hello/metadata.yaml",
         "help: {summary: other words}\n",
@@ -124,16 +125,16 @@ fn edits_during_a_lack_of_descriptors_count_when_it_is_over() {
     }
     // The last content is in use, and nobody is locked out.
     assert!(!is_refused(&api) && !is_refused(&bad) && !is_refused(&of_key));
-    assert_eq!(api.node_names(), ["n1"]);
+    assert_eq!(api.node_names(), ["n1", "n3"]);
     assert_eq!(summary(&api), "a test");
     usage::limit_descriptors(server.id(), usual);
     soon("the token to be refused", || is_refused(&bad));
     soon("the key's token to be refused", || is_refused(&of_key));
     soon("the run to be denied", || {
-        api.start(on("hello", "n2"))
+        api.start(on("hello", "n3"))
             .is_err_and(|status| status.code() == Code::PermissionDenied)
     });
-    soon("the nodes", || api.node_names() == ["n2"]);
+    soon("the nodes", || api.node_names() == ["n2", "n3"]);
     soon("the metadata", || summary(&api) == "other words");
     assert!(!is_refused(&api));
     for what in &FILES[..4] {
@@ -142,10 +143,10 @@ fn edits_during_a_lack_of_descriptors_count_when_it_is_over() {
     }
     server.audited("revoked", &serde_json::json!({"what": "the token bad"}));
     // And back again, to see that no descriptor was lost.
-    server.nodes("n1: {}\n");
+    server.nodes("n1: {}\nn3: {}\n");
     server.write("policy.yaml", ALLOW);
     soon("runs to be allowed", || {
-        api.start(on("hello", "n1")).is_ok()
+        api.start(on("hello", "n3")).is_ok()
     });
     drop((api, bad, of_key));
     base.is_kept(&server);
