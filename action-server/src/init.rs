@@ -8,6 +8,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use action_proto::input::shown_value;
 use include_dir::{Dir, DirEntry, include_dir};
 use rand::Rng as _;
 use thiserror::Error;
@@ -35,7 +36,7 @@ pub(crate) enum InitError {
         source: io::Error,
     },
     /// The address is none.
-    #[error("--listen: {0:?} is not an address with a port, such as 127.0.0.1:6304")]
+    #[error("--listen: {} is not an address with a port, such as 127.0.0.1:6304", shown_value(.0))]
     Listen(String),
     /// Others could reach the address, and there is no certificate yet.
     #[error(

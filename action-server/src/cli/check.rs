@@ -15,8 +15,15 @@ use crate::{
 pub(super) fn check(config: &Path) -> Result<(), Failure> {
     let settings = Settings::load(config, environment())?;
     log::filter(&settings)?;
+    let mut chain_faults = Vec::new();
     if let Some(files) = settings.tls.clone() {
-        net::Tls::open(files).map_err(|error| Failure::new(CONFIG, format!("tls: {error}")))?;
+        let tls =
+            net::Tls::open(files).map_err(|error| Failure::new(CONFIG, format!("tls: {error}")))?;
+        chain_faults = tls.faults();
+    }
+    for fault in &chain_faults {
+        let kind = if fault.is_error { "" } else { "warning: " };
+        say(&format!("{}: {kind}{}\n", fault.place, fault.reason))?;
     }
     settings.auth.keys()?;
     settings.auth.check_revocations(&settings.state_directory)?;
@@ -38,6 +45,7 @@ pub(super) fn check(config: &Path) -> Result<(), Failure> {
     let blind: Vec<String> = blind.collect();
     blind.iter().try_for_each(|fault| say(fault))?;
     let are_errors = faults.iter().chain(&rule_faults).map(Fault::is_error);
+    let are_errors = are_errors.chain(chain_faults.iter().map(|fault| fault.is_error));
     let (errors, warnings): (Vec<bool>, Vec<bool>) = are_errors.partition(|is_error| *is_error);
     let (errors, warnings) = (errors.len() + blind.len(), warnings.len());
     if !catalogue.broken.is_empty() {

@@ -9,8 +9,7 @@ use std::{
 };
 
 use super::{
-    Sources,
-    nodes::{self, without_mark},
+    Sources, nodes,
     text::{read, trusted},
     tree_trust,
 };
@@ -18,7 +17,7 @@ use crate::{
     catalogue::{Catalogue, Command, Listing, Nodes, is_command_name, rank_of, read_command},
     process::{ScriptError, check_script, give_back_memory},
     trust::Trust,
-    yaml::Fault,
+    yaml::{Fault, without_mark},
 };
 
 /// The largest metadata file that is read, in bytes.

@@ -111,6 +111,13 @@ impl Metrics {
         set(&self.table.gauges.faults, errors);
     }
 
+    /// Notes when the server's certificate ends.
+    pub fn certificate_ends(&self, ends: SystemTime) {
+        let none: [&str; 0] = [];
+        let gauge = self.table.certificate_expiry.with_label_values(&none);
+        gauge.set(seconds(ends));
+    }
+
     /// Counts a line that is in the audit log.
     pub fn audit_written(&self) {
         self.table.audit_lines.inc();
@@ -145,6 +152,10 @@ pub fn set(gauge: &IntGauge, count: impl TryInto<i64>) {
 
 /// Now, in seconds since 1970.
 fn now() -> f64 {
-    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+    seconds(SystemTime::now())
+}
+
+fn seconds(time: SystemTime) -> f64 {
+    let since = time.duration_since(SystemTime::UNIX_EPOCH);
     since.unwrap_or_default().as_secs_f64()
 }

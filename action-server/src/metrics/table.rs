@@ -38,6 +38,7 @@ pub(super) struct Table {
     pub(super) audit_lines: IntCounter,
     pub(super) audit_lines_lost: IntCounter,
     pub(super) spans: IntCounterVec,
+    pub(super) certificate_expiry: GaugeVec,
     pub(super) build_info: IntGaugeVec,
     pub(super) gauges: Gauges,
 }
@@ -213,6 +214,14 @@ impl Table {
                 &["result"],
                 "Spans for the collector of traces.",
             )?,
+            // Not there where there is no certificate: 0 would be one of 1970.
+            certificate_expiry: make.add(GaugeVec::new(
+                Opts::new(
+                    "action_certificate_expiry_seconds",
+                    "When the server's certificate expires, or the first of its file, in seconds since 1970. Not there without TLS.",
+                ),
+                &[],
+            ))?,
             build_info: make.gauges("action_build_info", &["version"], "1, with the version.")?,
             gauges: Gauges::new(&make)?,
             registry,
