@@ -265,7 +265,7 @@ fn kind(value: &Value) -> &'static str {
 }
 
 /// A path for a message.
-fn shown(path: &Path) -> String {
+pub(crate) fn shown(path: &Path) -> String {
     shown_path(path, |above| above.symlink_metadata().is_ok())
 }
 
@@ -328,7 +328,12 @@ fn read_file(path: &Path, key: &str) -> Result<Vec<u8>> {
 
 fn check_base_url(text: &str) -> Result<Uri> {
     let wrong = |why: &str| {
-        fault(format!("base_url, {}, {why}", shown_value(text)))
+        // Before an @ there can be a password.
+        let shown = match text.contains('@') {
+            true => shown_value(text),
+            false => shown_path(Path::new(text), |_| false),
+        };
+        fault(format!("base_url `{shown}` {why}"))
             .hint("it looks like `https://gateway1/action` or `http://127.0.0.1:6304`")
     };
     if text.contains(['?', '#', '@']) {
@@ -358,8 +363,10 @@ fn is_private(base_url: &Uri) -> bool {
 
 fn check_timeout(text: &str) -> Result<Duration> {
     let duration = humantime::parse_duration(text).map_err(|_| {
-        let text = shown_value(text);
-        fault(format!("timeout, {text}, is not a time, as in `30s`"))
+        fault(format!(
+            "timeout `{}` is not a time, as in `30s`",
+            shown_name(text)
+        ))
     })?;
     if duration.is_zero() {
         return Err(fault("timeout is 0, so nothing could ever be answered"));

@@ -140,6 +140,9 @@ pub async fn serve(
     )
     .map_err(ServeError::PlanKey)?;
     let authority = Arc::new(Authority::open(settings.auth.clone())?);
+    for warning in authority.warnings() {
+        tracing::warn!("{warning}");
+    }
     let audit = Audit::open(&settings.audit_path, settings.trust, metrics.clone())?;
     // Where it cannot be written the server starts all the same: what runs and ran can be seen,
     // and no run is taken.

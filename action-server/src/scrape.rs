@@ -42,9 +42,9 @@ impl Scrape {
         if let Err(error) = self.ask_store() {
             tracing::warn!(%error, "cannot ask the disk of the records how much space it has");
         }
-        if let Some(ends) = self.tls.as_ref().and_then(|tls| tls.ends()) {
-            self.metrics.certificate_ends(ends);
-        }
+        let ends = self.tls.as_ref().and_then(|tls| tls.ends());
+        let expiry = &self.metrics.gauges().certificate_expiry;
+        expiry.set(ends.map_or(f64::INFINITY, metrics::seconds));
         set(
             &self.metrics.gauges().open_connections,
             (self.connections)(),

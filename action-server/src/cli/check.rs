@@ -25,7 +25,10 @@ pub(super) fn check(config: &Path) -> Result<(), Failure> {
         let kind = if fault.is_error { "" } else { "warning: " };
         say(&format!("{}: {kind}{}\n", fault.place, fault.reason))?;
     }
-    settings.auth.keys()?;
+    let secret_warnings = settings.auth.keys()?.warnings();
+    for warning in &secret_warnings {
+        say(&format!("warning: {warning}\n"))?;
+    }
     settings.auth.check_revocations(&settings.state_directory)?;
     let policy = Arc::new(settings.auth.read_policy()?);
     let (catalogue, faults) = definitions::load(&Sources::new(&settings))
@@ -47,7 +50,10 @@ pub(super) fn check(config: &Path) -> Result<(), Failure> {
     let are_errors = faults.iter().chain(&rule_faults).map(Fault::is_error);
     let are_errors = are_errors.chain(chain_faults.iter().map(|fault| fault.is_error));
     let (errors, warnings): (Vec<bool>, Vec<bool>) = are_errors.partition(|is_error| *is_error);
-    let (errors, warnings) = (errors.len() + blind.len(), warnings.len());
+    let (errors, warnings) = (
+        errors.len() + blind.len(),
+        warnings.len() + secret_warnings.len(),
+    );
     if !catalogue.broken.is_empty() {
         let broken: Vec<&str> = catalogue.broken.keys().map(String::as_str).collect();
         note(&format!(

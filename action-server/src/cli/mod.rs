@@ -7,6 +7,7 @@ mod explain;
 #[cfg(test)]
 mod reference;
 mod tokens;
+mod usage;
 
 use std::{
     env, io,
@@ -162,6 +163,7 @@ pub fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {
+            let error = usage::without_secrets(error);
             // Where even the message cannot be written, the code still tells.
             _ = error.print();
             let asked = matches!(

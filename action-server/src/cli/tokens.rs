@@ -47,7 +47,7 @@ pub(super) struct TokenArgs {
 #[command(group(clap::ArgGroup::new("what").required(true).args(["jti", "subject", "key", "all"])))]
 pub(super) struct RevokeArgs {
     /// The token with this jti
-    #[arg(long)]
+    #[arg(long, value_parser = parse_token_id)]
     jti: Option<String>,
     /// The tokens of this subject that were made so far
     #[arg(long, value_name = "NAME")]
@@ -145,6 +145,16 @@ fn told(claims: &Claims, days: u32, settings: &Settings) -> String {
         text += "and of that what the policy allows: action-server explain\n";
     }
     text
+}
+
+/// Whoever has a token at hand may give all of it, which must not be written down anywhere.
+fn parse_token_id(text: &str) -> Result<String, String> {
+    match text.starts_with("eyJ") && text.matches('.').count() == 2 {
+        true => {
+            Err("this is a whole token; its jti is what generate-token prints beside it".to_owned())
+        }
+        false => Ok(text.to_owned()),
+    }
 }
 
 fn parse_time(text: &str) -> Result<SystemTime, String> {

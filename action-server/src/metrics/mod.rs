@@ -111,13 +111,6 @@ impl Metrics {
         set(&self.table.gauges.faults, errors);
     }
 
-    /// Notes when the server's certificate ends.
-    pub fn certificate_ends(&self, ends: SystemTime) {
-        let none: [&str; 0] = [];
-        let gauge = self.table.certificate_expiry.with_label_values(&none);
-        gauge.set(seconds(ends));
-    }
-
     /// Counts a line that is in the audit log.
     pub fn audit_written(&self) {
         self.table.audit_lines.inc();
@@ -155,7 +148,8 @@ fn now() -> f64 {
     seconds(SystemTime::now())
 }
 
-fn seconds(time: SystemTime) -> f64 {
+/// A time in seconds since 1970.
+pub fn seconds(time: SystemTime) -> f64 {
     let since = time.duration_since(SystemTime::UNIX_EPOCH);
     since.unwrap_or_default().as_secs_f64()
 }

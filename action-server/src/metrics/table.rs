@@ -38,7 +38,6 @@ pub(super) struct Table {
     pub(super) audit_lines: IntCounter,
     pub(super) audit_lines_lost: IntCounter,
     pub(super) spans: IntCounterVec,
-    pub(super) certificate_expiry: GaugeVec,
     pub(super) build_info: IntGaugeVec,
     pub(super) gauges: Gauges,
 }
@@ -57,6 +56,7 @@ pub struct Gauges {
     pub job_slots: IntGauge,
     pub job_slots_used: IntGauge,
     pub open_connections: IntGauge,
+    pub certificate_expiry: Gauge,
     pub records: IntGauge,
     pub record_bytes: IntGauge,
     pub disk_free: IntGauge,
@@ -214,14 +214,6 @@ impl Table {
                 &["result"],
                 "Spans for the collector of traces.",
             )?,
-            // Not there where there is no certificate: 0 would be one of 1970.
-            certificate_expiry: make.add(GaugeVec::new(
-                Opts::new(
-                    "action_certificate_expiry_seconds",
-                    "When the server's certificate expires, or the first of its file, in seconds since 1970. Not there without TLS.",
-                ),
-                &[],
-            ))?,
             build_info: make.gauges("action_build_info", &["version"], "1, with the version.")?,
             gauges: Gauges::new(&make)?,
             registry,
@@ -267,6 +259,10 @@ impl Gauges {
                 "Places for scripts that are taken.",
             )?,
             open_connections: gauge("action_open_connections", "Connections that are open.")?,
+            certificate_expiry: make.add(Gauge::new(
+                "action_certificate_expiry_seconds",
+                "When the server's certificate expires, or the first of its chain, in seconds since 1970. +Inf without TLS.",
+            ))?,
             records: gauge("action_records", "Records of runs that are kept.")?,
             record_bytes: gauge(
                 "action_record_bytes",

@@ -192,8 +192,7 @@ impl<'a> Certificate<'a> {
     pub(super) fn time_fault(&self, now: SystemTime) -> Option<(bool, String)> {
         let shown = |time| humantime::format_rfc3339_seconds(time);
         if let Ok(over) = now.duration_since(self.ends) {
-            let days = over.as_secs() / DAY;
-            let text = format!("it expired on {} ({days} days ago)", shown(self.ends));
+            let text = format!("it expired on {} ({} ago)", shown(self.ends), days(over));
             return Some((true, text));
         }
         if self.begins > now {
@@ -202,10 +201,9 @@ impl<'a> Certificate<'a> {
         }
         let left = self.ends.duration_since(now).unwrap_or_default();
         (left < SOON).then(|| {
-            let days = left.as_secs() / DAY;
             (
                 false,
-                format!("it expires on {} (in {days} days)", shown(self.ends)),
+                format!("it expires on {} (in {})", shown(self.ends), days(left)),
             )
         })
     }
@@ -217,8 +215,8 @@ impl<'a> Certificate<'a> {
             faults.push((true, too_small(bits)));
         }
         if self.names.is_empty() {
-            let text = "it has no name of a server (subjectAltName), and clients ignore its common name; make one with the names that clients use";
-            faults.push((true, text.to_owned()));
+            let text = "it has no name of a server (subjectAltName), and clients that check it refuse it whatever its common name; make one with the names that they use";
+            faults.push((false, text.to_owned()));
         } else if !own_names.iter().any(|own| self.is_for(own)) {
             let (names, own) = (self.names.join(", "), own_names.join(", "));
             let text = format!(
@@ -257,6 +255,13 @@ impl<'a> Certificate<'a> {
                 // A host often knows itself by its first label only.
                 || (rest.is_none() && name.split('.').next().is_some_and(|it| it.eq_ignore_ascii_case(own)))
         })
+    }
+}
+
+fn days(time: Duration) -> String {
+    match time.as_secs() / DAY {
+        1 => "1 day".to_owned(),
+        days => format!("{days} days"),
     }
 }
 
@@ -385,7 +390,7 @@ mod tests {
                 false,
                 "expires on 2026-12-10T00:00:00Z (in 10 days)",
             ),
-            (&[], |_| {}, true, "no name of a server"),
+            (&[], |_| {}, false, "no name of a server"),
             (
                 &["other.site", "10.0.0.1"],
                 |_| {},
