@@ -274,7 +274,7 @@ fn no_setting_of_the_server_shows_a_secret() {
     ];
     let mut at = 0;
     for canary in canaries() {
-        for (form_at, form) in canary.forms().iter().enumerate() {
+        for (form_at, form) in canary.forms().iter().take(4).enumerate() {
             for (outer, name) in &settings {
                 let lines = wrong_lines(outer, name, form);
                 // One secret has all of them; of the others the value itself is enough.
@@ -467,7 +467,7 @@ fn the_client_shows_no_secret() {
         command
     };
     for canary in canaries() {
-        for form in canary.forms() {
+        for form in canary.forms().into_iter().take(4) {
             let value = quoted(&form);
             let mut texts = vec![
                 form.clone(),
