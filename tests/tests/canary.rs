@@ -225,7 +225,6 @@ impl Trial {
     #[track_caller]
     fn is_clean(&self) {
         let hits = &self.hits;
-        println!("{} runs, {} with a part of a secret", self.runs, hits.len());
         assert!(
             hits.is_empty(),
             "{} of {}:\n{}",

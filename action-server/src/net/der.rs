@@ -41,7 +41,11 @@ impl<'a> Iterator for Elements<'a> {
 fn split(text: &[u8]) -> Option<(Element<'_>, &[u8])> {
     let (&tag, rest) = text.split_first()?;
     let (&first, rest) = rest.split_first()?;
-    let long = usize::from(first.checked_sub(0x80).unwrap_or_default());
+    // The indefinite length is none of DER's.
+    if first == 0x80 {
+        return None;
+    }
+    let long = usize::from(first.saturating_sub(0x80));
     // Four bytes tell more than any file here has.
     let digits = rest.get(..long).filter(|digits| digits.len() <= 4)?;
     let length = match long {
@@ -79,6 +83,7 @@ mod tests {
         for text in [
             &[0x30][..],
             &[0x30, 0x85, 1, 1, 1, 1, 1],
+            &[0x30, 0x80, 0, 0],
             &[0x30, 0x84, 0xff, 0xff, 0xff, 0xff],
         ] {
             assert_eq!(Elements(text).next(), None);
