@@ -29,6 +29,18 @@ pub fn shown_name(text: &str) -> String {
     format!("a name of {}, which is not shown", counted(text))
 }
 
+/// A node set for a message: itself where its terms look like names, else its length.
+pub fn shown_set(text: &str) -> String {
+    let operators = ['*', '?', '=', '&', '!', '{', '}', '^', '(', ')', '/'];
+    let names = text.replace(operators, " ");
+    let is_name = |term: &str| term.len() <= LONGEST_NAME && is_plain(term);
+    let is_short = text.len() < SHOWN && !text.contains(char::is_control);
+    match is_short || names.split(',').all(is_name) {
+        true => text.to_owned(),
+        false => format!("a text of {}, which is not shown", counted(text)),
+    }
+}
+
 /// A path for a message: itself where it leads somewhere. Of one that does not, the part that is not
 /// there is shown only if it looks like names of files.
 ///
@@ -156,6 +168,7 @@ mod tests {
         }
         for secret in &SECRETS[..5] {
             assert!(!shown(shown_name(secret), secret), "{secret}");
+            assert!(!shown(shown_set(secret), secret), "{secret}");
         }
     }
 
@@ -184,6 +197,13 @@ mod tests {
             assert_eq!(shown_name(name), name);
         }
         assert_eq!(shown_name("../n4"), "../n4");
+        for set in [
+            "n[1-100/2],@compute&!gone5",
+            "@{compute,vault}",
+            "rack=[1-2]*",
+        ] {
+            assert_eq!(shown_set(set), set);
+        }
         assert_eq!(shown_value("soon"), "\"soon\"");
         assert_eq!(shown_value("many more"), "a text of 9 characters");
     }

@@ -363,6 +363,20 @@ fn no_file_of_the_server_and_no_flag_shows_a_secret() {
                     "nodes.yaml",
                     format!("n1: {{}}\n__groups__: {{{value}: n1, g: [n1]}}"),
                 ),
+                (
+                    "nodes.yaml",
+                    format!("n1: {{}}\n__groups__: {{g: {value}}}"),
+                ),
+                (
+                    "policy.yaml",
+                    format!("rules: [{{name: a, allow: [run], subjects: [a], nodes: {value}}}]"),
+                ),
+                (
+                    "policy.yaml",
+                    format!(
+                        "rules: [{{name: a, allow: [run], subjects: [a], require: [{value}]}}]"
+                    ),
+                ),
                 ("policy.yaml", form.clone()),
                 ("policy.yaml", format!("{value}: x")),
                 ("policy.yaml", format!("rules: {value}")),
