@@ -4,8 +4,9 @@
 use crate::environment::Environment;
 use crate::error::{CliError, ErrorKind, Result};
 use crate::token_expiry;
+use action_proto::input::{shown_name, shown_path, shown_value};
 use http::Uri;
-use serde::Deserialize;
+use serde_yaml::Value;
 use std::fmt;
 use std::fs;
 use std::net::IpAddr;
@@ -72,8 +73,7 @@ pub(crate) struct Config {
 }
 
 /// The file as it is written.
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Debug, Default)]
 struct Settings {
     base_url: Option<String>,
     jwt_token: Option<String>,
@@ -145,7 +145,7 @@ pub(crate) fn find(path: Option<&Path>, environment: &Environment) -> Result<Opt
     };
     if let Some((file, whence)) = named.or_else(variable) {
         if !file.exists() {
-            let file = file.display();
+            let file = shown(&file);
             return Err(fault(format!("there is no {file}, which {whence} names")));
         }
         return Ok(Some(file));
@@ -186,8 +186,8 @@ fn read(file: &Path) -> Result<Settings> {
     if text.trim().is_empty() {
         return Ok(Settings::default());
     }
-    let mut settings: Settings = serde_yaml::from_str(&text)
-        .map_err(|error| fault(format!("{}: {error}", file.display())))?;
+    let mut settings =
+        parse(&text).map_err(|error| fault(format!("{}: {error}", file.display())))?;
     let folder = file.parent().unwrap_or(Path::new(""));
     for path in [&mut settings.jwt_token_path, &mut settings.ca_path]
         .into_iter()
@@ -202,6 +202,77 @@ fn read(file: &Path) -> Result<Settings> {
         )));
     }
     Ok(settings)
+}
+
+/// The keys, as a message lists them.
+const KEYS: &str = "`base_url`, `jwt_token`, `jwt_token_path`, `verify_ssl`, `ca_path`, `timeout`";
+
+/// Reads the file's text. No message has any of it but the name of a key: the token may stand
+/// anywhere by mistake, and a library would quote it.
+fn parse(text: &str) -> Result<Settings, String> {
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    let tree: Value = serde_yaml::from_str(text).map_err(|error| {
+        let line = error.location().map_or(1, |place| place.line());
+        format!("line {line}: it is no YAML of the form `key: value`, or has a key twice")
+    })?;
+    let entries = match tree {
+        Value::Null => return Ok(Settings::default()),
+        Value::Mapping(entries) => entries,
+        other => {
+            let kind = kind(&other);
+            return Err(format!(
+                "expected lines `key: value`, such as `jwt_token: TOKEN`, found {kind}"
+            ));
+        }
+    };
+    let mut settings = Settings::default();
+    for (key, value) in entries {
+        let Value::String(key) = key else {
+            return Err(format!("a key is {}, expected one of {KEYS}", kind(&key)));
+        };
+        let text = || match &value {
+            Value::Null => Ok(None),
+            Value::String(text) => Ok(Some(text.clone())),
+            other => Err(format!("{key}: expected a text, found {}", kind(other))),
+        };
+        match key.as_str() {
+            "base_url" => settings.base_url = text()?,
+            "jwt_token" => settings.jwt_token = text()?,
+            "jwt_token_path" => settings.jwt_token_path = text()?.map(PathBuf::from),
+            "ca_path" => settings.ca_path = text()?.map(PathBuf::from),
+            "timeout" => settings.timeout = text()?,
+            "verify_ssl" => match &value {
+                Value::Null => {}
+                Value::Bool(verify) => settings.verify_ssl = Some(*verify),
+                other => {
+                    let kind = kind(other);
+                    return Err(format!("verify_ssl: expected true or false, found {kind}"));
+                }
+            },
+            _ => {
+                let key = shown_name(&key);
+                return Err(format!("unknown field `{key}`, expected one of {KEYS}"));
+            }
+        }
+    }
+    Ok(settings)
+}
+
+fn kind(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "nothing",
+        Value::Bool(_) => "true or false",
+        Value::Number(_) => "a number",
+        Value::String(_) => "a text",
+        Value::Sequence(_) => "a list",
+        Value::Mapping(_) => "a map",
+        Value::Tagged(_) => "a value with a tag",
+    }
+}
+
+/// A path for a message.
+pub(crate) fn shown(path: &Path) -> String {
+    shown_path(path, |above| above.symlink_metadata().is_ok())
 }
 
 /// Every key can be overridden as `ACTION_CLIENT_<KEY>`.
@@ -257,13 +328,18 @@ fn token(settings: &Settings, whence: &str) -> Result<Token> {
 
 fn read_file(path: &Path, key: &str) -> Result<Vec<u8>> {
     fs::read(path).map_err(|error| {
-        fault(format!("cannot read {}, which {key} names", path.display())).caused_by(error)
+        fault(format!("cannot read {}, which {key} names", shown(path))).caused_by(error)
     })
 }
 
 fn check_base_url(text: &str) -> Result<Uri> {
     let wrong = |why: &str| {
-        fault(format!("base_url `{text}` {why}"))
+        // Before an @ there can be a password.
+        let shown = match text.contains('@') {
+            true => shown_value(text),
+            false => shown_path(Path::new(text), |_| false),
+        };
+        fault(format!("base_url `{shown}` {why}"))
             .hint("it looks like `https://gateway1/action` or `http://127.0.0.1:6304`")
     };
     if text.contains(['?', '#', '@']) {
@@ -292,9 +368,10 @@ fn is_private(base_url: &Uri) -> bool {
 }
 
 fn check_timeout(text: &str) -> Result<Duration> {
-    let duration = humantime::parse_duration(text).map_err(|error| {
+    let duration = humantime::parse_duration(text).map_err(|_| {
         fault(format!(
-            "timeout `{text}` is not a time, as in `30s`: {error}"
+            "timeout `{}` is not a time, as in `30s`",
+            shown_name(text)
         ))
     })?;
     if duration.is_zero() {

@@ -1,6 +1,8 @@
 //! Owns `CliError`: what went wrong, why, and what the user can do about it. How it is
 //! printed is in `render::report`; which exit code it gives is in `exit`.
 
+use action_proto::input::shown_path;
+use clap::error::{ContextKind, ContextValue};
 use std::error::Error;
 use std::fmt;
 
@@ -127,8 +129,30 @@ impl Error for CliError {
     }
 }
 
+/// The error with what was typed shown only where it looks like a name or a path: a token may have
+/// been put in its place.
+fn without_secrets(mut error: clap::Error) -> clap::Error {
+    let typed = match error.kind() {
+        clap::error::ErrorKind::UnknownArgument => ContextKind::InvalidArg,
+        clap::error::ErrorKind::InvalidSubcommand => ContextKind::InvalidSubcommand,
+        _ => ContextKind::InvalidValue,
+    };
+    let Some(ContextValue::String(text)) = error.get(typed) else {
+        return error;
+    };
+    let word = text.trim_start_matches('-');
+    let shown = shown_path(word.as_ref(), |_| false);
+    if shown != word {
+        error.insert(typed, ContextValue::String(shown));
+        // They repeat it.
+        error.insert(ContextKind::Suggested, ContextValue::StyledStrs(Vec::new()));
+    }
+    error
+}
+
 impl From<clap::Error> for CliError {
     fn from(error: clap::Error) -> Self {
+        let error = without_secrets(error);
         let rendered = error.render();
         let plain = rendered.to_string();
         let mut lines = plain.lines();

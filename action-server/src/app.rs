@@ -118,6 +118,9 @@ pub async fn serve(
         .map(Tls::open)
         .transpose()?
         .map(Arc::new);
+    if let Some(tls) = &tls {
+        tls.log_faults();
+    }
     // Before it is made: what was revoked with an older state must not be forgotten.
     let is_first_start = !settings.state_directory.join("runs").exists();
     let store = Arc::new(Store::open(&settings.state_directory)?);
@@ -137,6 +140,9 @@ pub async fn serve(
     )
     .map_err(ServeError::PlanKey)?;
     let authority = Arc::new(Authority::open(settings.auth.clone())?);
+    for warning in authority.warnings() {
+        tracing::warn!("{warning}");
+    }
     let audit = Audit::open(&settings.audit_path, settings.trust, metrics.clone())?;
     // Where it cannot be written the server starts all the same: what runs and ran can be seen,
     // and no run is taken.
@@ -188,12 +194,14 @@ pub async fn serve(
     tokio::spawn(refusals.clone().sum_up());
 
     let address = listener.local_addr()?;
+    let certificate = tls.clone();
     let listener = Listener::new(listener, tls, settings.limits.connections, metrics.clone());
     let scrape = Scrape {
         metrics: metrics.clone(),
         runs: runs.clone(),
         store,
         definitions,
+        tls: certificate,
         connections: Box::new(listener.open()),
     };
     answer_scrapes(settings.metrics_listen, scrape).await?;

@@ -9,6 +9,7 @@ use std::{
     time::Duration,
 };
 
+use action_proto::input::shown_value;
 use include_dir::{Dir, DirEntry, include_dir};
 use rand::Rng as _;
 use thiserror::Error;
@@ -19,6 +20,7 @@ use crate::{
         register::{RegisterError, register},
     },
     config::{ConfigError, Settings},
+    shown,
 };
 
 /// Where a server listens unless it is told otherwise.
@@ -38,8 +40,13 @@ pub(crate) enum InitError {
         /// Why not.
         source: io::Error,
     },
+    /// It may be a secret that was put in the directory's place.
+    #[error(
+        "there is no such directory, and it would have {0}; if that is its name, make it first"
+    )]
+    NoPath(String),
     /// The address is none.
-    #[error("--listen: {0:?} is not an address with a port, such as 127.0.0.1:6304")]
+    #[error("--listen: {} is not an address with a port, such as 127.0.0.1:6304", shown_value(.0))]
     Listen(String),
     /// Others could reach the address, and there is no certificate yet.
     #[error(
@@ -70,7 +77,10 @@ impl InitError {
     pub(crate) fn is_usage(&self) -> bool {
         matches!(
             self,
-            InitError::Listen(_) | InitError::NotLoopback(_) | InitError::NoPort(_)
+            InitError::NoPath(_)
+                | InitError::Listen(_)
+                | InitError::NotLoopback(_)
+                | InitError::NoPort(_)
         )
     }
 }
@@ -221,6 +231,9 @@ pub(crate) struct Writer<'a> {
 impl<'a> Writer<'a> {
     /// A writer into a directory, which is made if it is not there.
     pub(crate) fn new(directory: &'a Path) -> Result<Writer<'a>, InitError> {
+        if !shown::is_path(directory) {
+            return Err(InitError::NoPath(shown::path(directory)));
+        }
         make_directory(directory, 0o755)?;
         Ok(Writer {
             directory,

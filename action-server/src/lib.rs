@@ -30,6 +30,7 @@ mod rpc;
 pub mod run;
 mod scrape;
 mod service_manager;
+mod shown;
 pub mod traces;
 mod transient;
 pub mod trust;

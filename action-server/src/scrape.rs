@@ -7,6 +7,7 @@ use tokio::net::TcpListener;
 use crate::{
     definitions::Definitions,
     metrics::{self, Metrics, set},
+    net::Tls,
     record::Store,
     run::Registry,
 };
@@ -17,6 +18,7 @@ pub(crate) struct Scrape {
     pub(crate) runs: Registry,
     pub(crate) store: Arc<Store>,
     pub(crate) definitions: Definitions,
+    pub(crate) tls: Option<Arc<Tls>>,
     /// How many connections are open.
     pub(crate) connections: Box<dyn Fn() -> usize + Send + Sync>,
 }
@@ -40,6 +42,9 @@ impl Scrape {
         if let Err(error) = self.ask_store() {
             tracing::warn!(%error, "cannot ask the disk of the records how much space it has");
         }
+        let ends = self.tls.as_ref().and_then(|tls| tls.ends());
+        let expiry = &self.metrics.gauges().certificate_expiry;
+        expiry.set(ends.map_or(f64::INFINITY, metrics::seconds));
         set(
             &self.metrics.gauges().open_connections,
             (self.connections)(),

@@ -143,6 +143,13 @@ pub(crate) fn is_closed(path: &Path, metadata: &Metadata) -> bool {
     is_closed_in(credentials.as_deref(), path, metadata)
 }
 
+/// The same for the key of a certificate, which may be root's and for the server's group to read: so
+/// some systems keep keys (Debian's group ssl-cert).
+pub(crate) fn is_closed_key(path: &Path, metadata: &Metadata) -> bool {
+    let by_group = metadata.uid() == 0 && metadata.mode() & OTHERS == GROUP_READS;
+    by_group || is_closed(path, metadata)
+}
+
 /// Whether every user of the machine can read a file: its mode says so, and that of each directory
 /// above it lets them come there. False for one that cannot be looked at.
 pub(crate) fn others_can_read(path: &Path) -> bool {

@@ -20,6 +20,7 @@ pub mod v1 {
 }
 
 mod fold;
+pub mod input;
 mod outcome;
 mod shown;
 

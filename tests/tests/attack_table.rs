@@ -6,12 +6,12 @@ use std::{collections::BTreeSet, fs, path::Path};
 const GROUPS: [(char, usize); 8] = [
     ('A', 30),
     ('B', 18),
-    ('C', 22),
+    ('C', 23),
     ('D', 12),
     ('E', 15),
     ('F', 9),
     ('G', 17),
-    ('H', 8),
+    ('H', 9),
 ];
 
 fn page() -> String {

@@ -115,7 +115,7 @@ fn every_fault_is_named_with_its_place() {
     SITE/libexec/other-interpreter/default.sh:1: the script of rank default is not usable: its interpreter "/bin/absent" is not there
     SITE/libexec/unknown-keys/metadata.yaml:1: warning: unknown key sumary; it has no effect
     SITE/libexec/unknown-keys/metadata.yaml:2: warning: unknown key colour; it has no effect
-    SITE/libexec/windows/default.sh:1: the script of rank default is not usable: its interpreter "/bin/bash\r" is not there; the script has Windows line ends, run: sed -i 's/\r$//' on it
+    SITE/libexec/windows/default.sh:1: the script of rank default is not usable: its first line ends with a carriage return: the script has Windows line ends; run: sed -i 's/\r$//' SITE/libexec/windows/default.sh
     ------- stderr -------
     these commands cannot be run, unless a running server still has a good version of before: bad-values, broken-link, no-default, no-interpreter, no-summary, no-yaml, not-executable, other-interpreter, windows
     error: 4 nodes and 3 commands can be used; 29 errors, 4 warnings

@@ -48,7 +48,7 @@ fn it_is_exactly_the_documented_set() {
             ("HOME", user.1),
             ("USER", user.0),
             ("LOGNAME", user.0),
-            ("SHELL", "/bin/sh"),
+            ("SHELL", user.2),
             ("LANG", "C.UTF-8"),
             ("SCRIPT_ROOT", &root),
             ("command", "show"),
@@ -66,15 +66,15 @@ fn it_is_exactly_the_documented_set() {
     assert_eq!(seen, expected);
 }
 
-/// The name and the home of the user who runs this.
-fn user(passwd: &str) -> (&str, &str) {
+/// The name, the home and the shell of the user who runs this.
+fn user(passwd: &str) -> (&str, &str, &str) {
     use std::os::unix::fs::MetadataExt;
     let uid = std::fs::metadata("/proc/self").unwrap().uid().to_string();
     let mut users = passwd
         .lines()
         .map(|line| line.split(':').collect::<Vec<_>>());
     let user = users.find(|fields| fields[2] == uid).unwrap();
-    (user[0], user[5])
+    (user[0], user[5], user[6])
 }
 
 #[test]

@@ -150,3 +150,22 @@ fn a_server_starts_again_where_another_stopped() {
     assert_ne!(run.id, again.id);
     assert_eq!(again.answer_of("n1"), "hello\n");
 }
+
+/// Without it nothing that scripts leave behind could be found.
+#[test]
+fn a_server_without_proc_does_not_start() {
+    let site = Site::new();
+    let serve = site.server_verb_command(&["serve", "--listen", "127.0.0.1:0"]);
+    let mut command = std::process::Command::new("unshare");
+    let line = "mount -t tmpfs none /proc && exec \"$@\"";
+    command.args(["--mount", "sh", "-c", line, "sh"]);
+    command.arg(serve.get_program()).args(serve.get_args());
+    let output = command.output().unwrap();
+    let told = String::from_utf8_lossy(&output.stderr).into_owned();
+    if told.contains("Operation not permitted") || told.contains("permission denied") {
+        eprintln!("not tested: {told}");
+        return;
+    }
+    assert!(!output.status.success());
+    assert!(told.contains("there is no /proc"), "{told}");
+}

@@ -3,6 +3,7 @@
 
 use crate::config::Config;
 use crate::error::{CliError, ErrorKind, Result};
+use action_proto::input::pem_fault;
 use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, aws_lc_rs, verify_tls12_signature, verify_tls13_signature};
@@ -37,7 +38,9 @@ fn own_roots(pem: Option<&[u8]>) -> std::result::Result<RootCertStore, Cause> {
     let Some(pem) = pem else { return Ok(roots) };
     let certificates: std::result::Result<Vec<_>, _> =
         CertificateDer::pem_slice_iter(pem).collect();
-    match roots.add_parsable_certificates(certificates?) {
+    // The library's text has the line, which can be a key.
+    let certificates = certificates.map_err(|_| pem_fault(pem))?;
+    match roots.add_parsable_certificates(certificates) {
         (0, _) => Err("no certificate is in it".into()),
         _ => Ok(roots),
     }

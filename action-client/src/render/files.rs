@@ -22,7 +22,7 @@ impl Files {
         fs::create_dir_all(directory).map_err(|error| {
             CliError::new(
                 ErrorKind::Config,
-                format!("cannot create {}", directory.display()),
+                format!("cannot create {}", crate::config::shown(directory)),
             )
             .caused_by(error)
         })?;

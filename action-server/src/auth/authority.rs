@@ -216,6 +216,11 @@ impl Authority {
         })
     }
 
+    /// What is odd about the secrets that tokens are checked with.
+    pub fn warnings(&self) -> Vec<String> {
+        self.state.load().keys.warnings()
+    }
+
     /// Who bears the token.
     ///
     /// # Errors

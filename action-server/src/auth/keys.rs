@@ -64,6 +64,8 @@ pub(super) struct Key {
     pub(super) encoding: Option<EncodingKey>,
     /// When it ends, in seconds since 1970.
     pub(super) until: Option<u64>,
+    /// What is odd about it.
+    warning: Option<String>,
 }
 
 /// The keys by name; the one of the settings has none.
@@ -112,6 +114,7 @@ impl Key {
             decoding: DecodingKey::from_secret(secret.expose()),
             encoding: Some(EncodingKey::from_secret(secret.expose())),
             until: None,
+            warning: secret.warning(),
         }
     }
 
@@ -145,6 +148,7 @@ impl Key {
             decoding,
             encoding: None,
             until: None,
+            warning: None,
         })
     }
 }
@@ -263,6 +267,12 @@ impl Keys {
     /// True when no token can be good.
     pub fn is_empty(&self) -> bool {
         self.unnamed.is_none() && self.named.is_empty()
+    }
+
+    /// What is odd about the secrets: see [`Secret::warning`].
+    pub fn warnings(&self) -> Vec<String> {
+        let keys = self.unnamed.iter().chain(self.named.values());
+        keys.filter_map(|key| key.warning.clone()).collect()
     }
 
     /// The names of the keys in the directory.

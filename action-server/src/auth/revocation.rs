@@ -9,6 +9,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use action_proto::input::shown_name;
 use rustix::fs::{FlockOperation, flock};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
@@ -22,6 +23,7 @@ use crate::{
     atomic_file::{self, Ownership},
     file_digest::{Sha256, of_text},
     trust::{Trust, Untrusted},
+    yaml,
 };
 
 /// One revocation, as a line of the file.
@@ -50,6 +52,16 @@ pub enum Revocation {
         /// Those made up to and in this second, as RFC 3339 writes it.
         before: String,
     },
+}
+
+/// Why a line is no revocation. serde_json would quote it.
+fn why_not(line: &str) -> String {
+    let read = yaml::read::<Revocation>(line);
+    let example = r#"{"revoke":"token","jti":"..."}"#;
+    read.err().map_or_else(
+        || format!("it is not JSON such as {example}"),
+        |(_, why)| why,
+    )
 }
 
 /// Why the file cannot be used.
@@ -136,8 +148,7 @@ impl Revocations {
             if line.trim().is_empty() {
                 continue;
             }
-            let entry =
-                serde_json::from_str(line).map_err(|error| malformed(at + 1, error.to_string()))?;
+            let entry = serde_json::from_str(line).map_err(|_| malformed(at + 1, why_not(line)))?;
             revoked
                 .add(entry)
                 .map_err(|reason| malformed(at + 1, reason))?;
@@ -148,16 +159,17 @@ impl Revocations {
     fn add(&mut self, entry: Revocation) -> Result<(), String> {
         match entry {
             Revocation::Token { jti } if !is_token_id(&jti) => {
-                return Err(format!("{jti:?} is no token's jti"));
+                return Err(format!("{:?} is no token's jti", shown_name(&jti)));
             }
             Revocation::Token { jti } => _ = self.tokens.insert(jti),
             Revocation::Subject { subject, .. } if !is_subject(&subject) => {
                 return Err(format!(
-                    "{subject:?} is no subject; patterns are not known here"
+                    "{:?} is no subject; patterns are not known here",
+                    shown_name(&subject)
                 ));
             }
             Revocation::Key { key } if !is_key_id(&key) => {
-                return Err(format!("{key:?} is no key's name"));
+                return Err(format!("{:?} is no key's name", shown_name(&key)));
             }
             Revocation::Key { key } => _ = self.keys.insert(key),
             Revocation::Subject { subject, before } => {

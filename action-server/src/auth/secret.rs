@@ -13,7 +13,10 @@ const REMEDY: &str = "make one with: (umask 077; openssl rand -base64 48 > FILE)
 
 /// A secret that is fit to sign with. `Debug` hides it.
 #[derive(Clone)]
-pub struct Secret(Vec<u8>);
+pub struct Secret {
+    bytes: Vec<u8>,
+    from: String,
+}
 
 /// Why a secret is refused. Names where it came from, never what it is.
 #[derive(Debug, Error)]
@@ -51,7 +54,10 @@ impl Secret {
         if bytes.starts_with(b"-----BEGIN") {
             return weak("this is a PEM key, and its public half is no secret".into());
         }
-        Ok(Secret(bytes))
+        Ok(Secret {
+            bytes,
+            from: from.to_owned(),
+        })
     }
 
     /// Reads a secret's file, without its last newline. It must be nobody else's to read.
@@ -75,9 +81,32 @@ impl Secret {
         Secret::new(bytes, &from)
     }
 
+    /// Where it came from and what can hardly be meant to be in it. Whoever verifies tokens with a
+    /// copy of it that lacks that refuses them; it stays as it is, for tokens that it has signed.
+    pub fn warning(&self) -> Option<String> {
+        let bytes = &self.bytes;
+        let found = if bytes.ends_with(b"\n") {
+            "ends with more than one newline"
+        } else if bytes.ends_with(b"\r") {
+            "ends with a carriage return (a Windows line end)"
+        } else if bytes.last().is_some_and(u8::is_ascii_whitespace) {
+            "ends with a blank"
+        } else if bytes.starts_with(b"\xef\xbb\xbf") {
+            "begins with a byte order mark"
+        } else if bytes.first().is_some_and(u8::is_ascii_whitespace) {
+            "begins with a blank"
+        } else {
+            return None;
+        };
+        let (from, count) = (&self.from, bytes.len());
+        Some(format!(
+            "{from}: the secret {found}, which is a part of it: all {count} bytes sign tokens, without the one newline at the end of a file"
+        ))
+    }
+
     /// The bytes, for the one who signs or verifies with them.
     pub(super) fn expose(&self) -> &[u8] {
-        &self.0
+        &self.bytes
     }
 }
 
@@ -101,7 +130,7 @@ mod tests {
             fs::write(&path, text).unwrap();
             fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
             Secret::read(&path)
-                .map(|secret| secret.0.len())
+                .map(|secret| secret.bytes.len())
                 .map_err(|error| error.to_string())
         };
         let good = "0123456789abcdef0123456789abcdef";
@@ -117,6 +146,22 @@ mod tests {
         ] {
             let error = read(text, mode).unwrap_err();
             assert!(error.contains(part), "{error}");
+        }
+        for (end, part) in [
+            ("", None),
+            ("\n", None),
+            ("\n\n", Some("more than one newline")),
+            ("\r\n", Some("a carriage return")),
+            (" \n", Some("ends with a blank")),
+            ("\t", Some("ends with a blank")),
+        ] {
+            fs::write(&path, format!("{good}{end}")).unwrap();
+            let warning = Secret::read(&path).unwrap().warning();
+            let fits = |text: &str| part.is_some_and(|part| text.contains(part));
+            assert!(
+                warning.as_deref().map_or(part.is_none(), fits),
+                "{end:?}: {warning:?}"
+            );
         }
         let link = directory.path().join("link");
         std::os::unix::fs::symlink(&path, &link).unwrap();

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use action_proto::input::shown_name;
 use jsonwebtoken::{Header, Validation};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
@@ -98,7 +99,7 @@ pub enum TokenError {
     #[error("{0}")]
     Claim(&'static str),
     /// Its key is none of ours, or is no more.
-    #[error("the key {0:?} {1}")]
+    #[error("the key {name:?} {1}", name = shown_name(.0))]
     Key(String, &'static str),
     /// It was good once.
     #[error("the token {0} of {1} is revoked")]

@@ -56,7 +56,7 @@ pub fn read_accepted(path: &Path, text: &str) -> Result<(NodesFile, Vec<Fault>),
                 format!("expected a map, found {}", other.kind()),
             ));
         }
-        Err(error) => return Err(damaged(error.line(), error.to_string())),
+        Err(error) => return Err(damaged(error.line(), "it is not JSON".to_owned())),
     };
     let (broken, entries): (Vec<_>, Vec<_>) =
         entries.into_iter().partition(|(name, _)| name == BROKEN);

@@ -5,6 +5,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use action_proto::input::shown_set;
+
 use super::{
     SelectionError,
     node::Nodes,
@@ -213,7 +215,10 @@ fn within_definition(error: &SelectionError) -> String {
 
 fn undefined_nodes(group: String, undefined: &str) -> Option<GroupFault> {
     (!undefined.is_empty()).then(|| GroupFault {
-        reason: format!("group {group}: nodes that are not defined are left out: {undefined}"),
+        reason: format!(
+            "group {group}: nodes that are not defined are left out: {}",
+            shown_set(undefined)
+        ),
         group,
         is_error: false,
     })

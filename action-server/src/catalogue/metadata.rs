@@ -3,6 +3,8 @@
 
 use std::{collections::BTreeMap, path::Path, str::FromStr, time::Duration};
 
+use action_proto::input::{shown_name, shown_set};
+
 use super::{
     Confirmation,
     command::{Command, DEFAULT_RANK, Listing, Verify},
@@ -310,7 +312,7 @@ impl Reader<'_> {
         match value {
             Yaml::Scalar(text) => match parse(text) {
                 Some(value) => set(value),
-                None => self.error(place, format!("{text:?} is not {expected}")),
+                None => self.error(place, format!("{:?} is not {expected}", shown_set(text))),
             },
             other => self.error(
                 place,
@@ -324,7 +326,7 @@ impl Reader<'_> {
         self.faults.push(Fault::warning(
             self.path,
             line,
-            format!("unknown key {key}; it has no effect"),
+            format!("unknown key {}; it has no effect", shown_name(key)),
         ));
     }
 

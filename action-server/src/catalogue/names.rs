@@ -1,5 +1,7 @@
 //! Which names are allowed for nodes, commands, ranks and script variables, and why not.
 
+use action_proto::input::shown_name;
+
 /// Variables that every script gets from us. Metadata may not hide them.
 const OWN: [&str; 13] = [
     "PATH",
@@ -133,7 +135,8 @@ fn bad_key(key: &str) -> Option<String> {
         .is_some_and(|b| b.is_ascii_alphabetic() || b == b'_');
     if !first || !bytes.all(|b| b.is_ascii_alphanumeric() || b == b'_') || key.len() > 64 {
         return Some(format!(
-            "{key:?} cannot be a variable of a script: letters, digits and _ only, no digit first, at most 64"
+            "{:?} cannot be a variable of a script: letters, digits and _ only, no digit first, at most 64",
+            shown_name(key)
         ));
     }
     if OWN.contains(&key) || OWN_IN_ANY_CASE.contains(&key.to_ascii_lowercase().as_str()) {

@@ -2,6 +2,8 @@
 
 use std::{collections::HashMap, path::Path};
 
+use action_proto::input::shown_name;
+
 use super::{
     names::{bad_script_variable, is_label, is_node_name},
     node::Node,
@@ -113,7 +115,8 @@ pub(super) fn read_entries(
             "__groups__" => reader.groups(&mut file, value),
             _ if nth > 0 => {
                 let reason = format!(
-                    "{name} is defined twice; neither definition is used until one is taken away"
+                    "{} is defined twice; neither definition is used until one is taken away",
+                    shown_name(&name)
                 );
                 reader.fault(&[Step::Nth(&name, nth)], reason);
                 if let Some(entry) = file.entries.iter_mut().find(|entry| entry.name == name) {
@@ -166,7 +169,10 @@ impl Reader<'_> {
         for (name, set) in entries {
             let place = [Step::Key("__groups__"), Step::Key(&name)];
             if !is_label(&name) {
-                self.fault(&place, format!("{name:?} cannot be the name of a group"));
+                self.fault(
+                    &place,
+                    format!("{:?} cannot be the name of a group", shown_name(&name)),
+                );
                 continue;
             }
             let nth = *seen
@@ -198,7 +204,8 @@ impl Reader<'_> {
         let place = [Step::Key(name)];
         if !is_node_name(name) {
             let reason = format!(
-                "{name:?} cannot be the name of a node: letters, digits, and _ . - after the first, at most 64"
+                "{:?} cannot be the name of a node: letters, digits, and _ . - after the first, at most 64",
+                shown_name(name)
             );
             self.fault(&place, reason);
             return None;
@@ -208,7 +215,8 @@ impl Reader<'_> {
             Yaml::Null => Vec::new(),
             other => {
                 let reason = format!(
-                    "expected the metadata of {name} as a map, found {}",
+                    "expected the metadata of {} as a map, found {}",
+                    shown_name(name),
                     other.kind()
                 );
                 self.fault(&place, reason);
@@ -256,7 +264,10 @@ impl Reader<'_> {
                     let place = [Step::Key(name), Step::Key("ranks")];
                     self.fault(
                         &place,
-                        format!("{name}: {:?} cannot be a rank", other.to_text()),
+                        format!(
+                            "{name}: {:?} cannot be a rank",
+                            shown_name(&other.to_text())
+                        ),
                     );
                     return None;
                 }

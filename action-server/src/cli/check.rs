@@ -16,12 +16,21 @@ use crate::{
 pub(super) fn check(config: &Path) -> Result<(), Failure> {
     let settings = Settings::load(config, environment())?;
     log::filter(&settings)?;
+    let mut chain_faults = Vec::new();
     if let Some(files) = settings.tls.clone() {
-        net::Tls::open(files)
+        let tls = net::Tls::open(files)
             .map_err(ServeError::from)
             .map_err(|error| Failure::of_config(&error))?;
+        chain_faults = tls.faults();
     }
-    settings.auth.keys()?;
+    for fault in &chain_faults {
+        let kind = if fault.is_error { "" } else { "warning: " };
+        say(&format!("{}: {kind}{}\n", fault.place, fault.reason))?;
+    }
+    let secret_warnings = settings.auth.keys()?.warnings();
+    for warning in &secret_warnings {
+        say(&format!("warning: {warning}\n"))?;
+    }
     settings.auth.check_revocations(&settings.state_directory)?;
     let policy = Arc::new(settings.auth.read_policy()?);
     let (catalogue, faults) =
@@ -41,8 +50,12 @@ pub(super) fn check(config: &Path) -> Result<(), Failure> {
     let blind: Vec<String> = blind.collect();
     blind.iter().try_for_each(|fault| say(fault))?;
     let are_errors = faults.iter().chain(&rule_faults).map(Fault::is_error);
+    let are_errors = are_errors.chain(chain_faults.iter().map(|fault| fault.is_error));
     let (errors, warnings): (Vec<bool>, Vec<bool>) = are_errors.partition(|is_error| *is_error);
-    let (errors, warnings) = (errors.len() + blind.len(), warnings.len());
+    let (errors, warnings) = (
+        errors.len() + blind.len(),
+        warnings.len() + secret_warnings.len(),
+    );
     if !catalogue.broken.is_empty() {
         let broken: Vec<&str> = catalogue.broken.keys().map(String::as_str).collect();
         note(&format!(

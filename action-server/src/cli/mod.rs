@@ -9,6 +9,7 @@ mod generate_token;
 mod reference;
 mod revoke;
 mod tokens;
+mod usage;
 
 use std::{
     env,
@@ -195,6 +196,7 @@ pub fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {
+            let error = usage::without_secrets(error);
             // Where even the message cannot be written, the code still tells.
             _ = error.print();
             let asked = matches!(

@@ -27,7 +27,7 @@ const MOST_LISTED: usize = 10;
 #[command(group(clap::ArgGroup::new("what").required(true).args(["jti", "subject", "key", "all"])))]
 pub(super) struct RevokeArgs {
     /// The token with this jti, or the only issued token whose jti begins so
-    #[arg(long)]
+    #[arg(long, value_parser = parse_token_id)]
     jti: Option<String>,
     /// Take --jti as a whole jti, as of tokens that are made elsewhere
     #[arg(long, requires = "jti")]
@@ -45,6 +45,16 @@ pub(super) struct RevokeArgs {
     /// 2027-01-31T12:00:00Z
     #[arg(long, value_name = "TIME", conflicts_with_all = ["jti", "key"], value_parser = parse_time)]
     before: Option<SystemTime>,
+}
+
+/// Whoever has a token at hand may give all of it, which must not be written down anywhere.
+fn parse_token_id(text: &str) -> Result<String, String> {
+    match text.starts_with("eyJ") && text.matches('.').count() == 2 {
+        true => {
+            Err("this is a whole token; its jti is what generate-token prints beside it".to_owned())
+        }
+        false => Ok(text.to_owned()),
+    }
 }
 
 fn parse_time(text: &str) -> Result<SystemTime, String> {

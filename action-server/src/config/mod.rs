@@ -96,7 +96,7 @@ pub struct Limits {
 #[derive(Debug, Error)]
 pub enum ConfigError {
     /// The file cannot be read.
-    #[error("cannot read the settings {path}: {source}")]
+    #[error("cannot read the settings {}: {source}", crate::shown::path(path))]
     Unreadable {
         /// The file.
         path: PathBuf,

@@ -11,6 +11,7 @@ use super::{
     ConfigError, LogFormat,
     values::{Size, Text, Time},
 };
+use crate::yaml;
 
 mod check;
 mod environment;
@@ -98,10 +99,8 @@ fn invalid(reason: impl Into<String>) -> ConfigError {
 
 /// Reads the file's text; an empty one sets nothing.
 pub(super) fn parse(path: &Path, text: &str) -> Result<Raw, ConfigError> {
-    let raw: Option<Raw> = serde_yaml::from_str(text).map_err(|error| {
-        let line = error.location().map_or(1, |place| place.line());
-        invalid(format!("{}:{line}: {error}", path.display()))
-    })?;
+    let raw: Option<Raw> = yaml::read(text)
+        .map_err(|(line, reason)| invalid(format!("{}:{line}: {reason}", path.display())))?;
     Ok(raw.unwrap_or_default())
 }
 

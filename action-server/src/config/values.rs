@@ -2,6 +2,7 @@
 
 use std::{fmt, time::Duration};
 
+use action_proto::input::shown_value;
 use serde::{Deserialize, Deserializer, de};
 
 /// How the log is written.
@@ -48,7 +49,12 @@ impl<'de> Deserialize<'de> for Time {
         let Text(text) = Text::deserialize(deserializer)?;
         humantime::parse_duration(&text)
             .map(|time| Time(time.min(LONGEST)))
-            .map_err(|_| de::Error::custom(format!("{text:?} is not a time such as 90s or 1h")))
+            .map_err(|_| {
+                de::Error::custom(format!(
+                    "{} is not a time such as 90s or 1h",
+                    shown_value(&text)
+                ))
+            })
     }
 }
 
@@ -61,6 +67,11 @@ impl<'de> Deserialize<'de> for Size {
         let Text(text) = Text::deserialize(deserializer)?;
         text.parse::<bytesize::ByteSize>()
             .map(|size| Size(size.as_u64()))
-            .map_err(|_| de::Error::custom(format!("{text:?} is not a size such as 64MiB")))
+            .map_err(|_| {
+                de::Error::custom(format!(
+                    "{} is not a size such as 64MiB",
+                    shown_value(&text)
+                ))
+            })
     }
 }

@@ -11,8 +11,7 @@ use std::{
 use thiserror::Error;
 
 use super::{
-    Sources,
-    nodes::{self, without_mark},
+    Sources, nodes,
     text::{self, read, trusted},
     tree_trust,
 };
@@ -21,7 +20,7 @@ use crate::{
     process::{ScriptError, check_script, give_back_memory},
     transient::{is_caused_by_transient, is_transient},
     trust::{Trust, Untrusted},
-    yaml::Fault,
+    yaml::{Fault, without_mark},
 };
 
 /// The largest metadata file that is read, in bytes.

@@ -7,7 +7,7 @@ use super::{Sources, accepted, digest_of, text::read};
 use crate::{
     catalogue::{GroupFault, Nodes, NodesFile, Removal, read_nodes},
     trust::{Trust, others_can_read},
-    yaml::{Fault, Step, line_of},
+    yaml::{Fault, Step, line_of, without_mark},
 };
 
 /// The largest nodes file that is read, in bytes.
@@ -162,9 +162,4 @@ fn is_accepted(sources: &Sources, text: &str, faults: &mut Vec<Fault>) -> bool {
             false
         }
     }
-}
-
-/// A text without the byte order mark that some editors put in front.
-pub(super) fn without_mark(text: &str) -> &str {
-    text.strip_prefix('\u{feff}').unwrap_or(text)
 }

@@ -7,7 +7,7 @@ mod journal;
 
 use std::io::{self, IsTerminal, Write};
 
-use action_proto::escape_in_json;
+use action_proto::{escape_in_json, input::shown_value};
 use thiserror::Error;
 use tracing_appender::non_blocking::{NonBlocking, WorkerGuard};
 use tracing_subscriber::{EnvFilter, filter::LevelFilter, fmt::MakeWriter};
@@ -19,10 +19,10 @@ use journal::{Journal, JournalFormat};
 #[derive(Debug, Error)]
 pub(crate) enum LogError {
     /// The level is none.
-    #[error("log_level: {0:?} is not error, warn, info, debug, trace or off, nor TARGET=LEVEL")]
+    #[error("log_level: {} is not error, warn, info, debug, trace or off, nor TARGET=LEVEL", shown_value(.0))]
     Level(String),
     /// The directives cannot be read.
-    #[error("log_level: {0}")]
+    #[error("log_level: it is no list of directives such as action_server=debug,info")]
     Directives(#[from] tracing_subscriber::filter::ParseError),
     /// The journal is wanted, and is not there.
     #[error("log_format: journald: there is no journal to write to: {0}; set it to text or json")]

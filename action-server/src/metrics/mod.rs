@@ -145,6 +145,11 @@ pub fn set(gauge: &IntGauge, count: impl TryInto<i64>) {
 
 /// Now, in seconds since 1970.
 fn now() -> f64 {
-    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+    seconds(SystemTime::now())
+}
+
+/// A time in seconds since 1970.
+pub fn seconds(time: SystemTime) -> f64 {
+    let since = time.duration_since(SystemTime::UNIX_EPOCH);
     since.unwrap_or_default().as_secs_f64()
 }

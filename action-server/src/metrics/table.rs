@@ -56,6 +56,7 @@ pub struct Gauges {
     pub job_slots: IntGauge,
     pub job_slots_used: IntGauge,
     pub open_connections: IntGauge,
+    pub certificate_expiry: Gauge,
     pub records: IntGauge,
     pub record_bytes: IntGauge,
     pub disk_free: IntGauge,
@@ -258,6 +259,10 @@ impl Gauges {
                 "Places for scripts that are taken.",
             )?,
             open_connections: gauge("action_open_connections", "Connections that are open.")?,
+            certificate_expiry: make.add(Gauge::new(
+                "action_certificate_expiry_seconds",
+                "When the server's certificate expires, or the first of its chain, in seconds since 1970. +Inf without TLS.",
+            ))?,
             records: gauge("action_records", "Records of runs that are kept.")?,
             record_bytes: gauge(
                 "action_record_bytes",

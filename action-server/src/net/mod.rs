@@ -1,11 +1,14 @@
 //! Connections: taken, bounded, and encrypted. Knows nothing of what is said over them.
 
+mod certificate;
 mod connection;
 mod connection_limit;
+mod der;
 mod listener;
 mod refusal_limiter;
 mod tls;
 
+pub use certificate::ChainFault;
 pub use connection::{Connection, Peer};
 pub use listener::{Limits, Listener};
 pub use refusal_limiter::{Origin, Suspects, Verdict};

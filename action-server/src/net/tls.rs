@@ -3,11 +3,13 @@
 
 use std::{
     fs, io,
+    net::SocketAddr,
     path::{Path, PathBuf},
     sync::Arc,
-    time::Duration,
+    time::{Duration, SystemTime},
 };
 
+use action_proto::input::{is_pem_label, pem_fault};
 use arc_swap::ArcSwap;
 use rustls::{
     RootCertStore, ServerConfig,
@@ -19,6 +21,7 @@ use thiserror::Error;
 use tokio::net::TcpStream;
 use tokio_rustls::{TlsAcceptor, server::TlsStream};
 
+use super::certificate::{Certificate, ChainFault, chain_faults};
 use crate::{
     transient::{ReadSchedule, is_caused_by_transient, transient},
     trust,
@@ -36,6 +39,8 @@ pub struct Files {
     pub private_key: PathBuf,
     /// The authorities whose certificates callers must have; `None` when they need none.
     pub client_ca: Option<PathBuf>,
+    /// Where the server listens: clients may call it so.
+    pub listen: SocketAddr,
 }
 
 /// Why the files cannot be used.
@@ -90,8 +95,18 @@ pub enum TlsError {
 pub struct Tls {
     files: Files,
     current: ArcSwap<ServerConfig>,
+    /// What the certificates say.
+    facts: ArcSwap<Facts>,
     /// The stamp of the files before they were read for the first time.
     opened: u64,
+}
+
+/// What the certificates in use say.
+#[derive(Debug, Default)]
+struct Facts {
+    /// When the first of the chain ends.
+    ends: Option<SystemTime>,
+    faults: Vec<ChainFault>,
 }
 
 impl Tls {
@@ -101,12 +116,32 @@ impl Tls {
     /// See [`TlsError`].
     pub fn open(files: Files) -> Result<Tls, TlsError> {
         let opened = stamp(&files);
-        let config = read(&files)?;
+        let (config, facts) = read(&files)?;
         Ok(Tls {
             files,
             current: ArcSwap::from_pointee(config),
+            facts: ArcSwap::from_pointee(facts),
             opened,
         })
+    }
+
+    /// When the certificate ends, or the first of those that stand with it in its file.
+    pub fn ends(&self) -> Option<SystemTime> {
+        self.facts.load().ends
+    }
+
+    /// Why clients would refuse the certificate, and what of it is worth a look, as of when it was
+    /// read.
+    pub fn faults(&self) -> Vec<ChainFault> {
+        self.facts.load().faults.clone()
+    }
+
+    /// Logs [`Tls::faults`].
+    pub fn log_faults(&self) {
+        for fault in &self.facts.load().faults {
+            let ChainFault { place, reason, .. } = fault;
+            tracing::warn!("tls: {place}: {reason}");
+        }
     }
 
     /// The handshake with one caller.
@@ -131,9 +166,11 @@ impl Tls {
             let transient = read.as_ref().err().and_then(transient);
             schedule.record(now, transient);
             match read {
-                Ok(config) => {
+                Ok((config, facts)) => {
                     self.current.store(Arc::new(config));
+                    self.facts.store(Arc::new(facts));
                     tracing::info!("took the new certificate");
+                    self.log_faults();
                     is_told = false;
                 }
                 Err(error) if is_caused_by_transient(&error) => {}
@@ -159,7 +196,7 @@ fn stamp(files: &Files) -> u64 {
     crate::fingerprint::stamp(own.into_iter().chain(&files.client_ca))
 }
 
-fn read(files: &Files) -> Result<ServerConfig, TlsError> {
+fn read(files: &Files) -> Result<(ServerConfig, Facts), TlsError> {
     let chain = certificates(&files.certificate)?;
     let key = private_key(&files.private_key)?;
     let builder = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
@@ -169,15 +206,61 @@ fn read(files: &Files) -> Result<ServerConfig, TlsError> {
         None => builder.with_no_client_auth(),
         Some(path) => builder.with_client_cert_verifier(client_verifier(path)?),
     };
+    let facts = facts(files, &chain)?;
     let mut config = builder
-        .with_single_cert(chain, key)
+        .with_single_cert(chain.clone(), key.clone_key())
         .map_err(|error| TlsError::Mismatch {
             certificate: files.certificate.clone(),
             private_key: files.private_key.clone(),
-            reason: error.to_string(),
+            reason: mismatch(&chain, &key).unwrap_or_else(|| error.to_string()),
         })?;
     config.alpn_protocols = vec![b"h2".to_vec()];
-    Ok(config)
+    Ok((config, facts))
+}
+
+fn facts(files: &Files, chain: &[CertificateDer<'_>]) -> Result<Facts, TlsError> {
+    let now = SystemTime::now();
+    let mut faults = chain_faults(&files.certificate, chain, Some(files.listen), now);
+    if let Some(path) = &files.client_ca {
+        faults.extend(chain_faults(path, &certificates(path)?, None, now));
+    }
+    let text = String::from_utf8_lossy(&read_file(&files.private_key)?).into_owned();
+    let keys = labels(&text).filter(|label| label.ends_with("PRIVATE KEY"));
+    let count = keys.count();
+    if count > 1 {
+        faults.push(ChainFault {
+            is_error: false,
+            place: files.private_key.display().to_string(),
+            reason: format!("there are {count} keys in it, and only the first is used"),
+        });
+    }
+    let read = chain.iter().filter_map(|it| Certificate::read(it));
+    Ok(Facts {
+        ends: read.map(|certificate| certificate.ends).min(),
+        faults,
+    })
+}
+
+/// Why a key and certificates do not go together, where that can be told.
+fn mismatch(chain: &[CertificateDer<'_>], key: &PrivateKeyDer<'_>) -> Option<String> {
+    let first = Certificate::read(chain.first()?)?;
+    let Ok(key) = aws_lc_rs::sign::any_supported_type(key) else {
+        let kinds = "the key is of no kind that can be used: RSA from 2048 bits, ECDSA with P-256, P-384 or P-521, Ed25519";
+        return Some(first.key_fault().unwrap_or_else(|| kinds.to_owned()));
+    };
+    let own = key.public_key()?;
+    let belongs =
+        |der: &CertificateDer<'_>| Certificate::read(der).is_some_and(|it| it.key == &own[..]);
+    match chain.iter().position(belongs) {
+        Some(0) => None,
+        Some(at) => {
+            let number = at + 1;
+            Some(format!(
+                "certificate {number} belongs to the key, and the key's must be the first, followed by its issuer"
+            ))
+        }
+        None => Some("the key belongs to none of the certificates".to_owned()),
+    }
 }
 
 fn client_verifier(
@@ -197,7 +280,7 @@ fn client_verifier(
 fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
     let text = read_file(path)?;
     let read: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&text).collect();
-    let certificates = read.map_err(|error| damaged(path, &error))?;
+    let certificates = read.map_err(|_| damaged(path, &pem_fault(&text)))?;
     match certificates.is_empty() {
         true => Err(missing(path, "CERTIFICATE", &text)),
         false => Ok(certificates),
@@ -206,11 +289,24 @@ fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
 
 fn private_key(path: &Path) -> Result<PrivateKeyDer<'static>, TlsError> {
     let text = read_file(path)?;
-    let open = fs::metadata(path).is_ok_and(|metadata| !trust::is_closed(path, &metadata));
-    if open {
+    let metadata = fs::metadata(path).map_err(|source| TlsError::Unreadable {
+        path: path.to_owned(),
+        source,
+    })?;
+    if !trust::is_closed_key(path, &metadata) {
         return Err(TlsError::Open {
             path: path.to_owned(),
         });
+    }
+    let shown = String::from_utf8_lossy(&text);
+    if shown.contains("ENCRYPTED PRIVATE KEY-----") || shown.contains("4,ENCRYPTED") {
+        let place = path.display();
+        return Err(damaged(
+            path,
+            &format!(
+                "the key is encrypted with a passphrase, and nobody can be asked for it; run: (umask 077; openssl pkey -in {place} -out NEW)"
+            ),
+        ));
     }
     match PrivateKeyDer::from_pem_slice(&text) {
         Ok(key) => Ok(key),
@@ -219,15 +315,28 @@ fn private_key(path: &Path) -> Result<PrivateKeyDer<'static>, TlsError> {
             "PRIVATE KEY, EC PRIVATE KEY or RSA PRIVATE KEY",
             &text,
         )),
-        Err(error) => Err(damaged(path, &error)),
+        // The library's text has the line, which is the key.
+        Err(_) => Err(damaged(path, &pem_fault(&text))),
     }
 }
 
 fn read_file(path: &Path) -> Result<Vec<u8>, TlsError> {
-    fs::read(path).map_err(|source| TlsError::Unreadable {
+    let text = fs::read(path).map_err(|source| TlsError::Unreadable {
         path: path.to_owned(),
         source,
-    })
+    })?;
+    let without_mark = text.strip_prefix("\u{feff}".as_bytes()).map(<[u8]>::to_vec);
+    Ok(without_mark.unwrap_or(text))
+}
+
+/// The labels of the PEM blocks of a text.
+fn labels(text: &str) -> impl Iterator<Item = &str> {
+    let lines = text.split(['\n', '\r']);
+    let labels = lines.filter_map(|line| {
+        let line = line.trim_end();
+        line.strip_prefix("-----BEGIN ")?.strip_suffix("-----")
+    });
+    labels.filter(|label| is_pem_label(label))
 }
 
 fn damaged(path: &Path, error: &impl ToString) -> TlsError {
@@ -238,11 +347,11 @@ fn damaged(path: &Path, error: &impl ToString) -> TlsError {
 }
 
 fn missing(path: &Path, expected: &'static str, text: &[u8]) -> TlsError {
-    let text = String::from_utf8_lossy(text);
-    let labels = text
-        .lines()
-        .filter_map(|line| line.strip_prefix("-----BEGIN ")?.strip_suffix("-----"));
-    let labels: Vec<&str> = labels.collect();
+    let shown = String::from_utf8_lossy(text);
+    let labels: Vec<&str> = labels(&shown).collect();
+    if labels.is_empty() && shown.contains("-----BEGIN") {
+        return damaged(path, &pem_fault(text));
+    }
     let found = if labels.is_empty() {
         "no PEM block at all".to_owned()
     } else {
@@ -282,6 +391,7 @@ mod tests {
                 certificate: self.directory.path().join("certificate.pem"),
                 private_key: self.directory.path().join("key.pem"),
                 client_ca: None,
+                listen: ([127, 0, 0, 1], 0).into(),
             };
             fs::write(&files.certificate, certificate).unwrap();
             fs::write(&files.private_key, key).unwrap();

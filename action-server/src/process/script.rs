@@ -12,6 +12,9 @@ use thiserror::Error;
 
 use crate::transient::is_transient;
 
+/// U+FEFF as UTF-8.
+const MARK: &[u8] = b"\xef\xbb\xbf";
+
 /// Why a file cannot be run as a script.
 #[derive(Debug, Error)]
 pub enum ScriptError {
@@ -30,9 +33,19 @@ pub enum ScriptError {
     /// The first line does not name an interpreter.
     #[error("it does not start with #! and an interpreter, such as #!/bin/bash")]
     NoInterpreter,
+    /// An editor's invisible mark hides the first line from the kernel.
+    #[error(
+        "it begins with a byte order mark (UTF-8 BOM) before #!; run: sed -i '1s/^\\xEF\\xBB\\xBF//' {}", .0.display()
+    )]
+    ByteOrderMark(PathBuf),
+    /// The carriage return would be a part of the interpreter's name or of its last argument.
+    #[error(
+        "its first line ends with a carriage return: the script has Windows line ends; run: sed -i 's/\\r$//' {}", .0.display()
+    )]
+    CarriageReturn(PathBuf),
     /// The interpreter is not there.
-    #[error("its interpreter {0:?} is not there{1}")]
-    InterpreterMissing(String, &'static str),
+    #[error("its interpreter {0:?} is not there")]
+    InterpreterMissing(String),
 }
 
 /// Checks that a script could be started now. Returns it, open and some way read.
@@ -69,6 +82,12 @@ pub fn check_script(path: &Path) -> Result<File, ScriptError> {
         .split(|&byte| byte == b'\n')
         .next()
         .unwrap_or_default();
+    if start.starts_with(MARK) {
+        return Err(ScriptError::ByteOrderMark(path.to_owned()));
+    }
+    if line.starts_with(b"#!") && line.ends_with(b"\r") {
+        return Err(ScriptError::CarriageReturn(path.to_owned()));
+    }
     let interpreter = line
         .strip_prefix(b"#!")
         .and_then(|rest| {
@@ -82,11 +101,7 @@ pub fn check_script(path: &Path) -> Result<File, ScriptError> {
         true => Err(ScriptError::Unreadable(error)),
         false => Ok(false),
     })? {
-        let hint = match interpreter.ends_with('\r') {
-            true => "; the script has Windows line ends, run: sed -i 's/\\r$//' on it",
-            false => "",
-        };
-        return Err(ScriptError::InterpreterMissing(interpreter, hint));
+        return Err(ScriptError::InterpreterMissing(interpreter));
     }
     Ok(file)
 }
@@ -125,11 +140,18 @@ mod tests {
                 .unwrap_err()
                 .contains("does not start with #!")
         );
-        assert!(
-            check("crlf", "#!/bin/sh\r\n", 0o755)
-                .unwrap_err()
-                .contains("Windows line ends")
-        );
+        for line in [
+            "#!/bin/sh\r\n",
+            "#!/bin/sh -e\r\n",
+            "#!/usr/bin/env bash\r\n",
+            "#!/bin/sh\r",
+        ] {
+            let fault = check("crlf", line, 0o755).unwrap_err();
+            assert!(fault.contains("Windows line ends"), "{fault}");
+        }
+        assert_eq!(check("inner", "#!/bin/sh -e\necho \r\n", 0o755), Ok(()));
+        let fault = check("mark", "\u{feff}#!/bin/sh\n", 0o755).unwrap_err();
+        assert!(fault.contains("byte order mark"), "{fault}");
         assert!(
             check("gone", "#!/no/such\n", 0o755)
                 .unwrap_err()

@@ -5,24 +5,33 @@ use std::{
     collections::BTreeMap,
     io,
     os::fd::{BorrowedFd, RawFd},
+    path::Path,
 };
 
 use rustix::{
     io::{FdFlags, fcntl_getfd, fcntl_setfd},
     process::{DumpableBehavior, Resource, Rlimit, getrlimit, set_dumpable_behavior, setrlimit},
 };
+use uzers::os::unix::UserExt;
 
 use super::memory::keep_freed_memory;
 
 /// As many descriptors as the server may need.
 const DESCRIPTORS: u64 = 16 * 1024;
 
+/// proc(5) is not mounted.
+const NO_PROC: &str = "there is no /proc, by which the server finds the processes of scripts to end them; mount it (in a container or chroot: mount -t proc proc /proc)";
+
 /// Makes the process fit to run scripts: nothing that it inherited leaks into them, nothing of
 /// them escapes it, and a crash leaves no secrets in a core file.
 ///
 /// # Errors
-/// The kernel's refusal to make it a subreaper (prctl(2), PR_SET_CHILD_SUBREAPER).
+/// There is no `/proc`, or the kernel's refusal to make it a subreaper (prctl(2),
+/// PR_SET_CHILD_SUBREAPER).
 pub fn prepare_server(umask: u32) -> io::Result<()> {
+    if !Path::new("/proc/self/stat").exists() {
+        return Err(io::Error::new(io::ErrorKind::NotFound, NO_PROC));
+    }
     keep_freed_memory();
     close_inherited_on_exec();
     // Scripts inherit it. What the server itself writes has modes of its own.
@@ -80,7 +89,7 @@ fn close_inherited_on_exec() {
 }
 
 /// The variables that every script gets whatever it runs on, overridden and extended by the
-/// admin's. Only HOME, USER and LOGNAME come from the server's user; the rest is fixed.
+/// admin's. HOME, USER, LOGNAME and SHELL come from the server's user; the rest is fixed.
 pub fn base_environment(admin: &BTreeMap<String, String>) -> Vec<(String, String)> {
     let user = User::current();
     let base = [
@@ -91,7 +100,7 @@ pub fn base_environment(admin: &BTreeMap<String, String>) -> Vec<(String, String
         ("HOME", &user.home),
         ("USER", &user.name),
         ("LOGNAME", &user.name),
-        ("SHELL", "/bin/sh"),
+        ("SHELL", &user.shell),
         ("LANG", "C.UTF-8"),
     ];
     let mut variables: BTreeMap<String, String> = base
@@ -106,32 +115,56 @@ pub fn base_environment(admin: &BTreeMap<String, String>) -> Vec<(String, String
     variables.into_iter().collect()
 }
 
-/// The server's user, as passwd(5) knows it.
+/// The server's user, as the system's user database has it: files, LDAP, SSSD (nsswitch.conf(5)).
 struct User {
     name: String,
     home: String,
+    shell: String,
 }
 
 impl User {
     fn current() -> User {
-        let uid = rustix::process::geteuid().as_raw().to_string();
-        let passwd = std::fs::read_to_string("/etc/passwd").unwrap_or_default();
-        let entry = passwd
-            .lines()
-            .map(|line| line.split(':').collect::<Vec<_>>());
-        let entry = entry
-            .into_iter()
-            .find(|fields| fields.len() >= 7 && fields[2] == uid);
-        match entry {
-            Some(fields) => User {
-                name: fields[0].to_owned(),
-                home: fields[5].to_owned(),
-            },
-            // A user from a directory service: the number is true, and / is always there.
-            None => User {
-                name: uid,
-                home: "/".to_owned(),
-            },
+        let uid = rustix::process::geteuid().as_raw();
+        let known = uzers::get_user_by_uid(uid);
+        let text = |path: &Path| path.to_str().map(str::to_owned);
+        User {
+            name: known
+                .as_ref()
+                .and_then(|user| user.name().to_str().map(str::to_owned))
+                .unwrap_or_else(|| uid.to_string()),
+            // A user that no database has: / is always there.
+            home: known
+                .as_ref()
+                .and_then(|user| text(user.home_dir()))
+                .filter(|home| !home.is_empty())
+                .unwrap_or_else(|| "/".to_owned()),
+            shell: known
+                .as_ref()
+                .and_then(|user| text(user.shell()))
+                .filter(|shell| runs_commands(shell))
+                .unwrap_or_else(|| "/bin/sh".to_owned()),
+        }
+    }
+}
+
+/// False for what stands in place of a shell where nobody may log in: programs that start `$SHELL`,
+/// such as ssh for its ProxyCommand, could do nothing with it.
+fn runs_commands(shell: &str) -> bool {
+    let name = Path::new(shell).file_name().and_then(|name| name.to_str());
+    shell.starts_with('/') && !matches!(name, None | Some("nologin" | "false" | "true" | "sync"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_shell_is_one_that_runs_nothing() {
+        for shell in ["/bin/bash", "/usr/bin/zsh", "/bin/sh"] {
+            assert!(runs_commands(shell));
+        }
+        for shell in ["", "/usr/sbin/nologin", "/bin/false", "bash"] {
+            assert!(!runs_commands(shell), "{shell}");
         }
     }
 }

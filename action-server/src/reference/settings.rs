@@ -110,7 +110,7 @@ pub(super) const SETTINGS: &[Group] = &[
                 Path,
                 Required,
                 "private_key.pem",
-                "its key, as PEM; readable for its owner only. Taken anew when the file changes",
+                "its key, as PEM; readable for its owner only, or root's with mode 0640. Taken anew when the file changes",
             ),
             of(
                 "tls.client_ca",

@@ -2,6 +2,8 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
+use action_proto::input::shown_set;
+
 use super::sights::Sights;
 use crate::{
     auth::policy::{Cover, Effect, KnownCommand, Policy, PolicyFaults, Rules},
@@ -128,18 +130,19 @@ fn idle_parts(coverage: &Coverage, set: &str, effect: Effect) -> Vec<String> {
         undefined, empty, ..
     } = coverage;
     if !coverage.possible.contains(&true) {
-        let shown: String = set.chars().take(SHOWN).collect();
+        let shown: String = shown_set(set).chars().take(SHOWN).collect();
         let nothing = effect.of_nothing();
         let mut reason = format!("the node set {shown:?} matches no node, so the rule {nothing}");
         if !undefined.is_empty() && undefined != set {
-            reason += &format!("; not defined: {undefined}");
+            reason += &format!("; not defined: {}", shown_set(undefined));
         }
         return vec![reason];
     }
     let mut reasons = Vec::new();
     if !undefined.is_empty() {
         reasons.push(format!(
-            "nodes that are not defined are left out: {undefined}"
+            "nodes that are not defined are left out: {}",
+            shown_set(undefined)
         ));
     }
     if !empty.is_empty() {

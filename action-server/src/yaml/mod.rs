@@ -7,7 +7,9 @@
 mod fault;
 mod locate;
 mod tree;
+mod typed;
 
 pub use fault::{Fault, Severity};
 pub use locate::{Lines, ListLines, Step, line_of};
-pub use tree::{Yaml, parse};
+pub use tree::{Yaml, parse, without_mark};
+pub use typed::read;

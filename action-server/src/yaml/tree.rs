@@ -71,6 +71,11 @@ pub fn parse(text: &str) -> Result<Yaml, (usize, String)> {
     Ok(merged(tree))
 }
 
+/// The text without the byte order mark that some editors write first.
+pub fn without_mark(text: &str) -> &str {
+    text.strip_prefix('\u{feff}').unwrap_or(text)
+}
+
 fn is_blank(text: &str) -> bool {
     text.lines().all(|line| {
         let line = line.trim();

@@ -5,6 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use action_proto::input::shown_name;
 use serde::Deserialize;
 use thiserror::Error;
 
@@ -68,6 +69,7 @@ struct RawRule {
 type RuleError = (&'static str, String);
 
 pub(super) fn parse(path: &Path, text: &str) -> Result<Policy, PolicyError> {
+    let text = yaml::without_mark(text);
     let lines = ListLines::new(text, "rules");
     let fault = |line: usize, reason: String| PolicyError {
         path: path.to_owned(),
@@ -75,15 +77,12 @@ pub(super) fn parse(path: &Path, text: &str) -> Result<Policy, PolicyError> {
         reason,
     };
     let in_rule = |at: usize, name: &str, (key, reason): RuleError| {
-        let reason = format!("rule {} ({name:?}): {reason}", at + 1);
+        let reason = format!("rule {} ({:?}): {reason}", at + 1, shown_name(name));
         fault(lines.line_of(at, key), reason)
     };
-    let raw: RawPolicy = serde_yaml::from_str(text).map_err(|error| match misshapen(text) {
+    let raw: RawPolicy = yaml::read(text).map_err(|(line, reason)| match misshapen(text) {
         Some((at, name, wrong)) => in_rule(at, &name, wrong),
-        None => {
-            let line = error.location().map_or(1, |place| place.line());
-            fault(line, error.to_string())
-        }
+        None => fault(line, reason),
     })?;
     let mut names = HashSet::new();
     let mut rules = Vec::new();
@@ -237,7 +236,10 @@ fn read_rights(names: &[String], effect: Effect) -> Result<Vec<Right>, String> {
         let right = Right::ALL.into_iter().find(|right| right.label() == name);
         let right = right.ok_or_else(|| {
             let known = Right::ALL.map(Right::label).join(", ");
-            format!("there is no right {name:?}; there are {known}, and all")
+            format!(
+                "there is no right {:?}; there are {known}, and all",
+                shown_name(name)
+            )
         })?;
         rights.push(right);
         if effect == Effect::Allow {

@@ -1,5 +1,7 @@
 //! A rule as a sentence.
 
+use action_proto::input::shown_set;
+
 use super::{Cover, Effect, KnownCommand, Requirements, Right, Rule};
 
 impl Rule {
@@ -93,7 +95,7 @@ impl Rule {
         let takes_nodes = |command: &KnownCommand<'_>| {
             command.takes_nodes != Some(false) && self.is_about_command(command.name)
         };
-        let set = self.nodes.as_deref().unwrap_or_default();
+        let set = shown_set(self.nodes.as_deref().unwrap_or_default());
         match cover {
             Cover::Everything if !commands.iter().any(takes_nodes) => String::new(),
             Cover::Everything => " on all nodes".to_owned(),

@@ -2,6 +2,8 @@
 
 use std::ops::BitOr;
 
+use action_proto::input::shown_name;
+
 /// What a run brings, or must bring so that a rule allows it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Requirements {
@@ -38,7 +40,8 @@ impl Requirements {
                 "plan" => required.plan = true,
                 other => {
                     return Err(format!(
-                        "a rule cannot require {other:?}; it can require reason and plan"
+                        "a rule cannot require {:?}; it can require reason and plan",
+                        shown_name(other)
                     ));
                 }
             }

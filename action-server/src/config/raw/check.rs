@@ -8,6 +8,8 @@ use std::{
     time::Duration,
 };
 
+use action_proto::input::{shown_name, shown_value};
+
 use super::{Raw, RawTraces, invalid};
 use crate::{
     auth::{self, LONGEST_DAYS, Secret},
@@ -16,7 +18,7 @@ use crate::{
         ConfigError, Limits, Settings,
         values::{Size, Text, Time},
     },
-    net,
+    net, shown,
     trust::Trust,
 };
 
@@ -36,10 +38,18 @@ impl Raw {
         file: &Path,
         base: &Path,
     ) -> Result<Settings, ConfigError> {
-        let path = |path: PathBuf| base.join(path);
-        let required = |value: Option<PathBuf>, key: &str| {
-            value
-                .map(path)
+        // Once here, so that no message later shows a secret that stands where a path should.
+        let path = |key: &str, path: PathBuf| {
+            let path = base.join(path);
+            match shown::is_path(&path) {
+                true => Ok(path),
+                false => Err(no_path(file, key, &path)),
+            }
+        };
+        let optional =
+            |key: &str, value: Option<PathBuf>| value.map(|value| path(key, value)).transpose();
+        let required = |key: &str, value: Option<PathBuf>| {
+            optional(key, value)?
                 .ok_or_else(|| invalid(format!("{}: {key} is not set", file.display())))
         };
         let listen = self
@@ -60,9 +70,8 @@ impl Raw {
         } else {
             Trust::Strict
         };
-        let state_directory = self
-            .state_directory
-            .map_or(PathBuf::from("/var/lib/action"), path);
+        let state_directory = optional("state_directory", self.state_directory)?
+            .unwrap_or_else(|| PathBuf::from("/var/lib/action"));
         let terms = auth::Terms {
             issuer: self.jwt_issuer.map(|Text(text)| text),
             audience: self.jwt_audience.map(|Text(text)| text),
@@ -71,12 +80,16 @@ impl Raw {
                 .map_or(LONGEST, |Time(time)| time.min(LONGEST)),
         };
         let auth = auth::Sources {
-            key_directory: self.jwt_key_directory.map(path),
-            revocations: self
-                .revocation_path
-                .map_or_else(|| state_directory.join("revoked.jsonl"), path),
-            policy: self.policy_path.map(path),
-            secret: secret(file, self.jwt_secret, self.jwt_secret_path.map(path), trust)?,
+            key_directory: optional("jwt_key_directory", self.jwt_key_directory)?,
+            revocations: optional("revocation_path", self.revocation_path)?
+                .unwrap_or_else(|| state_directory.join("revoked.jsonl")),
+            policy: optional("policy_path", self.policy_path)?,
+            secret: secret(
+                file,
+                self.jwt_secret,
+                optional("jwt_secret_path", self.jwt_secret_path)?,
+                trust,
+            )?,
             terms,
             trust,
         };
@@ -92,23 +105,30 @@ impl Raw {
             insecure_listen,
             metrics_listen,
             traces: self.traces.map(collector).transpose()?,
-            tls: self.tls.map(|tls| net::Files {
-                certificate: path(tls.certificate),
-                private_key: path(tls.private_key),
-                client_ca: tls.client_ca.map(path),
-            }),
+            tls: match self.tls {
+                Some(tls) => Some(net::Files {
+                    certificate: path("tls: certificate", tls.certificate)?,
+                    private_key: path("tls: private_key", tls.private_key)?,
+                    client_ca: optional("tls: client_ca", tls.client_ca)?,
+                    listen,
+                }),
+                None => None,
+            },
             auth,
-            nodes_config_path: required(self.nodes_config_path, "nodes_config_path")?,
+            nodes_config_path: required("nodes_config_path", self.nodes_config_path)?,
             command_directory_path: required(
-                self.command_directory_path,
                 "command_directory_path",
+                self.command_directory_path,
             )?,
-            working_directory_path: self.working_directory_path.map_or(PathBuf::from("/"), path),
+            working_directory_path: optional(
+                "working_directory_path",
+                self.working_directory_path,
+            )?
+            .unwrap_or_else(|| PathBuf::from("/")),
             umask: umask(file, self.umask)?,
             script_environment: script_environment(file, self.script_environment)?,
-            audit_path: self
-                .audit_path
-                .map_or(state_directory.join("audit.jsonl"), path),
+            audit_path: optional("audit_path", self.audit_path)?
+                .unwrap_or_else(|| state_directory.join("audit.jsonl")),
             state_directory,
             log_level: self.log_level.unwrap_or_else(|| "info".to_owned()),
             log_format: self.log_format,
@@ -184,7 +204,8 @@ fn collector(traces: RawTraces) -> Result<String, ConfigError> {
         .and_then(|endpoint| endpoint.host());
     let Some(host) = host else {
         return Err(invalid(format!(
-            "traces: endpoint: {text:?} is not an address such as http://127.0.0.1:4317"
+            "traces: endpoint: {} is not an address such as http://127.0.0.1:4317",
+            shown_value(&text)
         )));
     };
     let address = host.trim_matches(['[', ']']).parse::<IpAddr>();
@@ -193,16 +214,25 @@ fn collector(traces: RawTraces) -> Result<String, ConfigError> {
         return Ok(text);
     }
     Err(invalid(format!(
-        "traces: endpoint: {host} is not this machine, and traces would cross the network in plain text; \
-         name a collector on 127.0.0.1, or set insecure: true beside it"
+        "traces: endpoint: {} is not this machine, and traces would cross the network in plain text; \
+         name a collector on 127.0.0.1, or set insecure: true beside it",
+        shown_name(host)
     )))
+}
+
+fn no_path(file: &Path, key: &str, path: &Path) -> ConfigError {
+    let (file, path) = (file.display(), shown::path(path));
+    invalid(format!(
+        "{file}: {key}: {path}, and is not there; a secret does not belong here, and a file or directory of such a name is made first"
+    ))
 }
 
 fn address(file: &Path, key: &str, text: &str) -> Result<SocketAddr, ConfigError> {
     text.parse().map_err(|_| {
         invalid(format!(
-            "{}: {key}: {text:?} is not an address with a port, such as 127.0.0.1:6304",
-            file.display()
+            "{}: {key}: {} is not an address with a port, such as 127.0.0.1:6304",
+            file.display(),
+            shown_value(text)
         ))
     })
 }
@@ -224,8 +254,9 @@ fn umask(file: &Path, text: Option<Text>) -> Result<u32, ConfigError> {
         .filter(|mask| *mask <= 0o777);
     mask.ok_or_else(|| {
         invalid(format!(
-            "{}: umask: {text:?} is not an octal number such as 0022",
-            file.display()
+            "{}: umask: {} is not an octal number such as 0022",
+            file.display(),
+            shown_value(&text)
         ))
     })
 }

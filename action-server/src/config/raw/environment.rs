@@ -1,9 +1,13 @@
 //! The environment's say: `ACTION_SERVER_<KEY>` in place of what the file has of that key.
 
+use action_proto::input::shown_name;
 use serde::Deserialize;
 
 use super::{Raw, invalid};
-use crate::config::{ConfigError, values::Text};
+use crate::{
+    config::{ConfigError, values::Text},
+    yaml,
+};
 
 impl Raw {
     /// Applies `ACTION_SERVER_<KEY>`: texts and paths as they are, the rest as the YAML of that key.
@@ -15,7 +19,7 @@ impl Raw {
             let Some(key) = variable.strip_prefix("ACTION_SERVER_") else {
                 continue;
             };
-            let set: fn(&mut Raw, &str) -> Result<(), serde_yaml::Error> = match key {
+            let set: fn(&mut Raw, &str) -> Result<(), String> = match key {
                 "CONFIG" => continue,
                 "LISTEN" => |raw, text| plain(&mut raw.listen, Text(text.to_owned())),
                 "INSECURE_LISTEN" => |raw, text| scalar(&mut raw.insecure_listen, text),
@@ -66,7 +70,8 @@ impl Raw {
                 }
                 _ => {
                     return Err(invalid(format!(
-                        "{variable} is set, and there is no such setting"
+                        "{} is set, and there is no such setting",
+                        shown_name(&variable)
                     )));
                 }
             };
@@ -77,20 +82,21 @@ impl Raw {
 }
 
 /// A text or a path is taken as it is.
-fn plain<T>(slot: &mut Option<T>, value: T) -> Result<(), serde_yaml::Error> {
+fn plain<T>(slot: &mut Option<T>, value: T) -> Result<(), String> {
     *slot = Some(value);
     Ok(())
 }
 
-fn scalar<'a, T: Deserialize<'a>>(
-    slot: &mut Option<T>,
-    text: &'a str,
-) -> Result<(), serde_yaml::Error> {
-    *slot = Some(serde_yaml::from_str(text)?);
+fn read<T: for<'de> Deserialize<'de>>(text: &str) -> Result<T, String> {
+    yaml::read(text).map_err(|(_, reason)| reason)
+}
+
+fn scalar<T: for<'de> Deserialize<'de>>(slot: &mut Option<T>, text: &str) -> Result<(), String> {
+    *slot = Some(read(text)?);
     Ok(())
 }
 
-fn whole<'a, T: Deserialize<'a>>(slot: &mut T, text: &'a str) -> Result<(), serde_yaml::Error> {
-    *slot = serde_yaml::from_str(text)?;
+fn whole<T: for<'de> Deserialize<'de>>(slot: &mut T, text: &str) -> Result<(), String> {
+    *slot = read(text)?;
     Ok(())
 }

@@ -94,7 +94,7 @@ fn what_is_wrong_is_named_with_its_place() {
             "nodes_config_path: n\n",
             "server.yaml: jwt_secret_path is not set",
         ),
-        ("jwt_secret: [\n", "server.yaml:1: "),
+        ("jwt_secret: [\n", "server.yaml:2: "),
     ] {
         let error = load(text, &[]).unwrap_err();
         assert!(error.starts_with(start), "{error}");

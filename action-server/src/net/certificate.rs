@@ -1,0 +1,328 @@
+//! What is in a certificate (RFC 5280) and why clients would refuse it. rustls reads certificates
+//! itself and tells neither their times nor their names.
+
+use std::{
+    net::{IpAddr, SocketAddr},
+    path::Path,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
+
+use rustls::pki_types::CertificateDer;
+
+use super::der::{Element, Elements};
+
+/// How long before its end a certificate is warned of.
+const SOON: Duration = Duration::from_secs(21 * 24 * 3600);
+const DAY: u64 = 24 * 3600;
+
+const SEQUENCE: u8 = 0x30;
+const INTEGER: u8 = 0x02;
+const BIT_STRING: u8 = 0x03;
+const OCTET_STRING: u8 = 0x04;
+const OBJECT_ID: u8 = 0x06;
+const BOOLEAN: u8 = 0x01;
+const UTC_TIME: u8 = 0x17;
+const VERSION: u8 = 0xa0;
+const EXTENSIONS: u8 = 0xa3;
+const DNS_NAME: u8 = 0x82;
+const ADDRESS: u8 = 0x87;
+
+/// rsaEncryption: RFC 3279, section 2.3.1.
+const RSA: &[u8] = &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, 0x01];
+const LEAST_RSA_BITS: usize = 2048;
+// Extensions: RFC 5280, section 4.2.1.
+const KEY_USAGE: &[u8] = &[0x55, 0x1d, 0x0f];
+const ALTERNATIVE_NAMES: &[u8] = &[0x55, 0x1d, 0x11];
+const BASIC_CONSTRAINTS: &[u8] = &[0x55, 0x1d, 0x13];
+const EXTENDED_KEY_USAGE: &[u8] = &[0x55, 0x1d, 0x25];
+const SERVER_AUTH: &[u8] = &[0x2b, 0x06, 0x01, 0x05, 0x05, 0x07, 0x03, 0x01];
+const ANY_USAGE: &[u8] = &[0x55, 0x1d, 0x25, 0x00];
+
+/// Why clients would refuse a certificate, or what of it is worth a look.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ChainFault {
+    /// False for what works, or works for some clients.
+    pub is_error: bool,
+    /// The file, and which of its certificates.
+    pub place: String,
+    /// What is wrong.
+    pub reason: String,
+}
+
+/// What is wrong with the certificates of a file. Those of a server, which listens there, stand in
+/// the order of RFC 8446, section 4.4.2; others are authorities.
+pub(super) fn chain_faults(
+    path: &Path,
+    chain: &[CertificateDer<'_>],
+    listen: Option<SocketAddr>,
+    now: SystemTime,
+) -> Vec<ChainFault> {
+    let read: Vec<_> = chain.iter().map(|it| Certificate::read(it)).collect();
+    let mut faults = Vec::new();
+    for (at, certificate) in read.iter().enumerate() {
+        let Some(certificate) = certificate else {
+            continue;
+        };
+        let place = match chain.len() {
+            1 => path.display().to_string(),
+            _ => format!("{}: certificate {}", path.display(), at + 1),
+        };
+        let mut add = |(is_error, reason)| {
+            let place = place.clone();
+            faults.push(ChainFault {
+                is_error,
+                place,
+                reason,
+            });
+        };
+        certificate.time_fault(now).map(&mut add);
+        let Some(listen) = listen else { continue };
+        if at == 0 {
+            let found = certificate.server_faults(&own_names(listen));
+            found.into_iter().for_each(&mut add);
+        }
+        if let Some(Some(next)) = read.get(at + 1)
+            && next.subject != certificate.issuer
+        {
+            let reason = format!(
+                "certificate {} is not its issuer: each one's issuer follows it",
+                at + 2
+            );
+            add((false, reason));
+        }
+    }
+    faults
+}
+
+/// What this machine is called, as far as it knows: by its name, and by the address it listens on.
+fn own_names(listen: SocketAddr) -> Vec<String> {
+    let host = rustix::system::uname();
+    let mut names = vec![host.nodename().to_string_lossy().into_owned()];
+    let address = listen.ip();
+    if address.is_loopback() {
+        names.push("localhost".to_owned());
+    }
+    if !address.is_unspecified() {
+        names.push(address.to_string());
+    }
+    names
+}
+
+/// What a certificate says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Certificate<'a> {
+    pub(super) begins: SystemTime,
+    pub(super) ends: SystemTime,
+    /// The names and addresses that it is for.
+    pub(super) names: Vec<String>,
+    pub(super) issuer: &'a [u8],
+    pub(super) subject: &'a [u8],
+    /// The SubjectPublicKeyInfo.
+    pub(super) key: &'a [u8],
+    /// The key's length in bits, for one of RSA.
+    rsa_bits: Option<usize>,
+    is_authority: bool,
+    signs_handshakes: bool,
+    is_for_servers: bool,
+}
+
+impl<'a> Certificate<'a> {
+    /// Reads a certificate; `None` for what is none.
+    pub(super) fn read(der: &'a [u8]) -> Option<Certificate<'a>> {
+        let signed = Elements(der).next_of(SEQUENCE)?;
+        let mut fields = signed.elements().next_of(SEQUENCE)?.elements();
+        _ = fields.next_of(VERSION);
+        _ = fields.next_of(INTEGER)?;
+        _ = fields.next_of(SEQUENCE)?;
+        let issuer = fields.next_of(SEQUENCE)?.whole;
+        let mut validity = fields.next_of(SEQUENCE)?.elements();
+        let (begins, ends) = (time(validity.next()?)?, time(validity.next()?)?);
+        let subject = fields.next_of(SEQUENCE)?.whole;
+        let key = fields.next_of(SEQUENCE)?;
+        let mut certificate = Certificate {
+            begins,
+            ends,
+            names: Vec::new(),
+            issuer,
+            subject,
+            key: key.whole,
+            rsa_bits: rsa_bits(key),
+            is_authority: false,
+            signs_handshakes: true,
+            is_for_servers: true,
+        };
+        if let Some(list) = fields.find(|field| field.tag == EXTENSIONS) {
+            for extension in list.elements().next_of(SEQUENCE)?.elements() {
+                certificate.add(extension);
+            }
+        }
+        Some(certificate)
+    }
+
+    fn add(&mut self, extension: Element<'a>) -> Option<()> {
+        let mut fields = extension.elements();
+        let id = fields.next_of(OBJECT_ID)?.content;
+        _ = fields.next_of(BOOLEAN);
+        let mut value = fields.next_of(OCTET_STRING)?.elements();
+        match id {
+            KEY_USAGE => {
+                // The first bit is digitalSignature; the first byte counts those that are unused.
+                let bits = value.next_of(BIT_STRING)?.content;
+                self.signs_handshakes = bits.get(1).is_some_and(|bits| bits & 0x80 != 0);
+            }
+            EXTENDED_KEY_USAGE => {
+                let mut usages = value.next_of(SEQUENCE)?.elements();
+                self.is_for_servers =
+                    usages.any(|usage| [SERVER_AUTH, ANY_USAGE].contains(&usage.content));
+            }
+            BASIC_CONSTRAINTS => {
+                let mut fields = value.next_of(SEQUENCE)?.elements();
+                self.is_authority = fields.next_of(BOOLEAN)?.content != [0];
+            }
+            ALTERNATIVE_NAMES => {
+                let names = value.next_of(SEQUENCE)?.elements();
+                self.names = names.filter_map(name).collect();
+            }
+            _ => {}
+        }
+        Some(())
+    }
+
+    /// Why nobody may use it now, and what is worth a look.
+    pub(super) fn time_fault(&self, now: SystemTime) -> Option<(bool, String)> {
+        let shown = |time| humantime::format_rfc3339_seconds(time);
+        if let Ok(over) = now.duration_since(self.ends) {
+            let text = format!("it expired on {} ({} ago)", shown(self.ends), days(over));
+            return Some((true, text));
+        }
+        if self.begins > now {
+            let text = format!("it is not valid before {}", shown(self.begins));
+            return Some((true, text));
+        }
+        let left = self.ends.duration_since(now).unwrap_or_default();
+        (left < SOON).then(|| {
+            (
+                false,
+                format!("it expires on {} (in {})", shown(self.ends), days(left)),
+            )
+        })
+    }
+
+    /// Why clients refuse it as a server's: true with each reason that holds for all of them.
+    pub(super) fn server_faults(&self, own_names: &[String]) -> Vec<(bool, String)> {
+        let mut faults = Vec::new();
+        if let Some(bits) = self.rsa_bits.filter(|&bits| bits < LEAST_RSA_BITS) {
+            faults.push((true, too_small(bits)));
+        }
+        if self.names.is_empty() {
+            let text = "it has no name of a server (subjectAltName), and clients that check it refuse it whatever its common name; make one with the names that they use";
+            faults.push((false, text.to_owned()));
+        } else if !own_names.iter().any(|own| self.is_for(own)) {
+            let (names, own) = (self.names.join(", "), own_names.join(", "));
+            let text = format!(
+                "it is for {names}, and for none of {own}: clients can call the server by the former only"
+            );
+            faults.push((false, text));
+        }
+        if !self.is_for_servers {
+            let text = "its extended key usage has no serverAuth: it is no server's certificate";
+            faults.push((true, text.to_owned()));
+        }
+        if !self.signs_handshakes {
+            let text = "its key usage has no digitalSignature, which TLS 1.3 needs";
+            faults.push((true, text.to_owned()));
+        }
+        if self.is_authority {
+            let text = "it is an authority's (CA:TRUE), and action-client refuses it as a server's; with openssl req -x509 add: -addext basicConstraints=CA:FALSE";
+            faults.push((false, text.to_owned()));
+        }
+        faults
+    }
+
+    /// Why its key cannot be used, where that can be told.
+    pub(super) fn key_fault(&self) -> Option<String> {
+        self.rsa_bits
+            .filter(|&bits| bits < LEAST_RSA_BITS)
+            .map(too_small)
+    }
+
+    fn is_for(&self, own: &str) -> bool {
+        let rest = own.split_once('.').map(|(_, rest)| rest);
+        self.names.iter().any(|name| {
+            let wild = name.strip_prefix("*.");
+            name.eq_ignore_ascii_case(own)
+                || wild.is_some_and(|wild| rest.is_some_and(|it| it.eq_ignore_ascii_case(wild)))
+                // A host often knows itself by its first label only.
+                || (rest.is_none() && name.split('.').next().is_some_and(|it| it.eq_ignore_ascii_case(own)))
+        })
+    }
+}
+
+fn days(time: Duration) -> String {
+    match time.as_secs() / DAY {
+        1 => "1 day".to_owned(),
+        days => format!("{days} days"),
+    }
+}
+
+fn too_small(bits: usize) -> String {
+    format!(
+        "its RSA key has {bits} bits, and fewer than {LEAST_RSA_BITS} can be broken: make another key"
+    )
+}
+
+/// The modulus' length, for a SubjectPublicKeyInfo of RSA.
+fn rsa_bits(key: Element<'_>) -> Option<usize> {
+    let mut fields = key.elements();
+    let algorithm = fields.next_of(SEQUENCE)?.elements().next_of(OBJECT_ID)?;
+    let (unused, bits) = fields.next_of(BIT_STRING)?.content.split_first()?;
+    if algorithm.content != RSA || *unused != 0 {
+        return None;
+    }
+    let mut numbers = Elements(bits).next_of(SEQUENCE)?.elements();
+    let modulus = numbers.next_of(INTEGER)?.content;
+    let zeros: usize = modulus.iter().take_while(|&&byte| byte == 0).count();
+    let first = modulus.get(zeros)?;
+    Some((modulus.len() - zeros) * 8 - usize::try_from(first.leading_zeros()).ok()?)
+}
+
+fn name(name: Element<'_>) -> Option<String> {
+    match name.tag {
+        DNS_NAME => String::from_utf8(name.content.to_vec()).ok(),
+        ADDRESS => match name.content.len() {
+            4 => Some(IpAddr::from(<[u8; 4]>::try_from(name.content).ok()?).to_string()),
+            _ => Some(IpAddr::from(<[u8; 16]>::try_from(name.content).ok()?).to_string()),
+        },
+        _ => None,
+    }
+}
+
+/// UTCTime or GeneralizedTime as RFC 5280, section 4.1.2.5, has them: to the second, and in UTC.
+fn time(element: Element<'_>) -> Option<SystemTime> {
+    let text = str::from_utf8(element.content).ok()?.strip_suffix('Z')?;
+    let century = match element.tag {
+        UTC_TIME if text.get(..2)? < "50" => "20",
+        UTC_TIME => "19",
+        _ => "",
+    };
+    let text = format!("{century}{text}");
+    let part = |from: usize, to: usize| text.get(from..to);
+    let written = format!(
+        "{}-{}-{}T{}:{}:{}Z",
+        part(0, 4)?,
+        part(4, 6)?,
+        part(6, 8)?,
+        part(8, 10)?,
+        part(10, 12)?,
+        part(12, 14)?
+    );
+    match humantime::parse_rfc3339(&written) {
+        Ok(time) => Some(time),
+        // Before 1970 nothing can be told, and it is long ago.
+        Err(_) if text.get(..4)? < "1970" => Some(UNIX_EPOCH),
+        Err(_) => None,
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,291 @@
+//! YAML to a type of ours. The messages name the place and what is expected, and never the value: a
+//! secret may stand anywhere by mistake. So the error type drops it, whatever a library passes.
+
+use std::{error, fmt};
+
+use action_proto::input::shown_name;
+use serde::{
+    Deserialize,
+    de::{
+        self, DeserializeSeed, Deserializer, IntoDeserializer, MapAccess, SeqAccess, Unexpected,
+        Visitor, value::StrDeserializer,
+    },
+    forward_to_deserialize_any,
+};
+
+use super::{Step, Yaml, line_of, parse};
+
+/// Reads one YAML document. Scalars are texts, numbers and booleans as the type wants them.
+///
+/// # Errors
+/// What is wrong and the line it is on, from 1.
+pub fn read<T: for<'de> Deserialize<'de>>(text: &str) -> Result<T, (usize, String)> {
+    let text = super::without_mark(text);
+    let tree = parse(text).map_err(|(line, reason)| (line.max(1), reason))?;
+    T::deserialize(Value(&tree)).map_err(|error| {
+        let line = line_of(text, &error.steps());
+        (line.max(1), error.to_string())
+    })
+}
+
+#[derive(Debug, Clone)]
+enum Place {
+    Key(String),
+    Item(usize),
+}
+
+/// Why a value is not of the type.
+#[derive(Debug)]
+struct TypeError {
+    /// Where, the innermost step first.
+    places: Vec<Place>,
+    /// True where the last step is a key that is wrong itself.
+    is_key: bool,
+    reason: String,
+}
+
+impl TypeError {
+    fn within(mut self, place: Place) -> TypeError {
+        self.places.push(place);
+        self
+    }
+
+    fn at_key(mut self, key: &str) -> TypeError {
+        self.is_key = true;
+        self.within(Place::Key(key.to_owned()))
+    }
+
+    fn steps(&self) -> Vec<Step<'_>> {
+        let steps = self.places.iter().rev().map(|place| match place {
+            Place::Key(key) => Step::Key(key),
+            Place::Item(index) => Step::Item(*index),
+        });
+        steps.collect()
+    }
+}
+
+impl fmt::Display for TypeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let shown = self.places.iter().skip(usize::from(self.is_key)).rev();
+        let mut is_first = true;
+        for place in shown {
+            match place {
+                Place::Key(key) if is_first => f.write_str(&shown_name(key))?,
+                Place::Key(key) => write!(f, ".{}", shown_name(key))?,
+                Place::Item(index) => write!(f, "[{index}]")?,
+            }
+            is_first = false;
+        }
+        let colon = if is_first { "" } else { ": " };
+        write!(f, "{colon}{}", self.reason)
+    }
+}
+
+impl error::Error for TypeError {}
+
+impl de::Error for TypeError {
+    fn custom<T: fmt::Display>(reason: T) -> TypeError {
+        TypeError {
+            places: Vec::new(),
+            is_key: false,
+            reason: reason.to_string(),
+        }
+    }
+
+    fn invalid_type(found: Unexpected<'_>, expected: &dyn de::Expected) -> TypeError {
+        TypeError::custom(format!("expected {expected}, found {}", kind(found)))
+    }
+
+    fn invalid_value(found: Unexpected<'_>, expected: &dyn de::Expected) -> TypeError {
+        TypeError::invalid_type(found, expected)
+    }
+
+    fn unknown_variant(variant: &str, expected: &'static [&'static str]) -> TypeError {
+        let (variant, known) = (shown_name(variant), listed(expected));
+        TypeError::custom(format!(
+            "unknown variant `{variant}`, expected one of {known}"
+        ))
+    }
+
+    fn unknown_field(field: &str, expected: &'static [&'static str]) -> TypeError {
+        let (field, known) = (shown_name(field), listed(expected));
+        TypeError::custom(format!("unknown field `{field}`, expected one of {known}"))
+    }
+}
+
+fn listed(names: &[&str]) -> String {
+    let quoted: Vec<String> = names.iter().map(|name| format!("`{name}`")).collect();
+    quoted.join(", ")
+}
+
+fn kind(found: Unexpected<'_>) -> &'static str {
+    match found {
+        Unexpected::Bool(_) => "true or false",
+        Unexpected::Unsigned(_) | Unexpected::Signed(_) | Unexpected::Float(_) => "a number",
+        Unexpected::Unit | Unexpected::Option => "nothing",
+        Unexpected::Seq => "a list",
+        Unexpected::Map | Unexpected::StructVariant => "a map",
+        _ => "a text",
+    }
+}
+
+/// A value of the tree, to be read as whatever is wanted.
+struct Value<'a>(&'a Yaml);
+
+impl<'a> Value<'a> {
+    fn is_not(&self, expected: &dyn de::Expected) -> TypeError {
+        let reason = format!("expected {expected}, found {}", self.0.kind());
+        de::Error::custom(reason)
+    }
+
+    fn parsed<T>(&self, read: impl Fn(&str) -> Option<T>, expected: &str) -> Result<T, TypeError> {
+        let text = match self.0 {
+            Yaml::Scalar(text) => read(text),
+            _ => None,
+        };
+        text.ok_or_else(|| self.is_not(&expected))
+    }
+}
+
+macro_rules! integers {
+    ($($method:ident)*) => {
+        $(fn $method<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, TypeError> {
+            match self.parsed(|text| text.parse::<i64>().ok(), "a number")? {
+                number if number < 0 => visitor.visit_i64(number),
+                number => visitor.visit_u64(number.unsigned_abs()),
+            }
+        })*
+    };
+}
+
+impl<'de> Deserializer<'de> for Value<'_> {
+    type Error = TypeError;
+
+    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, TypeError> {
+        match self.0 {
+            Yaml::Null => visitor.visit_unit(),
+            Yaml::Scalar(text) => visitor.visit_str(text),
+            Yaml::List(items) => visitor.visit_seq(Items(items.iter().enumerate())),
+            Yaml::Map(entries) => visitor.visit_map(Entries(entries.iter(), None)),
+        }
+    }
+
+    fn deserialize_bool<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, TypeError> {
+        let read = |text: &str| text.to_ascii_lowercase().parse().ok();
+        visitor.visit_bool(self.parsed(read, "true or false")?)
+    }
+
+    fn deserialize_str<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, TypeError> {
+        match self.0 {
+            Yaml::Null => visitor.visit_str(""),
+            _ => self.deserialize_any(visitor),
+        }
+    }
+
+    fn deserialize_string<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, TypeError> {
+        self.deserialize_str(visitor)
+    }
+
+    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, TypeError> {
+        match self.0 {
+            Yaml::Null => visitor.visit_none(),
+            _ => visitor.visit_some(self),
+        }
+    }
+
+    fn deserialize_enum<V: Visitor<'de>>(
+        self,
+        _: &'static str,
+        _: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, TypeError> {
+        let Yaml::Scalar(text) = self.0 else {
+            return Err(self.is_not(&visitor));
+        };
+        let word: StrDeserializer<'_, TypeError> = text.as_str().into_deserializer();
+        visitor.visit_enum(word)
+    }
+
+    fn deserialize_newtype_struct<V: Visitor<'de>>(
+        self,
+        _: &'static str,
+        visitor: V,
+    ) -> Result<V::Value, TypeError> {
+        visitor.visit_newtype_struct(self)
+    }
+
+    fn deserialize_struct<V: Visitor<'de>>(
+        self,
+        _: &'static str,
+        _: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, TypeError> {
+        match self.0 {
+            Yaml::Map(_) => self.deserialize_any(visitor),
+            _ => Err(self.is_not(&"a map")),
+        }
+    }
+
+    integers! {
+        deserialize_i8 deserialize_i16 deserialize_i32 deserialize_i64
+        deserialize_u8 deserialize_u16 deserialize_u32 deserialize_u64
+    }
+
+    forward_to_deserialize_any! {
+        i128 u128 f32 f64 char bytes byte_buf unit unit_struct seq tuple tuple_struct map
+        identifier ignored_any
+    }
+}
+
+struct Items<'a>(std::iter::Enumerate<std::slice::Iter<'a, Yaml>>);
+
+impl<'de> SeqAccess<'de> for Items<'_> {
+    type Error = TypeError;
+
+    fn next_element_seed<S: DeserializeSeed<'de>>(
+        &mut self,
+        seed: S,
+    ) -> Result<Option<S::Value>, TypeError> {
+        let Some((index, item)) = self.0.next() else {
+            return Ok(None);
+        };
+        let read = seed.deserialize(Value(item));
+        read.map(Some)
+            .map_err(|error| error.within(Place::Item(index)))
+    }
+}
+
+/// The entries of a map, and the one whose value is next.
+struct Entries<'a>(
+    std::slice::Iter<'a, (String, Yaml)>,
+    Option<&'a (String, Yaml)>,
+);
+
+impl<'de> MapAccess<'de> for Entries<'_> {
+    type Error = TypeError;
+
+    fn next_key_seed<S: DeserializeSeed<'de>>(
+        &mut self,
+        seed: S,
+    ) -> Result<Option<S::Value>, TypeError> {
+        self.1 = self.0.next();
+        let Some((key, _)) = self.1 else {
+            return Ok(None);
+        };
+        let word: StrDeserializer<'_, TypeError> = key.as_str().into_deserializer();
+        seed.deserialize(word)
+            .map(Some)
+            .map_err(|error: TypeError| error.at_key(key))
+    }
+
+    fn next_value_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<S::Value, TypeError> {
+        let Some((key, value)) = self.1 else {
+            return Err(de::Error::custom("a value without a key"));
+        };
+        seed.deserialize(Value(value))
+            .map_err(|error| error.within(Place::Key(key.clone())))
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,626 @@
+//! Secrets in every wrong place and form: none of them turns up in what programs say or write.
+//!
+//! The settings are those that the programs themselves list, so a new one is tried, too.
+
+use std::{
+    fs,
+    os::unix::fs::PermissionsExt,
+    path::Path,
+    process::{Command, Stdio},
+};
+
+use action_tests::{
+    Client, Server, Site, on,
+    processes::signal,
+    program::{contains, hermetic},
+    wait::{CEILING, wait_until},
+};
+use rustix::process::Signal;
+
+/// As much of a secret must not turn up, in characters.
+const PART: usize = 8;
+
+/// A secret, and the parts of it that must not turn up.
+struct Canary {
+    name: &'static str,
+    text: String,
+    parts: Vec<Vec<u8>>,
+}
+
+impl Canary {
+    fn new(name: &'static str, text: &str) -> Canary {
+        let is_secret = |line: &&str| !line.starts_with("-----");
+        // A token's first part is the same for all of them.
+        let body = text.strip_prefix(TOKEN_HEADER).unwrap_or(text);
+        let lines = body.lines().filter(is_secret);
+        let mut parts = Vec::new();
+        for line in lines {
+            for part in line.as_bytes().windows(PART) {
+                let numbers = |separator: &str| {
+                    let numbers: Vec<String> = part.iter().map(u8::to_string).collect();
+                    numbers.join(separator).into_bytes()
+                };
+                let hex: String = part.iter().map(|byte| format!("{byte:02x}")).collect();
+                parts.extend([part.to_vec(), numbers(", "), numbers(" "), hex.into_bytes()]);
+            }
+        }
+        Canary {
+            name,
+            text: text.to_owned(),
+            parts,
+        }
+    }
+
+    /// The first part of it in some text.
+    fn found(&self, text: &[u8]) -> Option<String> {
+        let mut parts = self.parts.iter();
+        let part = parts.find(|part| contains(text, part))?;
+        Some(String::from_utf8_lossy(part).into_owned())
+    }
+
+    /// The secret as people spoil it.
+    fn forms(&self) -> Vec<String> {
+        let text = &self.text;
+        let mut forms = vec![text.clone()];
+        if text.contains('\n') {
+            for other in ["", " ", "\\n", "\r\n", "\r"] {
+                forms.push(text.replace('\n', other));
+            }
+            forms.push(text.replacen('\n', "", 1));
+            forms.push(text.lines().skip(1).collect::<Vec<_>>().join("\n"));
+        }
+        forms
+    }
+}
+
+const TOKEN_HEADER: &str = "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.";
+
+fn pem_key() -> String {
+    let ran = Command::new("openssl")
+        .args([
+            "genpkey",
+            "-algorithm",
+            "EC",
+            "-pkeyopt",
+            "ec_paramgen_curve:P-256",
+        ])
+        .stderr(Stdio::null())
+        .output()
+        .unwrap();
+    assert!(ran.status.success());
+    String::from_utf8(ran.stdout).unwrap()
+}
+
+fn canaries() -> Vec<Canary> {
+    let token = format!(
+        "{TOKEN_HEADER}eyJ4NXEiOiJjNmQ5ZjBhMSIsInc3Ijoib2xnYSIsImsiOiJXcTlmVDIifQ.q7LmB-t0PnWc2yHsEaUd5fGjKi8oXrNqTvYbMzCl1w6"
+    );
+    vec![
+        Canary::new(
+            "base64",
+            "Zk3vQ9xR/7LmB+t0PnWc2yHsEaUd5fGjKi8oXrNqTvYbMzCl1w6hSgJpIeDkRuFA",
+        ),
+        Canary::new(
+            "hex",
+            "4f0c0fd12a9be7735c1184b2aa0ffe319d41c7b0e8536aa2f1047be6c0d95e38",
+        ),
+        Canary::new("token", &token),
+        Canary::new("key", &pem_key()),
+    ]
+}
+
+/// A text in YAML, whatever is in it.
+fn quoted(text: &str) -> String {
+    serde_json::to_string(text).unwrap()
+}
+
+/// The settings that a message lists after "expected one of".
+fn listed(message: &str) -> Vec<String> {
+    let (_, list) = message
+        .split_once("expected one of ")
+        .unwrap_or_else(|| panic!("{message}"));
+    let names = list.split('`').skip(1).step_by(2);
+    names.map(str::to_owned).collect()
+}
+
+/// What a directory has, but for the nodes that were accepted, which are there with their secrets.
+fn contents(directory: &Path) -> Vec<u8> {
+    let mut all = Vec::new();
+    for entry in fs::read_dir(directory).into_iter().flatten().flatten() {
+        let (path, name) = (entry.path(), entry.file_name());
+        all.extend(name.as_encoded_bytes());
+        if path.is_dir() {
+            all.extend(contents(&path));
+        } else if name != "nodes.json" {
+            all.extend(fs::read(&path).unwrap_or_default());
+        }
+    }
+    all
+}
+
+/// A site whose programs are run with secrets in wrong places.
+struct Trial {
+    site: Site,
+    good: Vec<(&'static str, String)>,
+    runs: usize,
+    hits: Vec<String>,
+}
+
+impl Trial {
+    fn new() -> Trial {
+        let site = Site::new();
+        site.command("hello", "echo hello");
+        let files = ["server.yaml", "client.yaml", "nodes.yaml"];
+        let good = files.map(|name| (name, site.read(name))).to_vec();
+        Trial {
+            site,
+            good,
+            runs: 0,
+            hits: Vec::new(),
+        }
+    }
+
+    fn setting_names(&self, inside: &str) -> Vec<String> {
+        let line = match inside {
+            "" => "colour: red".to_owned(),
+            outer => format!("{outer}: {{colour: red}}"),
+        };
+        let text = self.good[0].1.clone();
+        self.site.write("server.yaml", format!("{text}{line}\n"));
+        let ran = self.site.server_verb(&["check"]);
+        self.restore();
+        listed(&ran.stderr())
+    }
+
+    fn restore(&self) {
+        for (name, text) in &self.good {
+            self.site.write(name, text);
+        }
+    }
+
+    fn judge(&mut self, canary: &Canary, case: &str, told: &[u8]) {
+        self.runs += 1;
+        let kept = contents(&self.site.path("state"));
+        for (what, text) in [("told", told), ("kept", &kept)] {
+            if let Some(part) = canary.found(text) {
+                let told = String::from_utf8_lossy(told);
+                self.hits
+                    .push(format!("{} {case}: {what} {part}: {told}", canary.name));
+            }
+        }
+    }
+
+    /// Runs a verb of the server, and ends it where it serves.
+    fn server(&mut self, canary: &Canary, case: &str, words: &[&str], variables: &[(&str, &str)]) {
+        let mut command = hermetic(self.site.program("action-server"), &self.site.path("home"));
+        command.args(words).envs(variables.iter().copied());
+        if !words.contains(&"--config") && !words.contains(&"init") && !words.contains(&"cert") {
+            command.arg("--config").arg(self.site.path("server.yaml"));
+        }
+        let case = format!("{case}: {}", words.first().copied().unwrap_or_default());
+        self.run(canary, &case, command);
+    }
+
+    fn run(&mut self, canary: &Canary, case: &str, mut command: Command) {
+        let file = |name: &str| fs::File::create(self.site.path(name)).unwrap();
+        command.stdout(file("out")).stderr(file("err"));
+        let mut child = command.spawn().unwrap();
+        let told = || {
+            let mut told = fs::read(self.site.path("out")).unwrap();
+            told.extend(fs::read(self.site.path("err")).unwrap());
+            told
+        };
+        let mut is_told_to_stop = false;
+        wait_until("the program's end", CEILING, || {
+            if !is_told_to_stop && contains(&told(), b"listening on") {
+                is_told_to_stop = true;
+                signal(i32::try_from(child.id()).unwrap(), Signal::TERM);
+            }
+            child.try_wait().unwrap()
+        });
+        let told = told();
+        self.judge(canary, case, &told);
+    }
+
+    #[track_caller]
+    fn is_clean(&self) {
+        let hits = &self.hits;
+        assert!(
+            hits.is_empty(),
+            "{} of {}:\n{}",
+            hits.len(),
+            self.runs,
+            hits.join("\n")
+        );
+    }
+}
+
+/// Lines of settings with a secret where it does not belong, for a setting or one inside another.
+fn wrong_lines(outer: &str, name: &str, secret: &str) -> Vec<String> {
+    let secret = quoted(secret);
+    let values = [
+        secret.clone(),
+        format!("[{secret}]"),
+        format!("{{{secret}: {secret}}}"),
+        format!("[[{secret}]]"),
+        format!("{{x: [{secret}]}}"),
+    ];
+    values
+        .iter()
+        .map(|value| match outer {
+            "" => format!("{name}: {value}"),
+            _ => {
+                format!("{outer}: {{certificate: c, private_key: k, endpoint: e, {name}: {value}}}")
+            }
+        })
+        .collect()
+}
+
+#[test]
+fn no_setting_of_the_server_shows_a_secret() {
+    let mut trial = Trial::new();
+    let mut settings: Vec<(&str, String)> = Vec::new();
+    for outer in ["", "tls", "traces", "retention", "limits"] {
+        let names = trial.setting_names(outer);
+        settings.extend(names.into_iter().map(|name| (outer, name)));
+    }
+    assert!(settings.len() > 35, "{settings:?}");
+    let verbs = [
+        &["check"][..],
+        &["serve", "--listen", "127.0.0.1:0"],
+        &["generate-token"],
+        &["explain"],
+    ];
+    let mut at = 0;
+    for canary in canaries() {
+        for (form_at, form) in canary.forms().iter().take(4).enumerate() {
+            for (outer, name) in &settings {
+                let lines = wrong_lines(outer, name, form);
+                // One secret has all of them; of the others the value itself is enough.
+                let is_first = form_at == 0 && canary.name == "token";
+                let lines = if is_first { &lines[..] } else { &lines[..1] };
+                for line in lines {
+                    let good = trial.good[0].1.clone();
+                    let kept = good
+                        .lines()
+                        .filter(|it| !it.starts_with(&format!("{name}:")));
+                    let kept: String = kept.map(|it| format!("{it}\n")).collect();
+                    trial.site.write("server.yaml", format!("{kept}{line}\n"));
+                    permit(&trial.site.path("server.yaml"));
+                    at += 1;
+                    trial.server(&canary, line, verbs[at % verbs.len()], &[]);
+                }
+            }
+            trial.restore();
+            let in_variables = settings.iter().filter(|(outer, _)| outer.is_empty());
+            for (_, name) in in_variables.filter(|_| form_at < 2) {
+                let variable = format!("ACTION_SERVER_{}", name.to_uppercase());
+                at += 1;
+                trial.server(
+                    &canary,
+                    &variable,
+                    verbs[at % verbs.len()],
+                    &[(&variable, form)],
+                );
+            }
+            for variable in ["ACTION_SERVER_CONFIG", &named(form)] {
+                let mut command = hermetic(
+                    trial.site.program("action-server"),
+                    &trial.site.path("home"),
+                );
+                command.arg("check").env(variable, form);
+                trial.run(&canary, variable, command);
+            }
+        }
+    }
+    trial.is_clean();
+}
+
+#[test]
+fn no_file_of_the_server_and_no_flag_shows_a_secret() {
+    let mut trial = Trial::new();
+    trial.site.write("policy.yaml", "rules: []\n");
+    let more = "policy_path: policy.yaml\nrevocation_path: revoked.jsonl\n";
+    let settings = format!("{}{more}", trial.good[0].1);
+    trial.good[0].1 = settings;
+    trial.good.push(("policy.yaml", "rules: []\n".to_owned()));
+    trial.good.push(("revoked.jsonl", String::new()));
+    trial.restore();
+    for canary in canaries() {
+        for form in canary.forms() {
+            let value = quoted(&form);
+            for (file, text) in [
+                ("server.yaml", form.clone()),
+                ("server.yaml", format!("{value}: x")),
+                ("server.yaml", format!("jwt_secret: {form}")),
+                ("server.yaml", format!("script_environment: A={form}\n")),
+                (
+                    "server.yaml",
+                    format!("script_environment: {{{value}: x}}\n"),
+                ),
+                (
+                    "server.yaml",
+                    format!("script_environment: {{LD_PRELOAD: {value}}}\n"),
+                ),
+                ("nodes.yaml", form.clone()),
+                ("nodes.yaml", format!("n1: {value}")),
+                ("nodes.yaml", format!("n1: {{ranks: {value}}}")),
+                ("nodes.yaml", format!("n1: {{__secret__: {value}}}")),
+                ("nodes.yaml", format!("n1: {{__secret__: [{value}]}}")),
+                ("nodes.yaml", format!("n1: {{__secret__: {{{value}: x}}}}")),
+                (
+                    "nodes.yaml",
+                    format!("n1: {{__secret__: {{p: {value}, p: {value}}}}}"),
+                ),
+                (
+                    "nodes.yaml",
+                    format!("n1: {{__secret__: {{LD_X: {value}}}}}"),
+                ),
+                ("nodes.yaml", format!("n1: {{{value}: x}}")),
+                ("nodes.yaml", format!("{value}: x")),
+                ("nodes.yaml", format!("__groups__: {value}")),
+                (
+                    "nodes.yaml",
+                    format!("n1: {{}}\n__groups__: {{{value}: n1, g: [n1]}}"),
+                ),
+                (
+                    "nodes.yaml",
+                    format!("n1: {{}}\n__groups__: {{g: {value}}}"),
+                ),
+                (
+                    "policy.yaml",
+                    format!("rules: [{{name: a, allow: [run], subjects: [a], nodes: {value}}}]"),
+                ),
+                (
+                    "policy.yaml",
+                    format!(
+                        "rules: [{{name: a, allow: [run], subjects: [a], require: [{value}]}}]"
+                    ),
+                ),
+                ("policy.yaml", form.clone()),
+                ("policy.yaml", format!("{value}: x")),
+                ("policy.yaml", format!("rules: {value}")),
+                ("policy.yaml", format!("rules: [{value}]")),
+                (
+                    "policy.yaml",
+                    format!("rules: [{{name: a, allow: {value}}}]"),
+                ),
+                (
+                    "policy.yaml",
+                    format!("rules: [{{name: a, allow: [{value}], subjects: [a]}}]"),
+                ),
+                ("policy.yaml", format!("rules: [{{name: a, {value}: x}}]")),
+                ("revoked.jsonl", format!("{form}\n")),
+                ("revoked.jsonl", format!("{value}\n")),
+                ("revoked.jsonl", format!("{{\"revoke\":{value}}}\n")),
+                (
+                    "revoked.jsonl",
+                    format!("{{\"revoke\":\"token\",\"jti\":{value}}}\n"),
+                ),
+                (
+                    "revoked.jsonl",
+                    format!("{{\"revoke\":\"all\",\"before\":{value}}}\n"),
+                ),
+                ("revoked.jsonl", format!("{{{value}:{value}}}\n")),
+            ] {
+                trial.site.write(file, &text);
+                permit(&trial.site.path("server.yaml"));
+                let case = format!("{file}: {text}");
+                for words in [
+                    &["check"][..],
+                    &["serve", "--listen", "127.0.0.1:0"],
+                    &["explain"],
+                ] {
+                    trial.server(&canary, &case, words, &[]);
+                }
+                trial.restore();
+                _ = fs::remove_dir_all(trial.site.path("state"));
+            }
+            for words in [
+                &["check", "--config", &form][..],
+                &["serve", "--config", &form],
+                &["generate-token", "--config", &form],
+                &["generate-token", "--key", &form],
+                &["generate-token", "--days", &form],
+                &["generate-token", "--uid", &form],
+                &["revoke", "--jti", &form],
+                &["revoke", "--key", &form],
+                &["revoke", "--all", "--before", &form],
+                &["serve", "--listen", &form],
+                &["init", &form],
+                &["init", ".", "--listen", &form],
+                &["cert", &form],
+                &["check", &form],
+                &[&form],
+            ] {
+                // Whoever makes tokens elsewhere may call them so; and a key.
+                let is_good_name = words[0] == "revoke" && !["token", "key"].contains(&canary.name);
+                if !is_good_name {
+                    trial.server(
+                        &canary,
+                        &format!("{:?}", &words[..2.min(words.len())]),
+                        words,
+                        &[],
+                    );
+                }
+            }
+        }
+    }
+    trial.is_clean();
+}
+
+/// A variable whose name has the secret in it.
+fn named(form: &str) -> String {
+    format!("ACTION_SERVER_{}", form.replace('=', ""))
+}
+
+/// With the secret in it, a file of settings must be closed to others.
+fn permit(path: &Path) {
+    fs::set_permissions(path, fs::Permissions::from_mode(0o600)).unwrap();
+}
+
+#[test]
+fn the_client_shows_no_secret() {
+    let mut trial = Trial::new();
+    trial
+        .site
+        .write("client.yaml", "base_url: http://127.0.0.1:9\ncolour: red\n");
+    let ran = Client::new(&trial.site).run(&["nodes"]);
+    let settings = listed(&ran.stderr());
+    assert!(settings.len() >= 6, "{ran}");
+    trial.good[1].1 = "base_url: http://127.0.0.1:9\njwt_token: t\n".to_owned();
+    trial.restore();
+    let program = trial.site.program("action-client");
+    let home = trial.site.path("home");
+    let file = trial.site.path("client.yaml");
+    let call = |words: &[&str], variables: &[(&str, &str)]| {
+        let mut command = hermetic(&program, &home);
+        command.args(words).env("ACTION_CLIENT_CONFIG", &file);
+        command.envs(variables.iter().copied());
+        command
+    };
+    for canary in canaries() {
+        for form in canary.forms().into_iter().take(4) {
+            let value = quoted(&form);
+            let mut texts = vec![
+                form.clone(),
+                value.clone(),
+                format!("{value}: x"),
+                format!("[{value}]"),
+            ];
+            for name in &settings {
+                let good = "base_url: http://127.0.0.1:9\njwt_token: t\n";
+                let kept = good
+                    .lines()
+                    .filter(|line| !line.starts_with(&format!("{name}:")));
+                let kept: String = kept.map(|line| format!("{line}\n")).collect();
+                let lines = wrong_lines("", name, &form);
+                texts.extend(lines.iter().map(|line| format!("{kept}{line}\n")));
+                texts.push(format!("{kept}{name}: {form}\n"));
+            }
+            for text in texts {
+                trial.site.write("client.yaml", &text);
+                for words in [&["nodes"][..], &["run", "hello", "n1"]] {
+                    trial.run(&canary, &text, call(words, &[]));
+                }
+            }
+            trial.restore();
+            for name in &settings {
+                let variable = format!("ACTION_CLIENT_{}", name.to_uppercase());
+                trial.run(&canary, &variable, call(&["nodes"], &[(&variable, &form)]));
+            }
+            trial.run(
+                &canary,
+                "variable",
+                call(&["nodes"], &[("ACTION_CLIENT_CONFIG", &form)]),
+            );
+            for words in [
+                &["nodes", "--config", &form][..],
+                &["--config", &form, "help"],
+                &[&form],
+                &["nodes", &format!("--{form}")],
+            ] {
+                trial.run(&canary, &format!("{:?}", words[0]), call(words, &[]));
+            }
+        }
+    }
+    trial.is_clean();
+}
+
+/// What a running server reads anew.
+#[test]
+fn a_server_that_runs_shows_no_secret() {
+    let site = Site::new();
+    site.command("hello", "echo hello");
+    site.write(
+        "policy.yaml",
+        "rules: [{name: a, allow: [all], subjects: ['*']}]\n",
+    );
+    fs::create_dir(site.path("keys")).unwrap();
+    _ = site
+        .server_verb_alone(&["cert", "pki", "--name", "localhost"])
+        .ok();
+    site.settings("policy_path: policy.yaml\njwt_key_directory: keys\nmetrics_listen: 127.0.0.1:0");
+    site.settings("tls: {certificate: pki/certificate.pem, private_key: pki/private_key.pem}");
+    let server: Server = site.start();
+    let files = [
+        "pki/private_key.pem",
+        "policy.yaml",
+        "nodes.yaml",
+        "state/revoked.jsonl",
+    ];
+    let good = files.map(|name| (name, server.read(name)));
+    let key = &good[0].1;
+    let key_canary = Canary::new("key", key);
+    let mut all = canaries();
+    // Each time that all files are good again the server says so of the last of them.
+    for (round, form) in key_canary.forms().into_iter().skip(1).take(3).enumerate() {
+        let value = quoted(&form);
+        for (name, text) in [
+            ("pki/private_key.pem", form.clone()),
+            ("policy.yaml", value.clone()),
+            ("nodes.yaml", format!("n1: {{ranks: [{value}]}}\n")),
+            ("keys/a.secret", form.clone()),
+            ("keys/b.pem", form.clone()),
+            ("keys/a.until", form.clone()),
+        ] {
+            server.write(name, text);
+            permit(&server.path(name));
+        }
+        server.write("state/revoked.jsonl", format!("{value}\n"));
+        for part in [
+            "the last one stays in use",
+            "the last good policy",
+            "no token is good",
+            "cannot be a rank",
+        ] {
+            wait_until(part, CEILING, || {
+                (server.log().matches(part).count() > round).then_some(())
+            });
+        }
+        for (name, text) in &good {
+            server.write(name, text);
+        }
+        let taken = "took the new certificate";
+        wait_until(taken, CEILING, || {
+            (server.log().matches(taken).count() > round).then_some(())
+        });
+    }
+    all.push(key_canary);
+    let mut told = server.log().into_bytes();
+    told.extend(server.scrape().text.into_bytes());
+    told.extend(contents(&server.path("state")));
+    for canary in &all {
+        assert_eq!(
+            canary.found(&told),
+            None,
+            "{}",
+            String::from_utf8_lossy(&told)
+        );
+    }
+}
+
+/// The secret of a node is in what its script says, and masked.
+#[test]
+fn a_secret_of_a_node_is_with_its_scripts_alone() {
+    let canary = &canaries()[0];
+    let site = Site::new();
+    site.settings("metrics_listen: 127.0.0.1:0\nvisible_metadata: [password, __secret__]");
+    site.command("tell", "echo \"$password\"; env");
+    let secret = quoted(&canary.text);
+    site.nodes(&format!("n1: {{__secret__: {{password: {secret}}}}}\n"));
+    let server = site.start();
+    let run = server.api().run(on("tell", "n1"));
+    let mut told = run.stdout_of("n1");
+    told.extend(server.client().run(&["nodes", "-o", "json"]).stdout);
+    told.extend(server.export(&run.id).stdout);
+    told.extend(server.log().into_bytes());
+    told.extend(server.scrape().text.into_bytes());
+    told.extend(contents(&server.path("state")));
+    assert_eq!(
+        canary.found(&told),
+        None,
+        "{}",
+        String::from_utf8_lossy(&told)
+    );
+}
