@@ -58,7 +58,8 @@ pub(super) fn list(config: &Path, args: TokensArgs) -> Result<(), Failure> {
             let mut text = String::new();
             for (token, state) in tokens {
                 let line = serde_json::to_string(&ListedToken { token, state });
-                text += &line.map_err(|error| Failure::new(1, error.to_string()))?;
+                let line = line.map_err(|error| Failure::new(1, error.to_string()))?;
+                text += &action_proto::escape_in_json(&line);
                 text.push('\n');
             }
             say(&text)
