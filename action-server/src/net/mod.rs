@@ -5,11 +5,13 @@ mod connection;
 mod connection_limit;
 mod der;
 mod listener;
+mod pem_files;
 mod refusal_limiter;
 mod tls;
 
 pub use certificate::ChainFault;
 pub use connection::{Connection, Peer};
 pub use listener::{Limits, Listener};
+pub use pem_files::TlsError;
 pub use refusal_limiter::{Origin, Suspects, Verdict};
-pub use tls::{Files, Tls, TlsError};
+pub use tls::{Files, Tls};

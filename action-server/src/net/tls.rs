@@ -1,31 +1,28 @@
-//! TLS: certificates and keys from PEM files, clear words about what is wrong with them, and
-//! new ones taken without dropping a connection.
+//! TLS: a certificate and its key that fit together, and new ones taken without dropping a connection.
 
 use std::{
-    fs, io,
+    io,
     net::SocketAddr,
     path::{Path, PathBuf},
     sync::Arc,
     time::{Duration, SystemTime},
 };
 
-use action_proto::input::{is_pem_label, pem_fault};
 use arc_swap::ArcSwap;
 use rustls::{
     RootCertStore, ServerConfig,
     crypto::aws_lc_rs,
-    pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
+    pki_types::{CertificateDer, PrivateKeyDer},
     server::WebPkiClientVerifier,
 };
-use thiserror::Error;
 use tokio::net::TcpStream;
 use tokio_rustls::{TlsAcceptor, server::TlsStream};
 
-use super::certificate::{Certificate, ChainFault, chain_faults};
-use crate::{
-    transient::{ReadSchedule, is_caused_by_transient, transient},
-    trust,
+use super::{
+    certificate::{Certificate, ChainFault, chain_faults},
+    pem_files::{TlsError, certificates, damaged, labels, private_key, read_file},
 };
+use crate::transient::{ReadSchedule, is_caused_by_transient, transient};
 
 /// How often the files are looked at.
 const LOOK_INTERVAL: Duration = Duration::from_secs(2);
@@ -41,53 +38,6 @@ pub struct Files {
     pub client_ca: Option<PathBuf>,
     /// Where the server listens: clients may call it so.
     pub listen: SocketAddr,
-}
-
-/// Why the files cannot be used.
-#[derive(Debug, Error)]
-pub enum TlsError {
-    /// A file cannot be read.
-    #[error("{path}: cannot read it: {source}")]
-    Unreadable {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
-    /// A file has none of the PEM blocks that it should have.
-    #[error("{path}: no {expected} in it; it has {found}")]
-    Missing {
-        /// The file.
-        path: PathBuf,
-        /// What it should have.
-        expected: &'static str,
-        /// The labels of the blocks that it has.
-        found: String,
-    },
-    /// A block is damaged.
-    #[error("{path}: {reason}")]
-    Damaged {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong with it.
-        reason: String,
-    },
-    /// The key can be read by others.
-    #[error("{path}: the key can be read or written by others; run: chmod 600 {path}")]
-    Open {
-        /// The file.
-        path: PathBuf,
-    },
-    /// They do not go together.
-    #[error("{certificate} and {private_key} do not go together: {reason}")]
-    Mismatch {
-        /// The certificate's file.
-        certificate: PathBuf,
-        /// The key's file.
-        private_key: PathBuf,
-        /// Why not.
-        reason: String,
-    },
 }
 
 /// A server's TLS, kept current.
@@ -277,95 +227,9 @@ fn client_verifier(
     verifier.map_err(|error| damaged(path, &error))
 }
 
-fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
-    let text = read_file(path)?;
-    let read: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&text).collect();
-    let certificates = read.map_err(|_| damaged(path, &pem_fault(&text)))?;
-    match certificates.is_empty() {
-        true => Err(missing(path, "CERTIFICATE", &text)),
-        false => Ok(certificates),
-    }
-}
-
-fn private_key(path: &Path) -> Result<PrivateKeyDer<'static>, TlsError> {
-    let text = read_file(path)?;
-    let metadata = fs::metadata(path).map_err(|source| TlsError::Unreadable {
-        path: path.to_owned(),
-        source,
-    })?;
-    if !trust::is_closed_key(path, &metadata) {
-        return Err(TlsError::Open {
-            path: path.to_owned(),
-        });
-    }
-    let shown = String::from_utf8_lossy(&text);
-    if shown.contains("ENCRYPTED PRIVATE KEY-----") || shown.contains("4,ENCRYPTED") {
-        let place = path.display();
-        return Err(damaged(
-            path,
-            &format!(
-                "the key is encrypted with a passphrase, and nobody can be asked for it; run: (umask 077; openssl pkey -in {place} -out NEW)"
-            ),
-        ));
-    }
-    match PrivateKeyDer::from_pem_slice(&text) {
-        Ok(key) => Ok(key),
-        Err(rustls::pki_types::pem::Error::NoItemsFound) => Err(missing(
-            path,
-            "PRIVATE KEY, EC PRIVATE KEY or RSA PRIVATE KEY",
-            &text,
-        )),
-        // The library's text has the line, which is the key.
-        Err(_) => Err(damaged(path, &pem_fault(&text))),
-    }
-}
-
-fn read_file(path: &Path) -> Result<Vec<u8>, TlsError> {
-    let text = fs::read(path).map_err(|source| TlsError::Unreadable {
-        path: path.to_owned(),
-        source,
-    })?;
-    let without_mark = text.strip_prefix("\u{feff}".as_bytes()).map(<[u8]>::to_vec);
-    Ok(without_mark.unwrap_or(text))
-}
-
-/// The labels of the PEM blocks of a text.
-fn labels(text: &str) -> impl Iterator<Item = &str> {
-    let lines = text.split(['\n', '\r']);
-    let labels = lines.filter_map(|line| {
-        let line = line.trim_end();
-        line.strip_prefix("-----BEGIN ")?.strip_suffix("-----")
-    });
-    labels.filter(|label| is_pem_label(label))
-}
-
-fn damaged(path: &Path, error: &impl ToString) -> TlsError {
-    TlsError::Damaged {
-        path: path.to_owned(),
-        reason: error.to_string(),
-    }
-}
-
-fn missing(path: &Path, expected: &'static str, text: &[u8]) -> TlsError {
-    let shown = String::from_utf8_lossy(text);
-    let labels: Vec<&str> = labels(&shown).collect();
-    if labels.is_empty() && shown.contains("-----BEGIN") {
-        return damaged(path, &pem_fault(text));
-    }
-    let found = if labels.is_empty() {
-        "no PEM block at all".to_owned()
-    } else {
-        labels.join(", ")
-    };
-    TlsError::Missing {
-        path: path.to_owned(),
-        expected,
-        found,
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use std::fs;
     use std::os::unix::fs::PermissionsExt;
 
     use super::*;
