@@ -5,6 +5,7 @@ mod acknowledgement;
 mod authority;
 mod grant;
 mod keys;
+mod names;
 mod patterns;
 pub mod policy;
 pub mod register;
@@ -17,10 +18,10 @@ pub use acknowledgement::{Acknowledgement, is_in_use};
 pub use authority::{Authority, Change, OpenError, Sources, TokenState};
 pub use grant::Grant;
 pub use keys::{KeyDigest, KeyError, Keys};
+pub(crate) use names::{is_own_token_id, is_subject, is_token_id};
 pub use secret::{Secret, SecretError};
 pub use time::written;
 pub use token::{Claims, LONGEST_DAYS, NewToken, Terms, TokenError, mint};
-pub(crate) use token::{is_own_token_id, is_subject, is_token_id};
 
 /// Who calls, as their token proved.
 #[derive(Debug, Clone, Default)]

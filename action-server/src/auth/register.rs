@@ -16,8 +16,8 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use super::{
+    names::{is_subject, is_token_id},
     time::{now, rfc3339},
-    token::{is_subject, is_token_id},
 };
 use crate::{
     atomic_file::{self, Ownership},

@@ -16,8 +16,8 @@ use thiserror::Error;
 
 use super::{
     keys::is_key_id,
+    names::{is_subject, is_token_id},
     time::{seconds, written},
-    token::{is_subject, is_token_id},
 };
 use crate::{
     atomic_file::{self, Ownership},

@@ -7,7 +7,13 @@ use jsonwebtoken::{Header, Validation};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use super::{Caller, Grant, Keys, keys::Key, register::IssuedToken, time::now};
+use super::{
+    Caller, Grant, Keys,
+    keys::Key,
+    names::{is_subject, is_token_id},
+    register::IssuedToken,
+    time::now,
+};
 
 /// How far the clocks of signer and server may differ, in seconds.
 const LEEWAY: u64 = 30;
@@ -273,24 +279,6 @@ fn check(claims: &Claims, terms: &Terms) -> Result<(), TokenError> {
 
 const SUBJECT_RULE: &str =
     "the subject is not letters, digits, and _ . @ - after the first, at most 64";
-
-/// True for what may be a token's `jti`.
-pub(crate) fn is_token_id(jti: &str) -> bool {
-    !jti.is_empty() && jti.len() <= 128 && jti.bytes().all(|b| b.is_ascii_graphic())
-}
-
-/// True for a whole `jti` as [`mint`] makes it.
-pub(crate) fn is_own_token_id(jti: &str) -> bool {
-    jti.len() == 32 && jti.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
-}
-
-/// True for what may be a token's subject.
-pub(crate) fn is_subject(subject: &str) -> bool {
-    let word = |b: u8| b.is_ascii_alphanumeric() || b == b'_';
-    subject.len() <= 64
-        && subject.bytes().next().is_some_and(word)
-        && subject.bytes().all(|b| word(b) || b".@-".contains(&b))
-}
 
 /// True when the time of a token has come to its end.
 pub(super) fn is_over(expires: u64) -> bool {

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use action_proto::input::shown_set;
 
-use super::sights::Sights;
+use super::sights::{Sights, covering};
 use crate::{
     auth::policy::{Cover, Effect, KnownCommand, Policy, PolicyFaults, Rules},
     catalogue::{Catalogue, Coverage},
@@ -149,10 +149,4 @@ fn idle_parts(coverage: &Coverage, set: &str, effect: Effect) -> Vec<String> {
         reasons.push(format!("groups without members are left out: {empty}"));
     }
     reasons
-}
-
-/// What a node set covers, as the decider takes it.
-pub(super) fn covering(coverage: Coverage) -> Cover {
-    let Coverage { sure, possible, .. } = coverage;
-    Cover::Nodes { sure, possible }
 }

@@ -6,13 +6,12 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use super::resolved::covering;
 use crate::{
     auth::{
         Grant,
         policy::{Cover, Decider},
     },
-    catalogue::Catalogue,
+    catalogue::{Catalogue, Coverage},
 };
 
 /// How many nodes all remembered sights of one kind have together: a byte or two for each.
@@ -82,4 +81,10 @@ fn remember<K: Hash + Eq, V>(map: &mut HashMap<K, V>, catalogue: &Catalogue, key
         map.clear();
     }
     map.insert(key, value);
+}
+
+/// What a node set covers, as the decider takes it.
+pub(super) fn covering(coverage: Coverage) -> Cover {
+    let Coverage { sure, possible, .. } = coverage;
+    Cover::Nodes { sure, possible }
 }

@@ -3,7 +3,7 @@
 
 use super::{Policy, Right, Rule};
 use crate::{
-    auth::{patterns::Patterns, token::is_subject},
+    auth::{names::is_subject, patterns::Patterns},
     yaml::{Fault, Lines, ListLines, Severity, Step},
 };
 
