@@ -2,6 +2,7 @@
 //! printed is in `render::report`; which exit code it gives is in `exit`.
 
 use action_proto::input::shown_path;
+use action_proto::is_dash;
 use clap::error::{ContextKind, ContextValue};
 use std::error::Error;
 use std::fmt;
@@ -140,7 +141,7 @@ fn without_secrets(mut error: clap::Error) -> clap::Error {
     let Some(ContextValue::String(text)) = error.get(typed) else {
         return error;
     };
-    let word = text.trim_start_matches('-');
+    let word = text.trim_start_matches(is_dash);
     let shown = shown_path(word.as_ref(), |_| false);
     if shown != word {
         error.insert(typed, ContextValue::String(shown));

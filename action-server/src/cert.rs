@@ -18,6 +18,9 @@ pub(crate) enum CertError {
         "{0} is there and {1} is not, and they are made together; move {0} away, or bring {1} back"
     )]
     Half(String, String),
+    /// There is one already, which may have other names.
+    #[error("{0} is there, and is not replaced; to make another, move it and {1} away")]
+    Exists(String, String),
     /// The files cannot be written.
     #[error(transparent)]
     Write(#[from] InitError),
@@ -25,7 +28,7 @@ pub(crate) enum CertError {
 
 /// Writes a certificate and its key where there are none, and returns what to tell the admin.
 pub(crate) fn cert(directory: &Path, names: &[String]) -> Result<String, CertError> {
-    refuse_half(directory)?;
+    let is_there = is_there(directory, !names.is_empty())?;
     let names = if names.is_empty() {
         own_names()
     } else {
@@ -46,17 +49,21 @@ pub(crate) fn cert(directory: &Path, names: &[String]) -> Result<String, CertErr
     written.file("certificate.pem", 0o644, certificate.pem().as_bytes())?;
     let absolute = std::path::absolute(directory).unwrap_or_else(|_| directory.to_owned());
     let shown = absolute.display();
+    let what = match is_there {
+        true => "It stays as it is".to_owned(),
+        false => format!("It is for {}", names.join(", ")),
+    };
     Ok(format!(
-        "{}\nIt is for {}. In server.yaml:\n  tls:\n    certificate: {shown}/certificate.pem\n    \
+        "{}\n{what}. In server.yaml:\n  tls:\n    certificate: {shown}/certificate.pem\n    \
          private_key: {shown}/private_key.pem\nand in each client.yaml, with a copy of certificate.pem:\n  \
          ca_path: certificate.pem\n",
         written.told(),
-        names.join(", "),
     ))
 }
 
-/// Refuses to make one of the two beside the other.
-fn refuse_half(directory: &Path) -> Result<(), CertError> {
+/// Whether both are there. Refuses to make one of the two beside the other, and to keep both where others
+/// are asked for.
+fn is_there(directory: &Path, has_names: bool) -> Result<bool, CertError> {
     let [certificate, key] = ["certificate.pem", "private_key.pem"].map(|it| directory.join(it));
     // A link is there, wherever it leads.
     let is_there = |path: &Path| path.symlink_metadata().is_ok();
@@ -64,7 +71,8 @@ fn refuse_half(directory: &Path) -> Result<(), CertError> {
     match (is_there(&certificate), is_there(&key)) {
         (true, false) => Err(CertError::Half(shown(&certificate), shown(&key))),
         (false, true) => Err(CertError::Half(shown(&key), shown(&certificate))),
-        _ => Ok(()),
+        (true, true) if has_names => Err(CertError::Exists(shown(&certificate), shown(&key))),
+        (both, _) => Ok(both),
     }
 }
 

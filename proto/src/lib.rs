@@ -25,4 +25,4 @@ mod outcome;
 mod shown;
 
 pub use fold::fold;
-pub use shown::{escape_in_json, is_unsafe_to_show};
+pub use shown::{escape_in_json, is_dash, is_unsafe_to_show};

@@ -12,6 +12,15 @@ pub fn is_unsafe_to_show(character: char) -> bool {
         )
 }
 
+/// True for a hyphen and for the dashes that editors and chat programs make of it (Unicode's Pd, and
+/// the minus sign).
+pub fn is_dash(c: char) -> bool {
+    matches!(
+        c,
+        '-' | '\u{2010}'..='\u{2015}' | '\u{2212}' | '\u{fe58}' | '\u{fe63}' | '\u{ff0d}'
+    )
+}
+
 /// A JSON text whose strings hold such characters as escapes. JSON itself (RFC 8259, section 7) asks for
 /// escapes only below U+0020, and outside of strings allows none of the others. Line breaks between
 /// texts stay.

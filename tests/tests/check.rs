@@ -213,3 +213,23 @@ fn two_scripts_of_one_rank_are_a_fault_of_that_rank_alone() {
     let (code, text) = server.api().refused(on("two", "n1"));
     assert_eq!(code, tonic::Code::FailedPrecondition, "{text}");
 }
+
+#[test]
+fn keys_of_nodes_that_are_near_ours_and_empty_entries_are_told_of() {
+    let site = Site::new();
+    site.nodes(
+        "__groups__:\n  cut:\n  - n1\n  -\nn1: {rank: gpu, Ranks: [gpu]}\nn2:\n  __secrets__: {bmc: hunter2}\n  _rank: 1\nn3: {ranks: gpu, __secret__: {bmc: hunter2}, ranking: 1}\n",
+    );
+    let checked = site.server_verb(&["check"]);
+    let lines = checked.stdout();
+    for expected in [
+        "nodes.yaml:2: group cut is broken: entry 2 of its list is empty;",
+        "nodes.yaml:5: warning: n1: rank is metadata like any other; did you mean ranks?",
+        "nodes.yaml:5: warning: n1: Ranks is metadata like any other; did you mean ranks?",
+        "nodes.yaml:7: warning: n2: __secrets__ is metadata like any other; did you mean __secret__?",
+        "nodes.yaml:8: warning: n2: _rank is metadata like any other; did you mean ranks?",
+    ] {
+        assert!(lines.contains(expected), "{expected}: {checked}");
+    }
+    assert!(!lines.contains("n3"), "{checked}");
+}

@@ -56,6 +56,31 @@ fn a_certificate_is_not_made_for_another_key() {
 }
 
 #[test]
+fn a_certificate_that_is_there_is_kept_and_not_told_to_be_another() {
+    let site = Site::new();
+    let cert = |words: &[&str]| {
+        let mut command = site.server_verb_command(&["cert"]);
+        let output = command.arg(site.path("pki")).args(words).output().unwrap();
+        let text = |bytes| String::from_utf8(bytes).unwrap();
+        (
+            output.status.success(),
+            text(output.stdout) + &text(output.stderr),
+        )
+    };
+    let (is_made, told) = cert(&["--name", "gw1"]);
+    assert!(is_made && told.contains("It is for gw1."), "{told}");
+    let made = site.read("pki/certificate.pem");
+    let (is_kept, told) = cert(&[]);
+    assert!(is_kept && told.contains("It stays as it is."), "{told}");
+    let (is_done, told) = cert(&["--name", "gw9"]);
+    assert!(
+        !is_done && told.contains("to make another, move it and "),
+        "{told}"
+    );
+    assert_eq!(site.read("pki/certificate.pem"), made);
+}
+
+#[test]
 fn a_ca_path_without_a_certificate_is_an_error() {
     let server = serving();
     server.write("empty.pem", "no certificate");

@@ -8,7 +8,9 @@ use crate::cli::entry::Entry;
 use crate::cli::grammar;
 use crate::commands::suggest;
 use crate::error::{CliError, Result};
+use action_proto::is_dash;
 use clap::{Arg, Command};
+use std::collections::BTreeSet;
 use std::ffi::{OsStr, OsString};
 
 /// The shortest abbreviation of an option that is refused, in letters: shorter ones are the script's.
@@ -206,7 +208,9 @@ impl<'a> Line<'a> {
         let dashes = word.chars().take_while(|&c| is_dash(c)).count();
         let is_short = word.starts_with('-') && dashes == 1;
         let length = word.chars().count() - dashes;
-        if self.own_words.is_none() || dashes == 0 || length < SHORTEST {
+        // The script's own options have ASCII dashes.
+        let is_ascii = word.starts_with('-');
+        if self.own_words.is_none() || dashes == 0 || is_ascii && length < SHORTEST {
             return Ok(());
         }
         let name = letters(word);
@@ -214,11 +218,14 @@ impl<'a> Line<'a> {
             let long = letters(long);
             let is_one_off =
                 || long.len() >= SHORTEST_MISSPELT && strsim::osa_distance(&name, &long) == 1;
-            name == long || !is_short && (long.starts_with(&name) || is_one_off())
+            let is_prefix = length >= SHORTEST && long.starts_with(&name);
+            name == long || !is_short && (is_prefix || is_one_off())
         };
         let longs = self.options().filter_map(Arg::get_long);
-        let near = longs.filter(is_near);
-        let near: Vec<String> = near.map(|long| format!("--{long}")).collect();
+        let longs = longs.filter(is_near).map(|long| format!("--{long}"));
+        let shorts = self.options().filter_map(Arg::get_short);
+        let shorts = shorts.filter(|short| !is_ascii && short.to_string() == name);
+        let near: BTreeSet<String> = longs.chain(shorts.map(|it| format!("-{it}"))).collect();
         let near: Vec<&str> = near.iter().map(String::as_str).collect();
         match suggest::hint(&near) {
             Some(hint) => Err(CliError::usage(format!("there is no option `{word}`"))
@@ -227,15 +234,6 @@ impl<'a> Line<'a> {
             None => Ok(()),
         }
     }
-}
-
-/// True for a hyphen and for the dashes that editors and chat programs make of it (Unicode's Pd, and
-/// the minus sign).
-fn is_dash(c: char) -> bool {
-    matches!(
-        c,
-        '-' | '\u{2010}'..='\u{2015}' | '\u{2212}' | '\u{fe58}' | '\u{fe63}' | '\u{ff0d}'
-    )
 }
 
 /// What remains of an option's name where its writing is ignored: case, dashes and underscores.

@@ -264,6 +264,7 @@ fn misspelt_options_do_not_go_to_the_script() {
             format!("--{}", long.replace('-', "_")),
             format!("---{long}"),
             format!("\u{2013}{long}"),
+            "\u{2013}g".to_owned(),
             format!("\u{2014}{}", long.replace('-', "\u{2010}")),
             format!("\u{2212}\u{2212}{long}"),
         ];
@@ -279,14 +280,14 @@ fn misspelt_options_do_not_go_to_the_script() {
             if word
                 .strip_prefix("--")
                 .is_some_and(|it| longs.contains(&it))
-                || word.len() < 5
+                || word.len() < 4
             {
                 continue;
             }
             for word in [word.clone(), format!("{word}=x")] {
                 let error = refusal(&["power", "off", "n1", &word]);
                 let hints = error.hints().join("\n");
-                assert!(hints.contains("did you mean `--"), "{word}: {hints}");
+                assert!(hints.contains("did you mean `-"), "{word}: {hints}");
                 read(&["power", "off", "n1", "--", &word]).unwrap();
                 tried += 1;
             }

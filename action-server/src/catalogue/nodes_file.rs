@@ -188,9 +188,7 @@ impl Reader<'_> {
             }
             let definition = match set {
                 Yaml::Scalar(set) => Ok(set),
-                Yaml::List(sets) => {
-                    Ok(sets.iter().map(Yaml::to_text).collect::<Vec<_>>().join(","))
-                }
+                Yaml::List(sets) => join(&sets),
                 other => Err(format!(
                     "expected a node set, found {}; an empty group is []",
                     other.kind()
@@ -236,6 +234,13 @@ impl Reader<'_> {
                 "__secret__" => self.secrets(&mut node, value),
                 _ => {
                     let place = [Step::Key(name), Step::Key(&key)];
+                    if let Some(meant) = likely_meant(&key) {
+                        let reason = format!(
+                            "{name}: {} is metadata like any other; did you mean {meant}?",
+                            shown_name(&key)
+                        );
+                        self.warning(&place, reason);
+                    }
                     if is_secret_key(&key) {
                         let reason = format!(
                             "{name}: {key} is kept secret by its name; write it under __secret__"
@@ -308,6 +313,25 @@ impl Reader<'_> {
         } else {
             node.metadata.push((key.to_owned(), text));
         }
+    }
+}
+
+/// The node sets of a list as one. An entry that is empty stands where a file was cut off.
+fn join(sets: &[Yaml]) -> Result<String, String> {
+    let sets: Vec<String> = sets.iter().map(Yaml::to_text).collect();
+    match sets.iter().position(|set| set.trim().is_empty()) {
+        Some(at) => Err(format!("entry {} of its list is empty", at + 1)),
+        None => Ok(sets.join(",")),
+    }
+}
+
+/// The key of a node that another one is most likely meant to be.
+fn likely_meant(key: &str) -> Option<&'static str> {
+    let letters = key.trim_matches('_').to_ascii_lowercase();
+    match letters.as_str() {
+        "rank" | "ranks" => Some("ranks"),
+        "secret" | "secrets" if key.starts_with("__") => Some("__secret__"),
+        _ => None,
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::{path::Path, thread::sleep, time::Duration};
 
-use super::{Failure, USAGE, environment, note, say, tokens::unusable_register};
+use super::{Failure, USAGE, counted, environment, note, say, tokens::unusable_register};
 use crate::{
     auth::{
         self, Authority, Grant, LONGEST_DAYS, NewToken,
@@ -65,6 +65,11 @@ pub(super) fn generate(config: &Path, args: TokenArgs) -> Result<(), Failure> {
         });
         is_right.map_err(|reason| Failure::new(USAGE, format!("--nodes: {reason}")))?;
     }
+    for pattern in unknown_commands(&settings, commands.as_deref().unwrap_or_default()) {
+        note(&format!(
+            "warning: --command {pattern}: there is no such command\n"
+        ));
+    }
     let days = args.days.unwrap_or(DEFAULT_DAYS);
     let lifetime = args
         .lifetime
@@ -122,10 +127,30 @@ pub(super) fn generate(config: &Path, args: TokenArgs) -> Result<(), Failure> {
     })?;
     let lasts = match args.lifetime {
         Some(lifetime) => humantime::format_duration(lifetime).to_string(),
-        None => format!("{days} days"),
+        None => counted(days as usize, "day"),
     };
     note(&told(&issued, &lasts, &settings));
     say(&format!("{token}\n"))
+}
+
+/// Those of the patterns that match none of the server's commands, where these can be read.
+fn unknown_commands<'a>(settings: &Settings, patterns: &'a [String]) -> Vec<&'a String> {
+    let loaded = match patterns {
+        [] => None,
+        _ => definitions::load(&Sources::new(settings)).ok(),
+    };
+    let Some((catalogue, _)) = loaded else {
+        return Vec::new();
+    };
+    let names = || catalogue.commands.keys().chain(catalogue.broken.keys());
+    let is_unknown = |pattern: &&String| {
+        let grant = Grant {
+            commands: Some(vec![(*pattern).clone()]),
+            nodes: None,
+        };
+        !names().any(|name| grant.allows_command(name))
+    };
+    patterns.iter().filter(is_unknown).collect()
 }
 
 fn told(issued: &IssuedToken, lasts: &str, settings: &Settings) -> String {

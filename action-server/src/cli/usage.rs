@@ -1,7 +1,7 @@
 //! Errors of the command line, without what can be a secret: somebody may have put it where a path
 //! or a name should be.
 
-use action_proto::input::shown_path;
+use action_proto::{input::shown_path, is_dash};
 use clap::error::{ContextKind, ContextValue, Error, ErrorKind};
 
 /// The error with what was typed shown only where it looks like a name or a path.
@@ -14,7 +14,7 @@ pub(super) fn without_secrets(mut error: Error) -> Error {
     let Some(ContextValue::String(text)) = error.get(typed) else {
         return error;
     };
-    let word = text.trim_start_matches('-');
+    let word = text.trim_start_matches(is_dash);
     let shown = shown_path(word.as_ref(), |_| false);
     if shown != word {
         error.insert(typed, ContextValue::String(shown));
@@ -57,6 +57,7 @@ mod tests {
             assert!(!parts.any(|part| text.contains(part)), "{words:?}: {text}");
         }
         assert!(told(&["chekc"]).contains("chekc"));
+        assert!(told(&["check", "\u{2013}days"]).contains("'\u{2013}days'"));
         assert!(told(&["--days", "soon", "check"]).contains("'soon'"));
     }
 }

@@ -73,6 +73,10 @@ fn kind(text: &str) -> Result<TermKind<'_>, SelectionError> {
         return Ok(TermKind::Groups(pattern(group)?));
     }
     match text.split_once('=') {
+        Some((key, _)) if key.trim().is_empty() => Err(malformed(
+            text,
+            "an attribute needs a name before =; all others are @*!name=value",
+        )),
         // In a bracket it is no attribute, and no number either.
         Some((key, value)) if !key.contains('[') => Ok(TermKind::Attribute(key, pattern(value)?)),
         _ => Ok(TermKind::Nodes(pattern(text)?)),
