@@ -121,7 +121,7 @@ fn arguments_are_all_to_be_allowed_and_none_to_be_denied() {
     }
     for bad in [&["large"][..], &["small", "large"], &["mediumx"], &[]] {
         let text = refused(&carol, with_arguments("change", "n2", bad));
-        assert!(text.contains("(no rule allows it)"), "{text}");
+        assert!(text.contains("(no rule allows it with"), "{text}");
     }
     let root = as_(&server, "root", &[]);
     _ = root.run(with_arguments("change", "n2", &["large"]));
@@ -408,7 +408,7 @@ fn explain_says_who_may_what_and_by_which_rule() {
       may run change on all nodes with arguments that are each like "small" or "medium-*" (sizes for change)
       may not run change on all nodes with an argument like "-f" (not by force)
       by command, with the arguments ["large"]:
-        change  not run on n1 (heads are left alone); not run on n2 (no rule allows it); see its own runs; cancel its own runs
+        change  not run on n1 (heads are left alone); not run on n2 (no rule allows it with these arguments); see its own runs; cancel its own runs
     ------- stderr -------
     ------- exit 0 -------
     "#);

@@ -276,5 +276,8 @@ fn a_run_without_arguments_needs_a_rule_that_says_so() {
     let refused = as_(&server, &[("sub", "carol")])
         .refused(on("change", "n1"))
         .1;
-    assert!(refused.contains("(no rule allows it)"), "{refused}");
+    assert!(
+        refused.contains("(no rule allows it without arguments)"),
+        "{refused}"
+    );
 }

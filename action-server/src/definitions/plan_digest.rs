@@ -42,7 +42,7 @@ pub struct PlanDigest([[u8; PART_LENGTH]; PARTS.len()]);
 
 /// The text is no plan digest.
 #[derive(Debug, Error, PartialEq, Eq)]
-#[error("this is not the digest of a plan, which begins with {PREFIX} and has four parts")]
+#[error("this is no whole digest of a plan, as --dry-run prints it ({PREFIX} and four parts)")]
 pub struct NotADigest;
 
 impl PlanDigest {

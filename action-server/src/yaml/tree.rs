@@ -85,7 +85,15 @@ fn is_blank(text: &str) -> bool {
 
 fn placed(error: &serde_yaml::Error) -> (usize, String) {
     let line = error.location().map_or(0, |place| place.line());
-    (line, error.to_string())
+    let mut text = error.to_string();
+    // What a node set may begin with is none that a bare value of YAML may.
+    if ["cannot start any token", "unknown anchor", "alias"]
+        .iter()
+        .any(|part| text.contains(part))
+    {
+        text += "; a value that begins with @ or * must be in quotes";
+    }
+    (line, text)
 }
 
 /// Applies the merge keys (`<<`): own keys win over merged ones.

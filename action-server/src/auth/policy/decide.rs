@@ -67,6 +67,8 @@ impl fmt::Display for Unresolved<'_> {
 
 /// What decides where no rule does.
 const NO_RULE: &str = "no rule allows it";
+const NOT_BARE: &str = "no rule allows it without arguments";
+const OTHER_ARGUMENTS: &str = "no rule allows it with these arguments";
 const TOKEN: &str = "the token's own limits";
 
 /// A policy whose node sets are resolved.
@@ -147,6 +149,8 @@ impl Decider {
             grant_nodes: &self.grant_nodes,
             allow: of(Effect::Allow),
             deny: of(Effect::Deny),
+            with_others: self.with_other_arguments(ask),
+            has_arguments: !ask.arguments.is_empty(),
         }
     }
 
@@ -198,6 +202,16 @@ impl Decider {
             .filter(move |(rule, _)| is_about(rule, effect, ask))
     }
 
+    /// What the caller's rules allow with other arguments.
+    fn with_other_arguments(&self, ask: Ask<'_>) -> Vec<&Cover> {
+        let allows =
+            |rule: &Rule| rule.effect == Effect::Allow && !is_about(rule, Effect::Allow, ask);
+        let others = self.own().filter(|(rule, _)| {
+            allows(rule) && rule.rights.contains(&ask.right) && rule.is_about_command(ask.command)
+        });
+        others.map(|(_, cover)| cover).collect()
+    }
+
     fn matching<'a>(
         &'a self,
         matches: impl Fn(&Rule) -> bool + 'a,
@@ -218,6 +232,9 @@ pub struct Question<'a> {
     grant_nodes: &'a Cover,
     allow: Vec<(&'a Rule, &'a Cover)>,
     deny: Vec<(&'a Rule, &'a Cover)>,
+    /// What rules cover that allow it with other arguments.
+    with_others: Vec<&'a Cover>,
+    has_arguments: bool,
 }
 
 impl<'a> Question<'a> {
@@ -254,7 +271,19 @@ impl<'a> Question<'a> {
                 missing,
                 unresolved: None,
             },
-            None => refused(NO_RULE, self.allow.iter().copied().find_map(unresolved)),
+            None => refused(
+                self.why_not_allowed(on),
+                self.allow.iter().copied().find_map(unresolved),
+            ),
+        }
+    }
+
+    fn why_not_allowed(&self, on: On) -> &'static str {
+        let mut others = self.with_others.iter();
+        match others.any(|cover| cover.covers(on, Effect::Allow)) {
+            true if self.has_arguments => OTHER_ARGUMENTS,
+            true => NOT_BARE,
+            false => NO_RULE,
         }
     }
 }
