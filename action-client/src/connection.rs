@@ -94,12 +94,23 @@ impl EventStream {
     }
 }
 
+/// The address without its path, which may be what should stand elsewhere.
+fn shown_address(url: &http::Uri) -> String {
+    match (url.scheme_str(), url.authority()) {
+        (Some(scheme), Some(authority)) => format!("{scheme}://{authority}"),
+        _ => "base_url".to_owned(),
+    }
+}
+
 impl Connection {
     /// Connects. `timeout` is the longest for that and for each call with one answer.
     pub(crate) async fn open(config: &Config, timeout: Duration) -> Result<Self> {
         let base_url = config.base_url.to_string().trim_end_matches('/').to_owned();
         let unreachable = |cause: Box<dyn std::error::Error + Send + Sync>| {
-            let message = format!("cannot reach the server at {base_url}");
+            let message = format!(
+                "cannot reach the server at {}",
+                shown_address(&config.base_url)
+            );
             status::with_remedy(CliError::new(ErrorKind::Connection, message).caused_by(cause))
         };
         let endpoint = endpoint(config, timeout)?;

@@ -1,11 +1,13 @@
 //! Files that are replaced as a whole: a reader sees the old text or the new one, and never half of it.
 
 use std::{
-    fs::{self, File, Permissions},
+    fs::{self, File, Metadata, Permissions},
     io::{self, Write as _},
     os::unix::fs::{MetadataExt, OpenOptionsExt, fchown},
     path::{Path, PathBuf},
 };
+
+use rustix::fs::{FlockOperation, OFlags, flock};
 
 /// Whose the new file is, and what its mode is.
 pub(crate) struct Ownership {
@@ -16,7 +18,7 @@ pub(crate) struct Ownership {
 
 impl Ownership {
     /// That of an existing file or directory.
-    pub(crate) fn of(metadata: &fs::Metadata) -> Ownership {
+    pub(crate) fn of(metadata: &Metadata) -> Ownership {
         Ownership {
             user: metadata.uid(),
             group: metadata.gid(),
@@ -63,6 +65,39 @@ pub(crate) fn beside(path: &Path, suffix: &str) -> PathBuf {
     name.push(".");
     name.push(suffix);
     name.into()
+}
+
+/// Takes the lock, which is the directory's owner's, also where root takes it first.
+pub(crate) fn lock(path: &Path, directory: &Metadata) -> io::Result<File> {
+    let path = beside(path, "lock");
+    let made = open(
+        &path,
+        File::options().write(true).create_new(true).mode(0o600),
+    );
+    let lock = match made {
+        Ok(made) => {
+            // Only what was made here: any other file may be a link to one of root's.
+            if made.metadata()?.uid() != directory.uid() {
+                fchown(&made, Some(directory.uid()), Some(directory.gid()))?;
+            }
+            made
+        }
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+            open(&path, File::options().write(true))?
+        }
+        Err(error) => return Err(error),
+    };
+    flock(&lock, FlockOperation::LockExclusive)?;
+    Ok(lock)
+}
+
+/// Opens a file that may be root's to open in a directory of the server's user: no link is followed,
+/// and no writer of a FIFO is waited for.
+pub(crate) fn open(path: &Path, options: &mut fs::OpenOptions) -> io::Result<File> {
+    let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK;
+    options
+        .custom_flags(i32::try_from(flags.bits()).unwrap_or(0))
+        .open(path)
 }
 
 #[cfg(test)]

@@ -150,7 +150,13 @@ impl Trial {
     fn new() -> Trial {
         let site = Site::new();
         site.command("hello", "echo hello");
-        let files = ["server.yaml", "client.yaml", "nodes.yaml"];
+        let files = [
+            "server.yaml",
+            "client.yaml",
+            "nodes.yaml",
+            "libexec/hello/metadata.yaml",
+            "libexec/hello/default.sh",
+        ];
         let good = files.map(|name| (name, site.read(name))).to_vec();
         Trial {
             site,
@@ -377,6 +383,47 @@ fn no_file_of_the_server_and_no_flag_shows_a_secret() {
                         "rules: [{{name: a, allow: [run], subjects: [a], require: [{value}]}}]"
                     ),
                 ),
+                (
+                    "policy.yaml",
+                    format!(
+                        "roles: {{{value}: [x], a: [{value}]}}\nrules: [{{name: a, allow: [run], subjects: [{value}], commands: [{value}], arguments: [{value}]}}]"
+                    ),
+                ),
+                (
+                    "policy.yaml",
+                    format!(
+                        "rules: [{{name: a, deny: [run], roles: [{value}], nodes: {}}}]",
+                        quoted(&format!("@{form}"))
+                    ),
+                ),
+                (
+                    "policy.yaml",
+                    format!(
+                        "rules: [{{name: a, deny: [run], subjects: [a], nodes: {}}}]",
+                        quoted(&format!("[{form}"))
+                    ),
+                ),
+                (
+                    "nodes.yaml",
+                    format!(
+                        "n1: {{}}\n__groups__: {{a: {}, b: {}, c: [[{value}]]}}",
+                        quoted(&format!("@{form}")),
+                        quoted(&format!("[{form}"))
+                    ),
+                ),
+                (
+                    "libexec/hello/metadata.yaml",
+                    format!("help: {{summary: s}}\nverify: {{command: {value}, until: [ON]}}\n"),
+                ),
+                (
+                    "libexec/hello/metadata.yaml",
+                    format!(
+                        "help: {{summary: s}}\nconfirmation: {}\n",
+                        quoted(&format!("%{{{form}}}"))
+                    ),
+                ),
+                ("libexec/hello/default.sh", format!("#!{form}\n")),
+                ("libexec/hello/default.sh", format!("#!/bin/{form} x\n")),
                 ("policy.yaml", form.clone()),
                 ("policy.yaml", format!("{value}: x")),
                 ("policy.yaml", format!("rules: {value}")),

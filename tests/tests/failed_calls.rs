@@ -103,12 +103,18 @@ fn malformed_requests() {
     }
 }
 
-/// A caller whose request has not come to its end, or who takes it back.
+/// A caller whose request has not come to its end, or who takes it back. One that was whole may have
+/// been begun by the time it is taken back; the server looks before it begins, so few are.
 #[test]
 fn requests_that_are_reset_or_cut_off() {
     let server = serving();
     let api = server.api();
+    let mut whole = 0;
     for end in [0, END_STREAM] {
+        if end == END_STREAM {
+            _ = api.run(on("leave", "n1"));
+            assert_eq!(runs(&server), 1, "requests that were not whole");
+        }
         // NO_ERROR, INTERNAL_ERROR and CANCEL; and the end of the connection.
         for error in [Some(0_u32), Some(2), Some(8), None] {
             for _ in 0..rounds(10) {
@@ -120,6 +126,7 @@ fn requests_that_are_reset_or_cut_off() {
                     // It cannot be told from one that waits for its answer.
                     continue;
                 }
+                whole += usize::from(end == END_STREAM);
                 wire.send(&[call, reset].concat());
                 assert!(error.is_none() || wire.is_answered());
             }
@@ -128,9 +135,10 @@ fn requests_that_are_reset_or_cut_off() {
     wait_until("the connections to be closed", CEILING, || {
         (usage::connections(server.id()) == 1).then_some(())
     });
-    // Behind whatever those calls began.
+    // Behind what those calls began.
     _ = api.run(on("leave", "n1"));
-    assert_eq!(runs(&server), 1);
+    let begun = runs(&server) - 2;
+    assert!(begun * 4 < whole, "{begun} of {whole}");
 }
 
 /// The deadline passes before, while and after the run is prepared: who gets an error has no run.

@@ -112,7 +112,7 @@ fn tokens_are_listed_with_what_became_of_them() {
     assert!(
         listed
             .stderr()
-            .contains("1 lines of the register cannot be read"),
+            .contains("1 line of the register cannot be read"),
         "{listed}"
     );
     let stdout = listed.stdout();

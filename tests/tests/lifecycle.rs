@@ -47,6 +47,27 @@ fn a_run_is_cancelled_when_its_caller_goes_and_asked_for_that() {
 }
 
 #[test]
+fn who_may_not_cancel_a_run_does_not_by_going_away() {
+    let site = site();
+    let policy = "rules:\n- {name: all, allow: [all], subjects: ['*']}\n- {name: to the end, deny: ['cancel:own'], subjects: ['*']}\n";
+    site.write("policy.yaml", policy);
+    site.settings("policy_path: policy.yaml");
+    let gate = site.gate("gate");
+    let server = site.start();
+    let mut run = server.api().start(detached(DetachPolicy::Cancel)).unwrap();
+    run.wait_for("n1", "started\n");
+    let id = run.id.clone();
+    let refused = server.api().cancel(&id, false).unwrap_err();
+    assert_eq!(refused.code(), Code::PermissionDenied, "{refused}");
+    drop(run);
+    assert_eq!(server.api().node_names(), ["n1"]);
+    gate.open();
+    wait_for_file(&server, "finished");
+    server.wait_for_log(&format!("finished run_id={id} outcome=\"ok\""));
+    assert!(!server.has("terminated"));
+}
+
+#[test]
 fn a_run_goes_on_when_its_caller_goes() {
     for policy in [DetachPolicy::Unspecified, DetachPolicy::KeepRunning] {
         let site = site();

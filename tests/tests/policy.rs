@@ -384,9 +384,9 @@ fn explain_says_who_may_what_and_by_which_rule() {
       by command, without arguments:
         ask         run it (everybody may ask); see its own runs; cancel its own runs
         change      not even see it
-        power-off   run on n[2-4] (operators run power); not run on n1 (heads are left alone); not run on n[5-6] (no rule allows it); see its own runs; cancel its own runs
-        power-on    run on n[2-4] (operators run power); not run on n1 (heads are left alone); not run on n[5-6] (no rule allows it); see its own runs; cancel its own runs
-        power-wait  run on n[2-4] (operators run power); not run on n1 (heads are left alone); not run on n[5-6] (no rule allows it); see its own runs; cancel its own runs
+        power-off   run on n[2-4] (operators run power); not run on n1 (heads are left alone); not even see n[5-6]; see its own runs on n[1-4]; cancel its own runs on n[2-4]
+        power-on    run on n[2-4] (operators run power); not run on n1 (heads are left alone); not even see n[5-6]; see its own runs on n[1-4]; cancel its own runs on n[2-4]
+        power-wait  run on n[2-4] (operators run power); not run on n1 (heads are left alone); not even see n[5-6]; see its own runs on n[1-4]; cancel its own runs on n[2-4]
         secret      not even see it
     ------- stderr -------
     ------- exit 0 -------
@@ -408,7 +408,7 @@ fn explain_says_who_may_what_and_by_which_rule() {
       may run change on all nodes with arguments that are each like "small" or "medium-*" (sizes for change)
       may not run change on all nodes with an argument like "-f" (not by force)
       by command, with the arguments ["large"]:
-        change  not run on n1 (heads are left alone); not run on n2 (no rule allows it with these arguments); see its own runs; cancel its own runs
+        change  not run on n1 (heads are left alone); not run on n2 (no rule allows it with these arguments); see its own runs; cancel its own runs on n2
     ------- stderr -------
     ------- exit 0 -------
     "#);

@@ -52,6 +52,7 @@ mod drain;
 mod edits;
 mod environment;
 mod examples;
+mod explain;
 mod failed_calls;
 mod fairness;
 mod faults;

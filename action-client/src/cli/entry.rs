@@ -3,6 +3,7 @@
 
 use crate::environment::Environment;
 use crate::error::{CliError, Result};
+use action_proto::input::shown_name;
 use std::ffi::OsStr;
 use std::path::Path;
 
@@ -52,7 +53,8 @@ impl Entry {
                 let is_name = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
                 if !namespace.chars().all(is_name) {
                     return Err(CliError::usage(format!(
-                        "{variable} is `{namespace}`, which no command's name begins with"
+                        "{variable} is `{}`, which no command's name begins with",
+                        shown_name(namespace)
                     ))
                     .hint("it is a word such as `power`"));
                 }

@@ -11,8 +11,10 @@ use std::{
     path::Path,
 };
 
-use super::register::open;
-use crate::file_digest::{Sha256, of_text};
+use crate::{
+    atomic_file::open,
+    file_digest::{Sha256, of_text},
+};
 
 const NAME: &str = "revoked.read";
 

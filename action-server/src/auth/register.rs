@@ -7,11 +7,10 @@
 use std::{
     fs::{self, DirBuilder, File, Metadata, Permissions},
     io::{self, Read},
-    os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt, fchown},
+    os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt, fchown},
     path::{Path, PathBuf},
 };
 
-use rustix::fs::{FlockOperation, OFlags, flock};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
@@ -20,7 +19,7 @@ use super::{
     time::{now, rfc3339},
 };
 use crate::{
-    atomic_file::{self, Ownership},
+    atomic_file::{self, Ownership, lock, open},
     trust::{Trust, Untrusted},
 };
 
@@ -246,40 +245,6 @@ fn state(directory: &Path) -> io::Result<Metadata> {
         Err(error) => return Err(error),
     }
     fs::metadata(directory)
-}
-
-/// Takes the lock, which is the directory's owner's, also where root takes it first.
-fn lock(path: &Path, directory: &Metadata) -> io::Result<File> {
-    let path = atomic_file::beside(path, "lock");
-    let made = open(
-        &path,
-        File::options().write(true).create_new(true).mode(0o600),
-    );
-    let lock = match made {
-        Ok(made) => {
-            // Only what was made here: any other file may be a link to one of root's.
-            if made.metadata()?.uid() != directory.uid() {
-                fchown(&made, Some(directory.uid()), Some(directory.gid()))?;
-            }
-            made
-        }
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-            open(&path, File::options().write(true))?
-        }
-        Err(error) => return Err(error),
-    };
-    flock(&lock, FlockOperation::LockExclusive)?;
-    Ok(lock)
-}
-
-/// Opens a file that may be root's to open in a directory of the server's user: no link is followed,
-/// and no writer of a FIFO is waited for.
-pub(super) fn open(path: &Path, options: &mut fs::OpenOptions) -> io::Result<File> {
-    use std::os::unix::fs::OpenOptionsExt as _;
-    let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK;
-    options
-        .custom_flags(i32::try_from(flags.bits()).unwrap_or(0))
-        .open(path)
 }
 
 #[cfg(test)]

@@ -10,7 +10,6 @@ use std::{
 };
 
 use action_proto::input::shown_name;
-use rustix::fs::{FlockOperation, flock};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
@@ -254,14 +253,11 @@ pub fn begin(path: &Path) -> Result<(), RevocationError> {
 pub fn revoke(path: &Path, trust: Trust, entry: &Revocation) -> Result<(), RevocationError> {
     let writing = |error| writing(path, error);
     // Whoever adds at the same time waits: the lock is a file of its own, as this one is replaced.
-    let lock = fs::File::options()
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .mode(0o600)
-        .open(atomic_file::beside(path, "lock"))
-        .map_err(writing)?;
-    flock(&lock, FlockOperation::LockExclusive).map_err(|error| writing(error.into()))?;
+    // The file may be a link to one that several servers read.
+    let target = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+    let directory = target.parent().unwrap_or(Path::new("/"));
+    let directory = fs::metadata(directory).map_err(writing)?;
+    let _lock = atomic_file::lock(&target, &directory).map_err(writing)?;
     // What could not be read again would revoke everything.
     Revocations::default()
         .add(entry.clone())
@@ -272,7 +268,7 @@ pub fn revoke(path: &Path, trust: Trust, entry: &Revocation) -> Result<(), Revoc
     text.push_str(&line);
     text.push('\n');
     let before = fs::metadata(path).map_err(writing)?;
-    atomic_file::replace(path, text.as_bytes(), &Ownership::of(&before)).map_err(writing)
+    atomic_file::replace(&target, text.as_bytes(), &Ownership::of(&before)).map_err(writing)
 }
 
 fn writing(path: &Path, source: io::Error) -> RevocationError {

@@ -3,6 +3,7 @@
 
 use std::fmt::Write as _;
 
+use action_proto::input::shown_name;
 use thiserror::Error;
 
 /// The most of a node set that is shown, in bytes: the question also goes into a response header.
@@ -62,8 +63,7 @@ impl Confirmation {
                 "count" => Part::Count,
                 "arguments" => Part::Arguments,
                 _ => {
-                    let shown = name.chars().take(40).flat_map(char::escape_debug);
-                    let shown = format!("%{{{}}}", shown.collect::<String>());
+                    let shown = format!("%{{{}}}", shown_name(name));
                     return Err(ConfirmationError::UnknownPlaceholder(shown));
                 }
             });

@@ -93,7 +93,8 @@ impl<'a> VisibleNodes<'a> {
         })
     }
 
-    fn has(self, at: usize) -> bool {
+    /// True for the position of a visible node.
+    pub fn has(self, at: usize) -> bool {
         self.mask
             .is_none_or(|mask| mask.get(at).copied().unwrap_or(false))
     }

@@ -2,6 +2,8 @@
 
 use std::{path::Path, sync::Arc};
 
+use action_proto::input::shown_name;
+
 use super::{CONFIG, Failure, counted, environment, note, say};
 use crate::{
     app::ServeError,
@@ -45,7 +47,12 @@ pub(super) fn check(config: &Path) -> Result<(), Failure> {
     let blind = catalogue.commands.values().filter_map(|command| {
         let teller = &command.verify.as_ref()?.command;
         let (name, is_there) = (&command.name, catalogue.commands.contains_key(teller));
-        (!is_there).then(|| format!("{name}: verify: there is no command {teller:?}\n"))
+        (!is_there).then(|| {
+            format!(
+                "{name}: verify: there is no command {:?}\n",
+                shown_name(teller)
+            )
+        })
     });
     let blind: Vec<String> = blind.collect();
     blind.iter().try_for_each(|fault| say(fault))?;

@@ -2,6 +2,8 @@
 
 use std::{path::Path, sync::Arc};
 
+use action_proto::input::{shown_name, shown_set};
+
 use super::{Failure, environment, say};
 use crate::{
     auth::Caller,
@@ -54,7 +56,7 @@ pub(super) fn explain(config: &Path, args: ExplainArgs) -> Result<(), Failure> {
             None => {
                 return Err(Failure::new(
                     super::USAGE,
-                    format!("no such command: {command}"),
+                    format!("no such command: {}", shown_name(command)),
                 ));
             }
         },
@@ -93,8 +95,10 @@ fn caller(subject: &str, roles: Vec<String>) -> Caller {
 }
 
 fn heading(caller: &Caller, roles: &[&str]) -> String {
+    let roles: Vec<String> = roles.iter().map(|role| shown_name(role)).collect();
     let roles = roles.join(", ");
-    match (caller.subject.as_str(), roles.as_str()) {
+    let subject = shown_set(&caller.subject);
+    match (subject.as_str(), roles.as_str()) {
         ("", "") => "anybody else with a token".to_owned(),
         ("", role) => format!("whoever has the role {role}"),
         (pattern, _) if pattern.contains(['*', '?']) => format!("subjects like {pattern}"),

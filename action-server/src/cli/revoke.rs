@@ -145,7 +145,10 @@ fn find(
         .ok()
         .into_iter()
         .flat_map(Register::tokens);
-    let matches: Vec<_> = tokens.filter(|token| token.jti.starts_with(jti)).collect();
+    let mut matches: Vec<_> = tokens.filter(|token| token.jti.starts_with(jti)).collect();
+    // A register that was put together of two may have a token twice.
+    matches.sort_by(|a, b| a.jti.cmp(&b.jti));
+    matches.dedup_by(|a, b| a.jti == b.jti);
     let found = matches.iter().find(|token| token.jti == jti);
     match (found, matches.as_slice()) {
         (Some(token), _) | (None, [token]) => Ok(FoundToken {

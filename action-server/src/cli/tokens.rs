@@ -4,7 +4,7 @@ use std::{io, path::Path};
 
 use serde::Serialize;
 
-use super::{Failure, environment, note, say};
+use super::{Failure, counted, environment, note, say};
 use crate::{
     auth::{
         TokenState,
@@ -49,7 +49,8 @@ pub(super) fn list(config: &Path, args: TokensArgs) -> Result<(), Failure> {
     let damaged = register.damaged_lines();
     if damaged > 0 {
         note(&format!(
-            "warning: {damaged} lines of the register cannot be read\n"
+            "warning: {} of the register cannot be read\n",
+            counted(damaged, "line")
         ));
     }
     match args.output {

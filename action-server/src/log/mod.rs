@@ -9,7 +9,7 @@ use std::io::{self, IsTerminal, Write};
 
 use action_proto::{escape_in_json, input::shown_value};
 use thiserror::Error;
-use tracing_appender::non_blocking::{NonBlocking, WorkerGuard};
+use tracing_appender::non_blocking::{NonBlocking, NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::{EnvFilter, filter::LevelFilter, fmt::MakeWriter};
 
 use crate::config::{LogFormat, Settings};
@@ -76,7 +76,7 @@ pub(crate) fn start(settings: &Settings) -> Result<WorkerGuard, LogError> {
     match journal {
         None => start_on_stderr(settings, format),
         Some(journal) => {
-            let (writer, guard) = tracing_appender::non_blocking(journal);
+            let (writer, guard) = queue(journal);
             let log = common(filter(settings)?, writer).with_ansi(false);
             log.event_format(JournalFormat).init();
             Ok(guard)
@@ -89,7 +89,7 @@ pub(crate) fn start_on_stderr(
     settings: &Settings,
     format: LogFormat,
 ) -> Result<WorkerGuard, LogError> {
-    let (writer, guard) = tracing_appender::non_blocking(io::stderr());
+    let (writer, guard) = queue(io::stderr());
     let filter = filter(settings)?;
     match format {
         LogFormat::Json => {
@@ -102,6 +102,15 @@ pub(crate) fn start_on_stderr(
         }
     }
     Ok(guard)
+}
+
+/// How many lines wait for a reader that is slow. Each takes 40 bytes of memory from the start.
+const QUEUED_LINES: usize = 32 * 1024;
+
+fn queue(writer: impl Write + Send + 'static) -> (NonBlocking, WorkerGuard) {
+    NonBlockingBuilder::default()
+        .buffered_lines_limit(QUEUED_LINES)
+        .finish(writer)
 }
 
 /// Lines of JSON, in which nothing drives a terminal.

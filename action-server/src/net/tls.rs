@@ -22,7 +22,10 @@ use super::{
     certificate::{Certificate, ChainFault, chain_faults},
     pem_files::{TlsError, certificates, damaged, labels, private_key, read_file},
 };
-use crate::transient::{ReadSchedule, is_caused_by_transient, transient};
+use crate::{
+    transient::{ReadSchedule, is_caused_by_transient, transient},
+    trust::others_can_read,
+};
 
 /// How often the files are looked at.
 const LOOK_INTERVAL: Duration = Duration::from_secs(2);
@@ -173,6 +176,19 @@ fn facts(files: &Files, chain: &[CertificateDer<'_>]) -> Result<Facts, TlsError>
     let mut faults = chain_faults(&files.certificate, chain, Some(files.listen), now);
     if let Some(path) = &files.client_ca {
         faults.extend(chain_faults(path, &certificates(path)?, None, now));
+    }
+    let text = String::from_utf8_lossy(&read_file(&files.certificate)?).into_owned();
+    if labels(&text).any(|label| label.ends_with("PRIVATE KEY"))
+        && others_can_read(&files.certificate)
+    {
+        let place = files.certificate.display();
+        faults.push(ChainFault {
+            is_error: false,
+            place: place.to_string(),
+            reason: format!(
+                "there is a private key in it, and every user of this machine can read it; take the key out, or run: chmod 600 {place}"
+            ),
+        });
     }
     let text = String::from_utf8_lossy(&read_file(&files.private_key)?).into_owned();
     let keys = labels(&text).filter(|label| label.ends_with("PRIVATE KEY"));

@@ -3,6 +3,8 @@
 //! A number is its digits: `5` and `05` are two. Lists are kept as runs of one width, so that no
 //! range costs more than a few of them, however many numbers it has.
 
+use action_proto::input::shown_name;
+
 use super::PatternError;
 
 /// The most digits that a number may have: all of them fit into `u128`.
@@ -56,7 +58,7 @@ impl NumberList {
             Some(limit) => Err(PatternError(format!(
                 "[{}]: after a digit all numbers need the same number of digits; \
                  write those up to {limit} and those from {} as two terms",
-                clipped(text),
+                shown_name(text),
                 limit + 1
             ))),
             None => Ok(list),
@@ -178,7 +180,7 @@ struct NumberRange<'a> {
 
 impl NumberRange<'_> {
     fn parse(text: &str) -> Result<NumberRange<'_>, PatternError> {
-        let wrong = |reason: &str| PatternError(format!("{}: {reason}", clipped(text)));
+        let wrong = |reason: &str| PatternError(format!("{}: {reason}", shown_name(text)));
         if text.is_empty() {
             return Err(PatternError(
                 "a number is missing between the brackets".into(),
@@ -225,7 +227,7 @@ impl NumberRange<'_> {
 
     /// Rejects what ClusterShell rejects before a digit: it takes the digit into the range.
     fn check_before_digit(&self) -> Result<(), PatternError> {
-        let wrong = |reason| Err(PatternError(format!("{}: {reason}", clipped(self.text))));
+        let wrong = |reason| Err(PatternError(format!("{}: {reason}", shown_name(self.text))));
         if self.has_step {
             return wrong("a step cannot stand before a digit; list the numbers");
         }
@@ -239,14 +241,15 @@ impl NumberRange<'_> {
 }
 
 fn number(text: &str) -> Result<u128, PatternError> {
-    let clipped = clipped(text);
+    let shown = shown_name(text);
     if text.is_empty() || !text.bytes().all(|b| b.is_ascii_digit()) {
-        return Err(PatternError(format!("{clipped:?} is not a number")));
+        return Err(PatternError(format!("{shown:?} is not a number")));
     }
     let parsed = text.parse().ok().filter(|_| text.len() <= MOST_DIGITS);
     parsed.ok_or_else(|| {
+        let count = text.len();
         PatternError(format!(
-            "{clipped}: a number has at most {MOST_DIGITS} digits"
+            "a number of {count} digits; it has {MOST_DIGITS} at most"
         ))
     })
 }
@@ -258,13 +261,4 @@ fn greatest(width: usize) -> u128 {
 
 fn digits(number: u128) -> usize {
     number.checked_ilog10().map_or(1, |log| log as usize + 1)
-}
-
-/// The beginning of a text, for an error.
-fn clipped(text: &str) -> String {
-    let end = text.char_indices().nth(40).map(|(at, _)| at);
-    match end {
-        Some(end) => format!("{}..", &text[..end]),
-        None => text.to_owned(),
-    }
 }

@@ -1,12 +1,13 @@
 //! Whether a file can be run as a script, decided by looking at it.
 
 use std::{
-    fs::File,
+    fs::{self, File},
     io::{self, Read},
     os::unix::fs::{MetadataExt, OpenOptionsExt},
     path::{Path, PathBuf},
 };
 
+use action_proto::input::shown_path;
 use rustix::fs::OFlags;
 use thiserror::Error;
 
@@ -96,12 +97,13 @@ pub fn check_script(path: &Path) -> Result<File, ScriptError> {
         })
         .ok_or(ScriptError::NoInterpreter)?;
     let interpreter = String::from_utf8_lossy(interpreter).into_owned();
-    let exists = Path::new(&interpreter).try_exists();
-    if !exists.or_else(|error| match is_transient(&error) {
-        true => Err(ScriptError::Unreadable(error)),
-        false => Ok(false),
-    })? {
-        return Err(ScriptError::InterpreterMissing(interpreter));
+    match fs::metadata(&interpreter) {
+        Ok(_) => {}
+        Err(error) if is_transient(&error) => return Err(ScriptError::Unreadable(error)),
+        Err(_) => {
+            let shown = shown_path(Path::new(&interpreter), Path::exists);
+            return Err(ScriptError::InterpreterMissing(shown));
+        }
     }
     Ok(file)
 }

@@ -9,6 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use action_proto::input::shown_name;
 use rustix::{
     fs::{FallocateFlags, FlockOperation, OFlags},
     io::Errno,
@@ -112,7 +113,7 @@ pub(super) fn check_version(directory: &Path) -> io::Result<Result<(), StoreErro
         }
         Ok(text) => Ok(Err(StoreError::Newer(
             directory.to_owned(),
-            text.trim().to_owned(),
+            shown_name(text.trim()),
         ))),
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             fs::write(&path, format!("{VERSION}\n")).map(Ok)

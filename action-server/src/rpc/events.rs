@@ -124,7 +124,7 @@ pub(super) fn guarded<T>(
 }
 
 /// Cancels a run when it is dropped: its caller went away and had asked for that. A caller whose token
-/// is good no more has not gone: the server has ended its stream.
+/// is good no more has not gone: the server has ended its stream. The rules decide as for CancelRun.
 pub(super) struct CancelOnDrop {
     run: Option<GuardedRun>,
 }
@@ -134,6 +134,8 @@ pub(super) struct GuardedRun {
     pub(super) runs: Registry,
     pub(super) audit: Audit,
     pub(super) run_id: RunId,
+    /// What the rules are asked of: the command, the nodes and the subject.
+    pub(super) started: RunStarted,
     pub(super) who: Who,
     pub(super) caller: Caller,
     pub(super) doors: Doors,
@@ -154,7 +156,8 @@ impl Drop for CancelOnDrop {
         let Some(run) = self.run.take() else {
             return;
         };
-        if !run.doors.is_good(&run.caller) {
+        let may_cancel = || run.doors.access(&run.caller).cancels(&run.started);
+        if !run.doors.is_good(&run.caller) || !may_cancel() {
             return;
         }
         let GuardedRun {

@@ -36,7 +36,14 @@ impl Access {
             })
         };
         let mut parts = match self.sees_command(command) {
-            true => run_in_words(&ask(Right::Run), &places),
+            true => {
+                let (seen, hidden) = self.split_visible(&places);
+                let mut parts = run_in_words(&ask(Right::Run), &seen);
+                if !hidden.is_empty() {
+                    parts.push(format!("not even see {}", action_proto::fold(hidden)));
+                }
+                parts
+            }
             false => vec!["not even see it".to_owned()],
         };
         if self.sees_command(command) && !self.lists_command(command) {
@@ -46,17 +53,54 @@ impl Access {
             ("see", Right::ReadOwn, Right::ReadAny),
             ("cancel", Right::CancelOwn, Right::CancelAny),
         ] {
-            let on_some = |right| {
+            let on = |right| {
                 let question = ask(right);
-                places.iter().any(|(_, on)| question.verdict(*on).allowed)
+                let may = places
+                    .iter()
+                    .filter(|(_, on)| question.verdict(*on).allowed);
+                may.map(|(name, _)| *name).collect::<Vec<_>>()
             };
-            if on_some(any) {
-                parts.push(format!("{what} everybody's runs"));
-            } else if on_some(own) {
-                parts.push(format!("{what} its own runs"));
-            }
+            let whose = runs_in_words(&on(own), &on(any), places.len());
+            parts.extend(whose.iter().map(|whose| format!("{what} {whose}")));
         }
         parts
+    }
+}
+
+impl Access {
+    /// The places that the caller may list, and the names of the nodes that it may not.
+    fn split_visible<'a>(&self, places: &[(&'a str, On)]) -> (Vec<(&'a str, On)>, Vec<&'a str>) {
+        let visible = self.visible();
+        let is_seen = |on: &On| match on {
+            On::Node(Some(at)) => visible.has(*at),
+            _ => true,
+        };
+        let (seen, hidden): (Vec<_>, Vec<_>) = places.iter().partition(|(_, on)| is_seen(on));
+        let names = hidden.into_iter().map(|(name, _)| name);
+        (seen, names.collect())
+    }
+}
+
+/// Whose runs are meant, where they are allowed on the nodes `own` and `any` of so many.
+fn runs_in_words(own: &[&str], any: &[&str], all: usize) -> Vec<String> {
+    let on = |names: &[&str]| match names.len() == all {
+        true => String::new(),
+        false => format!(" on {}", action_proto::fold(names.iter().copied())),
+    };
+    let others = any.iter().filter(|name| !own.contains(name));
+    match (own, any) {
+        ([], []) => Vec::new(),
+        (_, []) => vec![format!("its own runs{}", on(own))],
+        _ if own == any => vec![format!("everybody's runs{}", on(any))],
+        _ if others.count() == 0 => vec![
+            format!("everybody's runs{}", on(any)),
+            format!("its own runs{}", on(own)),
+        ],
+        ([], _) => vec![format!("others' runs{}", on(any))],
+        _ => vec![
+            format!("others' runs{}", on(any)),
+            format!("its own runs{}", on(own)),
+        ],
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, convert::Infallible, pin::Pin};
 
-use action_proto::v1::{DetachPolicy, RunCommandRequest, RunCommandResponse};
+use action_proto::v1::{DetachPolicy, RunCommandRequest, RunCommandResponse, RunStarted};
 use tokio::sync::oneshot;
 use tokio_stream::{Stream, StreamExt as _};
 use tonic::{Request, Response, Status};
@@ -41,15 +41,17 @@ pub(super) async fn run_command(
     let checked = check_request(service, &caller, (who, span), request);
     let checked = checked.map_err(status::nothing_started)?;
     let who = checked.starter.who.clone();
+    let started = cancel_when_gone.then(|| identified(&checked.plan, &caller));
     let prepared = prepare_run(service, checked).await?;
     // From here to the answer nothing is awaited, here and in the layers around: a call is dropped
     // where it waits, and a caller whose call is dropped is told that it failed.
     let (run_id, reader) = prepared.launch();
-    let guard = cancel_when_gone.then(|| {
+    let guard = started.map(|started| {
         CancelOnDrop::new(GuardedRun {
             runs: service.runs.clone(),
             audit: service.audit.clone(),
             run_id: run_id.clone(),
+            started,
             who,
             caller,
             doors: service.doors.clone(),
@@ -58,6 +60,17 @@ pub(super) async fn run_command(
     let events = events::guarded(events::read(reader, &run_id), guard);
     let events = events.map(|event| event.map(|event| RunCommandResponse { event: Some(event) }));
     Ok(events::response(&run_id, Box::pin(events)))
+}
+
+/// What rules about runs are asked of.
+fn identified(plan: &Plan, caller: &Caller) -> RunStarted {
+    let nodes = plan.jobs.iter().filter_map(|job| job.node.as_ref());
+    RunStarted {
+        command: plan.command.name.clone(),
+        subject: caller.subject.clone(),
+        nodes: nodes.map(|node| node.name.clone()).collect(),
+        ..RunStarted::default()
+    }
 }
 
 /// A run that nothing but the disk can refuse any more.

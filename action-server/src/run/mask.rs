@@ -43,7 +43,7 @@ impl Secrets {
         let of_lines = &mut values.iter().filter(|value| value.contains(&b'\n'));
         let finder = (!values.is_empty()).then(|| {
             AhoCorasick::builder()
-                .match_kind(MatchKind::LeftmostLongest)
+                .match_kind(MatchKind::Standard)
                 .build(&values)
         });
         Secrets {
@@ -52,6 +52,21 @@ impl Secrets {
             // Building fails only past limits that the bound on values keeps away.
             finder: finder.and_then(Result::ok).map(Arc::new),
         }
+    }
+
+    /// Where secrets begin and end. Those that overlap are one.
+    fn found(&self, bytes: &[u8]) -> Vec<(usize, usize)> {
+        let mut found: Vec<(usize, usize)> = Vec::new();
+        let finder = self.finder.as_deref().into_iter();
+        // They come in the order of their ends.
+        for next in finder.flat_map(|finder| finder.find_overlapping_iter(bytes)) {
+            let mut start = next.start();
+            while let Some(last) = found.pop_if(|last| last.1 > start) {
+                start = start.min(last.0);
+            }
+            found.push((start, next.end()));
+        }
+        found
     }
 
     /// Where the bytes begin that may be the beginning of a secret. This depends on the lengths of the
@@ -72,8 +87,10 @@ pub(super) struct Mask {
     secrets: Secrets,
     /// The end of what came, which may be the beginning of a secret.
     held: BytesMut,
-    /// How much of it has been shown, as the output paused.
+    /// How much of it has been shown or hidden.
     shown: usize,
+    /// True where that ends with a secret.
+    ends_hidden: bool,
     last_read: Instant,
 }
 
@@ -84,6 +101,7 @@ impl Mask {
             secrets,
             held: BytesMut::new(),
             shown: 0,
+            ends_hidden: false,
         }
     }
 
@@ -142,29 +160,37 @@ impl Mask {
     /// which may go on as a secret.
     fn hide(&mut self, whole: &Bytes, show: usize, keep: usize) -> Bytes {
         let before = std::mem::take(&mut self.shown);
+        let was_hidden = std::mem::take(&mut self.ends_hidden);
         let mut shown = BytesMut::new();
-        let mut hidden = 0;
-        let finder = self.secrets.finder.as_deref();
-        for found in finder.into_iter().flat_map(|it| it.find_iter(&whole[..])) {
-            // What begins behind may yet turn out to be a longer one.
-            if found.start() >= show {
+        let mut done = before;
+        let mut is_hidden = false;
+        for (start, end) in self.secrets.found(whole) {
+            // What begins behind may yet turn out to be longer.
+            if start >= show {
                 break;
             }
-            let done = hidden.max(before).min(found.start());
-            shown.extend_from_slice(&whole[done..found.start()]);
-            shown.extend_from_slice(MASK);
-            hidden = found.end();
+            if end <= before {
+                continue;
+            }
+            if start > done {
+                shown.extend_from_slice(&whole[done..start]);
+            }
+            // One that begins in what was hidden before goes on there.
+            if start >= before || !was_hidden {
+                shown.extend_from_slice(MASK);
+            }
+            done = end;
+            is_hidden = true;
         }
-        let keep = keep.max(hidden);
-        let done = hidden.max(before);
-        let show = show.max(done);
+        let end = show.max(done);
         self.held.extend_from_slice(&whole[keep..]);
-        self.shown = show - keep;
-        if hidden == 0 {
+        self.shown = end - keep;
+        self.ends_hidden = end == done && (is_hidden || was_hidden);
+        if !is_hidden {
             // No byte needs to be copied.
-            return whole.slice(done..show);
+            return whole.slice(done..end);
         }
-        shown.extend_from_slice(&whole[done..show]);
+        shown.extend_from_slice(&whole[done..end]);
         shown.freeze()
     }
 }

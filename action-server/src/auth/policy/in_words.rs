@@ -80,9 +80,10 @@ impl Rule {
         };
         let named = patterns.each().map(|(text, pattern)| {
             let count = commands.iter().filter(|it| pattern.matches(it.name));
+            let text = shown_set(text);
             match (count.count(), pattern.has_wildcards()) {
                 (0, _) => format!("{text} (no command)"),
-                (_, false) => text.to_owned(),
+                (_, false) => text,
                 (1, true) => format!("{text} (1 command)"),
                 (count, true) => format!("{text} ({count} commands)"),
             }
@@ -120,7 +121,7 @@ impl Rule {
             return String::new();
         };
         let texts = patterns.texts().iter().filter(|text| !text.is_empty());
-        let texts: Vec<String> = texts.map(|text| format!("{text:?}")).collect();
+        let texts: Vec<String> = texts.map(|text| format!("{:?}", shown_set(text))).collect();
         let some = match self.effect {
             _ if texts.is_empty() => None,
             Effect::Allow => Some("with arguments that are each like"),
@@ -130,7 +131,21 @@ impl Rule {
         let none = patterns.match_absence();
         let none = none.then(|| "without arguments".to_owned());
         let both: Vec<String> = none.into_iter().chain(some).collect();
-        format!(" {}", both.join(" or "))
+        // Arguments limit nothing but runs.
+        let implied = [Right::Run, Right::List, Right::ReadOwn, Right::CancelOwn];
+        let is_about_runs = |right: &Right| match self.effect {
+            Effect::Allow => implied.contains(right),
+            Effect::Deny => *right == Right::Run,
+        };
+        let only = match Right::ALL
+            .iter()
+            .filter(|it| self.rights.contains(it))
+            .all(is_about_runs)
+        {
+            true => "",
+            false => ", runs only",
+        };
+        format!("{only} {}", both.join(" or "))
     }
 
     fn joined(&self, texts: &[impl AsRef<str>]) -> String {

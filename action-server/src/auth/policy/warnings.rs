@@ -1,6 +1,8 @@
 //! What is wrong with the rules of a policy that can be used, with lines: rules, and parts of rules,
 //! that can never apply. Such a rule looks like one that protects something.
 
+use action_proto::input::shown_set;
+
 use super::{Policy, Right, Rule};
 use crate::{
     auth::{names::is_subject, patterns::Patterns},
@@ -172,7 +174,10 @@ fn commands_without_nodes(rule: &Rule, commands: &[KnownCommand<'_>]) -> RuleWar
 
 /// Texts as they are written, with `and` before the last.
 fn quoted(texts: &[&str]) -> String {
-    let quoted: Vec<String> = texts.iter().map(|text| format!("{text:?}")).collect();
+    let quoted: Vec<String> = texts
+        .iter()
+        .map(|text| format!("{:?}", shown_set(text)))
+        .collect();
     match quoted.split_last() {
         Some((last, [])) => last.clone(),
         Some((last, others)) => format!("{} and {last}", others.join(", ")),

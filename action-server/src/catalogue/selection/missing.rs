@@ -1,5 +1,7 @@
 //! What a node set names that is not there: an error for runs and lists, a warning for definitions.
 
+use action_proto::input::shown_set;
+
 use std::collections::BTreeSet;
 
 use super::{SelectionError, cut, shortened, terms};
@@ -38,7 +40,7 @@ impl Missing {
         };
         (!names.is_empty()).then(|| SelectionError::Unknown {
             kind,
-            names: shortened(names),
+            names: shortened(shown_set(&names)),
             hint: "",
         })
     }
@@ -46,7 +48,7 @@ impl Missing {
     pub(super) fn unknown_groups(&self) -> SelectionError {
         SelectionError::Unknown {
             kind: "group",
-            names: shortened(fold(&self.groups, "@")),
+            names: shortened(shown_set(&fold(&self.groups, "@"))),
             hint: match self.groups.contains("all") {
                 true => "; for all nodes, write @*",
                 false => "",

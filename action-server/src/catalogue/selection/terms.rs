@@ -1,6 +1,8 @@
 //! From the text of a node set to its terms: operators, groups, attributes, names and patterns.
 //! Says nothing of the nodes there are.
 
+use action_proto::input::shown_set;
+
 use super::{SelectionError, shortened};
 use crate::pattern::NamePattern;
 
@@ -85,7 +87,7 @@ fn kind(text: &str) -> Result<TermKind<'_>, SelectionError> {
 
 pub(super) fn malformed(text: &str, reason: &str) -> SelectionError {
     SelectionError::Malformed {
-        text: shortened(text.to_owned()),
+        text: shortened(shown_set(text)),
         reason: shortened(reason.to_owned()),
     }
 }

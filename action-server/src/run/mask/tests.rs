@@ -16,7 +16,14 @@ fn masked(secrets: &[&str], chunks: &[&[u8]]) -> Vec<u8> {
 
 #[test]
 fn secrets_are_hidden_also_across_borders() {
-    let secrets = ["hunter2", "hunter2-long", "short", "abc"];
+    let secrets = [
+        "hunter2",
+        "hunter2-long",
+        "short",
+        "abc",
+        "overlap",
+        "laplap2",
+    ];
     for (chunks, expected) in [
         (&[&b"pw=hunter2\n"[..]][..], &b"pw=***\n"[..]),
         (&[b"pw=hun", b"ter", b"2\n"], b"pw=***\n"),
@@ -74,7 +81,9 @@ fn a_pause_shows_what_waits_and_hides_what_goes_on() {
     assert_eq!(pass("ter"), ("".into(), "ter".into(), 0));
     assert_eq!(pass("2 is it"), ("***".into(), " is it".into(), 0));
     assert_eq!(pass("hunter2"), ("".into(), "***".into(), 0));
-    assert_eq!(pass("-long\n"), ("-long\n".into(), "".into(), 0));
+    assert_eq!(pass("-long\n"), ("\n".into(), "".into(), 0));
+    assert_eq!(pass("hunter2-lo"), ("".into(), "***-lo".into(), 0));
+    assert_eq!(pass("ng\n"), ("***\n".into(), "".into(), 0));
     assert_eq!(pass("hunter"), ("".into(), "hunter".into(), 0));
     assert_eq!(pass(" 2\n"), (" 2\n".into(), "".into(), 0));
 }
@@ -93,24 +102,26 @@ fn sizes(secrets: &[String], parts: &[(Vec<u8>, bool)]) -> Vec<usize> {
     sizes
 }
 
-/// From left to right, the longest secret that begins there.
+/// Every byte of a secret is hidden, and what overlaps is hidden as one.
 fn model(secrets: &[String], text: &[u8]) -> Vec<u8> {
+    let secrets = secrets
+        .iter()
+        .map(|it| it.trim_end_matches(['\r', '\n']).as_bytes());
+    let secrets: Vec<&[u8]> = secrets.filter(|it| it.len() >= LEAST).collect();
     let mut shown = Vec::new();
-    let mut rest = text;
-    while let Some((first, others)) = rest.split_first() {
+    let mut hidden_to = 0;
+    for (at, byte) in text.iter().enumerate() {
         let here = secrets
             .iter()
-            .map(|it| it.trim_end_matches(['\r', '\n']).as_bytes());
-        let here = here.filter(|secret| secret.len() >= LEAST && rest.starts_with(secret));
-        match here.map(<[u8]>::len).max() {
-            Some(length) => {
+            .filter(|secret| text[at..].starts_with(secret));
+        if let Some(longest) = here.map(|secret| secret.len()).max() {
+            if at >= hidden_to {
                 shown.extend_from_slice(MASK);
-                rest = &rest[length..];
             }
-            None => {
-                shown.push(*first);
-                rest = others;
-            }
+            hidden_to = hidden_to.max(at + longest);
+        }
+        if at >= hidden_to {
+            shown.push(*byte);
         }
     }
     shown
