@@ -249,7 +249,7 @@ fn number(text: &str) -> Result<u128, PatternError> {
     parsed.ok_or_else(|| {
         let count = text.len();
         PatternError(format!(
-            "a number of {count} digits; it has {MOST_DIGITS} at most"
+            "a number has at most {MOST_DIGITS} digits, and not {count}"
         ))
     })
 }

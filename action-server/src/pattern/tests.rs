@@ -104,7 +104,7 @@ fn what_is_not_a_pattern_is_told_exactly() {
         ("n[[1]]", "\"[1\" is not a number"),
         (
             "n[123456789012345678901234567890123456789]",
-            "a number of 39 digits; it has 38 at most",
+            "a number has at most 38 digits, and not 39",
         ),
     ] {
         let error = NamePattern::parse(pattern).unwrap_err().to_string();
