@@ -213,3 +213,41 @@ fn a_full_disk_damages_nothing_and_keeps_no_revocation_waiting() {
     disk.free();
     _ = made(&server, &[]);
 }
+
+/// Root revokes in a directory that may be the server's user's.
+#[test]
+fn the_lock_is_no_link_and_no_pipe() {
+    let site = Site::new();
+    let server = site.start();
+    let lock = server.path("state/revoked.jsonl.lock");
+    let elsewhere = server.path("elsewhere");
+    _ = fs::remove_file(&lock);
+    std::os::unix::fs::symlink(&elsewhere, &lock).unwrap();
+    let refused = server.server_verb(&["revoke", "--subject", "bob"]);
+    assert_ne!(refused.code(), 0, "{refused}");
+    assert!(!elsewhere.exists());
+    fs::remove_file(&lock).unwrap();
+    let mut make = std::process::Command::new("mkfifo");
+    assert!(make.arg(&lock).status().unwrap().success());
+    let refused = server.server_verb(&["revoke", "--subject", "bob"]);
+    assert_ne!(refused.code(), 0, "{refused}");
+    fs::remove_file(&lock).unwrap();
+    _ = server.server_verb(&["revoke", "--subject", "bob"]).ok();
+}
+
+#[test]
+fn a_link_to_revocations_that_several_servers_read_stays_one() {
+    let server = Site::new().start();
+    let site = server.stop();
+    fs::create_dir(site.path("shared")).unwrap();
+    let (link, target) = (
+        site.path("state/revoked.jsonl"),
+        site.path("shared/revoked.jsonl"),
+    );
+    fs::rename(&link, &target).unwrap();
+    std::os::unix::fs::symlink(&target, &link).unwrap();
+    let server = site.start();
+    _ = server.server_verb(&["revoke", "--subject", "bob"]).ok();
+    assert!(link.symlink_metadata().unwrap().is_symlink());
+    assert!(server.read("shared/revoked.jsonl").contains("\"bob\""));
+}
