@@ -1,7 +1,7 @@
 //! The life of runs and servers: callers that go away, and servers that stop.
 
 use action_proto::v1::{DetachPolicy, Outcome, RunCommandRequest};
-use action_tests::{CEILING, Site, on, wait_until};
+use action_tests::{CEILING, Gate, Server, Site, on, wait_until};
 use tonic::Code;
 
 /// Waits at a gate, and says on the disk how it went on.
@@ -29,6 +29,17 @@ fn detached(policy: DetachPolicy) -> RunCommandRequest {
         detach_policy: policy.into(),
         ..on("work", "n1")
     }
+}
+
+/// Lets a run whose caller has gone come to its end, undisturbed.
+#[track_caller]
+fn goes_on_to_its_end(server: &Server, gate: Gate, id: &str) {
+    // The server has heard of it when the connection is gone; it answers others all along.
+    assert_eq!(server.api().node_names(), ["n1"]);
+    gate.open();
+    wait_for_file(server, "finished");
+    server.wait_for_log(&format!("finished run_id={id} outcome=\"ok\""));
+    assert!(!server.has("terminated"));
 }
 
 #[test]
@@ -60,11 +71,7 @@ fn who_may_not_cancel_a_run_does_not_by_going_away() {
     let refused = server.api().cancel(&id, false).unwrap_err();
     assert_eq!(refused.code(), Code::PermissionDenied, "{refused}");
     drop(run);
-    assert_eq!(server.api().node_names(), ["n1"]);
-    gate.open();
-    wait_for_file(&server, "finished");
-    server.wait_for_log(&format!("finished run_id={id} outcome=\"ok\""));
-    assert!(!server.has("terminated"));
+    goes_on_to_its_end(&server, gate, &id);
 }
 
 #[test]
@@ -77,12 +84,7 @@ fn a_run_goes_on_when_its_caller_goes() {
         run.wait_for("n1", "started\n");
         let id = run.id.clone();
         drop(run);
-        // The server has heard of it when the connection is gone; it answers others all along.
-        assert_eq!(server.api().node_names(), ["n1"]);
-        gate.open();
-        wait_for_file(&server, "finished");
-        server.wait_for_log(&format!("finished run_id={id} outcome=\"ok\""));
-        assert!(!server.has("terminated"));
+        goes_on_to_its_end(&server, gate, &id);
     }
 }
 
