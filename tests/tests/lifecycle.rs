@@ -33,7 +33,7 @@ fn detached(policy: DetachPolicy) -> RunCommandRequest {
 
 /// Lets a run whose caller has gone come to its end, undisturbed.
 #[track_caller]
-fn goes_on_to_its_end(server: &Server, gate: Gate, id: &str) {
+fn goes_on_to_its_end(server: &Server, gate: &Gate, id: &str) {
     // The server has heard of it when the connection is gone; it answers others all along.
     assert_eq!(server.api().node_names(), ["n1"]);
     gate.open();
@@ -71,7 +71,7 @@ fn who_may_not_cancel_a_run_does_not_by_going_away() {
     let refused = server.api().cancel(&id, false).unwrap_err();
     assert_eq!(refused.code(), Code::PermissionDenied, "{refused}");
     drop(run);
-    goes_on_to_its_end(&server, gate, &id);
+    goes_on_to_its_end(&server, &gate, &id);
 }
 
 #[test]
@@ -84,7 +84,7 @@ fn a_run_goes_on_when_its_caller_goes() {
         run.wait_for("n1", "started\n");
         let id = run.id.clone();
         drop(run);
-        goes_on_to_its_end(&server, gate, &id);
+        goes_on_to_its_end(&server, &gate, &id);
     }
 }
 
