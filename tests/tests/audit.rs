@@ -2,7 +2,7 @@
 
 use std::{fs, os::unix::fs::PermissionsExt, process::Command};
 
-use action_proto::v1::{DetachPolicy, RunCommandRequest};
+use action_proto::v1::{DetachPolicy, ListRunsRequest, RunCommandRequest};
 use action_tests::{Api, Server, Site, on, processes, program::run, token, with_arguments};
 use jsonwebtoken::Algorithm;
 use rustix::process::Signal;
@@ -310,6 +310,47 @@ fn what_callers_write_stays_in_its_line(format: &str, begins: &str) {
         }
     }
     assert_complete(&site.audit());
+}
+
+/// A thousand nodes that do not fold: the record has them, and the audit log and the log know which
+/// they are.
+#[test]
+fn node_sets_beyond_a_kibibyte_have_a_length_and_a_digest() {
+    let site = site();
+    let names = (1..=1000).map(|number| format!("m{}", number * 7));
+    let names: Vec<String> = names.collect();
+    let text: String = names.iter().map(|name| format!("{name}:\n")).collect();
+    site.nodes(&format!("n1:\n{text}"));
+    let server = site.start();
+    let set = names.join(",");
+    let ended = server.api().run(on("hello", &set));
+    let listed = server.api().list_runs(ListRunsRequest::default()).unwrap();
+    let whole = &listed.runs[0].nodes;
+    assert!(whole.len() > 1024, "{}", whole.len());
+    let claims = token::with(token::claims(), "commands", vec!["none"]);
+    let token = token::signed(&claims, &server.secret(), Algorithm::HS256);
+    server.api_with(Some(&token)).refused(on("hello", &set));
+    let of_run = json!({"run_id": ended.id});
+    for (event, expected, length) in [
+        ("run_accepted", &of_run, whole.len()),
+        ("run_finished", &of_run, whole.len()),
+        ("denied", &json!({}), set.len()),
+    ] {
+        let line = server.audited(event, expected);
+        let shown = line["nodes"].as_str().unwrap();
+        assert!(shown.len() < 1100 && shown.ends_with("..."), "{line}");
+        assert_eq!(line["nodes_length"], length, "{line}");
+        assert_eq!(line["nodes_sha256"].as_str().unwrap().len(), 64, "{line}");
+    }
+    let log = server.stop().read("log");
+    let lines = log.lines().filter(|line| line.contains("nodes_sha256"));
+    let lines: Vec<&str> = lines.collect();
+    assert_eq!(lines.len(), 3, "{log}");
+    assert!(lines.iter().all(|line| line.len() < 4096), "{log}");
+    assert!(
+        log.contains(&format!("nodes_length={}", whole.len())),
+        "{log}"
+    );
 }
 
 #[test]

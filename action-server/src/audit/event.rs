@@ -6,11 +6,9 @@ use serde::Serialize;
 
 use crate::file_digest;
 
-/// Arguments are cut to so many bytes, and of what was refused all texts of the caller: to fill the disk
-/// must not be cheap.
+/// Node sets and arguments are cut to so many bytes, and of what was refused all texts of the caller:
+/// to fill the disk must not be cheap.
 const CUT: usize = 1024;
-/// A node set is cut to so many bytes.
-const NODES: usize = 16 * 1024;
 /// So many faults are told; the rest is for the server's log.
 const FAULTS: usize = 20;
 
@@ -56,6 +54,12 @@ pub struct Event {
     /// The nodes, as a folded set.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub nodes: Option<String>,
+    /// The length of the whole set in bytes, where it is cut.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub nodes_length: Option<u64>,
+    /// The SHA-256 of the whole set, where it is cut.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub nodes_sha256: Option<String>,
     /// The script's arguments.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub arguments: Option<Vec<String>>,
@@ -136,14 +140,9 @@ impl Event {
         }
     }
 
-    /// The same of what was refused: all that the caller chose freely is cut.
+    /// The same of what was refused: all other texts that the caller chose freely are cut too.
     pub fn cut(mut self) -> Event {
-        let texts = [
-            &mut self.method,
-            &mut self.command,
-            &mut self.nodes,
-            &mut self.reason,
-        ];
+        let texts = [&mut self.method, &mut self.command, &mut self.reason];
         for text in texts.into_iter().flatten() {
             cut(text, CUT);
         }
@@ -153,10 +152,14 @@ impl Event {
     /// The same with arguments and nodes cut. The record has all of them.
     pub(super) fn bounded(mut self) -> Event {
         if let Some(nodes) = &mut self.nodes {
-            cut(nodes, NODES);
+            let whole = Whole::of([nodes.as_str()], "");
+            if cut(nodes, CUT).1 {
+                self.nodes_length = Some(whole.length);
+                self.nodes_sha256 = Some(whole.sha256);
+            }
         }
         if let Some(arguments) = &mut self.arguments {
-            let whole = Arguments::of(arguments);
+            let whole = Whole::of(arguments.iter().map(String::as_str), "\0");
             if cut_all(arguments, CUT) {
                 self.arguments_length = Some(whole.length);
                 self.arguments_sha256 = Some(whole.sha256);
@@ -166,21 +169,23 @@ impl Event {
     }
 }
 
-/// What is told of arguments that are cut.
-struct Arguments {
+/// What identifies texts that are cut.
+struct Whole {
     length: u64,
     sha256: String,
 }
 
-impl Arguments {
-    fn of(arguments: &[String]) -> Arguments {
-        let length: usize = arguments.iter().map(String::len).sum();
-        let mut text = Vec::with_capacity(length + arguments.len());
-        for argument in arguments {
-            text.extend_from_slice(argument.as_bytes());
-            text.push(0);
+impl Whole {
+    /// The digest is that of the texts with `end` behind each; the length does not count it.
+    fn of<'a>(texts: impl IntoIterator<Item = &'a str>, end: &str) -> Whole {
+        let mut length = 0;
+        let mut text = Vec::new();
+        for part in texts {
+            length += part.len();
+            text.extend_from_slice(part.as_bytes());
+            text.extend_from_slice(end.as_bytes());
         }
-        Arguments {
+        Whole {
             length: length as u64,
             sha256: file_digest::in_hexadecimal(&file_digest::of_text(&text)),
         }

@@ -48,6 +48,8 @@ prop_compose! {
             method: next(),
             command: next(),
             nodes: next(),
+            nodes_length: repeated,
+            nodes_sha256: None,
             rule: next(),
             outcome: next(),
             reason: next(),
@@ -94,6 +96,40 @@ fn a_caller_cannot_make_a_denial_long() {
     let event = event.cut().bounded();
     let line = line(1, std::time::SystemTime::now(), &event).unwrap();
     assert!(line.len() < 6000, "{}", line.len());
+}
+
+#[test]
+fn node_sets_that_are_cut_can_be_told_by_their_digest() {
+    let whole = |nodes: &str| {
+        let event = Event {
+            nodes: Some(nodes.to_owned()),
+            ..Event::new("run_accepted")
+        };
+        event.bounded()
+    };
+    let most = "n".repeat(1024);
+    for short in ["cnode[01-04]", "", most.as_str()] {
+        let event = whole(short);
+        assert_eq!(event.nodes.as_deref(), Some(short));
+        assert_eq!((event.nodes_length, event.nodes_sha256), (None, None));
+    }
+    let event = whole(&format!("{most},m1"));
+    assert_eq!(event.nodes.unwrap(), format!("{most}..."));
+    assert_eq!(event.nodes_length, Some(1027));
+    // printf %s "$(printf 'n%.0s' {1..1024}),m1" | sha256sum
+    assert_eq!(
+        event.nodes_sha256.unwrap(),
+        "bf48bbdf1cff4d014a4fe8298a2de4f64f47ba2c56ef9b15ddd11c8234dc9168"
+    );
+    for character in ["\u{1b}", "\"", "\u{20ac}", "n"] {
+        let event = whole(&character.repeat(16 * 1024));
+        let length = 16 * 1024 * character.len() as u64;
+        assert_eq!(event.nodes_length, Some(length));
+        // Cutting what is refused first loses nothing of this.
+        assert_eq!(event.clone().cut().nodes_length, Some(length));
+        let line = line(1, std::time::SystemTime::now(), &event).unwrap();
+        assert!(line.len() < 1500, "{}: {line}", line.len());
+    }
 }
 
 #[test]

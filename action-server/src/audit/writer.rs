@@ -234,6 +234,8 @@ fn tell(seq: u64, event: &Event) {
         method = text(&event.method),
         command = text(&event.command),
         nodes = text(&event.nodes),
+        nodes_length = event.nodes_length,
+        nodes_sha256 = text(&event.nodes_sha256),
         arguments = json(event.arguments.as_ref()),
         arguments_length = event.arguments_length,
         arguments_sha256 = text(&event.arguments_sha256),
