@@ -75,10 +75,10 @@ enum Verb {
     Explain(explain::ExplainArgs),
     /// Say what is wrong with the settings, nodes and commands
     Check,
-    /// Accept an edit of the nodes file that removes many nodes
+    /// Accept an edit of the nodes file that removes many nodes, or many members of a group
     ///
-    /// The server holds such an edit back, as the file may have been written in part only. Only the
-    /// file as it is now is accepted.
+    /// The server does not use such an edit by itself, since the file may be written only in part.
+    /// Only the file as it is now is accepted.
     AcceptNodes,
     /// Write a certificate that the server signs itself, and its key
     Cert {
