@@ -130,6 +130,64 @@ impl Error for CliError {
     }
 }
 
+/// What an option takes. Value parsers return it for other values.
+#[derive(Debug)]
+pub(crate) struct WrongValue {
+    /// What is allowed, as in "a whole number from 1 up".
+    pub(crate) allowed: &'static str,
+    /// A value that is allowed.
+    pub(crate) example: &'static str,
+}
+
+impl fmt::Display for WrongValue {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "expected {}", self.allowed)
+    }
+}
+
+impl Error for WrongValue {}
+
+/// The longest value of an option that is shown. Secrets of tokens are longer.
+const LONGEST_SHOWN: usize = 31;
+
+/// The error of an option's value in our words; None for other errors.
+fn of_value(error: &clap::Error) -> Option<CliError> {
+    let text = |kind| match error.get(kind) {
+        Some(ContextValue::String(text)) => Some(text.as_str()),
+        _ => None,
+    };
+    let source = error.source();
+    let wrong = source.and_then(|source| source.downcast_ref::<WrongValue>());
+    let (allowed, example) = match (wrong, error.get(ContextKind::ValidValue)) {
+        (Some(wrong), _) => (wrong.allowed.to_owned(), wrong.example),
+        (None, Some(ContextValue::Strings(all))) => {
+            let (last, others) = all.split_last()?;
+            let near = text(ContextKind::SuggestedValue);
+            let example = near.or(all.first().map(String::as_str)).unwrap_or(last);
+            (format!("{} or {last}", others.join(", ")), example)
+        }
+        _ => return None,
+    };
+    let value = text(ContextKind::InvalidValue).filter(|value| !value.is_empty())?;
+    let option = text(ContextKind::InvalidArg)?;
+    // As in `--timeout <TIME>`, or `<SHELL>`.
+    let (option, before) = match option.split_once(" <") {
+        Some((option, _)) => (format!("`{option}`"), format!("{option} ")),
+        None => (
+            option.trim_matches(['<', '>', '[', ']']).to_owned(),
+            String::new(),
+        ),
+    };
+    let word = value.trim_start_matches(is_dash);
+    let is_shown = value.len() <= LONGEST_SHOWN && shown_path(word.as_ref(), |_| false) == word;
+    let value = match is_shown {
+        true => format!("`{value}`"),
+        false => format!("a text of {} characters", value.chars().count()),
+    };
+    let message = format!("wrong value for {option}: {value}; expected {allowed}");
+    Some(CliError::usage(message).hint(format!("for example: `{before}{example}`")))
+}
+
 /// The error with what was typed shown only where it looks like a name or a path: a token may have
 /// been put in its place.
 fn without_secrets(mut error: clap::Error) -> clap::Error {
@@ -153,6 +211,9 @@ fn without_secrets(mut error: clap::Error) -> clap::Error {
 
 impl From<clap::Error> for CliError {
     fn from(error: clap::Error) -> Self {
+        if let Some(error) = of_value(&error) {
+            return error;
+        }
         let error = without_secrets(error);
         let rendered = error.render();
         let plain = rendered.to_string();

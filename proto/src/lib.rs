@@ -22,7 +22,9 @@ pub mod v1 {
 mod fold;
 pub mod input;
 mod outcome;
+mod padding;
 mod shown;
 
 pub use fold::fold;
+pub use padding::names_with_other_padding;
 pub use shown::{escape_in_json, is_dash, is_unsafe_to_show};

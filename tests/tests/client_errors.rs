@@ -190,9 +190,8 @@ fn an_unknown_node() {
     ");
     insta::assert_snapshot!(fails(&server, &["usage", "-g", ""]), @"
     ------- stderr -------
-    error: the node set is empty
-    hint: usage: action-client usage NODE
-    hint: for several nodes: action-client usage -g NODES
+    error: the node set of -g is empty
+    hint: a shell variable that is not set gives an empty value
     ------- exit 64 -------
     ");
 }

@@ -141,6 +141,10 @@ fn an_empty_value_narrows_nothing_and_is_refused() {
         &["runs", "-g", ""],
         &["nodes", "-g", ""],
         &["can-i", "power-off", "-g", ""],
+        &["power-off", ""],
+        &["power-off", "-g", ","],
+        &["can-i", "power-off", ""],
+        &["nodes", "--exclude", ","],
     ] {
         let ran = client.run(words);
         assert_eq!((ran.code(), ran.stdout().as_str()), (64, ""), "{ran}");

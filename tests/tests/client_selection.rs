@@ -116,6 +116,53 @@ fn a_misspelt_node_has_its_nearest_suggested() {
 }
 
 #[test]
+fn numbers_with_other_padding_are_suggested() {
+    let (_server, client) = serving();
+    insta::assert_snapshot!(client.run(&["hello", "cnode1"]), @r"
+    ------- stderr -------
+    error: no such node: cnode1
+    hint: did you mean `cnode01`?
+    hint: `action-client nodes` lists the nodes
+    ------- exit 255 -------
+    ");
+    insta::assert_snapshot!(client.run(&["nodes", "-g", "login01"]), @r"
+    ------- stderr -------
+    error: no such node: login01
+    hint: did you mean `login1`?
+    hint: `action-client nodes` lists the nodes
+    ------- exit 255 -------
+    ");
+    for words in [
+        &["hello", "-g", "cnode[1-3]"][..],
+        &["hello", "-g", "cnode[1-3],login1", "--dry-run"],
+        &["hello", "-g", "@compute", "--exclude", "cnode[1-3]"],
+        &["can-i", "hello", "-g", "cnode[001-003]"],
+        &["nodes", "-g", "cnode[1-3]"],
+    ] {
+        let ran = client.run(words);
+        let hint = "\nhint: did you mean `cnode[01-03]`?\n";
+        assert!(ran.code() == 255 && ran.stderr().contains(hint), "{ran}");
+    }
+}
+
+#[test]
+fn a_set_in_place_of_a_word_is_led_to_its_option() {
+    let (_server, client) = serving();
+    insta::assert_snapshot!(client.run(&["nodes", "@compute"]), @r"
+    ------- stderr -------
+    error: unexpected word `@compute` for `nodes`
+    hint: node sets stand behind -g: `action-client nodes -g @compute`
+    ------- exit 64 -------
+    ");
+    insta::assert_snapshot!(client.run(&["runs", "cnode[01-02]"]), @r"
+    ------- stderr -------
+    error: unexpected word `cnode[01-02]` for `runs`
+    hint: node sets stand behind -g: `action-client runs -g 'cnode[01-02]'`
+    ------- exit 64 -------
+    ");
+}
+
+#[test]
 fn another_number_of_nodes_than_expected_is_refused() {
     let (_server, client) = serving();
     insta::assert_snapshot!(client.run(&["hello", "-g", "@compute", "--expect-nodes", "3"]), @r"
@@ -155,16 +202,14 @@ fn after_too_many_failures_no_more_is_started() {
     ");
     insta::assert_snapshot!(with("0"), @r"
     ------- stderr -------
-    error: invalid value '0' for '--max-failures <N[%]>': with 0 nothing could run; leave it out for no limit
-
-    For more information, try '--help'.
+    error: wrong value for `--max-failures`: `0`; expected a number of nodes from 1 up, or a part of them from 1% to 100%
+    hint: for example: `--max-failures 10%`
     ------- exit 64 -------
     ");
     insta::assert_snapshot!(with("many"), @r"
     ------- stderr -------
-    error: invalid value 'many' for '--max-failures <N[%]>': write a number of nodes, as in `5`, or a part of them, as in `10%`
-
-    For more information, try '--help'.
+    error: wrong value for `--max-failures`: `many`; expected a number of nodes from 1 up, or a part of them from 1% to 100%
+    hint: for example: `--max-failures 10%`
     ------- exit 64 -------
     ");
 }

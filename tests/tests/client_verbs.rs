@@ -145,19 +145,14 @@ fn runs_are_listed_and_filtered() {
     }
     insta::assert_snapshot!(client.run(&["runs", "--since", "yesterday"]), @r"
     ------- stderr -------
-    error: invalid value 'yesterday' for '--since <TIME>': write `2h` for two hours ago, or `2026-11-24T10:00`
-
-    For more information, try '--help'.
+    error: wrong value for `--since`: `yesterday`; expected how long ago, as in `2h`, or a date with or without a time of day
+    hint: for example: `--since 2026-11-24T10:00`
     ------- exit 64 -------
     ");
     insta::assert_snapshot!(client.run(&["runs", "--outcome", "fine"]), @r"
     ------- stderr -------
-    error: invalid value 'fine' for '--outcome <OUTCOME>'
-      [possible values: ok, failed, cancelled, timed-out, not-started, lost]
-
-      tip: a similar value exists: 'failed'
-
-    For more information, try '--help'.
+    error: wrong value for `--outcome`: `fine`; expected ok, failed, cancelled, timed-out, not-started or lost
+    hint: for example: `--outcome failed`
     ------- exit 64 -------
     ");
     insta::assert_snapshot!(client.run(&["--fanout", "2", "runs"]), @r"
@@ -165,6 +160,34 @@ fn runs_are_listed_and_filtered() {
     error: --fanout is not for a list of runs
     ------- exit 64 -------
     ");
+}
+
+/// A run is one line of the list, whatever its arguments are; JSON has all of them.
+#[test]
+fn a_run_is_one_short_line_of_the_list() {
+    let (_server, client) = serving();
+    let long = "x".repeat(50_000);
+    let arguments = ["a\tb", "c\nd\r\ne", "\u{1b}[2J\u{202e}", &long];
+    _ = client.run(&[&["talk", "n1"][..], &arguments].concat());
+    let piped = client.run(&["runs"]).ok().stdout();
+    let shown = client.run_on_terminal(&["runs", "--long"], "").stdout();
+    for list in [&piped, &shown] {
+        let lines: Vec<&str> = list.lines().filter(|line| !line.is_empty()).collect();
+        assert_eq!(lines.len(), 2, "{list:?}");
+        assert!(
+            lines[1].contains("  talk a b c d e ^[[2J<U+202E> xxx"),
+            "{list:?}"
+        );
+        assert!(lines[1].contains("xxx..."), "{list:?}");
+        assert!(lines[1].chars().count() < 200, "{list:?}");
+        assert!(
+            !lines[1].contains('\t') && !lines[1].contains('\u{1b}'),
+            "{list:?}"
+        );
+    }
+    let json = client.run(&["runs", "--output", "json"]).ok().stdout();
+    let run: serde_json::Value = serde_json::from_str(&json).unwrap();
+    assert_eq!(run["arguments"], serde_json::json!(arguments));
 }
 
 #[test]
@@ -205,12 +228,8 @@ fn scripts_for_shells_are_printed_without_a_server() {
     }
     insta::assert_snapshot!(client.run(&["completion", "csh"]), @r"
     ------- stderr -------
-    error: invalid value 'csh' for '<SHELL>'
-      [possible values: bash, fish, zsh]
-
-      tip: a similar value exists: 'zsh'
-
-    For more information, try '--help'.
+    error: wrong value for SHELL: `csh`; expected bash, fish or zsh
+    hint: for example: `zsh`
     ------- exit 64 -------
     ");
     insta::assert_snapshot!(client.run(&["-g", "n1", "completion", "bash"]), @r"

@@ -331,6 +331,20 @@ fn a_dry_run_prints_what_a_later_run_is_bound_to() {
         let refused = client.run(&[&["mark", "-g", "@pair"], empty].concat());
         assert_eq!(refused.code(), 64, "{refused}");
         assert!(refused.stderr().contains("--plan is empty"), "{refused}");
+        assert!(refused.stderr().contains("`--dry-run`"), "{refused}");
+    }
+    // Where a digest is from is said wherever one is missing or is none.
+    let half = &digest[..digest.len() / 2];
+    for (wrong, code) in [
+        (&["--plan"][..], 64),
+        (&["--plan", "n1"], 64),
+        (&["--plan", "plan:"], 64),
+        (&["--plan", half], 255),
+        (&["--plan", "p1:x"], 255),
+    ] {
+        let refused = client.run(&[&["mark", "-g", "@pair"], wrong].concat());
+        assert_eq!(refused.code(), code, "{refused}");
+        assert!(refused.stderr().contains("`--dry-run`"), "{refused}");
     }
     assert!(!touched(&server));
 }

@@ -130,6 +130,9 @@ fn a_reason_is_recorded_wherever_the_run_is() {
     );
 
     let client = client(&server);
+    let refused = client.run(&["off", "n1", "--reason", reason]);
+    let hint = "hint: the same command with `--dry-run` prints the digest";
+    assert!(refused.stderr().contains(hint), "{refused}");
     let list = client.run(&["runs", "--long"]).ok().stdout();
     assert!(list.contains("REASON") && list.contains(reason), "{list}");
     assert!(!client.run(&["runs"]).ok().stdout().contains("REASON"));

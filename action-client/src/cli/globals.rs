@@ -1,6 +1,7 @@
 //! Owns the global flags: those that every verb takes, wherever they stand before the
 //! script's arguments.
 
+use crate::cli::values;
 use crate::exit::ExitMode;
 use crate::render::output::ColorChoice;
 use clap::Args;
@@ -65,6 +66,6 @@ pub(crate) struct GlobalArgs {
     pub(crate) exit: Option<ExitMode>,
     /// How long to try to resume a run's output after the connection was lost
     #[arg(long, global = true, value_name = "TIME", default_value = "5m",
-          value_parser = humantime::parse_duration)]
+          value_parser = values::time)]
     pub(crate) reconnect_for: Duration,
 }

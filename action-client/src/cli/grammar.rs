@@ -59,10 +59,10 @@ pub(crate) fn root(entry: &Entry) -> Command {
             .subcommand_value_name("COMMAND"),
         )
         .subcommand(list.visible_alias("nodes"))
-        .subcommand(verb::<runs::RunsArgs>(
-            "runs",
-            "List the runs, the newest first",
-        ))
+        .subcommand(
+            verb::<runs::RunsArgs>("runs", "List the runs, the newest first")
+                .after_help("Long texts end in `...`; --output json has them whole."),
+        )
         .subcommand(verb::<show::ShowArgs>("show", show))
         .subcommand(verb::<attach::AttachArgs>("attach", attach))
         .subcommand(
@@ -130,10 +130,7 @@ pub(crate) fn with_commands(
         if !is_name || rows.iter().any(|[row, _]: &[String; 2]| row.trim() == name) {
             continue;
         }
-        rows.push([
-            format!("  {name}"),
-            visible(&command.summary).replace('\n', " "),
-        ]);
+        rows.push([format!("  {name}"), visible(&command.summary).into_owned()]);
         let shape = if command.has_context {
             shape
         } else {

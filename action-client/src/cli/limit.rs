@@ -1,5 +1,6 @@
 //! Owns the limit of failures as users write it: a number of nodes, or a part of them. Pure.
 
+use crate::error::WrongValue;
 use std::str::FromStr;
 
 /// How many jobs may end other than ok before no more are started.
@@ -12,11 +13,13 @@ pub(crate) enum MaxFailures {
 }
 
 impl FromStr for MaxFailures {
-    type Err = String;
+    type Err = WrongValue;
 
-    fn from_str(text: &str) -> Result<Self, String> {
-        let wrong =
-            || "write a number of nodes, as in `5`, or a part of them, as in `10%`".to_owned();
+    fn from_str(text: &str) -> Result<Self, WrongValue> {
+        let wrong = || WrongValue {
+            allowed: "a number of nodes from 1 up, or a part of them from 1% to 100%",
+            example: "10%",
+        };
         let (digits, is_percent) = match text.strip_suffix('%') {
             Some(digits) => (digits, true),
             None => (text, false),
@@ -25,11 +28,9 @@ impl FromStr for MaxFailures {
             return Err(wrong());
         }
         match digits.parse() {
-            Ok(0) => Err("with 0 nothing could run; leave it out for no limit".to_owned()),
-            Ok(number) if !is_percent => Ok(Self::Count(number)),
+            Ok(number @ 1..) if !is_percent => Ok(Self::Count(number)),
             Ok(number @ 1..=100) => Ok(Self::Percent(number)),
-            Ok(_) => Err("more than 100% cannot fail".to_owned()),
-            Err(_) => Err(wrong()),
+            _ => Err(wrong()),
         }
     }
 }

@@ -13,6 +13,8 @@ mod reference;
 mod reorder_options;
 pub(crate) mod syntax;
 pub(crate) mod target;
+mod unexpected;
+pub(crate) mod values;
 
 use crate::commands::{self, Context};
 use crate::complete::{COMPLETE, REFRESH};

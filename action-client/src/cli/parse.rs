@@ -7,6 +7,7 @@ use crate::cli::globals::{Format, GlobalArgs};
 use crate::cli::grammar;
 use crate::cli::options::{RunOptions, VIEW};
 use crate::cli::target::Words;
+use crate::cli::unexpected;
 use crate::commands::{attach, can_i, cancel, completion, help, nodes, rerun, runs, show};
 use crate::error::{CliError, Result};
 use action_proto::v1::Command as Definition;
@@ -119,6 +120,9 @@ pub(crate) fn first(entry: &Entry, args: &[OsString]) -> Result<Intent> {
     let root = grammar::open(grammar::root(entry));
     let matches = match root.clone().try_get_matches_from(args) {
         Ok(matches) => matches,
+        Err(error) if error.kind() == ErrorKind::UnknownArgument => {
+            return Err(unexpected::word(error, entry, &root, args));
+        }
         Err(error) => return of_clap(error),
     };
     if let Some((shown, after_run)) = external(&root, &matches) {

@@ -6,12 +6,15 @@
 
 use crate::cli::entry::Entry;
 use crate::cli::grammar;
+use crate::cli::values::{PLAN_SOURCE, empty, is_empty_set};
 use crate::commands::suggest;
 use crate::error::{CliError, Result};
 use action_proto::is_dash;
 use clap::{Arg, Command};
+use std::any::TypeId;
 use std::collections::BTreeSet;
 use std::ffi::{OsStr, OsString};
+use std::path::PathBuf;
 
 /// The shortest abbreviation of an option that is refused, in letters: shorter ones are the script's.
 const SHORTEST: usize = 3;
@@ -152,24 +155,21 @@ impl<'a> Line<'a> {
             let long = option
                 .get_long()
                 .map_or_else(|| name.clone(), |long| format!("--{long}"));
-            return Err(error.hint(format!(
-                "a value that begins with `-` is written `{long}=-value`"
-            )));
+            let hint = format!("a value that begins with `-` is written `{long}=-value`");
+            return Err(match long.as_str() {
+                "--plan" => error.hint(PLAN_SOURCE),
+                _ => error.hint(hint),
+            });
         };
         let id = option.get_id().as_str();
-        // An empty set of a command's own is told with the command's usage: see `target`.
-        let is_told_later = id == "nodes" && self.own_words.is_some();
-        if text.to_string_lossy().trim().is_empty() && !is_told_later {
-            return Err(CliError::usage(format!("the value of {name} is empty")));
-        }
         let may_be_the_script_s = self.own_words > Some(0) && !name.starts_with("--");
+        if !may_be_the_script_s {
+            check_text(option, name, text)?;
+        }
         if !option.is_global_set() && !may_be_the_script_s {
             if self.seen.contains(&id) {
                 let error = CliError::usage(format!("{name} is given twice"));
-                let is_set = option
-                    .get_value_names()
-                    .is_some_and(|names| names == ["NODES"]);
-                return Err(match is_set {
+                return Err(match takes_nodes(option) {
                     true => error.hint("several node sets are one, with commas: `a,b`"),
                     false => error,
                 });
@@ -233,6 +233,33 @@ impl<'a> Line<'a> {
                 .hint("options of the script's own stand behind `--`")),
             None => Ok(()),
         }
+    }
+}
+
+fn takes_nodes(option: &Arg) -> bool {
+    let names = option.get_value_names();
+    names.is_some_and(|names| names == ["NODES"])
+}
+
+/// Refuses a value that is empty, or that is not text where text is wanted.
+fn check_text(option: &Arg, name: &str, value: &OsStr) -> Result<()> {
+    let is_path = option.get_value_parser().type_id() == TypeId::of::<PathBuf>();
+    let Some(text) = value.to_str() else {
+        return match is_path {
+            true => Ok(()),
+            false => Err(CliError::usage(format!("the value of {name} is not UTF-8"))),
+        };
+    };
+    match takes_nodes(option) {
+        true if is_empty_set(text) => Err(empty(&format!("the node set of {name}"))),
+        false if text.trim().is_empty() => {
+            let error = empty(&format!("the value of {name}"));
+            Err(match name {
+                "--plan" => error.hint(PLAN_SOURCE),
+                _ => error,
+            })
+        }
+        _ => Ok(()),
     }
 }
 

@@ -148,21 +148,24 @@ fn every_option_needs_its_value_in_every_position() {
                     format!("`{name}` needs a value"),
                     "{line:?}"
                 );
+                let hint = &error.hints()[0];
+                let says_how = hint.contains("is written `--") && hint.ends_with("=-value`");
                 assert!(
-                    error.hints()[0].contains("is written `--")
-                        && error.hints()[0].ends_with("=-value`"),
+                    says_how || (name == "--plan" && hint.contains("--dry-run")),
                     "{line:?}"
                 );
             }
-            // The set of a command is looked at with its other words.
-            let is_set = ["-g", "--nodes", "--group"].contains(&name);
-            let is_command = words.contains(&"off") || words.ends_with(&["run", "x"]);
-            for empty in ["", " "] {
-                if is_set && is_command {
+            let is_set = ["-g", "--nodes", "--group", "--exclude"].contains(&name);
+            // It may be the script's: see `target`.
+            let own = words.iter().skip_while(|word| **word != "off").count();
+            let is_left = name == "-g" && (own > 1 || words.ends_with(&["run", "x"]));
+            for empty in ["", " "].into_iter().chain(is_set.then_some(",")) {
+                if is_left {
                     continue;
                 }
                 let line = [&words[..], &[name, empty]].concat();
-                let text = format!("the value of {name} is empty");
+                let what = if is_set { "node set" } else { "value" };
+                let text = format!("the {what} of {name} is empty");
                 assert_eq!(refusal(&line).to_string(), text, "{line:?}");
             }
             let attached = format!("{name}=-x");

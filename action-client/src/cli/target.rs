@@ -2,6 +2,7 @@
 //! arguments, and what is missing. Pure; nothing has been asked of the server yet.
 
 use crate::cli::syntax::Syntax;
+use crate::cli::values::{empty, is_empty_set};
 use crate::error::{CliError, Result};
 use action_proto::v1::Command;
 
@@ -31,18 +32,22 @@ pub(crate) struct Target {
 pub(crate) fn resolve(command: &Command, called: &str, mut words: Words) -> Result<Target> {
     take_trailing_group(&mut words);
     let syntax = Syntax::parse(&command.syntax, command.has_context);
-    let usage = |message: String| {
-        let error = CliError::usage(message)
-            .hint(format!("usage: {called} {}", syntax.with_node()).trim_end());
+    let with_usage = |error: CliError| {
+        let error = error.hint(format!("usage: {called} {}", syntax.with_node()).trim_end());
         if command.has_context {
             error.hint(format!("for several nodes: {called} {}", syntax.with_set()))
         } else {
             error
         }
     };
+    let usage = |message: String| with_usage(CliError::usage(message));
     let Words {
         positional, group, ..
     } = words;
+    let set = match group.is_some() {
+        true => "the node set of -g",
+        false => "the node set",
+    };
     let (nodes, arguments, prefixed) = match group {
         Some(_) if !command.has_context => {
             return Err(usage(format!(
@@ -60,8 +65,8 @@ pub(crate) fn resolve(command: &Command, called: &str, mut words: Words) -> Resu
             (node, positional.collect(), false)
         }
     };
-    if command.has_context && nodes.trim().is_empty() {
-        return Err(usage("the node set is empty".to_owned()));
+    if command.has_context && is_empty_set(&nodes) {
+        return Err(with_usage(empty(set)));
     }
     if let Some(missing) = syntax.missing(arguments.len()) {
         return Err(usage(format!(
@@ -172,7 +177,12 @@ mod tests {
         assert_eq!(refusal("NAME TYPE", true, words(&[], Some("n1"))), text);
         assert_eq!(refusal("TYPE", false, words(&[], None)), text);
         assert!(refusal("", false, words(&[], Some("n1"))).contains("takes no nodes"));
-        assert!(refusal("", true, words(&[], Some(" "))).contains("empty"));
+        for blank in ["", " ", ",", " , "] {
+            let text = refusal("", true, words(&[], Some(blank)));
+            assert_eq!(text, "the node set of -g is empty");
+            let text = refusal("", true, words(&[blank], None));
+            assert_eq!(text, "the node set is empty");
+        }
         let error = resolve(&command("NAME TYPE", true), "x change", words(&[], None));
         let error = error.unwrap_err();
         assert_eq!(

@@ -2,6 +2,7 @@
 //! Nothing is run.
 
 use crate::cli::options::RunOptions;
+use crate::cli::values::{empty, is_empty_set};
 use crate::commands::{Context, suggest};
 use crate::error::{CliError, Result};
 use crate::render::json;
@@ -54,6 +55,9 @@ pub(crate) async fn run(
         })?,
         (None, Some(_)) => String::new(),
     };
+    if known.is_some_and(|command| command.has_context) && is_empty_set(&nodes) {
+        return Err(empty("the node set"));
+    }
     let request = PlanRunRequest {
         command: args.command.clone(),
         nodes,

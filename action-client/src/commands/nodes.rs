@@ -106,7 +106,7 @@ fn row(node: &Node) -> [String; 4] {
         node.name.clone(),
         dash(node.ranks.join(",")),
         dash(node.groups.join(",")),
-        dash(pairs.collect::<Vec<_>>().join(" ").replace('\n', " ")),
+        dash(pairs.collect::<Vec<_>>().join(" ")),
     ]
 }
 

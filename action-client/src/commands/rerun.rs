@@ -3,7 +3,7 @@
 
 use crate::cli::options::RunOptions;
 use crate::cli::target::Target;
-use crate::commands::{Context, run};
+use crate::commands::{Context, run, runs};
 use crate::error::{CliError, ErrorKind, Result};
 use crate::render::output::Target as Stream;
 use crate::render::tally::reason;
@@ -110,9 +110,7 @@ fn outcome(job: &Job) -> Outcome {
 /// What will be run, and what had become of it, as in `again from run r1: usage -v on
 /// n[1-3] (3); last time failed: exit 3 (2), not-started (1)`.
 fn announcement(run: &Run, jobs: &[&Job]) -> String {
-    let mut words = vec![run.command.as_str()];
-    words.extend(run.arguments.iter().map(String::as_str));
-    let command = words.join(" ").replace('\n', " ");
+    let command = runs::called(run);
     let mut counts: Vec<(String, usize)> = Vec::new();
     for job in jobs {
         let label = outcome(job).label();

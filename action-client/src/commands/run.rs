@@ -3,6 +3,7 @@
 use crate::cli::limit::MaxFailures;
 use crate::cli::options::RunOptions;
 use crate::cli::target::Target;
+use crate::cli::values::PLAN_SOURCE;
 use crate::commands::{Context, plan, session, suggest};
 use crate::complete::known::KnownRun;
 use crate::confirm;
@@ -217,10 +218,15 @@ async fn refused(
     request: &RunCommandRequest,
     shown: Option<&PlanRunResponse>,
 ) -> CliError {
+    let text = error.to_string();
     if error.kind() != ErrorKind::PlanChanged {
+        // Of the policy that requires it, and of a text that the server does not take for one.
+        let is_of_plan = ["--plan;", "--plan and", "plan_digest: "];
+        if is_of_plan.iter().any(|part| text.contains(part)) {
+            return error.hint(PLAN_SOURCE);
+        }
         return suggest::for_node(error, connection).await;
     }
-    let text = error.to_string();
     let error = match text.contains("request") {
         true => error.hint("give the same arguments, reason and limits as with --dry-run"),
         false => error.hint("--dry-run shows the plan as it is now"),
@@ -255,9 +261,6 @@ fn expect(plan: PlanRunResponse, expected: Option<u32>) -> Result<PlanRunRespons
 }
 
 fn to_proto(duration: Duration) -> Result<prost_types::Duration> {
-    if duration.is_zero() {
-        return Err(CliError::usage("--timeout is 0, so nothing could run"));
-    }
     duration
         .try_into()
         .map_err(|_| CliError::usage("--timeout is longer than any time"))

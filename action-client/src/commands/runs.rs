@@ -1,6 +1,7 @@
 //! Owns `runs`: the list of runs, the newest first, with filters that the server applies.
 
 use crate::cli::options::RunOptions;
+use crate::cli::values::count;
 use crate::commands::Context;
 use crate::error::{CliError, Result};
 use crate::render::output::Target;
@@ -21,6 +22,12 @@ const OUTCOMES: [Outcome; 6] = [
     Outcome::NotStarted,
     Outcome::Lost,
 ];
+
+/// The longest texts of a row, in characters.
+const LONGEST_SUBJECT: usize = 24;
+const LONGEST_NODES: usize = 40;
+const LONGEST_COMMAND: usize = 60;
+const LONGEST_REASON: usize = 120;
 
 /// The arguments of `runs`.
 #[derive(Args, Debug)]
@@ -47,8 +54,8 @@ pub(crate) struct RunsArgs {
     #[arg(long, value_name = "TIME", value_parser = parse)]
     until: Option<Timestamp>,
     /// The most runs to list; 0 for all
-    #[arg(long, short = 'n', value_name = "N", default_value_t = 50)]
-    limit: usize,
+    #[arg(long, short = 'n', value_name = "N", default_value_t = 50, value_parser = count)]
+    limit: u32,
     /// Show the reasons of the runs too
     #[arg(long)]
     long: bool,
@@ -65,10 +72,9 @@ pub(crate) async fn run(
             "{option} is not for a list of runs"
         )));
     }
-    let limit = if args.limit == 0 {
-        usize::MAX
-    } else {
-        args.limit
+    let limit = match args.limit {
+        0 => usize::MAX,
+        limit => usize::try_from(limit).unwrap_or(usize::MAX),
     };
     let long = args.long;
     let mut request = request(args, options);
@@ -126,20 +132,15 @@ fn request(args: RunsArgs, options: &RunOptions) -> ListRunsRequest {
 }
 
 fn row(run: &Run) -> [String; 9] {
-    let dash = |text: String| {
-        if text.is_empty() {
-            "-".to_owned()
-        } else {
-            text
-        }
+    let dash = |text: String| match text.as_str() {
+        "" => "-".to_owned(),
+        _ => text,
     };
+    let bounded = |text: &str, most| dash(table::bounded(text, most));
     let took = match (&run.start_time, &run.end_time) {
         (Some(start), Some(end)) => between(start, end),
         _ => "-".to_owned(),
     };
-    let mut words = vec![run.command.clone()];
-    words.extend(run.arguments.iter().cloned());
-    let command = words.join(" ").replace('\n', " ");
     [
         run.run_id.clone(),
         run.start_time
@@ -148,11 +149,20 @@ fn row(run: &Run) -> [String; 9] {
         took,
         run.outcome().label().to_owned(),
         dash(jobs(run)),
-        dash(run.subject.clone()),
-        dash(run.nodes.clone()),
-        command,
-        dash(run.reason.clone()),
+        bounded(&run.subject, LONGEST_SUBJECT),
+        bounded(&run.nodes, LONGEST_NODES),
+        called(run),
+        bounded(&run.reason, LONGEST_REASON),
     ]
+}
+
+/// The command and its arguments, as far as a line has space for them.
+pub(crate) fn called(run: &Run) -> String {
+    let arguments = run.arguments.iter().map(String::as_str);
+    let words = std::iter::once(run.command.as_str()).chain(arguments);
+    // As many as can matter: each takes a character or more with its blank.
+    let words: Vec<&str> = words.take(LONGEST_COMMAND + 1).collect();
+    table::bounded(&words.join(" "), LONGEST_COMMAND)
 }
 
 /// How many jobs are where, as in `8 ok, 1 failed, 2 running`, and where those that wait stand.
@@ -235,6 +245,19 @@ mod tests {
                 "-"
             ]
         );
+        let long = Run {
+            arguments: vec!["a\tb\nc".into(), "\u{1b}".repeat(100_000)],
+            nodes: "x,".repeat(5000),
+            reason: "why ".repeat(200),
+            subject: "s".repeat(1000),
+            ..example()
+        };
+        let row = super::row(&long);
+        assert!(row[7].starts_with("usage a b c ^["), "{}", row[7]);
+        for (cell, most) in row[5..].iter().zip([24, 40, 60, 120]) {
+            assert_eq!(cell.chars().count(), most, "{cell}");
+            assert!(cell.ends_with("..."), "{cell}");
+        }
         let object = object(&example());
         assert_eq!(object["start_time"], "2026-01-01T00:00:00Z");
         assert_eq!(object["end_time"], Value::Null);

@@ -4,6 +4,7 @@
 use crate::connection::Connection;
 use crate::error::{CliError, ErrorKind};
 use action_proto::v1::PlanRunRequest;
+use action_proto::{fold, names_with_other_padding};
 
 /// How alike (0 to 1) a name must be to be suggested.
 const LIKENESS: f64 = 0.75;
@@ -11,6 +12,8 @@ const LIKENESS: f64 = 0.75;
 const MOST: usize = 3;
 /// How the server begins its complaint about nodes that it does not have.
 const NO_SUCH_NODE: &str = "no such node: ";
+/// The hint where the nodes are to be seen.
+const LIST_NODES: &str = "`action-client nodes` lists the nodes";
 
 /// How the server begins its complaint about a command whose definition is broken.
 const BROKEN: &str = "the command ";
@@ -49,30 +52,46 @@ pub(crate) async fn for_command(
     }
 }
 
-/// Adds to the server's complaint about a node the nearest nodes that there are.
+/// Adds to the server's complaint about nodes the nearest that there are.
 pub(crate) async fn for_node(error: CliError, connection: &Connection) -> CliError {
-    let Some(wrong) = unknown_node(&error) else {
+    let Some(wrong) = unknown_nodes(&error) else {
         return error;
     };
     // The complaint is what matters; a failure to help with it is not worth a word.
     let Ok(nodes) = connection.list_nodes("", "").await else {
         return error;
     };
-    let near = nearest(&wrong, nodes.iter().map(|node| node.name.as_str()));
-    let error = match hint(&near) {
-        Some(text) => error.hint(text),
-        None => error,
-    };
-    error.hint("`action-client nodes` lists the nodes")
+    let names: Vec<&str> = nodes.iter().map(|node| node.name.as_str()).collect();
+    match (nodes_hint(&wrong, &names), is_one(&wrong)) {
+        (Some(text), _) => error.hint(text).hint(LIST_NODES),
+        (None, true) => error.hint(LIST_NODES),
+        (None, false) => error,
+    }
 }
 
-/// The single node that the server does not know. Of several no one is likely to be misspelt.
-fn unknown_node(error: &CliError) -> Option<String> {
+/// The hint for nodes that are not there: those that only have other zeros before their numbers, or,
+/// for a single name, those that look like it. Of several none is likely to be misspelt.
+fn nodes_hint(wrong: &str, names: &[&str]) -> Option<String> {
+    let padded = names_with_other_padding(wrong, names.iter().copied());
+    match is_one(wrong) {
+        true if padded.is_empty() => hint(&nearest(wrong, names.iter().copied())),
+        true => hint(&padded[..padded.len().min(MOST)]),
+        false if padded.is_empty() => None,
+        false => hint(&[&fold(padded)]),
+    }
+}
+
+/// The set of nodes that the server does not know, as it names them.
+fn unknown_nodes(error: &CliError) -> Option<String> {
     let message = error.to_string();
     let wrong = message.strip_prefix(NO_SUCH_NODE)?;
-    let is_name = |c: char| c.is_ascii_alphanumeric() || "_.-".contains(c);
-    let is_one = error.kind() == ErrorKind::Refused && wrong.chars().all(is_name);
-    is_one.then(|| wrong.to_owned())
+    (error.kind() == ErrorKind::Refused).then(|| wrong.to_owned())
+}
+
+/// Whether a set is a single name.
+fn is_one(set: &str) -> bool {
+    let is_allowed = |c: char| c.is_ascii_alphanumeric() || "_.-".contains(c);
+    set.chars().all(is_allowed)
 }
 
 #[cfg(test)]
@@ -93,14 +112,24 @@ mod tests {
     }
 
     #[test]
-    fn the_wrong_node_is_read_from_the_complaint() {
+    fn nodes_that_are_not_there_are_found_by_their_numbers_or_their_looks() {
+        let names = ["n001", "n002", "n003", "n004", "m1", "login"];
+        let text = |wrong: &str| nodes_hint(wrong, &names).unwrap_or_default();
+        assert_eq!(text("n1"), "did you mean `n001`?");
+        assert_eq!(text("n[1-4]"), "did you mean `n[001-004]`?");
+        assert_eq!(text("n[3-9],x"), "did you mean `n[003-004]`?");
+        assert_eq!(text("m001"), "did you mean `m1`?");
+        assert_eq!(text("lgoin"), "did you mean `login`?");
+        assert_eq!(text("n[8-9]"), "");
+        assert_eq!(text("z*"), "");
+        assert_eq!(text("lgoin,x"), "");
+    }
+
+    #[test]
+    fn the_wrong_nodes_are_read_from_the_complaint() {
         let refused = |text: &str| CliError::new(ErrorKind::Refused, text);
-        assert_eq!(
-            unknown_node(&refused("no such node: n9")).as_deref(),
-            Some("n9")
-        );
-        assert_eq!(unknown_node(&refused("no such node: n[8-9]")), None);
-        assert_eq!(unknown_node(&refused("no such node: z*")), None);
-        assert_eq!(unknown_node(&refused("no such run")), None);
+        let unknown = unknown_nodes(&refused("no such node: n[8-9],x"));
+        assert_eq!(unknown.as_deref(), Some("n[8-9],x"));
+        assert_eq!(unknown_nodes(&refused("no such run")), None);
     }
 }

@@ -1,10 +1,34 @@
-//! Owns plain tables: columns that line up, nothing behind the last one. Pure.
+//! Owns plain tables: a line for each row, columns that line up, nothing behind the last one. Pure.
+
+use crate::render::terminal::visible;
+
+/// What stands for the rest of a cell.
+const ELLIPSIS: &str = "...";
+
+/// A text on one line: tabs and line breaks become blanks.
+pub(crate) fn one_line(text: &str) -> String {
+    text.replace("\r\n", " ").replace(['\n', '\t', '\r'], " ")
+}
+
+/// A text on one line, made safe to show, of at most `most` characters. A longer one ends in `...`.
+pub(crate) fn bounded(text: &str, most: usize) -> String {
+    // More than that cannot be shown; a text may be long.
+    let start: String = text.chars().take(most + 1).collect();
+    let shown = visible(&one_line(&start)).into_owned();
+    if shown.chars().count() <= most {
+        return shown;
+    }
+    let kept = shown.chars().take(most.saturating_sub(ELLIPSIS.len()));
+    kept.chain(ELLIPSIS.chars()).collect()
+}
 
 /// Lays rows out in columns, two spaces apart.
 pub(crate) fn lay_out<const N: usize>(rows: &[[String; N]]) -> Vec<String> {
+    let cells = |row: &[String; N]| row.each_ref().map(|cell| one_line(cell));
+    let rows: Vec<[String; N]> = rows.iter().map(cells).collect();
     let width_of = |text: &String| text.chars().count();
     let mut widths = [0; N];
-    for row in rows {
+    for row in &rows {
         for (width, cell) in widths.iter_mut().zip(row) {
             *width = (*width).max(width_of(cell));
         }
@@ -30,5 +54,23 @@ mod tests {
         let rows = [["a", "long", ""], ["bc", "d", "e"]].map(|row| row.map(str::to_owned));
         assert_eq!(lay_out(&rows), ["a   long", "bc  d     e"]);
         assert!(lay_out::<2>(&[]).is_empty());
+    }
+
+    #[test]
+    fn a_row_is_one_line() {
+        let rows = [["a\tb\r\nc\nd", "e\rf"]].map(|row| row.map(str::to_owned));
+        assert_eq!(lay_out(&rows), ["a b c d  e f"]);
+    }
+
+    #[test]
+    fn long_texts_end_in_an_ellipsis() {
+        assert_eq!(bounded("abcdefgh", 8), "abcdefgh");
+        assert_eq!(bounded("abcdefghi", 8), "abcde...");
+        assert_eq!(bounded("a\nb\tc", 8), "a b c");
+        for character in ["\u{1b}", "\u{202e}", "\u{e9}", "\t", "a"] {
+            let shown = bounded(&character.repeat(10_000), 20);
+            assert_eq!(shown.chars().count(), 20, "{shown}");
+            assert!(shown.ends_with("..."), "{shown}");
+        }
     }
 }

@@ -1,5 +1,6 @@
 //! Owns how times and durations are written, for programs and for people.
 
+use crate::error::WrongValue;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
@@ -64,24 +65,24 @@ pub(crate) fn between(start: &prost_types::Timestamp, end: &prost_types::Timesta
 
 /// A point in time that a user writes: a date, RFC 3339 with or without a zone, or how long
 /// ago, as in `2h`.
-pub(crate) fn parse(text: &str) -> Result<prost_types::Timestamp, String> {
-    let time = if let Ok(ago) = humantime::parse_duration(text) {
-        Timestamp::now()
-            .checked_sub(ago)
-            .map_err(|error| error.to_string())?
-    } else if let Ok(time) = text.parse::<Timestamp>() {
-        time
-    } else {
-        let civil: jiff::civil::DateTime = text
-            .parse()
-            .map_err(|_| "write `2h` for two hours ago, or `2026-11-24T10:00`".to_owned())?;
-        TimeZone::system()
-            .to_timestamp(civil)
-            .map_err(|error| error.to_string())?
-    };
+pub(crate) fn parse(text: &str) -> Result<prost_types::Timestamp, WrongValue> {
+    let time = point_in_time(text).ok_or(WrongValue {
+        allowed: "how long ago, as in `2h`, or a date with or without a time of day",
+        example: "2026-11-24T10:00",
+    })?;
     Ok(prost_types::Timestamp {
         seconds: time.as_second(),
         nanos: time.subsec_nanosecond(),
+    })
+}
+
+fn point_in_time(text: &str) -> Option<Timestamp> {
+    if let Ok(ago) = humantime::parse_duration(text) {
+        return Timestamp::now().checked_sub(ago).ok();
+    }
+    text.parse().ok().or_else(|| {
+        let civil = text.parse().ok()?;
+        TimeZone::system().to_timestamp(civil).ok()
     })
 }
 

@@ -1,0 +1,152 @@
+//! Owns the error for a word that a verb does not take: most likely a node set that belongs behind
+//! `-g`. Pure.
+
+use crate::cli::entry::Entry;
+use crate::error::CliError;
+use action_proto::input::shown_set;
+use clap::error::{ContextKind, ContextValue};
+use clap::{Arg, Command};
+use std::ffi::OsString;
+
+/// The longest word that a hint repeats.
+const LONGEST_SHOWN: usize = 64;
+
+/// What clap's error about an unknown argument says here.
+pub(crate) fn word(
+    error: clap::Error,
+    entry: &Entry,
+    root: &Command,
+    args: &[OsString],
+) -> CliError {
+    let word = match error.get(ContextKind::InvalidArg) {
+        Some(ContextValue::String(word)) if !word.starts_with('-') => word.clone(),
+        _ => return error.into(),
+    };
+    let mut words = args.iter().filter_map(|word| word.to_str());
+    let found = words.find_map(|name| Some((name, root.find_subcommand(name)?)));
+    let Some((name, verb)) = found else {
+        return error.into();
+    };
+    let hints = hints(&format!("{} {name}", entry.program), verb, &word);
+    if hints.is_empty() {
+        return error.into();
+    }
+    let message = format!("unexpected word `{}` for `{name}`", shown_set(&word));
+    let error = CliError::usage(message);
+    hints.into_iter().fold(error, CliError::hint)
+}
+
+fn hints(called: &str, verb: &Command, word: &str) -> Vec<String> {
+    let has = |id: &str| {
+        let is_shown = |arg: &Arg| arg.get_id() == id && !arg.is_hide_set() && !arg.is_positional();
+        verb.get_arguments().any(is_shown)
+    };
+    let is_shown = word.len() <= LONGEST_SHOWN && shown_set(word) == word;
+    let is_set = word.contains(|c: char| "@[]*?,=!&^".contains(c));
+    let mut hints = Vec::new();
+    if has("nodes") {
+        let set = match (is_shown, word.contains(|c: char| "[]*?!&^ ".contains(c))) {
+            (false, _) => "NODES".to_owned(),
+            (true, true) => format!("'{word}'"),
+            (true, false) => word.to_owned(),
+        };
+        hints.push(format!("node sets stand behind -g: `{called} -g {set}`"));
+    } else if has("exclude") {
+        hints.push("--exclude NODES leaves nodes out".to_owned());
+    }
+    if has("command") && !is_set {
+        let name = if is_shown { word } else { "COMMAND" };
+        hints.push(format!(
+            "commands stand behind --command: `{called} --command {name}`"
+        ));
+    }
+    hints
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::grammar;
+    use crate::environment::Environment;
+    use std::ffi::OsStr;
+
+    fn error(line: &str) -> CliError {
+        let args: Vec<OsString> = line.split(' ').map(OsString::from).collect();
+        let entry = Entry::detect(OsStr::new(&args[0]), &Environment::default()).unwrap();
+        let root = grammar::open(grammar::root(&entry));
+        let error = root.clone().try_get_matches_from(&args).unwrap_err();
+        word(error, &entry, &root, &args)
+    }
+
+    #[test]
+    fn a_node_set_in_place_of_a_word_is_led_to_its_option() {
+        for (line, message, hint) in [
+            (
+                "action-client nodes @compute",
+                "unexpected word `@compute` for `nodes`",
+                "node sets stand behind -g: `action-client nodes -g @compute`",
+            ),
+            (
+                "action-client --color never nodes --long n[1-2]",
+                "unexpected word `n[1-2]` for `nodes`",
+                "node sets stand behind -g: `action-client nodes -g 'n[1-2]'`",
+            ),
+            (
+                "estate list n1",
+                "unexpected word `n1` for `list`",
+                "node sets stand behind -g: `estate list -g n1`",
+            ),
+            (
+                "action-client runs @compute",
+                "unexpected word `@compute` for `runs`",
+                "node sets stand behind -g: `action-client runs -g @compute`",
+            ),
+            (
+                "action-client rerun r1 n1",
+                "unexpected word `n1` for `rerun`",
+                "--exclude NODES leaves nodes out",
+            ),
+        ] {
+            let error = error(line);
+            assert_eq!(error.to_string(), message, "{line}");
+            assert_eq!(error.hints(), [hint], "{line}");
+        }
+        let hints = error("action-client runs power-off").hints().join("\n");
+        assert!(hints.contains("--command power-off"), "{hints}");
+        let others = error("action-client show r1 r2");
+        assert!(others.rendered().is_some() && others.hints().is_empty());
+    }
+
+    #[test]
+    fn every_verb_with_nodes_says_where_they_stand() {
+        let root = grammar::root(&Entry::default());
+        let mut tried = 0;
+        for verb in root.get_subcommands() {
+            let is_set = |arg: &Arg| arg.get_id() == "nodes" && !arg.is_hide_set();
+            let words = verb.get_positionals().count();
+            let takes_more = verb
+                .get_positionals()
+                .any(|arg| arg.get_num_args().is_some_and(|it| it.max_values() > 1));
+            if !verb.get_arguments().any(is_set) || takes_more || verb.get_name() == "run" {
+                continue;
+            }
+            let line = format!(
+                "action-client {}{} @all",
+                verb.get_name(),
+                " x".repeat(words)
+            );
+            assert!(error(&line).hints()[0].contains("-g @all"), "{line}");
+            tried += 1;
+        }
+        assert!(tried >= 2, "{tried}");
+    }
+
+    #[test]
+    fn a_secret_in_place_of_a_word_is_not_repeated() {
+        let secret = "Zk3vQ9xR7LmBt0PnWc2yHsEaUd5fGjKi8oXrNqTvYbMzCl1w6hSgJpIeDkRuFA";
+        let error = error(&format!("action-client nodes {secret}"));
+        let text = format!("{error} {:?}", error.hints());
+        assert!(!text.contains("Zk3vQ9xR"), "{text}");
+        assert!(text.contains("-g NODES"), "{text}");
+    }
+}
