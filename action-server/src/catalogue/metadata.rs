@@ -1,15 +1,19 @@
 //! Reading `metadata.yaml` and a command's listing into a [`Command`], with the place of what is
 //! wrong.
 
-use std::{collections::BTreeMap, path::Path, str::FromStr, time::Duration};
-
-use action_proto::input::{shown_name, shown_set};
+use std::{collections::BTreeMap, time::Duration};
 
 use super::{
     Confirmation,
     command::{Command, DEFAULT_RANK, Listing, Verify},
 };
 use crate::yaml::{self, Fault, Step, Yaml};
+
+mod reader;
+mod values;
+
+use reader::Reader;
+use values::{one_line, parse_bool, parse_count, parse_size, parse_timeout};
 
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(3600);
 const DEFAULT_FANOUT: u32 = 64;
@@ -60,21 +64,7 @@ pub fn read_command(name: &str, text: &str, listing: Listing) -> (Option<Command
     (command, faults)
 }
 
-struct Reader<'a> {
-    path: &'a Path,
-    text: &'a str,
-    faults: Vec<Fault>,
-}
-
 impl Reader<'_> {
-    fn error(&mut self, place: &[Step<'_>], reason: impl Into<String>) {
-        self.faults.push(Fault::error(
-            self.path,
-            yaml::line_of(self.text, place),
-            reason,
-        ));
-    }
-
     fn command(&mut self, name: &str) -> Option<Command> {
         let entries = match yaml::parse(self.text) {
             Ok(Yaml::Map(entries)) => entries,
@@ -285,93 +275,6 @@ impl Reader<'_> {
             }
         }
         texts
-    }
-
-    fn text(&mut self, place: &[Step<'_>], key: &str, value: &Yaml) -> Option<String> {
-        match value {
-            Yaml::Scalar(text) => Some(text.clone()),
-            Yaml::Null => None,
-            other => {
-                self.error(
-                    place,
-                    format!("expected {key} as a text, found {}", other.kind()),
-                );
-                None
-            }
-        }
-    }
-
-    fn parsed<T>(
-        &mut self,
-        place: &[Step<'_>],
-        value: &Yaml,
-        expected: &str,
-        parse: impl Fn(&str) -> Option<T>,
-        set: impl FnOnce(T),
-    ) {
-        match value {
-            Yaml::Scalar(text) => match parse(text) {
-                Some(value) => set(value),
-                None => self.error(place, format!("{:?} is not {expected}", shown_set(text))),
-            },
-            other => self.error(
-                place,
-                format!("expected {expected}, found {}", other.kind()),
-            ),
-        }
-    }
-
-    fn unknown(&mut self, place: &[Step<'_>], key: &str) {
-        let line = yaml::line_of(self.text, place);
-        self.faults.push(Fault::warning(
-            self.path,
-            line,
-            format!("unknown key {}; it has no effect", shown_name(key)),
-        ));
-    }
-
-    fn no_duplicates(&mut self, entries: &[(String, Yaml)], place: &[Step<'_>]) {
-        for (at, (key, _)) in entries.iter().enumerate() {
-            if entries[..at].iter().any(|(known, _)| known == key) {
-                let mut place = place.to_vec();
-                place.push(Step::Nth(key, 1));
-                self.error(&place, format!("{key} is given twice"));
-            }
-        }
-    }
-}
-
-fn one_line(text: &str) -> String {
-    text.split_whitespace().collect::<Vec<_>>().join(" ")
-}
-
-fn parse_timeout(text: &str) -> Option<Duration> {
-    let time = humantime::parse_duration(text)
-        .ok()
-        .filter(|time| !time.is_zero());
-    // Clocks overflow beyond.
-    time.map(|time| time.min(Duration::from_secs(10 * 365 * 24 * 3600)))
-}
-
-fn parse_count(text: &str) -> Option<u32> {
-    text.parse().ok().filter(|&count| count > 0)
-}
-
-fn parse_size(text: &str) -> Option<Option<u64>> {
-    match text {
-        "none" => Some(None),
-        text => bytesize::ByteSize::from_str(text)
-            .ok()
-            .map(|size| Some(size.as_u64())),
-    }
-}
-
-fn parse_bool(text: &str) -> Option<bool> {
-    // What YAML 1.1 calls a boolean, which the original's files may use.
-    match text.to_ascii_lowercase().as_str() {
-        "true" | "yes" | "on" => Some(true),
-        "false" | "no" | "off" => Some(false),
-        _ => None,
     }
 }
 
