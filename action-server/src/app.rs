@@ -2,19 +2,16 @@
 
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
-use action_proto::v1::action_service_server::ActionServiceServer;
 use thiserror::Error;
 use tokio::{
     net::TcpListener,
-    sync::{Notify, mpsc, oneshot, watch},
+    sync::{Notify, oneshot, watch},
     time::{sleep, timeout},
 };
-use tonic::{service::Routes, transport::Server};
-use tonic_health::server::HealthReporter;
 
 use crate::{
     audit::{Audit, AuditError, Event},
-    auth::{self, Acknowledgement, Authority, Change, revocation},
+    auth::{self, Acknowledgement, Authority, revocation},
     config::Settings,
     definitions::{Definitions, PlanDigests, Sources, Watch, log_fault},
     log::ADDRESSES,
@@ -22,7 +19,7 @@ use crate::{
     net::{Listener, Tls, TlsError},
     process::base_environment,
     record::{Retention, Store, StoreError},
-    rpc::{Count, GrpcOnlyLayer, Guard, Refusals, Service, Shield, Signs, report_health},
+    rpc::{Count, Guard, Refusals, Service, Signs, report_health},
     run::{Limits, Registry},
     scrape::Scrape,
     service_manager,
@@ -30,6 +27,9 @@ use crate::{
     trust::Trust,
     yaml::Fault,
 };
+
+mod auth_changes;
+mod grpc;
 
 /// How long connections have to end after the last run has.
 const CLOSE_LIMIT: Duration = Duration::from_secs(2);
@@ -168,7 +168,7 @@ pub async fn serve(
         audit.clone(),
         plan_digests,
     );
-    let (health, routes) = routes(service).await?;
+    let (health, routes) = grpc::routes(service).await?;
     let judges = watch::Sender::new(true);
     let signs = Signs {
         judges: judges.subscribe(),
@@ -181,7 +181,7 @@ pub async fn serve(
     let acknowledgement = Acknowledgement::open(&settings.state_directory)
         .inspect_err(|error| tracing::warn!(%error, "cannot acknowledge revocations"))
         .ok();
-    let current = keep_current(
+    let current = auth_changes::keep_current(
         Arc::clone(&authority),
         acknowledgement,
         audit.clone(),
@@ -207,7 +207,7 @@ pub async fn serve(
     answer_scrapes(settings.metrics_listen, scrape).await?;
     let (close, closing) = oneshot::channel::<()>();
     let guard = Guard::new(authority, refusals, traces.unwrap_or_default());
-    let server = router(Count::new(metrics), guard, routes, listener, closing);
+    let server = grpc::router(Count::new(metrics), guard, routes, listener, closing);
     let mut server = tokio::spawn(server);
     tracing::info!(target: ADDRESSES, "listening on {address}");
     tokio::spawn(service_manager::keep_alive(audit.works()));
@@ -271,97 +271,6 @@ async fn answer_scrapes(listen: Option<SocketAddr>, scrape: Scrape) -> Result<()
     tokio::spawn(scrape.serve(listener));
     tracing::info!(target: ADDRESSES, "metrics at http://{address}/metrics");
     Ok(())
-}
-
-async fn router(
-    count: Count,
-    guard: Guard,
-    routes: Routes,
-    listener: Listener,
-    closing: oneshot::Receiver<()>,
-) -> Result<(), tonic::transport::Error> {
-    Server::builder()
-        .layer(count)
-        .layer(Shield)
-        .layer(GrpcOnlyLayer)
-        .layer(guard)
-        .max_concurrent_streams(100)
-        .http2_max_header_list_size(16 * 1024)
-        .http2_max_pending_accept_reset_streams(Some(20))
-        .http2_max_local_error_reset_streams(Some(1024))
-        .http2_keepalive_interval(Some(Duration::from_secs(30)))
-        .http2_keepalive_timeout(Some(Duration::from_secs(20)))
-        .add_routes(routes)
-        .serve_with_incoming_shutdown(listener.connections(), async {
-            // The sender says nothing: that it is gone is the word.
-            _ = closing.await;
-        })
-        .await
-}
-
-async fn routes(
-    service: ActionServiceServer<Service>,
-) -> Result<(HealthReporter, Routes), ServeError> {
-    let (health, health_service) = tonic_health::server::health_reporter();
-    // Older tools know reflection by its alpha name.
-    let describe = || {
-        tonic_reflection::server::Builder::configure()
-            .register_encoded_file_descriptor_set(action_proto::v1::FILE_DESCRIPTOR_SET)
-            .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
-    };
-    let routes = Routes::new(service)
-        .add_service(health_service)
-        .add_service(describe().build_v1()?)
-        .add_service(describe().build_v1alpha()?);
-    Ok((health, routes))
-}
-
-/// Keeps keys, revocations and policy current, and says whether tokens can be judged.
-async fn keep_current(
-    authority: Arc<Authority>,
-    acknowledgement: Option<Acknowledgement>,
-    audit: Audit,
-    judges: watch::Sender<bool>,
-    metrics: Metrics,
-) {
-    for what in ["keys", "revocations", "policy"] {
-        metrics.read(what, true);
-    }
-    let (told, mut changes) = mpsc::unbounded_channel();
-    let current = Arc::clone(&authority).keep_current(acknowledgement, move |change| {
-        // The reader lives as long as this does.
-        _ = told.send(change);
-    });
-    let tell = async {
-        while let Some(change) = changes.recv().await {
-            log_change(&change);
-            metrics.read(change.what, change.faults.is_empty());
-            judges.send_replace(authority.is_healthy());
-            // A log that fails has said so. What was read is in use.
-            for what in change.revoked {
-                _ = audit.write(Event::revoked(what)).await;
-            }
-            _ = audit
-                .write(Event::reloaded(change.what, change.faults))
-                .await;
-        }
-    };
-    tokio::join!(current, tell);
-}
-
-fn log_change(change: &Change) {
-    let Change { what, faults, .. } = change;
-    // The retries are logged where they are made.
-    for fault in faults.iter().filter(|_| !change.is_transient) {
-        match *what {
-            "revocations" => tracing::error!("{fault}: no token is good until they can be read"),
-            "keys" => tracing::error!("{fault}: the key is not in use"),
-            _ => tracing::error!("{fault}: the last good policy stays in use"),
-        }
-    }
-    if faults.is_empty() {
-        tracing::info!("took the new {what}");
-    }
 }
 
 async fn keep_tls_current(tls: Option<Arc<Tls>>) {
