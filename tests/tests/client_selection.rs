@@ -117,7 +117,7 @@ fn a_misspelt_node_has_its_nearest_suggested() {
 
 #[test]
 fn numbers_with_other_padding_are_suggested() {
-    let (_server, client) = serving();
+    let (server, client) = serving();
     insta::assert_snapshot!(client.run(&["hello", "cnode1"]), @r"
     ------- stderr -------
     error: no such node: cnode1
@@ -143,6 +143,9 @@ fn numbers_with_other_padding_are_suggested() {
         let hint = "\nhint: did you mean `cnode[01-03]`?\n";
         assert!(ran.code() == 255 && ran.stderr().contains(hint), "{ran}");
     }
+    let ran = server.server_verb(&["generate-token", "--nodes", "cnode[1-3]"]);
+    let hint = "did you mean cnode[01-03]?";
+    assert!(ran.code() == 64 && ran.stderr().contains(hint), "{ran}");
 }
 
 #[test]

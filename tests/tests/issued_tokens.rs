@@ -313,6 +313,18 @@ fn tokens_for_less_than_a_day() {
             "{words:?}: {ran}"
         );
     }
+    for (option, values, example) in [
+        ("--days", &["soon", "0", "3651", "1.5"][..], "as in `30`"),
+        ("--uid", &["alice", "1.5"], "as in `1000`"),
+        ("--for", &["soon", "90", "3651d"], "as in `90m`"),
+    ] {
+        for value in values {
+            let ran = site.server_verb(&["generate-token", option, value]);
+            let text = ran.stderr();
+            assert!(text.contains(&format!("'{value}'")), "{ran}");
+            assert!(text.contains(option) && text.contains(example), "{ran}");
+        }
+    }
     site.settings("jwt_lifetime: 1h");
     let ran = site.server_verb(&["generate-token", "--for", "61m"]);
     assert_eq!(ran.code(), 64, "{ran}");

@@ -2,6 +2,8 @@
 
 use std::{path::Path, thread::sleep, time::Duration};
 
+use action_proto::names_with_other_padding;
+
 use super::{Failure, USAGE, counted, environment, note, say, tokens::unusable_register};
 use crate::{
     auth::{
@@ -20,7 +22,7 @@ const DEFAULT_DAYS: u32 = 30;
 #[derive(Debug, clap::Args)]
 pub(super) struct TokenArgs {
     /// For how many days the token is good [default: 30]
-    #[arg(long, value_name = "DAYS", value_parser = clap::value_parser!(u32).range(1..=3650))]
+    #[arg(long, value_name = "DAYS", value_parser = parse_days)]
     days: Option<u32>,
     /// For how long the token is good, such as 90m or 12h, instead of whole days
     #[arg(long = "for", value_name = "TIME", conflicts_with = "days", value_parser = parse_lifetime)]
@@ -29,7 +31,7 @@ pub(super) struct TokenArgs {
     #[arg(long, value_name = "NAME")]
     subject: Option<String>,
     /// The bearer's user id, which scripts see as request_uid
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = parse_uid)]
     uid: Option<u64>,
     /// A role of the bearer; may be repeated
     #[arg(long = "role", value_name = "ROLE")]
@@ -54,16 +56,20 @@ pub(super) fn generate(config: &Path, args: TokenArgs) -> Result<(), Failure> {
         let (catalogue, _) = definitions::load(&Sources::new(&settings))
             .map_err(|fault| Failure::of_fault(&fault))?;
         // A run may use the last good definition of a broken group, and a token may not.
-        let covered = catalogue
-            .nodes
-            .cover(nodes)
-            .map_err(|error| error.to_string());
-        let is_right = covered.and_then(|coverage| match coverage.undefined.as_str() {
-            "" if coverage.sure.contains(&true) => Ok(()),
-            "" => Err(format!("the node set {nodes:?} selects no node")),
-            names => Err(format!("no such node: {names}")),
-        });
-        is_right.map_err(|reason| Failure::new(USAGE, format!("--nodes: {reason}")))?;
+        let failed = |reason: String| Failure::new(USAGE, format!("--nodes: {reason}"));
+        let coverage = catalogue.nodes.cover(nodes);
+        let coverage = coverage.map_err(|error| failed(error.to_string()))?;
+        let undefined = coverage.undefined.as_str();
+        if !undefined.is_empty() {
+            let known = catalogue.nodes.list().iter();
+            let known = known.map(|node| node.name.as_str());
+            let near = action_proto::fold(names_with_other_padding(undefined, known));
+            let hint = (!near.is_empty()).then(|| format!("did you mean {near}?"));
+            return Err(failed(format!("no such node: {undefined}")).or_hint(hint));
+        }
+        if !coverage.sure.contains(&true) {
+            return Err(failed(format!("the node set {nodes:?} selects no node")));
+        }
     }
     for pattern in unknown_commands(&settings, commands.as_deref().unwrap_or_default()) {
         note(&format!(
@@ -172,13 +178,21 @@ fn told(issued: &IssuedToken, lasts: &str, settings: &Settings) -> String {
     text
 }
 
+fn parse_days(text: &str) -> Result<u32, String> {
+    let days = text.parse().ok();
+    let days = days.filter(|&days| (1..=LONGEST_DAYS).contains(&u64::from(days)));
+    days.ok_or_else(|| format!("expected a whole number from 1 to {LONGEST_DAYS}, as in `30`"))
+}
+
+fn parse_uid(text: &str) -> Result<u64, String> {
+    text.parse()
+        .map_err(|_| "expected a whole number from 0, as in `1000`".to_owned())
+}
+
 fn parse_lifetime(text: &str) -> Result<Duration, String> {
-    let lifetime = humantime::parse_duration(text).map_err(|error| error.to_string())?;
-    match lifetime.as_secs() {
-        0 => Err("a token must be good for a second or more".to_owned()),
-        seconds if seconds > LONGEST_DAYS * DAY => Err(format!(
-            "a token may be good for {LONGEST_DAYS} days at most"
-        )),
-        seconds => Ok(Duration::from_secs(seconds)),
-    }
+    let seconds = humantime::parse_duration(text).ok().map(|it| it.as_secs());
+    let seconds = seconds.filter(|seconds| (1..=LONGEST_DAYS * DAY).contains(seconds));
+    seconds.map(Duration::from_secs).ok_or_else(|| {
+        format!("expected a number with a unit, from 1s to {LONGEST_DAYS}d, as in `90m`")
+    })
 }
