@@ -32,7 +32,7 @@ make_secret() {
     say "made a secret for tokens, $etc/jwt_secret"
 }
 
-# Which tokens are good no more: none yet. The server reads it, and only root adds to it.
+# Revoked tokens: none yet. The server reads the file, and only root adds to it.
 make_revocations() {
     [ -e "$etc/revoked.jsonl" ] || install -m 0644 /dev/null "$etc/revoked.jsonl"
 }

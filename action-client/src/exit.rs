@@ -42,7 +42,7 @@ pub(crate) const MEANINGS: [(&str, &str); 10] = [
         "1..250",
         "the script's own code; of several nodes the largest; 128 and the number for a signal",
     ),
-    ("141", "whoever read the output has gone"),
+    ("141", "stdout was closed before all output was written"),
     ("130", "your own Ctrl-C cancelled the run, or left it"),
     (
         "64",

@@ -109,7 +109,7 @@ pub async fn serve(
     metrics.definitions_read(faults.iter().filter(|fault| fault.is_error()).count());
     if settings.trust == Trust::Lax {
         tracing::warn!(
-            "allow_unsafe_permissions is set: whoever can write a script or a definition runs it as this server's user"
+            "allow_unsafe_permissions is set: any user with write access to a script or a definition can run it as this server's user"
         );
     }
     let tls = settings

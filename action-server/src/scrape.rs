@@ -29,7 +29,7 @@ impl Scrape {
         let measure = move || {
             self.ask();
             let text = self.metrics.text();
-            text.inspect_err(|error| tracing::error!(%error, "cannot tell the metrics"))
+            text.inspect_err(|error| tracing::error!(%error, "cannot render the metrics"))
                 .ok()
         };
         metrics::listen(listener, Arc::new(measure)).await;

@@ -69,6 +69,6 @@ pub(crate) async fn keep_alive(audit: watch::Receiver<bool>) {
 /// On a thread that may block: a supervisor that takes nothing must not hold up the server.
 async fn tell(word: impl FnOnce() -> io::Result<()> + Send + 'static) {
     if let Ok(Err(error)) = spawn_blocking(word).await {
-        tracing::debug!(%error, "the supervisor cannot be told");
+        tracing::debug!(%error, "cannot notify the service manager");
     }
 }

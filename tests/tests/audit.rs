@@ -400,7 +400,7 @@ fn lines_go_on_in_the_file_that_has_the_name_after_a_hangup() {
     let server = site().start();
     fs::rename(server.path("state/audit.jsonl"), server.path("state/old")).unwrap();
     processes::signal(server.id(), Signal::HUP);
-    server.wait_for_log("opened the audit log anew");
+    server.wait_for_log("reopened the audit log");
     let ended = server.api().run(on("hello", "n1"));
     server.audited("run_finished", &json!({"run_id": ended.id}));
     assert!(server.read("state/old").contains("server_started"));

@@ -269,16 +269,13 @@ fn a_log_that_could_not_be_opened_anew_is_when_there_are_descriptors() {
     );
     fs::rename(&log, &moved).unwrap();
     processes::signal(server.id(), Signal::HUP);
-    server.wait_for_log("cannot open the audit log anew");
+    server.wait_for_log("cannot reopen the audit log");
     usage::limit_descriptors(server.id(), usual);
     let run = api.run(on("hello", "n1"));
     let text = fs::read_to_string(&log).unwrap();
     assert!(text.contains(&format!("\"{}\"", run.id)), "{text}");
     assert_eq!(
-        server
-            .log()
-            .matches("cannot open the audit log anew")
-            .count(),
+        server.log().matches("cannot reopen the audit log").count(),
         1
     );
 }

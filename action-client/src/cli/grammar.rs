@@ -76,7 +76,7 @@ pub(crate) fn root(entry: &Entry) -> Command {
         .subcommand(verb::<cancel::CancelArgs>("cancel", "Stop a run"))
         .subcommand(verb::<can_i::CanIArgs>(
             "can-i",
-            "Say whether the server would let you run a command, and on which nodes; exits with 1 when not on all",
+            "Show on which nodes you may run a command; the exit code is 1 if not on all",
         ))
         .subcommand(verb::<completion::CompletionArgs>(
             "completion",

@@ -54,7 +54,7 @@ const CONFIGURATION: [(&str, &str, &str, &str); 6] = [
         "ca_path",
         "path",
         "none",
-        "certificates (PEM) to trust beside the system's own",
+        "certificates (PEM) to trust in addition to the system's own",
     ),
     (
         "timeout",
@@ -71,7 +71,7 @@ const FILES: [(&str, &str); 3] = [
         "the system's configuration, for users without one",
     ),
     (
-        ".client.cache beside the configuration, or in ~/.cache/action",
+        ".client.cache in the configuration's directory, or in ~/.cache/action",
         "what completion, and help while the server is away, know of the server",
     ),
 ];

@@ -96,7 +96,7 @@ pub(super) fn with_remedy(error: CliError) -> CliError {
             .hint("the host in `base_url` must be one of the names that the certificate is for");
     }
     if is_caused_by(&["certificate expired"]) {
-        return error.hint("whoever runs the server must renew its certificate");
+        return error.hint("ask the server's admin to renew its certificate");
     }
     if is_caused_by(&["peer certificate"]) {
         return error.hint(

@@ -187,11 +187,11 @@ impl Writer {
                 self.sync();
                 self.file = file;
                 self.must_reopen = false;
-                tracing::info!("opened the audit log anew");
+                tracing::info!("reopened the audit log");
             }
             Err(error) => {
                 if !std::mem::replace(&mut self.must_reopen, true) {
-                    tracing::error!(%error, "cannot open the audit log anew; the last file stays in use, retrying before each line");
+                    tracing::error!(%error, "cannot reopen the audit log; the last file stays in use, retrying before each line");
                 }
             }
         }

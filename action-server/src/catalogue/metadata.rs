@@ -109,7 +109,7 @@ impl Reader<'_> {
             );
         }
         if command.verify.is_some() && !command.has_context {
-            let reason = "verify is for commands that take nodes: it tells a node's state";
+            let reason = "verify is for commands that take nodes: it checks a node's state";
             self.error(&[Step::Key("verify")], reason);
         }
         let names_nodes = command.confirmation.as_ref().map(Confirmation::names_nodes);

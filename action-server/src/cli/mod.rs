@@ -59,7 +59,7 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Verb {
-    /// Take calls and run commands until a signal says to stop
+    /// Run the server
     Serve {
         /// Listen on this address instead of the one in the settings; port 0 picks a free one
         #[arg(long, value_name = "ADDRESS")]
@@ -71,9 +71,9 @@ enum Verb {
     Tokens(tokens::TokensArgs),
     /// Revoke tokens; returns once that is in force
     Revoke(revoke::RevokeArgs),
-    /// Say who may run what on which nodes, and by which rule
+    /// Show who may run what on which nodes, and by which rule
     Explain(explain::ExplainArgs),
-    /// Say what is wrong with the settings, nodes and commands
+    /// Check the settings, nodes and commands
     Check,
     /// Accept an edit of the nodes file that removes many nodes, or many members of a group
     ///

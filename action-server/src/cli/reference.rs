@@ -42,12 +42,9 @@ const FILES: [(&str, &str); 6] = [
     ),
     (
         "/etc/action/jwt_secret",
-        "what tokens are signed with; nobody but root needs to read it",
+        "the secret that signs tokens; only root needs to read it",
     ),
-    (
-        "/etc/action/revoked.jsonl",
-        "the tokens that are good no more",
-    ),
+    ("/etc/action/revoked.jsonl", "revoked tokens"),
     (
         "/var/lib/action",
         "the records of runs and the audit log, of the user action alone",

@@ -94,7 +94,7 @@ pub(super) const KEYS: &[Key] = &[
         "text",
         "required",
         "power-status",
-        "the command whose script tells the node's state",
+        "the command whose script prints the node's state",
     ),
     (
         "verify.until",

@@ -89,7 +89,7 @@ pub(super) const SETTINGS: &[Group] = &[
                 Address,
                 Is("127.0.0.1:6304"),
                 "127.0.0.1:7000",
-                "IP address and port. Port 0 picks a free port, which the log line `listening on` tells. `serve --listen` overrides it. Not used where systemd [passes a socket](operations.md#as-a-service)",
+                "IP address and port. Port 0 picks a free port, which is in the log line `listening on`. `serve --listen` overrides it. Not used where systemd [passes a socket](operations.md#as-a-service)",
             ),
             of(
                 "tls",
@@ -103,14 +103,14 @@ pub(super) const SETTINGS: &[Group] = &[
                 Path,
                 Required,
                 "certificate.pem",
-                "the certificate, and those between it and its authority, as PEM. Taken anew when the file changes",
+                "the certificate, and those between it and its authority, as PEM. Read again when the file changes",
             ),
             of(
                 "tls.private_key",
                 Path,
                 Required,
                 "private_key.pem",
-                "its key, as PEM; readable for its owner only, or root's with mode 0640. Taken anew when the file changes",
+                "its key, as PEM; readable for its owner only, or root's with mode 0640. Read again when the file changes",
             ),
             of(
                 "tls.client_ca",
@@ -185,7 +185,7 @@ pub(super) const SETTINGS: &[Group] = &[
                 Path,
                 Words("`revoked.jsonl` in `state_directory`"),
                 "revoked.jsonl",
-                "which tokens are good no more, see [Revoking](configuration.md#revoking). Read again when it changes",
+                "the revoked tokens, see [Revoking](configuration.md#revoking). Read again when it changes",
             ),
         ],
     ),
@@ -347,7 +347,7 @@ pub(super) const SETTINGS: &[Group] = &[
                 Size,
                 Is("10GiB"),
                 "100GiB",
-                "the oldest records are removed until all take no more than this on the disk",
+                "the oldest records are removed until all take this much space at most",
             ),
             of(
                 "audit_path",
@@ -373,14 +373,14 @@ pub(super) const SETTINGS: &[Group] = &[
         ],
     ),
     (
-        "What it tells those who watch it",
+        "Monitoring",
         &[
             of(
                 "metrics_listen",
                 Address,
                 Words("none"),
                 "127.0.0.1:9304",
-                "where metrics are read over HTTP, see [monitoring.md](monitoring.md#metrics); health is asked for by gRPC. Plain text, and nobody is asked for a token",
+                "where metrics are read over HTTP, see [monitoring.md](monitoring.md#metrics); health is asked for by gRPC. Plain text, without a token",
             ),
             of(
                 "insecure_metrics_listen",
