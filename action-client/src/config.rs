@@ -222,7 +222,7 @@ fn check_base_url(text: &str) -> Result<Uri> {
     }
 }
 
-/// Whether nobody on the way can read what is sent.
+/// Whether the address is encrypted, or stays on this host.
 fn is_private(base_url: &Uri) -> bool {
     if base_url.scheme_str() == Some("https") {
         return true;

@@ -249,7 +249,7 @@ impl Connection {
         let mut client = self.client.clone();
         let response = match client.run_command(self.request(request)).await {
             Ok(response) => response,
-            // The request was on its way, and whether it arrived nobody knows.
+            // The request was on its way; it may have arrived.
             Err(status) if status::may_have_started(&status) => {
                 let message = "no answer of the server came when the run was started, \
                                so it may or may not run";

@@ -27,7 +27,7 @@ pub(crate) enum ErrorKind {
     Declined,
     /// A run was started, or may have been, and what becomes of it is not known here.
     Lost,
-    /// Whoever read our output has gone. Nothing is printed.
+    /// The reader of our output closed it. Nothing is printed.
     BrokenPipe,
 }
 

@@ -8,7 +8,7 @@ use action_proto::v1::{NodeFinished, Outcome};
 pub(crate) const USAGE: u8 = 64;
 /// The user's own Ctrl-C.
 pub(crate) const INTERRUPTED: u8 = 130;
-/// Whoever read our output has gone: 128 and SIGPIPE, as shells say it.
+/// Stdout was closed by its reader: 128 and SIGPIPE, as in shells.
 pub(crate) const BROKEN_PIPE: u8 = 141;
 /// The largest code that a script's own can give.
 pub(crate) const LARGEST_OF_SCRIPT: u8 = 251;

@@ -265,7 +265,7 @@ impl Follow {
                 if loss.told_lost {
                     return Ok(None);
                 }
-                // Who is told this is told of the end of it too.
+                // A lost connection was reported, so its end is reported too.
                 (loss.told_lost, loss.told_back) = (true, false);
                 let patience = humantime::format_duration(patience);
                 Ok(Some(Step::Lost(format!(

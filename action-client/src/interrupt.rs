@@ -55,7 +55,7 @@ impl Interrupt {
         })
     }
 
-    /// Tells which run it is about, once that is known.
+    /// Sets the run, once its id is known.
     pub(crate) fn know(&self, run_id: &str) {
         self.run_id.send_if_modified(|known| {
             let is_new = known.is_none();
@@ -111,7 +111,7 @@ async fn attend(
     notices: mpsc::UnboundedSender<Notice>,
 ) {
     signals.next().await;
-    // Nobody listens any more only when the client is ending anyway.
+    // The receiver is only gone when the client ends anyway.
     match answer {
         Answer::Leave => drop(notices.send(Notice::Leaving)),
         Answer::Cancel(connection) => {

@@ -1,4 +1,4 @@
-//! The composition: builds every room, joins them, and serves until it is told to stop.
+//! The composition: builds every room, joins them, and serves until a signal to stop.
 
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
@@ -80,17 +80,17 @@ pub enum ServeError {
     Metrics(#[from] metrics::Error),
 }
 
-/// What the world tells a server that serves.
+/// Signals to a server that runs.
 #[derive(Debug)]
 pub struct Signals {
-    /// How often the server was told to stop: once to drain, twice to cancel what runs.
+    /// How many signals to stop there were: one drains, two cancel what runs.
     pub stopped: watch::Receiver<u32>,
-    /// Told when the definitions shall be looked at.
+    /// Notified when to look at the definitions.
     pub reload: Arc<Notify>,
 }
 
-/// Serves on `listener` until it is told to stop, then drains: no new runs, the living ones are
-/// waited for, then cancelled.
+/// Serves on `listener` until a signal to stop, then drains: it takes no new runs, waits for the
+/// others, and then cancels them.
 ///
 /// # Errors
 /// See [`ServeError`]; nothing was served then, but for [`ServeError::Transport`].
@@ -220,7 +220,7 @@ pub async fn serve(
         }
         tracing::info!("stopping");
         audit.note(Event::new("server_stopping"));
-        // The second word to stop cuts the wait short; that nobody can say it is no such word.
+        // The second signal cuts the wait short; a closed channel is no signal.
         let hurried = async {
             if stopped.wait_for(|times| *times > 1).await.is_err() {
                 std::future::pending::<()>().await;

@@ -1,4 +1,4 @@
-//! Whether a file may be trusted: nobody but root and the server's own user can have written it,
+//! Whether a file may be trusted: only root and the server's own user can have written it,
 //! or put another in its place. One rule for scripts, definitions, settings and secrets.
 //!
 //! The rule is sshd's for `authorized_keys` (StrictModes): the file and every directory above it
@@ -37,7 +37,7 @@ pub enum Trust {
 /// Why a file is not trusted.
 #[derive(Debug, Error)]
 pub enum Untrusted {
-    /// Somebody else owns it.
+    /// Another user owns it.
     #[error(
         "{path} belongs to user {owner}, neither root nor the server's own; run: chown root {path}"
     )]
@@ -66,7 +66,7 @@ pub enum Untrusted {
 
 impl Trust {
     /// Checks a file or directory, every directory above it, and the same for each link on the way:
-    /// whoever can write where a link stands can make it lead anywhere.
+    /// a user who can write where a link stands can make it lead anywhere.
     ///
     /// # Errors
     /// The first that is not to be trusted.
@@ -174,7 +174,7 @@ fn check_one(path: &Path, own: u32) -> Result<bool, Untrusted> {
     Ok(false)
 }
 
-/// acl(5): with such a list the group's bits are the most that anybody in it gets.
+/// acl(5): with such a list the group's bits are the most that its users get.
 fn has_access_list(path: &Path) -> io::Result<bool> {
     let mut nothing: [u8; 0] = [];
     let size = rustix::fs::getxattr(path, "system.posix_acl_access", &mut nothing);

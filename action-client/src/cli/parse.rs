@@ -1,5 +1,5 @@
 //! Owns the reading of the command line in two phases: what can be read without the server,
-//! then the words of a command once the server has described it. Asks nobody anything.
+//! then the words of a command once the server has described it. Asks no server.
 
 use crate::cli::described::{FIRST, REST, Shape};
 use crate::cli::entry::Entry;
@@ -95,8 +95,8 @@ pub(crate) fn globals(entry: &Entry, args: &[OsString]) -> GlobalArgs {
     found.unwrap_or_else(default_globals)
 }
 
-/// The form in which a mistake is told: JSON where its words stand somewhere before `--`, whatever
-/// else of the line cannot be read.
+/// The format of errors: JSON if its words stand before `--`, even if the rest of the line cannot
+/// be read.
 pub(crate) fn form_of_errors(args: &[OsString]) -> Format {
     let words = args.iter().map(|word| word.to_str().unwrap_or_default());
     let words: Vec<&str> = words.take_while(|word| *word != "--").collect();

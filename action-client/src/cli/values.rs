@@ -67,7 +67,7 @@ fn longest(text: &str) -> Option<Duration> {
     i64::try_from(time.as_secs()).ok().map(|_| time)
 }
 
-/// The digest of a plan, in its parts whatever they are: only the server knows them.
+/// The digest of a plan. Only the server knows what its parts mean.
 pub(crate) fn plan_digest(text: &str) -> Value<String> {
     let is_allowed = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
     let parts = text.strip_prefix('p').and_then(|text| text.split_once(':'));

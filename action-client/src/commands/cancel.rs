@@ -42,7 +42,7 @@ fn what_is_done(run: &Run) -> String {
     if run.end_time.is_some() {
         return format!("run {id} had ended: {}", run.outcome().label());
     }
-    // The server tells no more to a caller that may cancel the run and not see it.
+    // The answer has only the id if the caller may cancel the run and not see it.
     if run.start_time.is_none() {
         return format!("cancelling run {id}, unless it has ended");
     }

@@ -26,7 +26,7 @@ enum Wake {
     Tick,
 }
 
-/// How often the line of progress is shown anew.
+/// How often the line of progress is updated.
 const TICK: Duration = Duration::from_millis(250);
 
 /// How long it stays away at most while output comes in bursts.
@@ -166,7 +166,7 @@ fn broken_off(
     }
 }
 
-/// Tells the user about their Ctrl-C.
+/// Prints what a Ctrl-C does.
 pub(super) fn say(notice: Notice, run_id: Option<&str>, output: &mut Output) -> Result<()> {
     let run = run_id.map_or_else(|| "the run".to_owned(), |run_id| format!("run {run_id}"));
     match notice {

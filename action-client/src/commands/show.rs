@@ -21,7 +21,7 @@ pub(crate) struct ShowArgs {
     pub(crate) view: ViewOptions,
 }
 
-/// Shows the run. The exit code tells of the showing, unless `--exit` asks for the run's.
+/// Shows the run. The exit code is that of showing it, unless `--exit` asks for the run's.
 pub(crate) async fn run(args: ShowArgs, context: &mut Context<'_>) -> Result<u8> {
     let connection = context.connect().await?;
     let Some(run) = connection.get_run(&args.run).await?.run else {

@@ -36,7 +36,7 @@ pub(crate) struct Known {
     pub(crate) complete_at: u64,
     /// When the server was tried last.
     pub(crate) tried_at: u64,
-    /// When the commands were told last.
+    /// When the server listed the commands last.
     pub(crate) commands_at: u64,
 }
 
@@ -104,7 +104,7 @@ impl Store {
         })
     }
 
-    /// What is known; nothing where nothing was ever told.
+    /// What is known; nothing before the first answer.
     pub(crate) fn load(&self) -> Known {
         let read = |place: &PathBuf| {
             let stored: Stored = serde_json::from_slice(&fs::read(place).ok()?).ok()?;

@@ -81,7 +81,7 @@ impl ServerCertVerifier for Verifier {
                 .map_err(|_| Error::InvalidCertificate(CertificateError::UnknownIssuer))?
                 .verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now)
         };
-        // The system's are hundreds of files. Whoever names an authority seldom needs them.
+        // The system's are hundreds of files. They are seldom needed beside a named authority.
         if let (false, Ok(verified)) = (own.is_empty(), ask(own.clone())) {
             return Ok(verified);
         }

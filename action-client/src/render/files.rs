@@ -103,7 +103,7 @@ impl Files {
     }
 }
 
-/// The run goes on, whatever becomes of our files.
+/// The run goes on even if our files fail.
 fn failed(path: &Path, error: io::Error) -> CliError {
     CliError::new(ErrorKind::Lost, format!("cannot write {}", path.display())).caused_by(error)
 }

@@ -81,7 +81,7 @@ impl Renderer {
             (_, true) => Some(Last::Diff),
             _ => None,
         };
-        // Folded outputs are live too where somebody watches.
+        // On a terminal folded outputs are live too.
         let is_live = match last {
             None => true,
             Some(Last::Fold) => output.is_terminal(Target::Stdout),

@@ -55,7 +55,7 @@ impl Output {
                 1 << 16,
                 match file {
                     Ok(file) => Box::new(Patient(file)) as Box<dyn Write + Send>,
-                    // Without a descriptor there is nobody to write to.
+                    // Without a descriptor there is no reader.
                     Err(_) => Box::new(io::sink()),
                 },
             ),
@@ -211,7 +211,7 @@ struct Status {
 fn failed(error: io::Error) -> CliError {
     match error.kind() {
         io::ErrorKind::BrokenPipe => CliError::new(ErrorKind::BrokenPipe, "nobody reads"),
-        // The run goes on, whatever becomes of our output.
+        // The run goes on even if our output fails.
         _ => CliError::new(ErrorKind::Lost, "cannot write the output").caused_by(error),
     }
 }

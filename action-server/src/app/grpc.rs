@@ -32,7 +32,7 @@ pub(super) async fn router(
         .http2_keepalive_timeout(Some(Duration::from_secs(20)))
         .add_routes(routes)
         .serve_with_incoming_shutdown(listener.connections(), async {
-            // The sender says nothing: that it is gone is the word.
+            // The sender sends nothing: it is dropped to close.
             _ = closing.await;
         })
         .await

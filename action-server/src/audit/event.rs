@@ -9,7 +9,7 @@ use crate::file_digest;
 /// Node sets and arguments are cut to so many bytes, and of what was refused all texts of the caller:
 /// to fill the disk must not be cheap.
 const CUT: usize = 1024;
-/// So many faults are told; the rest is for the server's log.
+/// The most faults of a line; the rest is in the server's log.
 const FAULTS: usize = 20;
 
 /// Who did it, as far as is known.
@@ -87,7 +87,7 @@ pub struct Event {
     /// Why.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
-    /// What was read anew.
+    /// What was read again.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub what: Option<String>,
     /// What is wrong with it.
@@ -121,7 +121,7 @@ impl Event {
         }
     }
 
-    /// Tokens were made good no more.
+    /// Tokens were revoked.
     pub fn revoked(what: String) -> Event {
         Event {
             what: Some(what),
@@ -129,7 +129,7 @@ impl Event {
         }
     }
 
-    /// Files were read anew, and what is wrong with them now.
+    /// Files were read again, with the faults that they have now.
     pub fn reloaded(what: &str, mut faults: Vec<String>) -> Event {
         faults.truncate(FAULTS);
         Event {

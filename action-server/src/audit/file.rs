@@ -30,7 +30,7 @@ impl LogFile {
         };
         let directory = path.parent().unwrap_or(Path::new("/"));
         trust.check(directory)?;
-        // Without blocking: a FIFO that nobody reads must not hold up the start.
+        // Without blocking: a FIFO without a reader must not hold up the start.
         let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK;
         let file = File::options()
             .read(true)

@@ -1,4 +1,4 @@
-//! From an event to the one line that tells it, whatever is in its texts.
+//! From an event to its one line, with any text in it.
 
 use std::{io, time::SystemTime};
 

@@ -81,7 +81,7 @@ impl Audit {
     /// Writes a line, and returns when it is in the file. The disk has it soon after.
     ///
     /// # Errors
-    /// The disk's. The log has told of it already.
+    /// The disk's. It is logged already.
     pub async fn write(&self, event: Event) -> io::Result<()> {
         let (told, answer) = oneshot::channel();
         let message = Message::write(event, false, told);
@@ -92,7 +92,7 @@ impl Audit {
     /// Writes a line, and returns when it is on the disk. Blocks.
     ///
     /// # Errors
-    /// The disk's. The log has told of it already.
+    /// The disk's. It is logged already.
     pub fn commit(&self, event: Event) -> io::Result<()> {
         let (told, answer) = oneshot::channel();
         let message = Message::write(event, true, told);
@@ -125,7 +125,7 @@ impl Audit {
     pub async fn settle(&self) {
         let (told, answer) = oneshot::channel();
         if self.messages.send(Message::Settle(told)).await.is_ok() {
-            // Whether it works now is told by `works`.
+            // `works` has the result.
             _ = answer.await;
         }
     }

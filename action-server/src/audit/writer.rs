@@ -18,7 +18,7 @@ use crate::{metrics::Metrics, trust::Trust};
 
 /// How many lines are synced together at most.
 const BATCH: usize = 64;
-/// How often it is told that the log cannot be written.
+/// How often a log that cannot be written is reported.
 const COMPLAINT_INTERVAL: Duration = Duration::from_secs(5);
 
 type Answer = oneshot::Sender<io::Result<()>>;
@@ -62,7 +62,7 @@ pub(super) struct Writer {
     /// How many lines were lost since it last worked; `None` while it works.
     lost: Option<u64>,
     complained: Option<Instant>,
-    /// True when the file should have been opened anew and could not: it may be moved away.
+    /// True if the file could not be reopened: it may be moved away.
     must_reopen: bool,
     works: watch::Sender<bool>,
     metrics: Metrics,
@@ -90,7 +90,7 @@ impl Writer {
         })
     }
 
-    /// Writes until nobody is left who could ask for it.
+    /// Writes until all senders are gone.
     pub(super) fn run(mut self, mut messages: mpsc::Receiver<Message>) {
         while let Some(first) = messages.blocking_recv() {
             self.handle(first);
@@ -113,7 +113,7 @@ impl Writer {
                 answer,
             } => match self.write(&event) {
                 Ok(()) if synced => self.waiting.push(answer),
-                // Whoever has gone away meanwhile does not mind.
+                // The caller may be gone.
                 done => _ = answer.send(done),
             },
             Message::Reopen(answer) => {
@@ -163,7 +163,7 @@ impl Writer {
         written
     }
 
-    /// Has the disk keep what is written, and tells those who wait for it.
+    /// Syncs what is written, and answers the callers that wait for it.
     fn sync(&mut self) {
         let synced = match std::mem::take(&mut self.unsynced) {
             true => self.file.sync(),
@@ -183,7 +183,7 @@ impl Writer {
     fn reopen(&mut self) {
         match LogFile::open(&self.path, self.trust) {
             Ok(file) => {
-                // Who waits is told of the file that has their line.
+                // Callers wait for the file that has their line.
                 self.sync();
                 self.file = file;
                 self.must_reopen = false;

@@ -47,10 +47,10 @@ pub struct Command {
     pub unusable: BTreeMap<String, String>,
 }
 
-/// How to see what became of a command: another one that tells a node's state.
+/// How to check the result of a command: another one that prints a node's state.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Verify {
-    /// The command that tells the state.
+    /// The command that prints the state.
     pub command: String,
     /// The states to wait for: one is enough.
     pub until: Vec<String>,

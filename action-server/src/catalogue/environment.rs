@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::PlannedJob;
 
-/// Who runs something, as scripts are told.
+/// Who runs something, as in the environment of scripts.
 #[derive(Debug, Clone, Default)]
 pub struct Identity {
     /// The token's subject.

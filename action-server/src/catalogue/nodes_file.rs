@@ -25,7 +25,7 @@ impl NodesFile {
         self.entries.len()
     }
 
-    /// Marks a group's definition as broken, whatever it was.
+    /// Marks a group's definition as broken.
     fn break_group(&mut self, name: &str, reason: &str) {
         if let Some(group) = self.groups.iter_mut().find(|group| group.name == name) {
             group.definition = Err(reason.to_owned());

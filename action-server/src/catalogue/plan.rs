@@ -79,7 +79,7 @@ pub struct PlannedJob {
     pub rank: String,
     /// The script.
     pub script: PathBuf,
-    /// The script that tells the node's state, where that is waited for.
+    /// The script that prints the node's state, where that is waited for.
     pub state_script: Option<PathBuf>,
 }
 
@@ -120,7 +120,7 @@ pub enum PlanError {
     BrokenTeller {
         /// The command.
         command: String,
-        /// The command that tells the state.
+        /// The command that prints the state.
         teller: String,
         /// What is wrong with that one.
         reason: String,

@@ -141,7 +141,7 @@ mod tests {
         Nodes::build(file, None, BTreeSet::from(["site".to_owned()])).0
     }
 
-    /// What a caller is told of a selection.
+    /// What a caller learns about a selection.
     fn told(nodes: VisibleNodes<'_>, set: &str, exclude: &str) -> Result<Vec<String>, String> {
         let selected = nodes.select(set, exclude, 4);
         let names = |nodes: Vec<Arc<Node>>| nodes.iter().map(|node| node.name.clone()).collect();

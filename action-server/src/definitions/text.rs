@@ -11,7 +11,7 @@ use rustix::fs::OFlags;
 
 use crate::{trust::Trust, yaml::Fault};
 
-/// Whether nobody but the admin can have written a file.
+/// Whether only the admin can have written a file.
 pub(super) fn trusted(path: &Path, trust: Trust) -> Result<(), Fault> {
     trust.check(path).map_err(|reason| {
         Fault::error(path, 1, format!("not trusted: {reason}")).caused_by(&reason)

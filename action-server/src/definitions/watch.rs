@@ -103,7 +103,7 @@ impl Looking {
                 self.keep().await;
             }
             if let Some(asked) = asked.take() {
-                // Whoever does not wait any more does not mind.
+                // The caller may be gone.
                 _ = oneshot::Sender::send(asked, ());
             }
             // Without notices only looking is left.
@@ -124,7 +124,7 @@ impl Looking {
                 }
                 () = time::sleep(self.schedule.pause(usual)) => false,
             };
-            // What was replaced by rename is another directory now: observe it anew.
+            // A rename replaced the directory: observe the new one.
             let had_notices = notifier.is_ok();
             drop(notifier);
             notifier = observe(&self.sources, notices.clone());

@@ -22,7 +22,7 @@ const SOCKET: &str = "/run/systemd/journal/socket";
 /// in the record and in the audit log.
 const LONGEST: usize = 4096;
 
-/// Whether stderr goes to the journal, as whoever connected it says: systemd.exec(5), JOURNAL_STREAM.
+/// Whether stderr goes to the journal: systemd.exec(5), JOURNAL_STREAM.
 pub(super) fn is_stderr() -> bool {
     let stat = rustix::fs::fstat(io::stderr());
     let stream = stat.map(|stat| format!("{}:{}", stat.st_dev, stat.st_ino));
@@ -37,7 +37,7 @@ impl Journal {
     pub(super) fn open() -> io::Result<Journal> {
         let there = UnixDatagram::unbound()?;
         there.connect(SOCKET)?;
-        // Not this one: after the journal was started anew its socket is another one of that name.
+        // Not this one: after a restart of the journal its socket is another one of that name.
         Ok(Journal(UnixDatagram::unbound()?))
     }
 }

@@ -1,5 +1,5 @@
 //! Answers scrapes: HTTP/1.1, one path, on a listener of its own. Few at once and each for a short
-//! time, so that nobody who scrapes can hurt the server.
+//! time, so that no scraper can hurt the server.
 
 use std::{convert::Infallible, sync::Arc, time::Duration};
 

@@ -25,7 +25,7 @@ use table::Table;
 /// The type of what a scrape answers.
 const FORMAT: &str = prometheus::TEXT_FORMAT;
 
-/// The files that are read anew while the server runs.
+/// The files that are read again while the server runs.
 const READ_ANEW: [&str; 4] = ["definitions", "keys", "revocations", "policy"];
 /// Why tokens are refused.
 const REFUSALS: [&str; 9] = [

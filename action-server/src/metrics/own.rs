@@ -8,7 +8,7 @@ use rustix::{
     process::{Resource, getrlimit},
 };
 
-/// Appends the numbers of this process, as far as the kernel tells them.
+/// Appends the numbers of this process, as far as the kernel has them.
 pub(super) fn write(text: &mut Vec<u8>) {
     let mut own = String::new();
     let mut tell = |name: &str, kind: &str, help: &str, value: Option<f64>| {

@@ -57,7 +57,7 @@ impl Output {
         self.pipe.is_some()
     }
 
-    /// Stops reading, whoever may still write.
+    /// Stops reading, even if writers are left.
     pub fn close(&mut self) {
         self.pipe = None;
     }

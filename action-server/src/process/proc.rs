@@ -1,4 +1,4 @@
-//! What the kernel tells of processes: proc(5).
+//! The kernel's view of processes: proc(5).
 
 use std::{fs, path::Path, thread, time::Duration};
 

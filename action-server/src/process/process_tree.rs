@@ -180,7 +180,7 @@ impl Descendants {
         found
     }
 
-    /// Takes leave of strays that have ended: one that was let live is nobody's job when it does.
+    /// Reaps strays that have ended: one that was left alive belongs to no job.
     pub fn reap_the_dead(&self) {
         _ = self.strays(&Strays::Run(Marker::none()), &HashSet::new());
     }

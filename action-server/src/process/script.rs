@@ -51,7 +51,7 @@ pub enum ScriptError {
 
 /// Checks that a script could be started now. Returns it, open and some way read.
 ///
-/// Opens without blocking, so that a FIFO in the directory holds nobody up.
+/// Opens without blocking, so that a FIFO in the directory does not hang the caller.
 ///
 /// # Errors
 /// The first reason against it.

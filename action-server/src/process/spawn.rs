@@ -113,7 +113,7 @@ fn try_spawn(script: &Script<'_>, descendants: &Descendants) -> io::Result<Proce
     })
 }
 
-/// ETXTBSY, execve(2): somebody holds the script open for writing.
+/// ETXTBSY, execve(2): the script is open for writing.
 fn is_busy(error: &io::Error) -> bool {
     error.kind() == io::ErrorKind::ExecutableFileBusy
 }

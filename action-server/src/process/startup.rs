@@ -65,7 +65,7 @@ fn raise_descriptor_limit() {
     }
 }
 
-/// Descriptors that somebody left open in us would be open in each script.
+/// Inherited descriptors would be open in each script.
 fn close_inherited_on_exec() {
     let Ok(entries) = std::fs::read_dir("/proc/self/fd") else {
         return;

@@ -122,7 +122,7 @@ pub(super) fn check_version(directory: &Path) -> io::Result<Result<(), StoreErro
     }
 }
 
-/// Holds space that nobody else can take.
+/// Reserves space on the disk.
 pub(super) fn set_aside(reserve: &File) -> io::Result<()> {
     if reserve.metadata()?.blocks() * 512 >= RESERVE {
         return Ok(());

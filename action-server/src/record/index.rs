@@ -31,7 +31,7 @@ impl Entry {
         self.path.with_extension("run.tail")
     }
 
-    /// The entry that a file's name tells; `None` for other files.
+    /// The entry of a file's name; `None` for other files.
     pub(super) fn of_file(path: PathBuf) -> Option<Entry> {
         let name = path.file_name()?.to_str()?;
         let (time, id) = name.strip_suffix(".run")?.split_once('-')?;

@@ -2,7 +2,7 @@
 //!
 //! One file a run, one writer, any number of readers. The writer appends and then raises a
 //! watermark; a reader reads up to the watermark and sleeps on it. So all readers see the same
-//! bytes, a slow one slows nobody, and memory does not grow with output.
+//! bytes, a slow one slows no other, and memory does not grow with output.
 
 mod availability;
 mod directory;

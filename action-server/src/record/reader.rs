@@ -28,11 +28,11 @@ pub struct Reader {
     watermark: watch::Receiver<Watermark>,
     /// How far the file has been read.
     offset: u64,
-    /// What has been read and not been told: a part of a frame.
+    /// What has been read and not returned: a part of a frame.
     unread: Bytes,
     /// Events up to this one are left out.
     after: u64,
-    /// The sequence of the next event to be told.
+    /// The sequence of the next event to return.
     next: u64,
     /// The most that was read at once.
     #[cfg(test)]

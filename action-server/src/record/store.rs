@@ -126,7 +126,7 @@ impl Store {
         }
     }
 
-    /// Takes the record of a run away that nobody knows of and that is not started.
+    /// Removes the record of a run that is neither known to a caller nor started.
     pub fn discard(&self, entry: &Entry) {
         // Best effort: a record without an end is seen to at the next start.
         _ = fs::remove_file(&entry.path);
@@ -194,7 +194,7 @@ impl Store {
         Summary::read(id, &file)
     }
 
-    /// Each job of a run, as far as its record tells now. Reads the whole record.
+    /// Each job of a run, as far as its record goes now. Reads the whole record.
     ///
     /// # Errors
     /// No such run (`NotFound`), or the disk's.

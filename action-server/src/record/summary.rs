@@ -1,4 +1,4 @@
-//! What a run came to, told from its record.
+//! The result of a run, read from its record.
 
 use std::{
     collections::HashMap,
@@ -196,7 +196,7 @@ fn last_offset(file: &File) -> io::Result<Option<u64>> {
     Ok(format::decode_footer(mark, &footer).filter(|&offset| offset < start))
 }
 
-/// True for a record whose first event was not written whole: nobody was told of that run.
+/// True for a record whose first event was not written whole: no caller has seen that run.
 pub(super) fn first_is_torn(file: &File) -> io::Result<bool> {
     let length = file.metadata()?.len();
     let start = (HEADER_LEN + FRAME_LEN) as u64;
@@ -219,7 +219,7 @@ fn event_at(file: &File, offset: u64) -> io::Result<RunEvent> {
     }
 }
 
-/// How far a record that nobody writes is whole, and each of its events with its offset on the way.
+/// How far a closed record is whole, and each of its events with its offset on the way.
 pub(super) fn scan(file: &File, mut see: impl FnMut(RunEvent, u64)) -> io::Result<Watermark> {
     let mut reader = io::BufReader::with_capacity(256 * 1024, file);
     let mut header = [0; HEADER_LEN];
@@ -243,7 +243,7 @@ pub(super) fn scan(file: &File, mut see: impl FnMut(RunEvent, u64)) -> io::Resul
     Ok(mark)
 }
 
-/// How far a record that nobody writes is whole: by its footer, or else by reading it.
+/// How far a closed record is whole: by its footer, or else by reading it.
 pub(super) fn whole_part(file: &File) -> io::Result<Watermark> {
     if let Some(offset) = last_offset(file)? {
         let end = file.metadata()?.len() - FOOTER_LEN as u64;

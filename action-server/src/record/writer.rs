@@ -32,7 +32,7 @@ pub struct Unwritten {
     pub events: Vec<Event>,
 }
 
-/// Appends events to a record and tells the readers.
+/// Appends events to a record and wakes the readers.
 #[derive(Debug)]
 pub struct Writer {
     id: RunId,

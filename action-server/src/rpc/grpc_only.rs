@@ -1,6 +1,6 @@
 //! Rejects every request that is not gRPC, before anything looks at it.
 //!
-//! tonic decodes the body of any request, whatever its method and content type: a caller that speaks
+//! tonic decodes the body of any request, with any method and content type: a caller that speaks
 //! another protocol (gRPC-Web, Connect, plain HTTP) would start a run, could not read the answer, and
 //! would try again.
 

@@ -12,7 +12,7 @@ use tonic_health::{ServingStatus, server::HealthReporter};
 
 use crate::{audit::Audit, metrics::Metrics, run::Registry};
 
-/// The services that health is told of: the whole server, and the API.
+/// The services with a health of their own: the whole server, and the API.
 const SERVICES: [&str; 2] = ["", "action.v1.ActionService"];
 /// How often the disk of the records is looked at, and an audit log that failed is tried.
 const INTERVAL: Duration = Duration::from_secs(1);
@@ -23,7 +23,7 @@ const DISK_LIMIT: Duration = Duration::from_secs(5);
 pub(crate) struct Signs {
     /// Whether tokens can be judged.
     pub(crate) judges: watch::Receiver<bool>,
-    /// How often the server was told to stop.
+    /// How many signals to stop the server got.
     pub(crate) stopped: watch::Receiver<u32>,
     /// The audit log.
     pub(crate) audit: Audit,
@@ -31,7 +31,7 @@ pub(crate) struct Signs {
     pub(crate) runs: Registry,
 }
 
-/// Tells health, for as long as it is polled.
+/// Reports health, for as long as it is polled.
 pub(crate) async fn report(health: HealthReporter, mut signs: Signs, metrics: Metrics) {
     let mut audited = signs.audit.works();
     let (recorded, mut is_recorded) = watch::channel(true);
@@ -78,7 +78,7 @@ async fn look_at_records(runs: &Registry, told: &watch::Sender<bool>) {
         tell(told, *works.borrow_and_update());
         tokio::select! {
             () = sleep(INTERVAL) => {}
-            // A run that could not be recorded is told of at once.
+            // A run that could not be recorded is reported at once.
             Ok(()) = works.changed() => {
                 tell(told, *works.borrow_and_update());
                 sleep(INTERVAL).await;

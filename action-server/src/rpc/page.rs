@@ -5,7 +5,7 @@ use prost::Message;
 use tonic::Status;
 
 const GREATEST: usize = 1000;
-/// A page ends behind so many bytes: clients take messages of 4 MiB unless they are told otherwise.
+/// A page ends behind so many bytes: clients take messages of 4 MiB by default.
 pub(super) const PAGE_BYTES: usize = 1 << 20;
 
 /// One page of `items`, which are known by `name` and shown as `show` makes them, and the token of

@@ -1,4 +1,4 @@
-//! What gRPC is told of a connection: who is at its other end.
+//! The peer of a connection, for gRPC's methods.
 
 use tonic::transport::server::Connected;
 
