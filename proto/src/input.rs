@@ -99,6 +99,25 @@ fn counted(text: &str) -> String {
     }
 }
 
+/// What can hardly be meant to be a part of a secret, such as `ends with a blank`.
+pub fn secret_fault(secret: &[u8]) -> Option<&'static str> {
+    let text = String::from_utf8_lossy(secret);
+    let is_blank = |c: Option<char>| c.is_some_and(char::is_whitespace);
+    if text.ends_with('\n') {
+        Some("ends with a newline")
+    } else if text.ends_with('\r') {
+        Some("ends with a carriage return (a Windows line end)")
+    } else if is_blank(text.chars().next_back()) {
+        Some("ends with a blank")
+    } else if text.starts_with('\u{feff}') {
+        Some("begins with a byte order mark")
+    } else if is_blank(text.chars().next()) {
+        Some("begins with a blank")
+    } else {
+        None
+    }
+}
+
 /// What is wrong with a PEM text (RFC 7468) that a library does not read, in words without any of it.
 pub fn pem_fault(text: &[u8]) -> &'static str {
     const LINES: &str = "BEGIN and END must be on lines of their own";
@@ -206,6 +225,27 @@ mod tests {
         }
         assert_eq!(shown_value("soon"), "\"soon\"");
         assert_eq!(shown_value("many more"), "a text of 9 characters");
+    }
+
+    #[test]
+    fn what_is_hardly_a_part_of_a_secret() {
+        for (text, expected) in [
+            ("a b\nc", None),
+            ("", None),
+            ("x\n", Some("ends with a newline")),
+            ("x \r\n", Some("ends with a newline")),
+            (
+                "x\r",
+                Some("ends with a carriage return (a Windows line end)"),
+            ),
+            ("x ", Some("ends with a blank")),
+            ("x\u{a0}", Some("ends with a blank")),
+            ("\tx", Some("begins with a blank")),
+            ("\u{feff}x", Some("begins with a byte order mark")),
+        ] {
+            assert_eq!(secret_fault(text.as_bytes()), expected, "{text:?}");
+        }
+        assert_eq!(secret_fault(b"\xffx\x85"), None);
     }
 
     #[test]

@@ -233,3 +233,48 @@ fn keys_of_nodes_that_are_near_ours_and_empty_entries_are_told_of() {
     }
     assert!(!lines.contains("n3"), "{checked}");
 }
+
+#[test]
+fn secrets_with_more_than_their_own_characters_are_told() {
+    let site = Site::new();
+    let nodes = r#"
+n1:
+  __secret__:
+    plain: hunter2
+    blank: "hunter2 "
+    windows: "hunter2\r"
+    tab: "hunter2\t\n"
+    lines: "hunter2\n\n"
+    start: " hunter2"
+    line: "\nhunter2"
+    mark: "\uFEFFhunter2"
+    empty: ""
+    block: |
+      hunter2
+      hunter2
+  bmc_password: "hunter2 "
+  note: "no secret "
+"#;
+    site.nodes(nodes);
+    permit(&site, "nodes.yaml", 0o640);
+    let check = || site.server_verb(&["check"]).ok();
+    insta::assert_snapshot!(check(), @"
+    SITE/nodes.yaml:5: warning: n1: the secret blank ends with a blank: scripts get it with the value, and output that has the value without it is not masked
+    SITE/nodes.yaml:6: warning: n1: the secret windows ends with a carriage return (a Windows line end): scripts get it with the value
+    SITE/nodes.yaml:7: warning: n1: the secret tab ends with a blank: scripts get it with the value, and output that has the value without it is not masked
+    SITE/nodes.yaml:8: warning: n1: the secret lines ends with more than one newline: scripts get it with the value
+    SITE/nodes.yaml:9: warning: n1: the secret start begins with a blank: scripts get it with the value, and output that has the value without it is not masked
+    SITE/nodes.yaml:10: warning: n1: the secret line begins with a blank: scripts get it with the value, and output that has the value without it is not masked
+    SITE/nodes.yaml:11: warning: n1: the secret mark begins with a byte order mark: scripts get it with the value, and output that has the value without it is not masked
+    SITE/nodes.yaml:16: warning: n1: bmc_password is kept secret by its name; write it under __secret__
+    SITE/nodes.yaml:16: warning: n1: the secret bmc_password ends with a blank: scripts get it with the value, and output that has the value without it is not masked
+    ------- stderr -------
+    1 node and 0 commands can be used; 0 errors, 9 warnings
+    ------- exit 0 -------
+    ");
+    // Accepted nodes repeat nothing of it.
+    let told = check().stdout();
+    let site = site.start().stop();
+    assert!(site.has("state/nodes.json"));
+    assert_eq!(site.server_verb(&["check"]).ok().stdout(), told);
+}

@@ -291,7 +291,7 @@ fn a_secret_with_more_than_its_own_characters_is_told() {
         (secret.clone(), "0 warnings"),
         (
             format!("{secret}\n\n"),
-            "warning: SITE/jwt_secret: the secret ends with more than one newline",
+            "warning: SITE/jwt_secret: the secret ends with a newline, beside the one that ends the file",
         ),
         (
             format!("{secret}\r\n"),

@@ -2,6 +2,7 @@
 
 use std::{fmt, fs, io, path::Path};
 
+use action_proto::input::secret_fault;
 use thiserror::Error;
 
 use crate::trust;
@@ -16,6 +17,8 @@ const REMEDY: &str = "make one with: (umask 077; openssl rand -base64 48 > FILE)
 pub struct Secret {
     bytes: Vec<u8>,
     from: String,
+    /// True where the file had one more newline, at its end.
+    lost_newline: bool,
 }
 
 /// Why a secret is refused. Names where it came from, never what it is.
@@ -57,6 +60,7 @@ impl Secret {
         Ok(Secret {
             bytes,
             from: from.to_owned(),
+            lost_newline: false,
         })
     }
 
@@ -75,32 +79,24 @@ impl Secret {
             return Err(SecretError::Open(from));
         }
         let mut bytes = fs::read(path).map_err(unreadable)?;
-        if bytes.last() == Some(&b'\n') {
-            bytes.pop();
-        }
-        Secret::new(bytes, &from)
+        let lost_newline = bytes.pop_if(|last| *last == b'\n').is_some();
+        Ok(Secret {
+            lost_newline,
+            ..Secret::new(bytes, &from)?
+        })
     }
 
     /// Where it came from and what can hardly be meant to be in it. Whoever verifies tokens with a
     /// copy of it that lacks that refuses them; it stays as it is, for tokens that it has signed.
     pub fn warning(&self) -> Option<String> {
-        let bytes = &self.bytes;
-        let found = if bytes.ends_with(b"\n") {
-            "ends with more than one newline"
-        } else if bytes.ends_with(b"\r") {
-            "ends with a carriage return (a Windows line end)"
-        } else if bytes.last().is_some_and(u8::is_ascii_whitespace) {
-            "ends with a blank"
-        } else if bytes.starts_with(b"\xef\xbb\xbf") {
-            "begins with a byte order mark"
-        } else if bytes.first().is_some_and(u8::is_ascii_whitespace) {
-            "begins with a blank"
-        } else {
-            return None;
+        let found = secret_fault(&self.bytes)?;
+        let (from, count) = (&self.from, self.bytes.len());
+        let beside = match self.lost_newline && self.bytes.ends_with(b"\n") {
+            true => ", beside the one that ends the file",
+            false => "",
         };
-        let (from, count) = (&self.from, bytes.len());
         Some(format!(
-            "{from}: the secret {found}, which is a part of it: all {count} bytes sign tokens, without the one newline at the end of a file"
+            "{from}: the secret {found}{beside}; this is a part of the secret: all its {count} bytes sign tokens"
         ))
     }
 
@@ -150,7 +146,10 @@ mod tests {
         for (end, part) in [
             ("", None),
             ("\n", None),
-            ("\n\n", Some("more than one newline")),
+            (
+                "\n\n",
+                Some("ends with a newline, beside the one that ends the file;"),
+            ),
             ("\r\n", Some("a carriage return")),
             (" \n", Some("ends with a blank")),
             ("\t", Some("ends with a blank")),
@@ -163,6 +162,13 @@ mod tests {
                 "{end:?}: {warning:?}"
             );
         }
+        let inline = Secret::new(format!("{good}\n").into(), "jwt_secret").unwrap();
+        assert_eq!(
+            inline.warning().as_deref(),
+            Some(
+                "jwt_secret: the secret ends with a newline; this is a part of the secret: all its 33 bytes sign tokens"
+            )
+        );
         let link = directory.path().join("link");
         std::os::unix::fs::symlink(&path, &link).unwrap();
         assert!(matches!(Secret::read(&link), Err(SecretError::NotAFile(_))));

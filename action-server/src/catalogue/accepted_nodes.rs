@@ -45,7 +45,8 @@ pub fn write_accepted(nodes: &Nodes) -> Result<Vec<u8>, serde_json::Error> {
 /// Reads what [`write_accepted`] wrote.
 ///
 /// # Errors
-/// The text is damaged. What is wrong with a single entry is a fault, and the entry is left out.
+/// The text is damaged. What is wrong with a single entry is a fault, and the entry is left out. There are
+/// no warnings.
 pub fn read_accepted(path: &Path, text: &str) -> Result<(NodesFile, Vec<Fault>), Fault> {
     let damaged = |line, reason| Fault::error(path, line, reason);
     let entries = match serde_json::from_str(text) {
@@ -60,7 +61,9 @@ pub fn read_accepted(path: &Path, text: &str) -> Result<(NodesFile, Vec<Fault>),
     };
     let (broken, entries): (Vec<_>, Vec<_>) =
         entries.into_iter().partition(|(name, _)| name == BROKEN);
-    let (mut file, faults) = read_entries(path, text, entries);
+    let (mut file, mut faults) = read_entries(path, text, entries);
+    // What is only odd is told of the nodes file.
+    faults.retain(Fault::is_error);
     let broken = broken.into_iter().next().map(|(_, value)| value);
     let broken = Broken::read(broken)
         .ok_or_else(|| damaged(1, format!("{BROKEN} is not a map of nodes and groups")))?;

@@ -198,6 +198,24 @@ pub(super) fn is_label(name: &str) -> bool {
     is_node_name(name)
 }
 
+/// The key of a node that another one is most likely meant to be.
+pub(super) fn likely_meant(key: &str) -> Option<&'static str> {
+    let letters = key.trim_matches('_').to_ascii_lowercase();
+    match letters.as_str() {
+        "rank" | "ranks" => Some("ranks"),
+        "secret" | "secrets" if key.starts_with("__") => Some("__secret__"),
+        _ => None,
+    }
+}
+
+/// True for keys that are kept secret wherever they stand (spec section 7).
+pub(super) fn is_secret_key(key: &str) -> bool {
+    let key = key.to_ascii_lowercase();
+    ["password", "secret", "token"]
+        .iter()
+        .any(|ending| key.ends_with(ending))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -2,10 +2,10 @@
 
 use std::{collections::HashMap, path::Path};
 
-use action_proto::input::shown_name;
+use action_proto::input::{secret_fault, shown_name};
 
 use super::{
-    names::{bad_script_variable, is_label, is_node_name},
+    names::{bad_script_variable, is_label, is_node_name, is_secret_key, likely_meant},
     node::Node,
 };
 use crate::yaml::{self, Fault, Step, Yaml};
@@ -311,6 +311,11 @@ impl Reader<'_> {
                 format!("{}: {key} is given twice; the first stands", node.name),
             );
         } else {
+            if node.secret_keys.iter().any(|secret| secret == key)
+                && let Some(reason) = unmeant_secret(&text)
+            {
+                self.warning(place, format!("{}: the secret {key} {reason}", node.name));
+            }
             node.metadata.push((key.to_owned(), text));
         }
     }
@@ -325,20 +330,17 @@ fn join(sets: &[Yaml]) -> Result<String, String> {
     }
 }
 
-/// The key of a node that another one is most likely meant to be.
-fn likely_meant(key: &str) -> Option<&'static str> {
-    let letters = key.trim_matches('_').to_ascii_lowercase();
-    match letters.as_str() {
-        "rank" | "ranks" => Some("ranks"),
-        "secret" | "secrets" if key.starts_with("__") => Some("__secret__"),
-        _ => None,
-    }
-}
-
-/// True for keys that are kept secret wherever they stand (spec section 7).
-fn is_secret_key(key: &str) -> bool {
-    let key = key.to_ascii_lowercase();
-    ["password", "secret", "token"]
-        .iter()
-        .any(|ending| key.ends_with(ending))
+/// What of a secret value can hardly be meant. The one newline that YAML's `|` leaves is.
+fn unmeant_secret(value: &str) -> Option<String> {
+    let fault = match value.strip_suffix('\n') {
+        Some(whole) if whole.ends_with('\n') => "ends with more than one newline",
+        Some(whole) => secret_fault(whole.as_bytes())?,
+        None => secret_fault(value.as_bytes())?,
+    };
+    let bare = yaml::without_mark(value).trim();
+    let unmasked = match bare == value.trim_end_matches(['\r', '\n']) {
+        true => "",
+        false => ", and output that has the value without it is not masked",
+    };
+    Some(format!("{fault}: scripts get it with the value{unmasked}"))
 }
