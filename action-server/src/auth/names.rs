@@ -10,10 +10,13 @@ pub(crate) fn is_own_token_id(jti: &str) -> bool {
     jti.len() == 32 && jti.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
 }
 
+/// The longest subject, in bytes.
+pub(crate) const LONGEST_SUBJECT: usize = 64;
+
 /// True for what may be a token's subject.
 pub(crate) fn is_subject(subject: &str) -> bool {
     let word = |b: u8| b.is_ascii_alphanumeric() || b == b'_';
-    subject.len() <= 64
+    subject.len() <= LONGEST_SUBJECT
         && subject.bytes().next().is_some_and(word)
         && subject.bytes().all(|b| word(b) || b".@-".contains(&b))
 }

@@ -3,10 +3,11 @@
 use std::{path::Path, sync::Arc};
 
 use action_proto::input::{shown_name, shown_set};
+use clap::builder::NonEmptyStringValueParser;
 
 use super::{Failure, environment, say};
 use crate::{
-    auth::Caller,
+    auth::policy::{Audience, no_such_subject},
     config::Settings,
     definitions::{self, Sources},
     rpc::{Access, resolve},
@@ -18,7 +19,8 @@ pub(super) struct ExplainArgs {
     #[arg(long, value_name = "NAME")]
     subject: Option<String>,
     /// A role that the subject's token says; may be repeated
-    #[arg(long = "role", value_name = "ROLE", requires = "subject")]
+    #[arg(long = "role", value_name = "ROLE", requires = "subject",
+        value_parser = NonEmptyStringValueParser::new())]
     roles: Vec<String>,
     /// Tell of this command only
     #[arg(long, value_name = "COMMAND")]
@@ -62,23 +64,18 @@ pub(super) fn explain(config: &Path, args: ExplainArgs) -> Result<(), Failure> {
         },
         None => catalogue.commands.keys().map(String::as_str).collect(),
     };
-    let callers = match args.subject {
-        Some(subject) => vec![caller(&subject, args.roles)],
-        None => {
-            let named = policy.named_subjects().into_iter();
-            let roles = policy.named_roles().into_iter();
-            named
-                .map(|subject| caller(subject, Vec::new()))
-                .chain(roles.map(|role| caller("", vec![role.to_owned()])))
-                .chain([caller("", Vec::new())])
-                .collect()
+    let audiences = match args.subject {
+        Some(subject) => {
+            let audience = policy.audience(&subject, args.roles);
+            vec![audience.ok_or_else(|| impossible_subject(&subject))?]
         }
+        None => policy.audiences(),
     };
-    for caller in &callers {
-        let roles = policy.roles_of(caller);
-        text += &format!("{}\n", heading(caller, &roles));
-        let access = Access::new(caller, Arc::clone(&rules), Arc::clone(&catalogue));
-        for sentence in sentences(&access, args.command.as_deref()) {
+    for audience in &audiences {
+        text += &format!("{}\n", audience.heading);
+        let (rules, catalogue) = (Arc::clone(&rules), Arc::clone(&catalogue));
+        let access = Access::new(&audience.caller, rules, catalogue);
+        for sentence in sentences(&access, audience, args.command.as_deref()) {
             text += &format!("  {sentence}\n");
         }
         text += &by_command(&access, &commands, &asked, &args.arguments);
@@ -86,34 +83,41 @@ pub(super) fn explain(config: &Path, args: ExplainArgs) -> Result<(), Failure> {
     say(&text)
 }
 
-fn caller(subject: &str, roles: Vec<String>) -> Caller {
-    Caller {
-        subject: subject.to_owned(),
-        roles,
-        ..Caller::default()
-    }
+fn impossible_subject(subject: &str) -> Failure {
+    let subject = shown_set(subject);
+    let text = format!("--subject: {}", no_such_subject(&format!("{subject:?}")));
+    Failure::new(super::USAGE, text)
 }
 
-fn heading(caller: &Caller, roles: &[&str]) -> String {
-    let roles: Vec<String> = roles.iter().map(|role| shown_name(role)).collect();
-    let roles = roles.join(", ");
-    let subject = shown_set(&caller.subject);
-    match (subject.as_str(), roles.as_str()) {
-        ("", "") => "anybody else with a token".to_owned(),
-        ("", role) => format!("whoever has the role {role}"),
-        (pattern, _) if pattern.contains(['*', '?']) => format!("subjects like {pattern}"),
-        (subject, "") => subject.to_owned(),
-        (subject, roles) => format!("{subject} (roles: {roles})"),
+/// What the rules say of the callers.
+fn sentences(access: &Access, audience: &Audience<'_>, command: Option<&str>) -> Vec<String> {
+    let mut sentences = access.rules_in_words(command);
+    if sentences.is_empty() {
+        sentences.push(match command {
+            None => "no rule allows anything".to_owned(),
+            Some(command) => format!("no rule is about {command}"),
+        });
     }
-}
-
-/// What the rules say of the caller.
-fn sentences(access: &Access, command: Option<&str>) -> Vec<String> {
-    let sentences = access.rules_in_words(command);
-    match sentences.is_empty() {
-        true => vec!["no rule allows anything".to_owned()],
-        false => sentences,
+    for (start, rules) in [
+        (
+            "some of them are also named by the",
+            &audience.also_named_by,
+        ),
+        (
+            "some of them are not named by the",
+            &audience.partly_named_by,
+        ),
+    ] {
+        let rules = rules.iter();
+        let about = rules.filter(|rule| command.is_none_or(|name| rule.is_about_command(name)));
+        let names: Vec<String> = about.map(|rule| format!("{:?}", rule.name)).collect();
+        match names.as_slice() {
+            [] => {}
+            [name] => sentences.push(format!("{start} rule {name}")),
+            names => sentences.push(format!("{start} rules {}", names.join(", "))),
+        }
     }
+    sentences
 }
 
 /// What comes of the rules for each command.

@@ -3,6 +3,7 @@
 use std::{path::Path, thread::sleep, time::Duration};
 
 use action_proto::names_with_other_padding;
+use clap::builder::NonEmptyStringValueParser;
 
 use super::{Failure, USAGE, counted, environment, note, say, tokens::unusable_register};
 use crate::{
@@ -34,7 +35,7 @@ pub(super) struct TokenArgs {
     #[arg(long, value_name = "N", value_parser = parse_uid)]
     uid: Option<u64>,
     /// A role of the bearer; may be repeated
-    #[arg(long = "role", value_name = "ROLE")]
+    #[arg(long = "role", value_name = "ROLE", value_parser = NonEmptyStringValueParser::new())]
     roles: Vec<String>,
     /// Allow only commands that match this pattern, such as 'power-*'; may be repeated
     #[arg(long = "command", value_name = "PATTERN")]

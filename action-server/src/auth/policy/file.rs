@@ -12,7 +12,7 @@ use thiserror::Error;
 use super::{Effect, Policy, Requirements, Right, Rule};
 use crate::{
     auth::patterns::Patterns,
-    yaml::{self, ListLines, Yaml},
+    yaml::{self, ListLines, Step, Yaml, line_of},
 };
 
 /// The keys of a rule that are lists.
@@ -84,6 +84,10 @@ pub(super) fn parse(path: &Path, text: &str) -> Result<Policy, PolicyError> {
         Some((at, name, wrong)) => in_rule(at, &name, wrong),
         None => fault(line, reason),
     })?;
+    if let Some((role, reason)) = raw.roles.iter().find_map(wrong_role) {
+        let line = line_of(text, &[Step::Key("roles"), Step::Key(role)]);
+        return Err(fault(line, format!("roles: {reason}")));
+    }
     let mut names = HashSet::new();
     let mut rules = Vec::new();
     for (at, raw) in raw.rules.into_iter().enumerate() {
@@ -150,7 +154,8 @@ fn rule(raw: RawRule) -> Result<Rule, RuleError> {
     })
 }
 
-/// Refuses empty lists: a rule that has one does not do what it looks like.
+/// Refuses empty lists, and empty texts that can never match: a rule that has one does not do what it
+/// looks like.
 fn check_lists(raw: &RawRule) -> Result<(), RuleError> {
     let lists = [
         &raw.allow,
@@ -161,15 +166,44 @@ fn check_lists(raw: &RawRule) -> Result<(), RuleError> {
         &raw.arguments,
         &raw.require,
     ];
-    let is_empty = |list: &Option<Vec<String>>| list.as_ref().is_some_and(Vec::is_empty);
-    let mut named = LISTS.into_iter().zip(lists);
-    match named.find(|(_, list)| is_empty(list)) {
-        Some((key, _)) => {
+    for (key, list) in LISTS.into_iter().zip(lists) {
+        let list = list.as_deref();
+        if list.is_some_and(<[String]>::is_empty) {
             let says_to_whom = raw.subjects.is_some() && raw.roles.is_some();
-            Err((key, empty_list(key, says_to_whom)))
+            return Err((key, empty_list(key, says_to_whom)));
         }
-        None => Ok(()),
+        let has_empty_text = list.is_some_and(|list| list.iter().any(String::is_empty));
+        if let Some(reason) = empty_text(key).filter(|_| has_empty_text) {
+            return Err((key, reason));
+        }
     }
+    Ok(())
+}
+
+/// What is wrong with who has a role.
+fn wrong_role<'a>((role, members): (&'a String, &Vec<String>)) -> Option<(&'a str, String)> {
+    let shown = shown_name(role);
+    let reason = if role.is_empty() {
+        "the name of a role is empty; name it, or remove it".to_owned()
+    } else if members.is_empty() {
+        format!("{shown} is empty: it names nobody; name a subject, or remove the role")
+    } else if members.iter().any(String::is_empty) {
+        format!("{shown} has an empty text, which no subject is; name a subject, or remove it")
+    } else {
+        return None;
+    };
+    Some((role, reason))
+}
+
+/// What to write in place of an empty text in a list. In `arguments` it stands for runs without any.
+fn empty_text(key: &str) -> Option<String> {
+    let remedy = match key {
+        "subjects" => "which no subject is; write '*' for everybody, or remove it",
+        "roles" => "which no role is; name a role, or remove it",
+        "commands" => "which no command is; name one, or remove it",
+        _ => return None,
+    };
+    Some(format!("{key} has an empty text, {remedy}"))
 }
 
 /// What to write in place of an empty list. Where `both` is set, `subjects` and `roles` are there.

@@ -3,22 +3,25 @@
 //! Allowed is what some rule allows and none denies. What a rule covers of the nodes is resolved
 //! by whoever knows the nodes, into a [`Cover`]; deciding is then pure.
 
+mod audience;
 mod cover;
 mod decide;
 mod file;
 mod in_words;
 mod listed;
 mod requirements;
+mod subject_patterns;
 mod visible_commands;
 mod warnings;
 
 use std::path::{Path, PathBuf};
 
+pub use audience::Audience;
 pub use cover::{Cover, On};
 pub use decide::{Ask, Decider, Question, Rules, Unresolved, Verdict};
 pub use file::PolicyError;
 pub use requirements::Requirements;
-pub use warnings::{KnownCommand, PolicyFaults};
+pub use warnings::{KnownCommand, PolicyFaults, no_such_subject};
 
 use super::{Caller, patterns::Patterns};
 
@@ -185,31 +188,5 @@ impl Policy {
             .filter(|(_, members)| members.match_any(&caller.subject));
         let own = caller.roles.iter().map(String::as_str);
         own.chain(given.map(|(role, _)| role.as_str())).collect()
-    }
-
-    /// The roles that rules name or that the policy gives, for tables of who may what.
-    pub fn named_roles(&self) -> Vec<&str> {
-        let of_rules = self.rules.iter().filter_map(|rule| rule.roles.as_ref());
-        let given = self.roles.iter().map(|(role, _)| role);
-        let mut names: Vec<&str> = of_rules
-            .flatten()
-            .chain(given)
-            .map(String::as_str)
-            .collect();
-        names.sort_unstable();
-        names.dedup();
-        names
-    }
-
-    /// The subjects that rules and roles name, patterns as they are, for tables of who may what.
-    pub fn named_subjects(&self) -> Vec<&str> {
-        let of_rules = self.rules.iter().filter_map(|rule| rule.subjects.as_ref());
-        let of_roles = self.roles.iter().map(|(_, members)| members);
-        let all = of_rules.chain(of_roles).flat_map(Patterns::texts);
-        let mut names: Vec<&str> = all.map(String::as_str).collect();
-        names.retain(|text| *text != "*");
-        names.sort_unstable();
-        names.dedup();
-        names
     }
 }

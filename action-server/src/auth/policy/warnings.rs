@@ -3,9 +3,9 @@
 
 use action_proto::input::shown_set;
 
-use super::{Policy, Right, Rule};
+use super::{Effect, Policy, Right, Rule, subject_patterns::can_be_subject};
 use crate::{
-    auth::{names::is_subject, patterns::Patterns},
+    auth::patterns::Patterns,
     yaml::{Fault, Lines, ListLines, Severity, Step},
 };
 
@@ -39,6 +39,8 @@ impl<'a> PolicyFaults<'a> {
             let warnings = [
                 never_subjects(rule.subjects.as_ref()),
                 role_patterns(rule),
+                roles_beside_everybody(rule),
+                denied_whole(rule, policy),
                 idle_arguments(rule),
                 absent_commands(rule, commands),
                 commands_without_nodes(rule, commands),
@@ -101,13 +103,55 @@ type RuleWarning = Option<(&'static str, String)>;
 
 fn never_subjects(subjects: Option<&Patterns>) -> RuleWarning {
     let texts = subjects?.texts().iter().map(String::as_str);
-    let is_possible = |text: &str| is_subject(&text.replace(['*', '?'], "a"));
-    let never: Vec<&str> = texts.filter(|text| !is_possible(text)).collect();
-    let reason = format!(
-        "no token has a subject like {}: subjects are letters, digits, and _ . @ - after the first, at most 64; only * and ? are special",
-        quoted(&never)
-    );
+    let never: Vec<&str> = texts.filter(|text| !can_be_subject(text)).collect();
+    let reason = no_such_subject(&quoted(&never));
     (!never.is_empty()).then_some(("subjects", reason))
+}
+
+/// Why no token can have a subject like these, which are quoted.
+pub fn no_such_subject(quoted: &str) -> String {
+    format!(
+        "no token has a subject like {quoted}: subjects are letters, digits, and _ . @ - after the first, at most 64; only * and ? are special"
+    )
+}
+
+/// Roles beside `subjects: ["*"]`: one of the two is enough, so they limit nothing.
+fn roles_beside_everybody(rule: &Rule) -> RuleWarning {
+    let is_everybody = rule.subjects.as_ref().is_some_and(Patterns::match_all);
+    let reason = "roles has no effect: subjects names everybody, and a rule is about those whom either names";
+    (is_everybody && rule.roles.is_some()).then(|| ("roles", reason.to_owned()))
+}
+
+/// A rule that denies all that this one allows, in each case that it is about.
+fn denied_whole(rule: &Rule, policy: &Policy) -> RuleWarning {
+    let mut others = policy.rules.iter();
+    let denier = others.find(|other| rule.effect == Effect::Allow && denies_whole(other, rule))?;
+    let reason = format!(
+        "the rule {:?} denies all that this one allows, so the rule {}",
+        denier.name,
+        rule.effect.of_nothing()
+    );
+    Some(("allow", reason))
+}
+
+fn denies_whole(denier: &Rule, rule: &Rule) -> bool {
+    let texts = |patterns: &Option<Patterns>| patterns.as_ref().map(|it| it.texts().to_vec());
+    let has_all = |ours: &Option<Patterns>, theirs: &Option<Patterns>| {
+        ours.is_none() || texts(ours) == texts(theirs)
+    };
+    let names_everybody = denier.subjects.is_none() && denier.roles.is_none()
+        || denier.subjects.as_ref().is_some_and(Patterns::match_all);
+    let is_named = names_everybody
+        || (texts(&denier.subjects) == texts(&rule.subjects) && denier.roles == rule.roles);
+    let of_arguments = denier.arguments.as_ref();
+    let all_arguments = of_arguments.is_some_and(|it| it.match_all() && it.match_absence());
+    denier.effect == Effect::Deny
+        && is_named
+        && rule.rights.iter().all(|it| denier.rights.contains(it))
+        && has_all(&denier.commands, &rule.commands)
+        // Callers keep their own runs on nodes that are gone from a node set.
+        && denier.nodes.is_none()
+        && (all_arguments || has_all(&denier.arguments, &rule.arguments))
 }
 
 fn role_patterns(rule: &Rule) -> RuleWarning {

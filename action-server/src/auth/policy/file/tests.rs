@@ -144,6 +144,42 @@ fn an_empty_list_is_an_error_with_its_line_and_what_to_write() {
 }
 
 #[test]
+fn what_names_nobody_is_an_error() {
+    let rule = "rules:\n- name: a\n  deny: [run]\n";
+    for (text, expected) in [
+        (
+            format!("{rule}  subjects: [bob, '']\n"),
+            "p.yaml:4: rule 1 (\"a\"): subjects has an empty text, which no subject is; write '*'",
+        ),
+        (
+            format!("{rule}  roles: ['']\n"),
+            "p.yaml:4: rule 1 (\"a\"): roles has an empty text, which no role is; name a role",
+        ),
+        (
+            format!("{rule}  commands: ['', x]\n"),
+            "p.yaml:4: rule 1 (\"a\"): commands has an empty text, which no command is; name one",
+        ),
+        (
+            format!("{rule}roles:\n  op: [x]\n  ops: []\n"),
+            "p.yaml:6: roles: ops is empty: it names nobody; name a subject, or remove the role",
+        ),
+        (
+            format!("roles:\n  ops: [x, '']\n{rule}"),
+            "p.yaml:2: roles: ops has an empty text, which no subject is; name a subject",
+        ),
+        (
+            format!("roles: {{'': [x]}}\n{rule}"),
+            "p.yaml:1: roles: the name of a role is empty; name it, or remove it",
+        ),
+    ] {
+        let error = parse(Path::new("p.yaml"), &text).unwrap_err().to_string();
+        assert!(error.starts_with(expected), "{text}: {error}");
+    }
+    let text = format!("{rule}  arguments: ['']\nroles: {{}}\n");
+    assert!(parse(Path::new("p.yaml"), &text).is_ok());
+}
+
+#[test]
 fn a_list_in_place_of_a_text_and_a_text_in_place_of_a_list() {
     for (rule, expected) in [
         (

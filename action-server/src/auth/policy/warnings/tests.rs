@@ -30,10 +30,6 @@ fn parts_that_match_nothing() {
             Some("\"power_off\" matches no command"),
         ),
         (
-            "commands: ['']",
-            Some("\"\" matches no command, so the rule denies nothing"),
-        ),
-        (
             "commands: ['x*', 'y?', ask]",
             Some("\"x*\" and \"y?\" match no command"),
         ),
@@ -63,11 +59,18 @@ fn parts_that_match_nothing() {
             ),
         ),
         (
-            "subjects: ['']",
+            "subjects: [' ', '-*']",
             Some(
-                "no token has a subject like \"\": subjects are letters, digits, and _ . @ - after the first, at most 64; only * and ? are special",
+                "no token has a subject like \" \" and \"-*\": subjects are letters, digits, and _ . @ - after the first, at most 64; only * and ? are special",
             ),
         ),
+        (
+            "subjects: ['*', bob], roles: [op]",
+            Some(
+                "roles has no effect: subjects names everybody, and a rule is about those whom either names",
+            ),
+        ),
+        ("subjects: ['b*'], roles: [op]", None),
         ("subjects: ['*', 'a?c', '*.example', '?@b', bob]", None),
         (
             "roles: ['op*', op]",
@@ -86,6 +89,90 @@ fn parts_that_match_nothing() {
         warnings("rules:\n- name: d\n  deny: [list]\n\n  arguments: [x]\n"),
         ["p:5: warning: rule \"d\": arguments has no effect: the rule is not about `run`"]
     );
+}
+
+/// `*` may be no text at all.
+#[test]
+fn the_longest_subject_and_a_star() {
+    let long = "a".repeat(64);
+    for (pattern, is_told) in [
+        (format!("{long}*"), false),
+        (format!("*{long}*"), false),
+        (format!("{long}?"), true),
+        (format!("{long}a*"), true),
+    ] {
+        for rules in [
+            format!("rules:\n- {{name: d, deny: [run], subjects: ['{pattern}']}}\n"),
+            format!(
+                "roles: {{op: ['{pattern}']}}\nrules:\n- {{name: d, deny: [run], roles: [op]}}\n"
+            ),
+        ] {
+            assert_eq!(warnings(&rules).len(), usize::from(is_told), "{rules}");
+        }
+    }
+}
+
+#[test]
+fn a_rule_whose_all_another_denies() {
+    let told = |allow: &str, deny: &str| {
+        let found = warnings(&format!(
+            "rules:\n- {{name: d, {deny}}}\n- {{name: a, {allow}}}\n"
+        ));
+        let reason = "p:3: warning: rule \"a\": the rule \"d\" denies all that this one allows, so the rule allows nothing";
+        found.iter().any(|it| it == reason)
+    };
+    for (allow, deny, expected) in [
+        ("allow: [run], subjects: [bob]", "deny: [all]", true),
+        ("allow: [run], subjects: [bob]", "deny: [run]", false),
+        ("allow: [list], subjects: [bob]", "deny: [list]", true),
+        (
+            "allow: [all], subjects: [bob]",
+            "deny: [all], subjects: ['*']",
+            true,
+        ),
+        (
+            "allow: [all], subjects: [bob]",
+            "deny: [all], subjects: [bob]",
+            true,
+        ),
+        (
+            "allow: [all], subjects: [bob]",
+            "deny: [all], subjects: [eve]",
+            false,
+        ),
+        (
+            "allow: [all], subjects: [bob], roles: [op]",
+            "deny: [all], subjects: [bob]",
+            false,
+        ),
+        (
+            "allow: [all], subjects: [bob]",
+            "deny: [all], commands: [ask]",
+            false,
+        ),
+        (
+            "allow: [all], subjects: [bob], commands: [ask]",
+            "deny: [all], commands: [ask]",
+            true,
+        ),
+        (
+            "allow: [all], subjects: [bob], nodes: n1",
+            "deny: [all], nodes: n1",
+            false,
+        ),
+        (
+            "allow: [all], subjects: [bob]",
+            "deny: [all], arguments: ['*']",
+            false,
+        ),
+        (
+            "allow: [all], subjects: [bob]",
+            "deny: [all], arguments: ['*', '']",
+            true,
+        ),
+    ] {
+        assert_eq!(told(allow, deny), expected, "{allow}; {deny}");
+    }
 }
 
 #[test]
