@@ -106,6 +106,75 @@ fn a_beginning_must_mean_one_token() {
     }
 }
 
+/// As a list, a log or a form may show it.
+#[test]
+fn a_jti_that_is_written_otherwise_is_found_or_refused() {
+    let site = site();
+    let first = format!("{:032x}", 0xde88_613c_u128 << 96 | 1);
+    let second = format!("{:032x}", 0xab88_613d_u128 << 96 | 2);
+    write_register(&site, &[(&first, "anna"), (&second, "bob")]);
+    let server = site.start();
+    let before = server.read("state/revoked.jsonl");
+    let capitals = format!("{:032X}", 0xff_u128);
+    for jti in [
+        "xxx*",
+        "de88*",
+        "de88613?",
+        "*",
+        "de88613c..",
+        "\"de88613c\"",
+        "de88613c,",
+        "ff",
+        "FF",
+        "3F2504E0-4F89",
+        &capitals,
+        &format!("{first}0"),
+        &format!("'{first}'"),
+    ] {
+        let ran = revoke(&server, &["--jti", jti]);
+        assert_eq!(ran.code(), 1, "{jti}: {ran}");
+        assert!(ran.stderr().contains("nothing was revoked"), "{ran}");
+        assert!(ran.stderr().contains("hint: "), "{ran}");
+    }
+    for jti in [
+        "",
+        " ",
+        "a b",
+        "a\tb",
+        "\u{e4}",
+        "de88\u{2026}",
+        &"x".repeat(129),
+    ] {
+        for words in [&["--jti", jti][..], &["--jti", jti, "--exact"]] {
+            let ran = revoke(&server, words);
+            assert_eq!(ran.code(), 64, "{words:?}: {ran}");
+            assert!(ran.stderr().contains("is no token's jti"), "{ran}");
+        }
+    }
+    assert_eq!(server.read("state/revoked.jsonl"), before);
+    let uuid = format!(
+        "{}-{}-{}-{}-{}",
+        &second[..8],
+        &second[8..12],
+        &second[12..16],
+        &second[16..20],
+        &second[20..]
+    );
+    for (given, meant) in [
+        (first[..9].to_uppercase(), &first),
+        (first.to_uppercase(), &first),
+        (uuid.to_uppercase(), &second),
+    ] {
+        let ran = revoke(&server, &["--jti", &given]).ok();
+        assert_eq!(ran.stderr(), format!("revoked: the token {meant}\n"));
+    }
+    // Taken as it is written, it may be another issuer's.
+    let ran = revoke(&server, &["--jti", "xxx*", "--exact"]).ok();
+    assert!(ran.stderr().starts_with("warning: "), "{ran}");
+    let ran = revoke(&server, &["--subject", "BOB"]).ok();
+    assert!(ran.stderr().contains("; did you mean bob?\n"), "{ran}");
+}
+
 /// What is whole is written, known or not: a token may have been made elsewhere.
 #[test]
 fn what_is_not_in_the_register_is_revoked_with_a_warning() {

@@ -110,6 +110,7 @@ mod systemd_journal;
 mod systemd_socket;
 mod systemd_units;
 mod tls;
+mod token_states;
 mod traces;
 mod transient;
 mod trust;

@@ -18,7 +18,7 @@ use thiserror::Error;
 use tokio::sync::watch;
 
 use look::Schedules;
-pub use token_state::TokenState;
+pub use token_state::{TokenState, TokenStates};
 
 use super::{
     Acknowledgement, Caller, Keys, Secret, Terms, TokenError,

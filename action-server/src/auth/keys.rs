@@ -208,11 +208,10 @@ impl Keys {
         before: Option<&Keys>,
         faults: &mut Vec<KeyError>,
     ) {
-        let suffix = path.extension().unwrap_or_default();
+        let suffix = path.extension().and_then(|suffix| suffix.to_str());
         let name = path.file_stem().and_then(|name| name.to_str());
-        let is_key = suffix == "secret" || suffix == "pem";
         // An end alone is no key, and other files are none of ours.
-        if !is_key {
+        if !suffix.is_some_and(is_key_suffix) {
             return;
         }
         let key = name
@@ -323,7 +322,17 @@ fn read(path: &Path) -> Result<Vec<u8>, KeyError> {
         let why = format!("it is not a regular file of at most {FILE_LIMIT} bytes");
         return Err(KeyError::Unusable(shown, why));
     }
-    fs::read(path).map_err(unreadable)
+    let bytes = fs::read(path).map_err(unreadable)?;
+    let mark = "\u{feff}".as_bytes();
+    Ok(bytes
+        .strip_prefix(mark)
+        .map(<[u8]>::to_vec)
+        .unwrap_or(bytes))
+}
+
+/// True for the suffix of a file that is a key.
+pub(super) fn is_key_suffix(suffix: &str) -> bool {
+    suffix == "secret" || suffix == "pem"
 }
 
 /// True for what may name a key.

@@ -15,7 +15,7 @@ mod time;
 mod token;
 
 pub use acknowledgement::{Acknowledgement, is_in_use};
-pub use authority::{Authority, Change, OpenError, Sources, TokenState};
+pub use authority::{Authority, Change, OpenError, Sources, TokenState, TokenStates};
 pub use grant::Grant;
 pub use keys::{KeyDigest, KeyError, Keys};
 pub(crate) use names::{is_own_token_id, is_subject, is_token_id};

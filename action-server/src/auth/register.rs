@@ -21,6 +21,7 @@ use super::{
 use crate::{
     atomic_file::{self, Ownership, lock, open},
     trust::{Trust, Untrusted},
+    yaml::without_mark,
 };
 
 /// The file in the state directory.
@@ -129,7 +130,9 @@ impl Register {
     }
 
     fn parse(text: &str) -> Register {
-        let lines = text.split('\n').filter(|line| !line.trim().is_empty());
+        // A file that was put together of several may have a byte order mark in any line.
+        let lines = text.split('\n').map(without_mark);
+        let lines = lines.filter(|line| !line.trim().is_empty());
         let lines = lines.map(|line| {
             let token: Option<IssuedToken> = serde_json::from_str(line).ok();
             RegisterLine {

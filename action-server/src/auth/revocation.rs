@@ -141,6 +141,11 @@ impl Revocations {
             ..Revocations::default()
         };
         for (at, line) in text.split_inclusive('\n').enumerate() {
+            // A file that was put together of several may have a byte order mark in any line.
+            let line = yaml::without_mark(line);
+            if line.is_empty() {
+                continue;
+            }
             let Some(line) = line.strip_suffix('\n') else {
                 return Err(malformed(at + 1, "the line is not whole".into()));
             };
@@ -158,7 +163,10 @@ impl Revocations {
     fn add(&mut self, entry: Revocation) -> Result<(), String> {
         match entry {
             Revocation::Token { jti } if !is_token_id(&jti) => {
-                return Err(format!("{:?} is no token's jti", shown_name(&jti)));
+                return Err(format!(
+                    "{:?} is no token's jti: that is 1 to 128 printable ASCII characters without blanks",
+                    shown_name(&jti)
+                ));
             }
             Revocation::Token { jti } => _ = self.tokens.insert(jti),
             Revocation::Subject { subject, .. } if !is_subject(&subject) => {

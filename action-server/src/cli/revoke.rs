@@ -6,6 +6,8 @@ use std::{
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
+use action_proto::input::shown_name;
+
 use super::{Failure, USAGE, environment, note};
 use crate::{
     auth::{
@@ -64,7 +66,8 @@ fn parse_time(text: &str) -> Result<SystemTime, String> {
 
 /// Revokes tokens.
 pub(super) fn revoke(config: &Path, args: RevokeArgs) -> Result<(), Failure> {
-    let settings = Settings::load(config, environment())?;
+    // A secret that leaked may be gone already.
+    let (settings, _) = Settings::load_without_secret(config, environment())?;
     let before = args.before.unwrap_or_else(SystemTime::now);
     if before > SystemTime::now() {
         let text = "--before: that is yet to come, and would end tokens that are not made yet";
@@ -83,13 +86,7 @@ pub(super) fn revoke(config: &Path, args: RevokeArgs) -> Result<(), Failure> {
             (Revocation::Token { jti: found.jti }, told)
         }
         (_, Some(subject), _) => {
-            let is_theirs =
-                |token: &IssuedToken| token.subject == subject && token.issued <= seconds;
-            warning = unknown(
-                &register,
-                is_theirs,
-                &format!("no token of {subject} made so far"),
-            );
+            warning = unknown_subject(&subject, seconds, &register);
             let told = format!("the tokens of {subject} that were made up to {before}");
             (Revocation::Subject { subject, before }, told)
         }
@@ -145,7 +142,14 @@ fn find(
         .ok()
         .into_iter()
         .flat_map(Register::tokens);
-    let mut matches: Vec<_> = tokens.filter(|token| token.jti.starts_with(jti)).collect();
+    // Ours are 32 small letters and digits; what is copied from elsewhere may be capitals or a UUID.
+    let small = jti.to_ascii_lowercase();
+    let plain = small.replace('-', "");
+    let is_meant = |token: &&IssuedToken| {
+        let known = token.jti.to_ascii_lowercase();
+        known.starts_with(&small) || (is_own_token_id(&plain) && known == plain)
+    };
+    let mut matches: Vec<_> = tokens.filter(is_meant).collect();
     // A register that was put together of two may have a token twice.
     matches.sort_by(|a, b| a.jti.cmp(&b.jti));
     matches.dedup_by(|a, b| a.jti == b.jti);
@@ -155,11 +159,12 @@ fn find(
             jti: token.jti.clone(),
             warning: None,
         }),
-        (None, []) if is_own_token_id(jti) || !is_own_beginning(jti) => Ok(whole(jti)),
+        (None, []) if is_own_token_id(jti) || !is_part_or_pattern(jti) => Ok(whole(jti)),
         (None, []) => {
+            let shown = shown_name(jti);
             let reason = match register {
-                Ok(_) => format!("no issued token has a jti that begins with {jti}"),
-                Err(error) => format!("{jti} is no whole jti, and {error}"),
+                Ok(_) => format!("no issued token has a jti that begins with {shown}"),
+                Err(error) => format!("{shown} is no whole jti, and {error}"),
             };
             Err(Failure {
                 hint: Some(
@@ -172,8 +177,13 @@ fn find(
     }
 }
 
-fn is_own_beginning(jti: &str) -> bool {
-    jti.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
+/// True for what can hardly be a whole `jti` of another issuer: a pattern, and what could be a part of
+/// ours or of a UUID, in any letters, also in quotes or cut short with dots.
+fn is_part_or_pattern(jti: &str) -> bool {
+    let letters = jti.trim_matches(|c: char| !c.is_ascii_alphanumeric());
+    let is_whole_uuid = jti.len() == 36 && jti.matches('-').count() == 4;
+    let is_part = |b: u8| b.is_ascii_hexdigit() || b == b'-';
+    jti.contains(['*', '?']) || (letters.bytes().all(is_part) && !is_whole_uuid)
 }
 
 fn ambiguous(jti: &str, tokens: &[&IssuedToken]) -> Failure {
@@ -194,6 +204,28 @@ fn ambiguous(jti: &str, tokens: &[&IssuedToken]) -> Failure {
         hint: Some("give more of the jti".into()),
         ..Failure::new(1, text)
     }
+}
+
+/// What to warn of where the register has no token that a subject's revocation ends.
+fn unknown_subject(
+    subject: &str,
+    before: u64,
+    register: &Result<Register, RegisterError>,
+) -> Option<String> {
+    let is_theirs = |token: &IssuedToken| token.subject == subject && token.issued <= before;
+    let warning = unknown(
+        register,
+        is_theirs,
+        &format!("no token of {subject} made so far"),
+    )?;
+    let is_near = |token: &&IssuedToken| {
+        token.subject != subject && token.subject.eq_ignore_ascii_case(subject)
+    };
+    let near = register.iter().flat_map(Register::tokens).find(is_near);
+    Some(match near {
+        Some(token) => format!("{warning}; did you mean {}?", token.subject),
+        None => warning,
+    })
 }
 
 /// What to warn of where the register has no such token.

@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::{Failure, counted, environment, note, say};
 use crate::{
     auth::{
-        TokenState,
+        TokenState, TokenStates,
         register::{IssuedToken, Register, RegisterError},
         written,
     },
@@ -39,12 +39,19 @@ struct ListedToken<'a> {
 
 /// Prints each token of the register, the oldest first.
 pub(super) fn list(config: &Path, args: TokensArgs) -> Result<(), Failure> {
-    let settings = Settings::load(config, environment())?;
+    let (settings, secret_fault) = Settings::load_without_secret(config, environment())?;
     let register = Register::read(&settings.state_directory, settings.trust)
         .map_err(|error| unusable_register(&error))?;
-    let states = settings
-        .auth
-        .states(&settings.state_directory, register.tokens())?;
+    let is_secret_known = secret_fault.is_none();
+    let TokenStates { states, faults } = settings.auth.states(
+        &settings.state_directory,
+        is_secret_known,
+        register.tokens(),
+    );
+    let secret_fault = secret_fault.map(|fault| fault.to_string());
+    for fault in secret_fault.into_iter().chain(faults) {
+        note(&format!("warning: {fault}\n"));
+    }
     let tokens: Vec<_> = register.tokens().zip(states).collect();
     let damaged = register.damaged_lines();
     if damaged > 0 {
@@ -88,6 +95,7 @@ fn table(tokens: &[(&IssuedToken, TokenState)]) -> String {
             TokenState::Revoked => "revoked",
             TokenState::Expired => "expired",
             TokenState::NoKey => "no key",
+            TokenState::Unknown => "unknown",
         };
         [
             token.jti.clone(),

@@ -135,6 +135,20 @@ impl Settings {
         path: &Path,
         environment: impl IntoIterator<Item = (String, String)>,
     ) -> Result<Settings, ConfigError> {
+        match Settings::load_without_secret(path, environment)? {
+            (_, Some(fault)) => Err(fault),
+            (settings, None) => Ok(settings),
+        }
+    }
+
+    /// The same for what needs no secret: settings without it, and why, where it cannot be used.
+    ///
+    /// # Errors
+    /// Anything else that is wrong.
+    pub fn load_without_secret(
+        path: &Path,
+        environment: impl IntoIterator<Item = (String, String)>,
+    ) -> Result<(Settings, Option<ConfigError>), ConfigError> {
         let text = std::fs::read_to_string(path).map_err(|source| ConfigError::Unreadable {
             path: path.to_owned(),
             source,
@@ -149,12 +163,12 @@ impl Settings {
             path: path.to_owned(),
             source,
         })?;
-        let settings = raw.check(path, base.parent().unwrap_or(Path::new("/")))?;
+        let (settings, secret_fault) = raw.check(path, base.parent().unwrap_or(Path::new("/")))?;
         settings
             .trust
             .check(path)
             .map_err(|reason| ConfigError::Invalid(reason.to_string()))?;
-        Ok(settings)
+        Ok((settings, secret_fault))
     }
 }
 

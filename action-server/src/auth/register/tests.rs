@@ -65,6 +65,19 @@ fn lines_that_cannot_be_read_are_kept_and_spoil_no_other() {
 }
 
 #[test]
+fn a_byte_order_mark_hides_no_token() {
+    let line = |jti| serde_json::to_string(&token(jti, 1)).unwrap();
+    let text = format!(
+        "\u{feff}{}\r\n\u{feff}{}\n\u{feff}",
+        line("one"),
+        line("two")
+    );
+    let register = Register::parse(&text);
+    assert_eq!(names(&register), ["one", "two"]);
+    assert_eq!(register.damaged_lines(), 0);
+}
+
+#[test]
 fn those_who_add_at_the_same_time_lose_nothing() {
     let directory = tempfile::tempdir().unwrap();
     let state = directory.path();

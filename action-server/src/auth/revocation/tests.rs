@@ -73,6 +73,23 @@ fn a_line_that_is_none_is_named() {
 }
 
 #[test]
+fn a_byte_order_mark_is_no_part_of_a_line() {
+    let line = |jti: &str| format!("\u{feff}{{\"revoke\":\"token\",\"jti\":\"{jti}\"}}\r\n");
+    let revoked = parse(&(line("t1") + &line("t2"))).unwrap();
+    assert!(revoked.revoke("t1", "", None, 0) && revoked.revoke("t2", "", None, 0));
+    assert!(parse("\u{feff}").is_ok(), "an editor's empty file");
+    assert!(parse(&(line("t1") + "\u{feff}{")).is_err());
+    // It is in force when the server says so of the bytes that are there.
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("revoked");
+    fs::write(&path, line("t1")).unwrap();
+    revoke(&path, Trust::Lax, &Revocation::Token { jti: "t2".into() }).unwrap();
+    let read = Revocations::read(&path, Trust::Lax).unwrap();
+    assert_eq!(read.digest, of_text(&fs::read(&path).unwrap()));
+    assert!(read.revoke("t1", "", None, 0) && read.revoke("t2", "", None, 0));
+}
+
+#[test]
 fn what_is_added_is_read_back_and_what_was_there_stays() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("revoked");

@@ -32,12 +32,13 @@ const LONGEST: Duration = Duration::from_secs(LONGEST_DAYS * 24 * 3600);
 const DEFAULT_AGE: Duration = Duration::from_secs(90 * 24 * 3600);
 
 impl Raw {
-    /// Fills in what is not set and checks what is. `base` is where relative paths start.
+    /// Fills in what is not set and checks what is. `base` is where relative paths start. Tells apart
+    /// why the secret cannot be used, which is left out then.
     pub(in crate::config) fn check(
         self,
         file: &Path,
         base: &Path,
-    ) -> Result<Settings, ConfigError> {
+    ) -> Result<(Settings, Option<ConfigError>), ConfigError> {
         // Once here, so that no message later shows a secret that stands where a path should.
         let path = |key: &str, path: PathBuf| {
             let path = base.join(path);
@@ -79,28 +80,32 @@ impl Raw {
                 .jwt_lifetime
                 .map_or(LONGEST, |Time(time)| time.min(LONGEST)),
         };
+        let path_of_secret = optional("jwt_secret_path", self.jwt_secret_path)?;
+        let (secret, secret_fault) = match secret(file, self.jwt_secret, path_of_secret, trust) {
+            Ok(secret) => (secret, None),
+            Err(fault @ (ConfigError::Secret(_) | ConfigError::Untrusted(_))) => {
+                (None, Some(fault))
+            }
+            Err(error) => return Err(error),
+        };
         let auth = auth::Sources {
             key_directory: optional("jwt_key_directory", self.jwt_key_directory)?,
             revocations: optional("revocation_path", self.revocation_path)?
                 .unwrap_or_else(|| state_directory.join("revoked.jsonl")),
             policy: optional("policy_path", self.policy_path)?,
-            secret: secret(
-                file,
-                self.jwt_secret,
-                optional("jwt_secret_path", self.jwt_secret_path)?,
-                trust,
-            )?,
+            secret,
             terms,
             trust,
         };
-        if auth.secret.is_none() && auth.key_directory.is_none() {
+        let has_key = auth.secret.is_some() || auth.key_directory.is_some();
+        if !has_key && secret_fault.is_none() {
             return Err(invalid(format!(
                 "{}: jwt_secret_path is not set; `action-server init` makes one",
                 file.display()
             )));
         }
         let job_threads = at_least_one(self.job_threads, 256, "job_threads")?;
-        Ok(Settings {
+        let settings = Settings {
             listen,
             insecure_listen,
             metrics_listen,
@@ -164,7 +169,8 @@ impl Raw {
                     handshake: HANDSHAKE,
                 },
             },
-        })
+        };
+        Ok((settings, secret_fault))
     }
 }
 
