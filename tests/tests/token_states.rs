@@ -26,7 +26,7 @@ fn tokens_are_listed_while_keys_or_revocations_cannot_be_read() {
     site.settings("jwt_key_directory: keys");
     for name in ["a", "b", "c"] {
         site.write(
-            &format!("keys/{name}.secret"),
+            format!("keys/{name}.secret"),
             name.repeat(3) + &"x".repeat(40),
         );
         close(&site, &format!("keys/{name}.secret"));
