@@ -4,7 +4,7 @@
 use crate::environment::Environment;
 use crate::error::{CliError, ErrorKind, Result};
 use crate::token_expiry;
-use action_proto::input::{shown_name, shown_path, shown_value};
+use action_proto::input::{shown_file, shown_name, shown_path, shown_value};
 use http::Uri;
 use std::fmt;
 use std::fs;
@@ -60,6 +60,13 @@ impl fmt::Debug for Token {
     }
 }
 
+/// The file that `ca_path` names.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct CaFile {
+    pub(crate) path: PathBuf,
+    pub(crate) pem: Vec<u8>,
+}
+
 /// A checked configuration.
 #[derive(Clone, Debug)]
 pub(crate) struct Config {
@@ -70,7 +77,7 @@ pub(crate) struct Config {
     /// Whether the server's certificate is checked.
     pub(crate) verify_ssl: bool,
     /// The certificates (PEM) that are trusted beside the system's own.
-    pub(crate) ca: Option<Vec<u8>>,
+    pub(crate) ca: Option<CaFile>,
     /// The longest for connecting and for calls with one answer; never for streams.
     pub(crate) timeout: Duration,
 }
@@ -84,7 +91,7 @@ impl Config {
             None => Settings::default(),
         };
         let whence = match &found {
-            Some(file) => file.display().to_string(),
+            Some(file) => shown_file(file),
             None => "the environment".to_owned(),
         };
         override_from(&mut settings, environment)?;
@@ -104,16 +111,15 @@ impl Config {
             ))
             .hint("use https://, or reach the server on this host (an ssh tunnel does that)"));
         }
-        let ca = settings
-            .ca_path
-            .as_deref()
-            .map(|path| read_file(path, "ca_path"))
-            .transpose()?;
+        let ca = settings.ca_path.map(|path| {
+            let pem = read_file(&path, "ca_path")?;
+            Ok::<_, CliError>(CaFile { path, pem })
+        });
         Ok(Self {
             base_url,
             token,
             verify_ssl: settings.verify_ssl.unwrap_or(true),
-            ca,
+            ca: ca.transpose()?,
             timeout: settings
                 .timeout
                 .as_deref()
@@ -155,10 +161,7 @@ fn usual_places(environment: &Environment) -> Vec<PathBuf> {
 }
 
 fn nothing_found(environment: &Environment) -> CliError {
-    let places: Vec<String> = usual_places(environment)
-        .iter()
-        .map(|place| place.display().to_string())
-        .collect();
+    let places: Vec<String> = usual_places(environment).iter().map(shown_file).collect();
     fault(format!(
         "no configuration found: neither --config nor {PATH_VARIABLE} is given, \
          and there is no {}",
@@ -181,10 +184,7 @@ fn token(settings: &Settings, whence: &str) -> Result<Token> {
         (Some(token), _) => Token::new(token, "jwt_token"),
         (None, Some(path)) => {
             let bytes = read_file(path, "jwt_token_path")?;
-            Token::new(
-                &String::from_utf8_lossy(&bytes),
-                &path.display().to_string(),
-            )
+            Token::new(&String::from_utf8_lossy(&bytes), &shown_file(path))
         }
         (None, None) => Err(fault(format!(
             "{whence} gives no token: neither jwt_token nor jwt_token_path"

@@ -56,7 +56,10 @@ fn paths_are_relative_to_the_file() {
     fs::write(folder.path().join("ca.pem"), "pem").unwrap();
     let config = Config::load(Some(&file), &Environment::default()).unwrap();
     assert_eq!(config.token.bearer(), "Bearer abc");
-    assert_eq!(config.ca.as_deref(), Some(b"pem".as_slice()));
+    assert_eq!(
+        config.ca.map(|ca| ca.pem).as_deref(),
+        Some(b"pem".as_slice())
+    );
 }
 
 #[test]

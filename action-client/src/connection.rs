@@ -2,6 +2,7 @@
 //! on each call, the typed calls and their errors as `CliError`. Shows nothing.
 
 mod answer;
+mod certificate_fault;
 mod status;
 mod tls;
 
@@ -14,6 +15,7 @@ use action_proto::v1::{
     RunCommandRequest, RunCommandResponse, RunEvent, WatchRunRequest, WatchRunResponse,
 };
 use answer::{Ending, Examined, NotGrpc};
+use certificate_fault::CertificateFault;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use tonic::metadata::{Ascii, MetadataValue};
@@ -111,7 +113,7 @@ impl Connection {
                 "cannot reach the server at {}",
                 shown_address(&config.base_url)
             );
-            status::with_remedy(CliError::new(ErrorKind::Connection, message).caused_by(cause))
+            status::with_cause(CliError::new(ErrorKind::Connection, message), cause)
         };
         let endpoint = endpoint(config, timeout)?;
         let channel = within(timeout, endpoint.connect())
@@ -176,14 +178,16 @@ impl Connection {
             };
             return CliError::new(ErrorKind::Connection, message).hint(hint);
         }
-        let is_of_transport = status::is_of_transport(&status);
-        let error = status::to_error(status);
-        if is_of_transport {
+        if status::is_of_transport(&status) {
             let message = format!("the call to the server at {} failed", self.base_url);
-            let error = CliError::new(ErrorKind::Connection, message).caused_by(error);
-            return status::with_remedy(error);
+            let cause: Box<dyn std::error::Error + Send + Sync> =
+                match CertificateFault::of(&status) {
+                    Some(_) => status.into(),
+                    None => status::to_error(status).into(),
+                };
+            return status::with_cause(CliError::new(ErrorKind::Connection, message), cause);
         }
-        error
+        status::to_error(status)
     }
 
     /// Every command, in the server's order.

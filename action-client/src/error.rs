@@ -1,8 +1,7 @@
 //! Owns `CliError`: what went wrong, why, and what the user can do about it. How it is
 //! printed is in `render::report`; which exit code it gives is in `exit`.
 
-use action_proto::input::shown_path;
-use action_proto::is_dash;
+use action_proto::input::hidden_word;
 use clap::error::{ContextKind, ContextValue};
 use std::error::Error;
 use std::fmt;
@@ -178,8 +177,7 @@ fn of_value(error: &clap::Error) -> Option<CliError> {
             String::new(),
         ),
     };
-    let word = value.trim_start_matches(is_dash);
-    let is_shown = value.len() <= LONGEST_SHOWN && shown_path(word.as_ref(), |_| false) == word;
+    let is_shown = value.len() <= LONGEST_SHOWN && hidden_word(value).is_none();
     let value = match is_shown {
         true => format!("`{value}`"),
         false => format!("a text of {} characters", value.chars().count()),
@@ -199,9 +197,7 @@ fn without_secrets(mut error: clap::Error) -> clap::Error {
     let Some(ContextValue::String(text)) = error.get(typed) else {
         return error;
     };
-    let word = text.trim_start_matches(is_dash);
-    let shown = shown_path(word.as_ref(), |_| false);
-    if shown != word {
+    if let Some(shown) = hidden_word(text) {
         error.insert(typed, ContextValue::String(shown));
         // They repeat it.
         error.insert(ContextKind::Suggested, ContextValue::StyledStrs(Vec::new()));

@@ -6,6 +6,7 @@ use rcgen::{CertificateParams, DistinguishedName, DnType, KeyPair};
 use thiserror::Error;
 
 use crate::init::{InitError, Writer};
+use crate::shown;
 
 /// Why no certificate was made.
 #[derive(Debug, Error)]
@@ -48,7 +49,7 @@ pub(crate) fn cert(directory: &Path, names: &[String]) -> Result<String, CertErr
     written.file("private_key.pem", 0o600, key.serialize_pem().as_bytes())?;
     written.file("certificate.pem", 0o644, certificate.pem().as_bytes())?;
     let absolute = std::path::absolute(directory).unwrap_or_else(|_| directory.to_owned());
-    let shown = absolute.display();
+    let shown = shown::file(&absolute);
     let what = match is_there {
         true => "It stays as it is".to_owned(),
         false => format!("It is for {}", names.join(", ")),
@@ -67,7 +68,7 @@ fn is_there(directory: &Path, has_names: bool) -> Result<bool, CertError> {
     let [certificate, key] = ["certificate.pem", "private_key.pem"].map(|it| directory.join(it));
     // A link is there, wherever it leads.
     let is_there = |path: &Path| path.symlink_metadata().is_ok();
-    let shown = |path: &Path| path.display().to_string();
+    let shown = |path: &Path| shown::file(path);
     match (is_there(&certificate), is_there(&key)) {
         (true, false) => Err(CertError::Half(shown(&certificate), shown(&key))),
         (false, true) => Err(CertError::Half(shown(&key), shown(&certificate))),

@@ -33,7 +33,7 @@ static COMMANDS: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/../libexec");
 #[derive(Debug, Error)]
 pub(crate) enum InitError {
     /// A file or directory cannot be written.
-    #[error("cannot write {path}: {source}")]
+    #[error("cannot write {}: {source}", shown::file(path))]
     Write {
         /// Which.
         path: PathBuf,
@@ -129,7 +129,7 @@ pub(crate) fn init(directory: &Path, listen: &str) -> Result<String, InitError> 
         client_yaml(address, &token).as_bytes(),
     )?;
 
-    let (shown, told) = (directory.display(), written.told);
+    let (shown, told) = (shown::file(&directory), written.told);
     Ok(format!(
         "{told}\nNext:\n  action-server serve --config {shown}/server.yaml\n\
          and in another terminal:\n  export ACTION_CLIENT_CONFIG={shown}/client.yaml\n  \
@@ -164,7 +164,7 @@ script_environment:
   # Where the demo platform keeps the state of its simulated nodes.
   DEMO_STATE_DIRECTORY: \"{}\"
 ",
-        directory.join("demo-state").display()
+        directory.join("demo-state").to_string_lossy()
     )
 }
 
@@ -254,7 +254,7 @@ impl<'a> Writer<'a> {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => "kept ",
             Err(error) => return Err(failed(&path)(error)),
         };
-        self.told += &format!("{what} {}\n", path.display());
+        self.told += &format!("{what} {}\n", shown::file(&path));
         Ok(())
     }
 
@@ -271,7 +271,7 @@ impl<'a> Writer<'a> {
             copy(commands, &root)?;
         }
         let what = if there { "kept " } else { "wrote" };
-        self.told += &format!("{what} {}\n", root.display());
+        self.told += &format!("{what} {}\n", shown::file(&root));
         Ok(())
     }
 }

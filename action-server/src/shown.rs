@@ -2,14 +2,19 @@
 
 use std::path::Path;
 
-use action_proto::input::shown_path;
+pub(crate) use action_proto::input::shown_file as file;
+use action_proto::input::{is_path_or_words, shown_path};
 
-/// The path, or its length where it leads nowhere and looks like no path.
+/// A path that somebody gave, or its length where it leads nowhere and looks like no path.
 pub(crate) fn path(path: &Path) -> String {
-    shown_path(path, |above| above.symlink_metadata().is_ok())
+    shown_path(path, is_there)
 }
 
-/// True for a path that can be shown as it is.
+/// True for a path that leads somewhere or looks like one.
 pub(crate) fn is_path(path: &Path) -> bool {
-    self::path(path) == path.display().to_string()
+    is_path_or_words(path, is_there)
+}
+
+fn is_there(path: &Path) -> bool {
+    path.symlink_metadata().is_ok()
 }

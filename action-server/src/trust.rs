@@ -13,6 +13,7 @@ use std::{
 
 use thiserror::Error;
 
+use crate::shown;
 use crate::transient::is_transient;
 
 mod readers;
@@ -140,7 +141,7 @@ fn absolute(path: &Path) -> Result<PathBuf, Untrusted> {
 }
 
 fn shown(path: &Path) -> String {
-    path.display().to_string()
+    shown::file(path)
 }
 
 fn unreadable(path: &Path, error: io::Error) -> Untrusted {

@@ -1,7 +1,9 @@
 //! What messages may show of a text that an admin or user gave: nothing that can be a secret. A
 //! secret can stand in any setting by mistake, so the rule is the same for all of them.
 
-use std::path::{Component, Path};
+use std::path::{Component, Path, PathBuf};
+
+use crate::{escape_unsafe, is_dash};
 
 /// A part of a secret that is shorter than this tells nothing of use.
 const SHOWN: usize = 8;
@@ -9,6 +11,8 @@ const SHOWN: usize = 8;
 const LONGEST_WORD: usize = 31;
 /// The longest name that is shown, in bytes: that of a node or group.
 const LONGEST_NAME: usize = 64;
+/// So many random characters in a file's name can be a secret.
+const LEAST_RANDOM: usize = 20;
 
 /// A setting's value for a message: itself where it is too short to tell anything, such as `"p"`,
 /// else its length.
@@ -41,29 +45,109 @@ pub fn shown_set(text: &str) -> String {
     }
 }
 
-/// A path for a message: itself where it leads somewhere. Of one that does not, the part that is not
-/// there is shown only if it looks like names of files.
+/// A path for a message, of one that somebody gave: shown as [`shown_file`] does it where it leads
+/// somewhere. Of one that does not, the part that is not there is shown only if it looks like names
+/// of files.
 ///
 /// `exists` tells whether a path leads somewhere; it is asked of this one and those above it.
 pub fn shown_path(path: &Path, exists: impl Fn(&Path) -> bool) -> String {
-    let there = path.ancestors().find(|above| exists(above));
-    let there = there.unwrap_or(Path::new(""));
-    let missing = path.strip_prefix(there).unwrap_or(path);
-    let is_word = |part: Component<'_>| match part {
-        Component::Normal(name) => name
-            .to_str()
-            .is_some_and(|name| name.len() <= LONGEST_WORD && is_plain(name)),
-        _ => true,
-    };
-    if missing.components().all(is_word) {
-        return path.display().to_string();
+    let (there, missing) = split_missing(path, exists);
+    if is_words(missing) {
+        return shown_file(path);
     }
     let text = missing.to_string_lossy();
     let what = format!("a path of {}, which is not shown", counted(&text));
     match there.as_os_str().is_empty() {
         true => what,
-        false => format!("{}, then {what}", there.display()),
+        false => format!("{}, then {what}", shown_file(there)),
     }
+}
+
+/// True for a path that leads somewhere, and for one whose missing part looks like names of files.
+pub fn is_path_or_words(path: &Path, exists: impl Fn(&Path) -> bool) -> bool {
+    is_words(split_missing(path, exists).1)
+}
+
+fn split_missing(path: &Path, exists: impl Fn(&Path) -> bool) -> (&Path, &Path) {
+    let there = path.ancestors().find(|above| exists(above));
+    let there = there.unwrap_or(Path::new(""));
+    (there, path.strip_prefix(there).unwrap_or(path))
+}
+
+fn is_words(path: &Path) -> bool {
+    path.components().all(|part| match part {
+        Component::Normal(name) => name
+            .to_str()
+            .is_some_and(|name| name.len() <= LONGEST_WORD && is_plain(name)),
+        _ => true,
+    })
+}
+
+/// A path for a message, of a file that is there or that the program itself names: whole, but for
+/// names in it that can be secrets. Of `keys/4f0c0fd12a9be773...secret` it shows
+/// `keys/4f0c..(64 characters).secret`.
+pub fn shown_file(path: impl AsRef<Path>) -> String {
+    let path = path.as_ref();
+    let parts: Vec<Component<'_>> = path.components().collect();
+    let name = |index: usize| match parts.get(index) {
+        Some(Component::Normal(name)) => Some(name.to_string_lossy()),
+        _ => None,
+    };
+    let is_secret = |index: usize| name(index).is_some_and(|name| looks_secret(&name));
+    // A secret with a slash in it is two names.
+    let is_part = |index: usize| {
+        name(index).is_some_and(|name| random_length(&name) > 0)
+            && (is_secret(index + 1) || index > 0 && is_secret(index - 1))
+    };
+    let mut shown = PathBuf::new();
+    let mut is_whole = true;
+    for (index, part) in parts.iter().enumerate() {
+        let Some(name) = name(index) else {
+            shown.push(part);
+            continue;
+        };
+        let text = match is_secret(index) || is_part(index) {
+            true => shortened(&name),
+            false => escape_unsafe(&name, &[]).into_owned(),
+        };
+        is_whole &= text == name;
+        shown.push(text);
+    }
+    match is_whole {
+        true => path.display().to_string(),
+        false => shown.display().to_string(),
+    }
+}
+
+fn shortened(name: &str) -> String {
+    let (stem, suffix) = name.rsplit_once('.').unwrap_or((name, ""));
+    let is_suffix =
+        (1..SHOWN).contains(&suffix.len()) && suffix.bytes().all(|byte| byte.is_ascii_lowercase());
+    let (stem, suffix) = match is_suffix {
+        true => (stem, format!(".{suffix}")),
+        false => (name, String::new()),
+    };
+    let first: String = stem.chars().take(SHOWN / 2).collect();
+    let first = escape_unsafe(&first, &[]);
+    format!("{first}..({}){suffix}", counted(stem))
+}
+
+/// True for a file's name that is longer than names are, or has more random characters than the ids
+/// of files: a run's has 16, the longest random part of a UUID 12.
+fn looks_secret(name: &str) -> bool {
+    name.len() > LONGEST_NAME || random_length(name) >= LEAST_RANDOM
+}
+
+fn random_length(name: &str) -> usize {
+    let parts = name.split(|c: char| !c.is_alphanumeric());
+    parts.filter(|part| !is_word(part)).map(str::len).sum()
+}
+
+/// What a command line's word is shown as in a message, where it is not shown as it is.
+pub fn hidden_word(word: &str) -> Option<String> {
+    let word = word.trim_start_matches(is_dash);
+    let shown = shown_path(word.as_ref(), |_| false);
+    (shown != word).then_some(shown)
 }
 
 /// True for a text of one line without anything that only random bytes have.
@@ -118,42 +202,6 @@ pub fn secret_fault(secret: &[u8]) -> Option<&'static str> {
     }
 }
 
-/// What is wrong with a PEM text (RFC 7468) that a library does not read, in words without any of it.
-pub fn pem_fault(text: &[u8]) -> &'static str {
-    const LINES: &str = "BEGIN and END must be on lines of their own";
-    let text = String::from_utf8_lossy(text);
-    let has = |part: &str| text.contains(part);
-    let is_marker = |line: &str, word: &str| {
-        let label = line.trim_end().strip_prefix(word);
-        let label = label.and_then(|rest| rest.strip_suffix("-----"));
-        label.is_some_and(is_pem_label)
-    };
-    let alone = |word: &str| {
-        text.split(['\n', '\r'])
-            .filter(|line| is_marker(line, word))
-            .count()
-    };
-    let (begins, ends) = (alone("-----BEGIN "), alone("-----END "));
-    if has("\\n") && has("-----BEGIN") {
-        "its line breaks are written as \\n: BEGIN and END must be on lines of their own"
-    } else if begins < text.matches("-----BEGIN").count() || ends < text.matches("-----END").count()
-    {
-        LINES
-    } else if begins > ends {
-        "a block has no line with END: the file is not whole"
-    } else if has("-----BEGIN") {
-        "what is between BEGIN and END is not base64: the file is damaged"
-    } else {
-        "there is no PEM block in it"
-    }
-}
-
-/// True for what stands between the dashes of a marker, such as `RSA PRIVATE KEY`.
-pub fn is_pem_label(label: &str) -> bool {
-    let is_allowed = |byte: u8| byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b' ';
-    label.len() <= LONGEST_WORD && label.bytes().all(is_allowed)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -169,6 +217,11 @@ mod tests {
         "correct-horse-battery-staple-and-a-correct-one",
     ];
 
+    /// UUIDs and words are names of files, too.
+    fn is_like_a_name(secret: &str) -> bool {
+        secret.starts_with("550e8400-") || secret.contains("horse")
+    }
+
     #[test]
     fn no_secret_passes_for_a_value_or_a_path() {
         let shown = |shown: String, secret: &str| {
@@ -183,6 +236,15 @@ mod tests {
                 let path = Path::new(folder).join(secret);
                 let text = shown_path(&path, |it| Path::new("/etc/action").starts_with(it));
                 assert!(!shown(text.clone(), secret), "{text}");
+            }
+            if !is_like_a_name(secret) {
+                for name in [
+                    secret.replace('/', "_"),
+                    format!("{}.sh", secret.replace('/', "+")),
+                ] {
+                    let text = shown_file(Path::new("keys").join(&name).join("x"));
+                    assert!(!shown(text.clone(), &name), "{text}");
+                }
             }
         }
         for secret in &SECRETS[..5] {
@@ -203,7 +265,7 @@ mod tests {
         ] {
             assert_eq!(shown_path(Path::new(path), |_| false), path);
         }
-        let there = "/tmp/.tmpZk3vQ9xR7LmBt0PnWc2yHs";
+        let there = "/tmp/.tmpZk3vQ9";
         let path = Path::new(there).join("nodes.yaml");
         let text = shown_path(&path, |it| Path::new(there).starts_with(it));
         assert_eq!(text, path.display().to_string());
@@ -249,19 +311,57 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_with_a_pem_text() {
-        let good = "-----BEGIN PRIVATE KEY-----\nMIGH\n-----END PRIVATE KEY-----\n";
-        for (text, part) in [
-            (good.replace('\n', ""), "lines of their own"),
-            (good.replace('\n', " "), "lines of their own"),
-            (good.replace('\n', "\\n"), "written as \\n"),
-            (good.replacen('\n', " ", 1), "lines of their own"),
-            (good.replace("-----END PRIVATE KEY-----\n", ""), "not whole"),
-            (good.replace("MIGH", "M!GH"), "not base64"),
-            ("secret".to_owned(), "no PEM block"),
+    fn a_secret_with_slashes_is_not_shown_as_a_path() {
+        let path = format!("/etc/keys/{}.secret", SECRETS[1]);
+        let shown = "/etc/keys/Zk3v..(8 characters)/7LmB..(55 characters).secret";
+        assert_eq!(shown_file(path), shown);
+        assert_eq!(
+            shown_file("/tmp/Zk3vQ9xR/nodes.yaml"),
+            "/tmp/Zk3vQ9xR/nodes.yaml"
+        );
+    }
+
+    #[test]
+    fn names_of_files_are_shown_but_for_those_that_can_be_secrets() {
+        for name in [
+            "power-status",
+            "metadata.yaml",
+            "cluster-2024-11-production.yaml",
+            "ActionServerConfiguration.yaml",
+            "a-very-long-name-of-the-nodes-that-stand-in-the-second-room.yaml",
+            "550e8400-e29b-41d4-a716-446655440000",
+            "f81d4fae-7dec-11d0-a765-00a0c91e6bf6.run",
+            "1764460000000000-4x7q0c9kz3mt5vhy.run",
+            "node-3f9a2c1b7d4e.yaml",
+            "i-0abcd1234ef567890.stdout",
+            ".tmpZk3vQ9",
+            "tmp.Zk3vQ9xR7L",
+            "..2026_11_29_12_00_00.1234567890",
+            "action-server-7d9f8b6c5-x2x9z",
+            "libstdc++.so.6.0.30",
+            "my file (2).sh",
+            "\u{e9}tat.yaml",
         ] {
-            let fault = pem_fault(text.as_bytes());
-            assert!(fault.contains(part), "{text}: {fault}");
+            let path = Path::new("/srv").join(name);
+            assert_eq!(shown_file(&path), format!("/srv/{name}"));
+        }
+        assert_eq!(shown_file("a//b/./c/"), "a//b/./c/");
+        for (name, expected) in [
+            (
+                "4f0c0fd12a9be7735c1184b2aa0ffe314f0c0fd12a9be7735c1184b2aa0ffe31.secret",
+                "4f0c..(64 characters).secret",
+            ),
+            (
+                "7LmB-t0PnWc2yHsEaUd5fGjKi8oXrNqTvYbMzCl1w6",
+                "7LmB..(42 characters)",
+            ),
+            ("a\u{1b}[31m\nb.sh", "a\\u{1b}[31m\\u{a}b.sh"),
+            ("\u{202e}hs.x", "\\u{202e}hs.x"),
+        ] {
+            for (before, after) in [("/etc/keys/", ""), ("", "/default.sh")] {
+                let shown = shown_file(format!("{before}{name}{after}"));
+                assert_eq!(shown, format!("{before}{expected}{after}"));
+            }
         }
     }
 }

@@ -19,12 +19,15 @@ pub mod v1 {
     pub const FILE_DESCRIPTOR_SET: &[u8] = include_bytes!("generated/action.v1.bin");
 }
 
+pub mod certificate;
+pub mod der;
 mod fold;
 pub mod input;
 mod outcome;
 mod padding;
+pub mod pem;
 mod shown;
 
 pub use fold::fold;
 pub use padding::names_with_other_padding;
-pub use shown::{escape_in_json, is_dash, is_unsafe_to_show};
+pub use shown::{escape_in_json, escape_unsafe, is_dash, is_unsafe_to_show};

@@ -21,6 +21,22 @@ pub fn is_dash(c: char) -> bool {
     )
 }
 
+/// A text for a terminal or a log with such characters as `\u{1b}`, but for those of `kept`.
+pub fn escape_unsafe<'a>(text: &'a str, kept: &[char]) -> Cow<'a, str> {
+    let is_escaped = |character: char| is_unsafe_to_show(character) && !kept.contains(&character);
+    if !text.contains(is_escaped) {
+        return Cow::Borrowed(text);
+    }
+    let mut escaped = String::with_capacity(text.len() + 16);
+    for character in text.chars() {
+        match is_escaped(character) {
+            true => escaped.extend(character.escape_unicode()),
+            false => escaped.push(character),
+        }
+    }
+    Cow::Owned(escaped)
+}
+
 /// A JSON text whose strings hold such characters as escapes. JSON itself (RFC 8259, section 7) asks for
 /// escapes only below U+0020, and outside of strings allows none of the others. Line breaks between
 /// texts stay.
@@ -63,6 +79,10 @@ mod tests {
         fn nothing_unsafe_is_left(text in "\\PC*[\u{80}-\u{9f}\u{200b}-\u{206f}]*\\PC*") {
             let escaped = escape_in_json(&text);
             prop_assert!(!escaped.chars().any(is_unsafe_to_show));
+            let next_line = '\u{85}';
+            let escaped = escape_unsafe(&text, &[next_line]);
+            let is_left = escaped.chars().any(|it| is_unsafe_to_show(it) && it != next_line);
+            prop_assert!(!is_left);
         }
     }
 }

@@ -2,6 +2,9 @@
 //!
 //! The settings are those that the programs themselves list, so a new one is tried, too.
 
+mod files;
+mod running;
+
 use std::{
     fs,
     os::unix::fs::PermissionsExt,
@@ -10,7 +13,7 @@ use std::{
 };
 
 use action_tests::{
-    Client, Server, Site, on,
+    Site,
     processes::signal,
     program::{contains, hermetic},
     wait::{CEILING, wait_until},
@@ -107,6 +110,13 @@ fn canaries() -> Vec<Canary> {
         Canary::new("token", &token),
         Canary::new("key", &pem_key()),
     ]
+}
+
+/// The secrets that can be names of files, as such.
+fn named_canaries() -> Vec<Canary> {
+    let all = canaries().into_iter().filter(|it| it.name != "key");
+    all.map(|it| Canary::new(it.name, &it.text.replace('/', "_")))
+        .collect()
 }
 
 /// A text in YAML, whatever is in it.
@@ -322,180 +332,6 @@ fn no_setting_of_the_server_shows_a_secret() {
     trial.is_clean();
 }
 
-#[test]
-fn no_file_of_the_server_and_no_flag_shows_a_secret() {
-    let mut trial = Trial::new();
-    trial.site.write("policy.yaml", "rules: []\n");
-    let more = "policy_path: policy.yaml\nrevocation_path: revoked.jsonl\n";
-    let settings = format!("{}{more}", trial.good[0].1);
-    trial.good[0].1 = settings;
-    trial.good.push(("policy.yaml", "rules: []\n".to_owned()));
-    trial.good.push(("revoked.jsonl", String::new()));
-    trial.restore();
-    for canary in canaries() {
-        for form in canary.forms() {
-            let value = quoted(&form);
-            for (file, text) in [
-                ("server.yaml", form.clone()),
-                ("server.yaml", format!("{value}: x")),
-                ("server.yaml", format!("jwt_secret: {form}")),
-                ("server.yaml", format!("script_environment: A={form}\n")),
-                (
-                    "server.yaml",
-                    format!("script_environment: {{{value}: x}}\n"),
-                ),
-                (
-                    "server.yaml",
-                    format!("script_environment: {{LD_PRELOAD: {value}}}\n"),
-                ),
-                ("nodes.yaml", form.clone()),
-                ("nodes.yaml", format!("n1: {value}")),
-                ("nodes.yaml", format!("n1: {{ranks: {value}}}")),
-                ("nodes.yaml", format!("n1: {{__secret__: {value}}}")),
-                ("nodes.yaml", format!("n1: {{__secret__: [{value}]}}")),
-                ("nodes.yaml", format!("n1: {{__secret__: {{{value}: x}}}}")),
-                (
-                    "nodes.yaml",
-                    format!("n1: {{__secret__: {{p: {value}, p: {value}}}}}"),
-                ),
-                (
-                    "nodes.yaml",
-                    format!("n1: {{__secret__: {{LD_X: {value}}}}}"),
-                ),
-                ("nodes.yaml", format!("n1: {{{value}: x}}")),
-                ("nodes.yaml", format!("{value}: x")),
-                ("nodes.yaml", format!("__groups__: {value}")),
-                (
-                    "nodes.yaml",
-                    format!("n1: {{}}\n__groups__: {{{value}: n1, g: [n1]}}"),
-                ),
-                (
-                    "nodes.yaml",
-                    format!("n1: {{}}\n__groups__: {{g: {value}}}"),
-                ),
-                (
-                    "policy.yaml",
-                    format!("rules: [{{name: a, allow: [run], subjects: [a], nodes: {value}}}]"),
-                ),
-                (
-                    "policy.yaml",
-                    format!(
-                        "rules: [{{name: a, allow: [run], subjects: [a], require: [{value}]}}]"
-                    ),
-                ),
-                (
-                    "policy.yaml",
-                    format!(
-                        "roles: {{{value}: [x], a: [{value}]}}\nrules: [{{name: a, allow: [run], subjects: [{value}], commands: [{value}], arguments: [{value}]}}]"
-                    ),
-                ),
-                (
-                    "policy.yaml",
-                    format!(
-                        "rules: [{{name: a, deny: [run], roles: [{value}], nodes: {}}}]",
-                        quoted(&format!("@{form}"))
-                    ),
-                ),
-                (
-                    "policy.yaml",
-                    format!(
-                        "rules: [{{name: a, deny: [run], subjects: [a], nodes: {}}}]",
-                        quoted(&format!("[{form}"))
-                    ),
-                ),
-                (
-                    "nodes.yaml",
-                    format!(
-                        "n1: {{}}\n__groups__: {{a: {}, b: {}, c: [[{value}]]}}",
-                        quoted(&format!("@{form}")),
-                        quoted(&format!("[{form}"))
-                    ),
-                ),
-                (
-                    "libexec/hello/metadata.yaml",
-                    format!("help: {{summary: s}}\nverify: {{command: {value}, until: [ON]}}\n"),
-                ),
-                (
-                    "libexec/hello/metadata.yaml",
-                    format!(
-                        "help: {{summary: s}}\nconfirmation: {}\n",
-                        quoted(&format!("%{{{form}}}"))
-                    ),
-                ),
-                ("libexec/hello/default.sh", format!("#!{form}\n")),
-                ("libexec/hello/default.sh", format!("#!/bin/{form} x\n")),
-                ("policy.yaml", form.clone()),
-                ("policy.yaml", format!("{value}: x")),
-                ("policy.yaml", format!("rules: {value}")),
-                ("policy.yaml", format!("rules: [{value}]")),
-                (
-                    "policy.yaml",
-                    format!("rules: [{{name: a, allow: {value}}}]"),
-                ),
-                (
-                    "policy.yaml",
-                    format!("rules: [{{name: a, allow: [{value}], subjects: [a]}}]"),
-                ),
-                ("policy.yaml", format!("rules: [{{name: a, {value}: x}}]")),
-                ("revoked.jsonl", format!("{form}\n")),
-                ("revoked.jsonl", format!("{value}\n")),
-                ("revoked.jsonl", format!("{{\"revoke\":{value}}}\n")),
-                (
-                    "revoked.jsonl",
-                    format!("{{\"revoke\":\"token\",\"jti\":{value}}}\n"),
-                ),
-                (
-                    "revoked.jsonl",
-                    format!("{{\"revoke\":\"all\",\"before\":{value}}}\n"),
-                ),
-                ("revoked.jsonl", format!("{{{value}:{value}}}\n")),
-            ] {
-                trial.site.write(file, &text);
-                permit(&trial.site.path("server.yaml"));
-                let case = format!("{file}: {text}");
-                for words in [
-                    &["check"][..],
-                    &["serve", "--listen", "127.0.0.1:0"],
-                    &["explain"],
-                ] {
-                    trial.server(&canary, &case, words, &[]);
-                }
-                trial.restore();
-                _ = fs::remove_dir_all(trial.site.path("state"));
-            }
-            for words in [
-                &["check", "--config", &form][..],
-                &["serve", "--config", &form],
-                &["generate-token", "--config", &form],
-                &["generate-token", "--key", &form],
-                &["generate-token", "--days", &form],
-                &["generate-token", "--uid", &form],
-                &["revoke", "--jti", &form],
-                &["revoke", "--key", &form],
-                &["revoke", "--all", "--before", &form],
-                &["serve", "--listen", &form],
-                &["init", &form],
-                &["init", ".", "--listen", &form],
-                &["cert", &form],
-                &["check", &form],
-                &[&form],
-            ] {
-                // Whoever makes tokens elsewhere may call them so; and a key.
-                let is_good_name = words[0] == "revoke" && !["token", "key"].contains(&canary.name);
-                if !is_good_name {
-                    trial.server(
-                        &canary,
-                        &format!("{:?}", &words[..2.min(words.len())]),
-                        words,
-                        &[],
-                    );
-                }
-            }
-        }
-    }
-    trial.is_clean();
-}
-
 /// A variable whose name has the secret in it.
 fn named(form: &str) -> String {
     format!("ACTION_SERVER_{}", form.replace('=', ""))
@@ -504,170 +340,4 @@ fn named(form: &str) -> String {
 /// With the secret in it, a file of settings must be closed to others.
 fn permit(path: &Path) {
     fs::set_permissions(path, fs::Permissions::from_mode(0o600)).unwrap();
-}
-
-#[test]
-fn the_client_shows_no_secret() {
-    let mut trial = Trial::new();
-    trial
-        .site
-        .write("client.yaml", "base_url: http://127.0.0.1:9\ncolour: red\n");
-    let ran = Client::new(&trial.site).run(&["nodes"]);
-    let settings = listed(&ran.stderr());
-    assert!(settings.len() >= 6, "{ran}");
-    trial.good[1].1 = "base_url: http://127.0.0.1:9\njwt_token: t\n".to_owned();
-    trial.restore();
-    let program = trial.site.program("action-client");
-    let home = trial.site.path("home");
-    let file = trial.site.path("client.yaml");
-    let call = |words: &[&str], variables: &[(&str, &str)]| {
-        let mut command = hermetic(&program, &home);
-        command.args(words).env("ACTION_CLIENT_CONFIG", &file);
-        command.envs(variables.iter().copied());
-        command
-    };
-    for canary in canaries() {
-        for form in canary.forms().into_iter().take(4) {
-            let value = quoted(&form);
-            let mut texts = vec![
-                form.clone(),
-                value.clone(),
-                format!("{value}: x"),
-                format!("[{value}]"),
-            ];
-            for name in &settings {
-                let good = "base_url: http://127.0.0.1:9\njwt_token: t\n";
-                let kept = good
-                    .lines()
-                    .filter(|line| !line.starts_with(&format!("{name}:")));
-                let kept: String = kept.map(|line| format!("{line}\n")).collect();
-                let lines = wrong_lines("", name, &form);
-                texts.extend(lines.iter().map(|line| format!("{kept}{line}\n")));
-                texts.push(format!("{kept}{name}: {form}\n"));
-            }
-            for text in texts {
-                trial.site.write("client.yaml", &text);
-                for words in [&["nodes"][..], &["run", "hello", "n1"]] {
-                    trial.run(&canary, &text, call(words, &[]));
-                }
-            }
-            trial.restore();
-            for name in &settings {
-                let variable = format!("ACTION_CLIENT_{}", name.to_uppercase());
-                trial.run(&canary, &variable, call(&["nodes"], &[(&variable, &form)]));
-            }
-            trial.run(
-                &canary,
-                "variable",
-                call(&["nodes"], &[("ACTION_CLIENT_CONFIG", &form)]),
-            );
-            for words in [
-                &["nodes", "--config", &form][..],
-                &["--config", &form, "help"],
-                &[&form],
-                &["nodes", &format!("--{form}")],
-            ] {
-                trial.run(&canary, &format!("{:?}", words[0]), call(words, &[]));
-            }
-        }
-    }
-    trial.is_clean();
-}
-
-/// What a running server reads anew.
-#[test]
-fn a_server_that_runs_shows_no_secret() {
-    let site = Site::new();
-    site.command("hello", "echo hello");
-    site.write(
-        "policy.yaml",
-        "rules: [{name: a, allow: [all], subjects: ['*']}]\n",
-    );
-    fs::create_dir(site.path("keys")).unwrap();
-    _ = site
-        .server_verb_alone(&["cert", "pki", "--name", "localhost"])
-        .ok();
-    site.settings("policy_path: policy.yaml\njwt_key_directory: keys\nmetrics_listen: 127.0.0.1:0");
-    site.settings("tls: {certificate: pki/certificate.pem, private_key: pki/private_key.pem}");
-    let server: Server = site.start();
-    let files = [
-        "pki/private_key.pem",
-        "policy.yaml",
-        "nodes.yaml",
-        "state/revoked.jsonl",
-    ];
-    let good = files.map(|name| (name, server.read(name)));
-    let key = &good[0].1;
-    let key_canary = Canary::new("key", key);
-    let mut all = canaries();
-    // Each time that all files are good again the server says so of the last of them.
-    for (round, form) in key_canary.forms().into_iter().skip(1).take(3).enumerate() {
-        let value = quoted(&form);
-        for (name, text) in [
-            ("pki/private_key.pem", form.clone()),
-            ("policy.yaml", value.clone()),
-            ("nodes.yaml", format!("n1: {{ranks: [{value}]}}\n")),
-            ("keys/a.secret", form.clone()),
-            ("keys/b.pem", form.clone()),
-            ("keys/a.until", form.clone()),
-        ] {
-            server.write(name, text);
-            permit(&server.path(name));
-        }
-        server.write("state/revoked.jsonl", format!("{value}\n"));
-        for part in [
-            "the last one stays in use",
-            "the last good policy",
-            "no token is good",
-            "cannot be a rank",
-        ] {
-            wait_until(part, CEILING, || {
-                (server.log().matches(part).count() > round).then_some(())
-            });
-        }
-        for (name, text) in &good {
-            server.write(name, text);
-        }
-        let taken = "took the new certificate";
-        wait_until(taken, CEILING, || {
-            (server.log().matches(taken).count() > round).then_some(())
-        });
-    }
-    all.push(key_canary);
-    let mut told = server.log().into_bytes();
-    told.extend(server.scrape().text.into_bytes());
-    told.extend(contents(&server.path("state")));
-    for canary in &all {
-        assert_eq!(
-            canary.found(&told),
-            None,
-            "{}",
-            String::from_utf8_lossy(&told)
-        );
-    }
-}
-
-/// The secret of a node is in what its script says, and masked.
-#[test]
-fn a_secret_of_a_node_is_with_its_scripts_alone() {
-    let canary = &canaries()[0];
-    let site = Site::new();
-    site.settings("metrics_listen: 127.0.0.1:0\nvisible_metadata: [password, __secret__]");
-    site.command("tell", "echo \"$password\"; env");
-    let secret = quoted(&canary.text);
-    site.nodes(&format!("n1: {{__secret__: {{password: {secret}}}}}\n"));
-    let server = site.start();
-    let run = server.api().run(on("tell", "n1"));
-    let mut told = run.stdout_of("n1");
-    told.extend(server.client().run(&["nodes", "-o", "json"]).stdout);
-    told.extend(server.export(&run.id).stdout);
-    told.extend(server.log().into_bytes());
-    told.extend(server.scrape().text.into_bytes());
-    told.extend(contents(&server.path("state")));
-    assert_eq!(
-        canary.found(&told),
-        None,
-        "{}",
-        String::from_utf8_lossy(&told)
-    );
 }

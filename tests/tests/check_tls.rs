@@ -115,6 +115,64 @@ fn a_certificate_that_clients_would_refuse_is_told() {
     }
 }
 
+/// Names come from files, YAML and certificates that somebody else may have made.
+#[test]
+fn no_name_drives_the_terminal() {
+    let site = site();
+    let names = ["\u{1b}[31mred", "\u{9b}31m", "a\rb", "\u{202e}hs", "a\u{7}"];
+    // YAML takes none of these but as escapes, which are JSON's.
+    let quoted = |text: &str| {
+        let text = serde_json::to_string(text).unwrap();
+        action_proto::escape_in_json(&text).into_owned()
+    };
+    site.settings("policy_path: policy.yaml\njwt_key_directory: keys");
+    fs::create_dir(site.path("keys")).unwrap();
+    for name in names {
+        let params = rcgen::CertificateParams::new([name.replace('\u{9b}', "\u{1b}")]);
+        let mut params = params.unwrap_or_default();
+        params
+            .distinguished_name
+            .push(rcgen::DnType::CommonName, name);
+        let key = rcgen::KeyPair::generate().unwrap();
+        site.write("pki/c.pem", params.self_signed(&key).unwrap().pem());
+        site.write("pki/k.pem", key.serialize_pem());
+        fs::set_permissions(site.path("pki/k.pem"), fs::Permissions::from_mode(0o600)).unwrap();
+        fs::create_dir(site.path("libexec").join(name)).unwrap();
+        for file in [
+            format!("libexec/{name}/metadata.yaml"),
+            format!("libexec/hello/{name}.sh"),
+            format!("keys/{name}.pem"),
+        ] {
+            site.write(file, "x");
+        }
+        let value = quoted(name);
+        site.nodes(&format!(
+            "n1: {{ranks: [{value}]}}\n{value}: {{}}\n__groups__: {{{value}: n1, g: {value}}}\n"
+        ));
+        site.write(
+            "policy.yaml",
+            format!("rules: [{{name: {value}, allow: [run], subjects: [{value}], commands: [{value}], nodes: {value}}}]\n"),
+        );
+        for words in [
+            &["check"][..],
+            &["explain"],
+            &["generate-token", "--subject", name],
+            &["cert", name, "--name", name],
+        ] {
+            let ran = site.server_verb(words);
+            let told = ran.stdout() + &ran.stderr();
+            let is_unsafe = |c: char| action_proto::is_unsafe_to_show(c) && c != '\n' && c != '\t';
+            assert!(
+                !told.is_empty() && !told.contains(is_unsafe),
+                "{words:?}: {told:?}"
+            );
+        }
+        fs::remove_file(site.path(format!("keys/{name}.pem"))).unwrap();
+        fs::remove_dir_all(site.path("libexec").join(name)).unwrap();
+        fs::remove_file(site.path(format!("libexec/hello/{name}.sh"))).unwrap();
+    }
+}
+
 #[test]
 fn an_expired_certificate_is_warned_of_when_the_server_starts() {
     let site = site();
@@ -187,6 +245,19 @@ fn keys_that_cannot_be_used_are_told() {
         "the key is encrypted with a passphrase",
     );
     fresh();
+    for (text, part) in [
+        (
+            format!("{good}{}", site.read("pki/k.pem")),
+            "there are 2 keys in the file, and only the first is used: key 2 is the certificate's",
+        ),
+        (
+            format!("{good}{good}"),
+            "only the first is used: none of them is the certificate's",
+        ),
+    ] {
+        key(text);
+        says(&site.server_verb(&["check"]), 78, part);
+    }
     key(good);
     says(
         &site.server_verb(&["check"]),

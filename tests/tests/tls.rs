@@ -1,6 +1,8 @@
 //! TLS end to end: the certificate that `cert` makes, clients that trust it or do not, and another
 //! certificate while a run goes on.
 
+mod refused;
+
 use std::fs;
 
 use action_tests::{Client, Ran, Server, Site};

@@ -3,7 +3,7 @@
 use super::fault;
 use crate::environment::Environment;
 use crate::error::Result;
-use action_proto::input::shown_name;
+use action_proto::input::{shown_file, shown_name};
 use serde_yaml::Value;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -22,12 +22,12 @@ pub(super) struct Settings {
 /// Reads the file; its relative paths are taken from where it lies.
 pub(super) fn read(file: &Path) -> Result<Settings> {
     let text = fs::read_to_string(file)
-        .map_err(|error| fault(format!("cannot read {}", file.display())).caused_by(error))?;
+        .map_err(|error| fault(format!("cannot read {}", shown_file(file))).caused_by(error))?;
     if text.trim().is_empty() {
         return Ok(Settings::default());
     }
     let mut settings =
-        parse(&text).map_err(|error| fault(format!("{}: {error}", file.display())))?;
+        parse(&text).map_err(|error| fault(format!("{}: {error}", shown_file(file))))?;
     let folder = file.parent().unwrap_or(Path::new(""));
     for path in [&mut settings.jwt_token_path, &mut settings.ca_path]
         .into_iter()
@@ -38,7 +38,7 @@ pub(super) fn read(file: &Path) -> Result<Settings> {
     if settings.jwt_token.is_some() && settings.jwt_token_path.is_some() {
         return Err(fault(format!(
             "{}: jwt_token and jwt_token_path are both given",
-            file.display()
+            shown_file(file)
         )));
     }
     Ok(settings)

@@ -2,6 +2,7 @@
 
 use super::RUN_ID;
 use super::answer::NotGrpc;
+use super::certificate_fault::CertificateFault;
 use crate::error::{CliError, ErrorKind};
 use std::error::Error;
 use tonic::{Code, ConnectError, Status};
@@ -83,21 +84,21 @@ pub(super) fn to_error(status: Status) -> CliError {
     }
 }
 
-/// Adds to the failure of a connection what the user can do about its cause. The libraries tell
-/// these causes by their texts only.
-pub(super) fn with_remedy(error: CliError) -> CliError {
+/// The failure of a connection with its cause and what the user can do about it.
+pub(super) fn with_cause(error: CliError, cause: Box<dyn Error + Send + Sync>) -> CliError {
+    match CertificateFault::of(cause.as_ref()) {
+        Some(fault) => error.caused_by(fault.to_string()).hint(fault.hint()),
+        None => with_remedy(error.caused_by(cause)),
+    }
+}
+
+/// The libraries tell these causes by their texts only.
+fn with_remedy(error: CliError) -> CliError {
     let causes = error.causes();
     let is_caused_by = |texts: &[&str]| {
         let mut texts = texts.iter();
         texts.any(|text| causes.iter().any(|cause| cause.contains(text)))
     };
-    if is_caused_by(&["not valid for name"]) {
-        return error
-            .hint("the host in `base_url` must be one of the names that the certificate is for");
-    }
-    if is_caused_by(&["certificate expired"]) {
-        return error.hint("ask the server's admin to renew its certificate");
-    }
     if is_caused_by(&["peer certificate"]) {
         return error.hint(
             "set `ca_path` to the certificate of the authority that signed the server's, \

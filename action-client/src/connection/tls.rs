@@ -1,9 +1,10 @@
 //! Owns how an https server is trusted: by `ca_path` and the system's authorities, or, with
 //! `verify_ssl: false`, without any proof.
 
-use crate::config::Config;
+use super::certificate_fault::in_words;
+use crate::config::{CaFile, Config};
 use crate::error::{CliError, ErrorKind, Result};
-use action_proto::input::pem_fault;
+use action_proto::pem::pem_fault;
 use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, aws_lc_rs, verify_tls12_signature, verify_tls13_signature};
@@ -21,8 +22,9 @@ pub(super) fn configure(endpoint: Endpoint, config: &Config) -> Result<Endpoint>
     let wrong = |what: &str, cause: Cause| {
         CliError::new(ErrorKind::Config, format!("cannot use {what}")).caused_by(cause)
     };
+    let ca = config.ca.clone().unwrap_or_default();
     let trust = match config.verify_ssl {
-        true => Trust::Known(own_roots(config.ca.as_deref()).map_err(|it| wrong("ca_path", it))?),
+        true => Trust::Known(own_roots(&ca).map_err(|it| wrong("ca_path", it))?, ca),
         false => Trust::Anyone,
     };
     let provider = Arc::new(aws_lc_rs::default_provider());
@@ -33,9 +35,12 @@ pub(super) fn configure(endpoint: Endpoint, config: &Config) -> Result<Endpoint>
 }
 
 /// The authorities of `ca_path`.
-fn own_roots(pem: Option<&[u8]>) -> std::result::Result<RootCertStore, Cause> {
+fn own_roots(ca: &CaFile) -> std::result::Result<RootCertStore, Cause> {
     let mut roots = RootCertStore::empty();
-    let Some(pem) = pem else { return Ok(roots) };
+    if ca.path.as_os_str().is_empty() {
+        return Ok(roots);
+    }
+    let pem = &ca.pem;
     let certificates: std::result::Result<Vec<_>, _> =
         CertificateDer::pem_slice_iter(pem).collect();
     // The library's text has the line, which can be a key.
@@ -57,8 +62,8 @@ struct Verifier {
 enum Trust {
     /// Any certificate will do.
     Anyone,
-    /// Those that these authorities or the system's have signed.
-    Known(RootCertStore),
+    /// Those that these authorities, which are of that file, or the system's have signed.
+    Known(RootCertStore, CaFile),
 }
 
 impl ServerCertVerifier for Verifier {
@@ -70,7 +75,7 @@ impl ServerCertVerifier for Verifier {
         ocsp_response: &[u8],
         now: UnixTime,
     ) -> std::result::Result<ServerCertVerified, Error> {
-        let Trust::Known(own) = &self.trust else {
+        let Trust::Known(own, ca) = &self.trust else {
             return Ok(ServerCertVerified::assertion());
         };
         let ask = |roots: RootCertStore| {
@@ -87,7 +92,7 @@ impl ServerCertVerifier for Verifier {
         }
         let mut all = own.clone();
         all.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-        ask(all)
+        ask(all).map_err(|error| in_words(error, end_entity, intermediates, ca, now))
     }
 
     fn verify_tls12_signature(

@@ -1,6 +1,7 @@
 //! Owns `--output-dir`: each node's two streams in files of their own, byte for byte.
 
 use crate::error::{CliError, ErrorKind, Result};
+use action_proto::input::shown_file;
 use action_proto::v1::{NodeOutput, OutputStream, RunEvent, run_event::Event};
 use std::collections::HashMap;
 use std::fs::{self, File, OpenOptions};
@@ -105,7 +106,8 @@ impl Files {
 
 /// The run goes on even if our files fail.
 fn failed(path: &Path, error: io::Error) -> CliError {
-    CliError::new(ErrorKind::Lost, format!("cannot write {}", path.display())).caused_by(error)
+    let message = format!("cannot write {}", shown_file(path));
+    CliError::new(ErrorKind::Lost, message).caused_by(error)
 }
 
 #[cfg(test)]

@@ -37,10 +37,10 @@ pub enum AuditError {
     #[error("cannot trust the audit log: {0}")]
     Untrusted(#[from] Untrusted),
     /// It is a link, a directory, a device, a FIFO.
-    #[error("the audit log {0} is not a regular file (a link is not followed)")]
+    #[error("the audit log {} is not a regular file (a link is not followed)", crate::shown::file(.0))]
     NotRegular(PathBuf),
     /// It cannot be opened.
-    #[error("cannot open the audit log {path}: {source}")]
+    #[error("cannot open the audit log {}: {source}", crate::shown::file(path))]
     Io {
         /// The file.
         path: PathBuf,

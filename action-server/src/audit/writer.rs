@@ -14,7 +14,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tracing::field::display;
 
 use super::{AuditError, Event, file::LogFile, line::line};
-use crate::{metrics::Metrics, trust::Trust};
+use crate::{metrics::Metrics, shown, trust::Trust};
 
 /// How many lines are synced together at most.
 const BATCH: usize = 64;
@@ -214,7 +214,7 @@ impl Writer {
         let due = |told: Instant| told.elapsed() >= COMPLAINT_INTERVAL;
         if self.complained.is_none_or(due) {
             self.complained = Some(Instant::now());
-            let path = display(self.path.display());
+            let path = display(shown::file(&self.path));
             tracing::error!(path, %error, "cannot write the audit log; no run is started while that is so");
         }
     }

@@ -29,6 +29,7 @@ use super::{
 };
 use crate::{
     fingerprint::{entries, stamp},
+    shown,
     trust::{Trust, Untrusted},
 };
 
@@ -85,7 +86,7 @@ impl OpenError {
             OpenError::Revocations(RevocationError::Unusable { path, source, .. })
                 if source.kind() == std::io::ErrorKind::NotFound =>
             {
-                let path = path.display();
+                let path = shown::file(path);
                 Some(format!(
                     "restore it from a backup; if no token was ever revoked: (umask 077; touch {path})"
                 ))
@@ -138,7 +139,7 @@ impl Sources {
             return Ok(Policy::open());
         };
         self.trust.check(path)?;
-        let unreadable = |error| OpenError::Unreadable(path.display().to_string(), error);
+        let unreadable = |error| OpenError::Unreadable(shown::file(path), error);
         // Nothing that could be waited for: revocations are looked at by the same eye.
         let metadata = std::fs::metadata(path).map_err(unreadable)?;
         if !metadata.is_file() || metadata.len() > POLICY_LIMIT {

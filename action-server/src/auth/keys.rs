@@ -21,6 +21,7 @@ use super::{
 };
 use crate::{
     file_digest::{Sha256, of_text},
+    shown,
     transient::is_caused_by_transient,
     trust::{Trust, Untrusted},
 };
@@ -119,7 +120,7 @@ impl Key {
     }
 
     fn of_public(path: &Path) -> Result<Key, KeyError> {
-        let shown = path.display().to_string();
+        let shown = shown::file(path);
         let unusable = |why: &str| KeyError::Unusable(shown.clone(), why.to_owned());
         let text = read(path)?;
         if text.windows(12).any(|part| part == b"PRIVATE KEY-") {
@@ -218,12 +219,12 @@ impl Keys {
             .filter(|name| is_key_id(name))
             .ok_or_else(|| {
                 let rule = "a key's name is letters, digits, and _ . - after the first, at most 64";
-                KeyError::Unusable(path.display().to_string(), rule.to_owned())
+                KeyError::Unusable(shown::file(path), rule.to_owned())
             })
             .and_then(|name| Ok((name, read_key(path, trust)?)));
         match key {
             Ok((name, _)) if self.named.contains_key(name) => faults.push(KeyError::Unusable(
-                path.display().to_string(),
+                shown::file(path),
                 format!("there are two keys of the name {name}"),
             )),
             Ok((name, key)) => _ = self.named.insert(name.to_owned(), key),
@@ -281,7 +282,7 @@ impl Keys {
 }
 
 fn files(directory: &Path, trust: Trust) -> Result<Vec<PathBuf>, KeyError> {
-    let unreadable = |error| KeyError::Unreadable(directory.display().to_string(), error);
+    let unreadable = |error| KeyError::Unreadable(shown::file(directory), error);
     trust.check(directory)?;
     let mut files = fs::read_dir(directory)
         .map_err(unreadable)?
@@ -311,11 +312,11 @@ fn read_key(path: &Path, trust: Trust) -> Result<Key, KeyError> {
 
 fn read_time(path: &Path) -> Result<u64, KeyError> {
     let text = String::from_utf8_lossy(&read(path)?).trim().to_owned();
-    seconds(&text).map_err(|why| KeyError::Unusable(path.display().to_string(), why))
+    seconds(&text).map_err(|why| KeyError::Unusable(shown::file(path), why))
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, KeyError> {
-    let shown = path.display().to_string();
+    let shown = shown::file(path);
     let unreadable = |error| KeyError::Unreadable(shown.clone(), error);
     let metadata = fs::metadata(path).map_err(unreadable)?;
     if !metadata.is_file() || metadata.len() > FILE_LIMIT {

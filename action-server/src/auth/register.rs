@@ -67,7 +67,10 @@ pub struct IssuedToken {
 #[derive(Debug, Error)]
 pub enum RegisterError {
     /// It cannot be read.
-    #[error("{path}: cannot read the register of issued tokens: {source}")]
+    #[error(
+        "{}: cannot read the register of issued tokens: {source}",
+        crate::shown::file(path)
+    )]
     Unreadable {
         /// The file.
         path: PathBuf,
@@ -75,7 +78,10 @@ pub enum RegisterError {
         source: io::Error,
     },
     /// It cannot be written.
-    #[error("{path}: cannot write the register of issued tokens: {source}")]
+    #[error(
+        "{}: cannot write the register of issued tokens: {source}",
+        crate::shown::file(path)
+    )]
     Unwritable {
         /// The file or directory.
         path: PathBuf,

@@ -67,7 +67,10 @@ fn why_not(line: &str) -> String {
 #[derive(Debug, Error)]
 pub enum RevocationError {
     /// It cannot be read or written.
-    #[error("{path}: cannot {what} the revocations: {source}")]
+    #[error(
+        "{}: cannot {what} the revocations: {source}",
+        crate::shown::file(path)
+    )]
     Unusable {
         /// The file.
         path: PathBuf,
@@ -81,14 +84,14 @@ pub enum RevocationError {
     Untrusted(#[from] Untrusted),
     /// Others can make files beside it.
     #[error(
-        "{0} can be written by others, and the revocations are in it; give them a directory of their own (revocation_path)"
+        "{} can be written by others, and the revocations are in it; give them a directory of their own (revocation_path)", crate::shown::file(.0)
     )]
     OpenPlace(PathBuf),
     /// It would be no line that can be read again.
     #[error("{0}")]
     Entry(String),
     /// A line is none.
-    #[error("{path}:{line}: {reason}")]
+    #[error("{}:{line}: {reason}", crate::shown::file(path))]
     Malformed {
         /// The file.
         path: PathBuf,

@@ -5,6 +5,7 @@ use std::{fmt, fs, io, path::Path};
 use action_proto::input::secret_fault;
 use thiserror::Error;
 
+use crate::shown;
 use crate::trust;
 
 /// The shortest secret, in bytes: as long as the hash of HS256 (RFC 7518, section 3.2).
@@ -69,7 +70,7 @@ impl Secret {
     /// # Errors
     /// See [`SecretError`].
     pub fn read(path: &Path) -> Result<Secret, SecretError> {
-        let from = path.display().to_string();
+        let from = shown::file(path);
         let unreadable = |error| SecretError::Unreadable(from.clone(), error);
         let metadata = fs::symlink_metadata(path).map_err(unreadable)?;
         if !metadata.is_file() {

@@ -3,6 +3,8 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
+use action_proto::input::shown_name;
+
 use super::{
     Confirmation,
     command::{Command, DEFAULT_RANK, Listing, Verify},
@@ -42,7 +44,10 @@ pub fn read_command(name: &str, text: &str, listing: Listing) -> (Option<Command
         faults.push(Fault::error(
             script,
             1,
-            format!("the script of rank {rank} is not usable: {reason}"),
+            format!(
+                "the script of rank {} is not usable: {reason}",
+                shown_name(rank)
+            ),
         ));
     }
     if !listing.scripts.contains_key(DEFAULT_RANK) {

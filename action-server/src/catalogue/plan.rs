@@ -12,6 +12,7 @@ use std::{
 use thiserror::Error;
 
 use super::{Catalogue, Command, Node, SelectionError, Verify, VisibleNodes};
+use crate::shown;
 
 const ARGUMENT_COUNT: usize = 64;
 const ARGUMENT_BYTES: usize = 64 * 1024;
@@ -91,13 +92,14 @@ impl PlannedJob {
 }
 
 impl Plan {
-    /// A script's path as people know it: relative to the command directory.
+    /// A script's path relative to the command directory.
+    pub fn script_path<'a>(&self, script: &'a Path) -> &'a Path {
+        script.strip_prefix(&self.script_root).unwrap_or(script)
+    }
+
+    /// The same as people are shown it.
     pub fn script_name(&self, script: &Path) -> String {
-        script
-            .strip_prefix(&self.script_root)
-            .unwrap_or(script)
-            .display()
-            .to_string()
+        shown::file(self.script_path(script))
     }
 }
 

@@ -64,7 +64,8 @@ pub(super) fn check(config: &Path) -> Result<(), Failure> {
         warnings.len() + secret_warnings.len(),
     );
     if !catalogue.broken.is_empty() {
-        let broken: Vec<&str> = catalogue.broken.keys().map(String::as_str).collect();
+        let broken = catalogue.broken.keys().map(|name| shown_name(name));
+        let broken: Vec<String> = broken.collect();
         note(&format!(
             "these commands cannot be run, unless a running server still has a good version of before: {}\n",
             broken.join(", ")

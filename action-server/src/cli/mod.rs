@@ -12,6 +12,7 @@ mod tokens;
 mod usage;
 
 use std::{
+    borrow::Cow,
     env,
     error::Error,
     io,
@@ -21,6 +22,7 @@ use std::{
     sync::Arc,
 };
 
+use action_proto::escape_unsafe;
 use clap::{Parser, Subcommand, error::ErrorKind};
 use tokio::{
     net::TcpListener,
@@ -234,14 +236,19 @@ pub fn main() -> ExitCode {
             if let Some(hint) = failure.hint {
                 text += &format!("hint: {hint}\n");
             }
-            _ = io::stderr().write_all(text.as_bytes());
+            note(&text);
             ExitCode::from(failure.code)
         }
     }
 }
 
+/// Names and texts of libraries that drive the terminal come out escaped.
+fn for_people(text: &str) -> Cow<'_, str> {
+    escape_unsafe(text, &['\n', '\t'])
+}
+
 fn say(text: &str) -> Result<(), Failure> {
-    match io::stdout().write_all(text.as_bytes()) {
+    match io::stdout().write_all(for_people(text).as_bytes()) {
         // A reader that has had enough is no failure.
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error.into()),
         _ => Ok(()),
@@ -250,7 +257,7 @@ fn say(text: &str) -> Result<(), Failure> {
 
 fn note(text: &str) {
     // Talk beside the data: losing it loses nothing.
-    _ = io::stderr().write_all(text.as_bytes());
+    _ = io::stderr().write_all(for_people(text).as_bytes());
 }
 
 fn serve(config: &Path, listen: Option<String>) -> Result<(), Failure> {

@@ -16,7 +16,7 @@ use crate::{
         revocation::{self, Revocation, RevocationError},
     },
     config::Settings,
-    record,
+    record, shown,
 };
 
 /// How long the server that runs has to take a revocation up.
@@ -256,7 +256,7 @@ fn wait_until_in_force(settings: &Settings) -> Option<String> {
             Ok(false) => return None,
             Ok(true) => {}
             Err(error) => {
-                let state = state.display();
+                let state = shown::file(state);
                 return Some(format!(
                     "it is not known whether a server runs on {state}: {error}; one that runs takes this up within a second"
                 ));

@@ -1,7 +1,7 @@
 //! Errors of the command line, without what can be a secret: somebody may have put it where a path
 //! or a name should be.
 
-use action_proto::{input::shown_path, is_dash};
+use action_proto::input::hidden_word;
 use clap::error::{ContextKind, ContextValue, Error, ErrorKind};
 
 /// The error with what was typed shown only where it looks like a name or a path.
@@ -14,9 +14,7 @@ pub(super) fn without_secrets(mut error: Error) -> Error {
     let Some(ContextValue::String(text)) = error.get(typed) else {
         return error;
     };
-    let word = text.trim_start_matches(is_dash);
-    let shown = shown_path(word.as_ref(), |_| false);
-    if shown != word {
+    if let Some(shown) = hidden_word(text) {
         error.insert(typed, ContextValue::String(shown));
         // They repeat it.
         error.insert(ContextKind::Suggested, ContextValue::StyledStrs(Vec::new()));

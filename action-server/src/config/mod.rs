@@ -19,7 +19,7 @@ pub use values::LogFormat;
 
 use crate::{
     auth::{self, SecretError},
-    net,
+    net, shown,
     trust::{Trust, Untrusted},
 };
 
@@ -192,7 +192,7 @@ fn refuse_open(path: &Path) -> Result<(), ConfigError> {
     if metadata.mode() & 0o077 == 0 {
         return Ok(());
     }
-    let path = path.display();
+    let path = shown::file(path);
     Err(ConfigError::Invalid(format!(
         "{path}: jwt_secret is in it, and others can read or write it; run: chmod 600 {path} (or keep the secret in a file of its own, which jwt_secret_path names)"
     )))

@@ -11,6 +11,7 @@ use super::{
     ConfigError, LogFormat,
     values::{Size, Text, Time},
 };
+use crate::shown;
 use crate::yaml;
 
 mod check;
@@ -100,7 +101,7 @@ fn invalid(reason: impl Into<String>) -> ConfigError {
 /// Reads the file's text; an empty one sets nothing.
 pub(super) fn parse(path: &Path, text: &str) -> Result<Raw, ConfigError> {
     let raw: Option<Raw> = yaml::read(text)
-        .map_err(|(line, reason)| invalid(format!("{}:{line}: {reason}", path.display())))?;
+        .map_err(|(line, reason)| invalid(format!("{}:{line}: {reason}", shown::file(path))))?;
     Ok(raw.unwrap_or_default())
 }
 

@@ -16,6 +16,7 @@ use super::{
 use crate::{
     atomic_file::{self, Ownership},
     catalogue::{Nodes, read_accepted, write_accepted},
+    shown,
     yaml::Fault,
 };
 
@@ -126,7 +127,7 @@ pub(super) fn forget_approval(sources: &Sources) {
     match fs::remove_file(approval_path(sources)) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => {
             let path = approval_path(sources);
-            tracing::warn!(path = %path.display(), %error, "cannot remove the file");
+            tracing::warn!(path = %shown::file(&path), %error, "cannot remove the file");
         }
         _ => {}
     }

@@ -18,6 +18,7 @@ use super::{
 use crate::{
     catalogue::{Catalogue, Command, Listing, Nodes, is_command_name, rank_of, read_command},
     process::{ScriptError, check_script, give_back_memory},
+    shown,
     transient::{is_caused_by_transient, is_transient},
     trust::{Trust, Untrusted},
     yaml::{Fault, without_mark},
@@ -215,7 +216,7 @@ fn list(directory: &Path, trust: Trust) -> Result<Listing, Fault> {
         match scripts.as_slice() {
             [script] => _ = listing.scripts.insert(rank, script.clone()),
             [first, second, ..] => {
-                let reason = format!("{} is there too; one script a rank", first.display());
+                let reason = format!("{} is there too; one script a rank", shown::file(first));
                 listing.unusable.insert(rank, (second.clone(), reason));
             }
             [] => {}

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::{Sources, accepted, digest_of, text::read};
 use crate::{
     catalogue::{GroupFault, Nodes, NodesFile, Removal, read_nodes},
+    shown,
     trust::{Trust, others_can_read},
     yaml::{Fault, Step, line_of, without_mark},
 };
@@ -115,7 +116,7 @@ fn use_file(
     if holds_secrets && sources.trust == Trust::Strict && others_can_read(path) {
         let reason = format!(
             "it holds secrets, and every user of this machine can read it; run: chmod 640 {}, and chgrp to the server's group where it does not run as root",
-            path.display()
+            shown::file(path)
         );
         faults.push(Fault::warning(path, 1, reason));
     }

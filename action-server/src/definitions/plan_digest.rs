@@ -23,7 +23,7 @@ use crate::{
     catalogue::{Command, Plan, PlannedJob, Waiting},
     file_digest::{FileDigests, Sha256, TreeSnapshot},
     fingerprint::entries,
-    trust,
+    shown, trust,
 };
 
 /// The version of what is hashed, and how.
@@ -177,11 +177,12 @@ impl Part {
 /// Which scripts are run, what is in the files, and how the commands treat their jobs. Which node
 /// runs which script follows from these and from its ranks, which are metadata.
 fn add_scripts(part: &mut Part, plan: &Plan, files: &Sha256) {
+    let path = |script| plan.script_path(script).as_os_str().as_encoded_bytes();
     let scripts = plan.jobs.iter().map(|job| (&job.script, &job.state_script));
     for (script, state_script) in scripts.collect::<BTreeSet<_>>() {
-        part.add(1, plan.script_name(script));
+        part.add(1, path(script));
         if let Some(script) = state_script {
-            part.add(2, plan.script_name(script));
+            part.add(2, path(script));
         }
     }
     part.add(3, files);
@@ -220,7 +221,7 @@ fn add_metadata(part: &mut Part, job: &PlannedJob) {
 }
 
 fn read_or_make_key(path: &Path) -> io::Result<[u8; KEY_LENGTH]> {
-    let wrong = |why: &str| io::Error::other(format!("{}: {why}", path.display()));
+    let wrong = |why: &str| io::Error::other(format!("{}: {why}", shown::file(path)));
     match fs::symlink_metadata(path) {
         Ok(metadata) if !metadata.is_file() => return Err(wrong("it is not a regular file")),
         Ok(metadata) if !trust::is_closed(path, &metadata) => {

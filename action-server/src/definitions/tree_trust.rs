@@ -8,9 +8,11 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use action_proto::input::shown_name;
+
 use super::text::unreadable;
 use crate::{
-    catalogue::Untrusted, fingerprint, transient::is_transient, trust::Trust, yaml::Fault,
+    catalogue::Untrusted, fingerprint, shown, transient::is_transient, trust::Trust, yaml::Fault,
 };
 
 /// How much is told of one command or folder: a umask may have left its mark on all of it.
@@ -36,9 +38,9 @@ pub(super) fn look(
         let is_known = |fault: &&Fault| !fault.is_transient || before.is_none();
         if let Some(first) = faults.iter().find(is_known) {
             let shown = first.file.strip_prefix(root).unwrap_or(&first.file);
-            untrusted.add(command, shown.display().to_string());
+            untrusted.add(command, shown::file(shown));
         }
-        let whom = command.unwrap_or("any command");
+        let whom = command.map_or_else(|| "any command".to_owned(), shown_name);
         told.extend(faults.into_iter().map(|fault| Fault {
             reason: match fault.is_transient {
                 true => fault.reason,

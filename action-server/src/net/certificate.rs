@@ -4,16 +4,22 @@
 use std::{
     net::{IpAddr, SocketAddr},
     path::Path,
-    time::{Duration, SystemTime, UNIX_EPOCH},
+    time::{Duration, SystemTime},
 };
 
+use action_proto::{
+    certificate::Validity,
+    der::{Element, Elements},
+    escape_unsafe,
+};
 use rustls::pki_types::CertificateDer;
 
-use super::der::{Element, Elements};
+use crate::shown;
 
 /// How long before its end a certificate is warned of.
 const SOON: Duration = Duration::from_secs(21 * 24 * 3600);
-const DAY: u64 = 24 * 3600;
+/// So many of a certificate's names are told.
+const NAMES_SHOWN: usize = 10;
 
 const SEQUENCE: u8 = 0x30;
 const INTEGER: u8 = 0x02;
@@ -21,7 +27,6 @@ const BIT_STRING: u8 = 0x03;
 const OCTET_STRING: u8 = 0x04;
 const OBJECT_ID: u8 = 0x06;
 const BOOLEAN: u8 = 0x01;
-const UTC_TIME: u8 = 0x17;
 const VERSION: u8 = 0xa0;
 const EXTENSIONS: u8 = 0xa3;
 const DNS_NAME: u8 = 0x82;
@@ -64,8 +69,8 @@ pub(super) fn chain_faults(
             continue;
         };
         let place = match chain.len() {
-            1 => path.display().to_string(),
-            _ => format!("{}: certificate {}", path.display(), at + 1),
+            1 => shown::file(path),
+            _ => format!("{}: certificate {}", shown::file(path), at + 1),
         };
         let mut add = |(is_error, reason)| {
             let place = place.clone();
@@ -75,7 +80,14 @@ pub(super) fn chain_faults(
                 reason,
             });
         };
-        certificate.time_fault(now).map(&mut add);
+        if let Some((is_error, reason)) = certificate.time_fault(now) {
+            let is_own = listen.is_some() && at == 0;
+            let whom = match is_error && !is_own {
+                true => "; who needs it cannot connect, and others can",
+                false => "",
+            };
+            add((is_error && is_own, reason + whom));
+        }
         let Some(listen) = listen else { continue };
         if at == 0 {
             let found = certificate.server_faults(&own_names(listen));
@@ -111,8 +123,7 @@ fn own_names(listen: SocketAddr) -> Vec<String> {
 /// What a certificate says.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Certificate<'a> {
-    pub(super) begins: SystemTime,
-    pub(super) ends: SystemTime,
+    pub(super) validity: Validity,
     /// The names and addresses that it is for.
     pub(super) names: Vec<String>,
     pub(super) issuer: &'a [u8],
@@ -135,13 +146,11 @@ impl<'a> Certificate<'a> {
         _ = fields.next_of(INTEGER)?;
         _ = fields.next_of(SEQUENCE)?;
         let issuer = fields.next_of(SEQUENCE)?.whole;
-        let mut validity = fields.next_of(SEQUENCE)?.elements();
-        let (begins, ends) = (time(validity.next()?)?, time(validity.next()?)?);
+        let validity = Validity::of(fields.next_of(SEQUENCE)?)?;
         let subject = fields.next_of(SEQUENCE)?.whole;
         let key = fields.next_of(SEQUENCE)?;
         let mut certificate = Certificate {
-            begins,
-            ends,
+            validity,
             names: Vec::new(),
             issuer,
             subject,
@@ -190,22 +199,8 @@ impl<'a> Certificate<'a> {
 
     /// Why nobody may use it now, and what is worth a look.
     pub(super) fn time_fault(&self, now: SystemTime) -> Option<(bool, String)> {
-        let shown = |time| humantime::format_rfc3339_seconds(time);
-        if let Ok(over) = now.duration_since(self.ends) {
-            let text = format!("it expired on {} ({} ago)", shown(self.ends), days(over));
-            return Some((true, text));
-        }
-        if self.begins > now {
-            let text = format!("it is not valid before {}", shown(self.begins));
-            return Some((true, text));
-        }
-        let left = self.ends.duration_since(now).unwrap_or_default();
-        (left < SOON).then(|| {
-            (
-                false,
-                format!("it expires on {} (in {})", shown(self.ends), days(left)),
-            )
-        })
+        let fault = self.validity.fault(now).map(|fault| (true, fault));
+        fault.or_else(|| Some((false, self.validity.warning(now, SOON)?)))
     }
 
     /// Why clients refuse it as a server's: true with each reason that holds for all of them.
@@ -218,7 +213,7 @@ impl<'a> Certificate<'a> {
             let text = "it has no name of a server (subjectAltName), and clients that check it refuse it whatever its common name; make one with the names that they use";
             faults.push((false, text.to_owned()));
         } else if !own_names.iter().any(|own| self.is_for(own)) {
-            let (names, own) = (self.names.join(", "), own_names.join(", "));
+            let (names, own) = (listed(&self.names), own_names.join(", "));
             let text = format!(
                 "it is for {names}, and for none of {own}: clients can call the server by the former only"
             );
@@ -247,21 +242,28 @@ impl<'a> Certificate<'a> {
     }
 
     fn is_for(&self, own: &str) -> bool {
+        let is_address = own.parse::<IpAddr>().is_ok();
+        let is_same = |name: &str| name.eq_ignore_ascii_case(own);
         let rest = own.split_once('.').map(|(_, rest)| rest);
         self.names.iter().any(|name| {
-            let wild = name.strip_prefix("*.");
-            name.eq_ignore_ascii_case(own)
-                || wild.is_some_and(|wild| rest.is_some_and(|it| it.eq_ignore_ascii_case(wild)))
-                // A host often knows itself by its first label only.
-                || (rest.is_none() && name.split('.').next().is_some_and(|it| it.eq_ignore_ascii_case(own)))
+            let (first, domain) = name.split_once('.').unwrap_or((name, ""));
+            is_same(name)
+                || match rest {
+                    _ if is_address => false,
+                    Some(rest) => first == "*" && rest.eq_ignore_ascii_case(domain),
+                    // A host often knows itself by its first label only.
+                    None => is_same(first) || (first == "*" && !is_same("localhost")),
+                }
         })
     }
 }
 
-fn days(time: Duration) -> String {
-    match time.as_secs() / DAY {
-        1 => "1 day".to_owned(),
-        days => format!("{days} days"),
+/// Names for a message: the first of many.
+fn listed(names: &[String]) -> String {
+    let shown: Vec<&str> = names.iter().take(NAMES_SHOWN).map(String::as_str).collect();
+    match names.len() - shown.len() {
+        0 => shown.join(", "),
+        more => format!("{} and {more} more", shown.join(", ")),
     }
 }
 
@@ -288,39 +290,16 @@ fn rsa_bits(key: Element<'_>) -> Option<usize> {
 
 fn name(name: Element<'_>) -> Option<String> {
     match name.tag {
-        DNS_NAME => String::from_utf8(name.content.to_vec()).ok(),
+        // Whoever made the certificate may have put anything there.
+        DNS_NAME => {
+            let name = str::from_utf8(name.content).ok()?;
+            Some(escape_unsafe(name, &[]).into_owned())
+        }
         ADDRESS => match name.content.len() {
             4 => Some(IpAddr::from(<[u8; 4]>::try_from(name.content).ok()?).to_string()),
             _ => Some(IpAddr::from(<[u8; 16]>::try_from(name.content).ok()?).to_string()),
         },
         _ => None,
-    }
-}
-
-/// UTCTime or GeneralizedTime as RFC 5280, section 4.1.2.5, has them: to the second, and in UTC.
-fn time(element: Element<'_>) -> Option<SystemTime> {
-    let text = str::from_utf8(element.content).ok()?.strip_suffix('Z')?;
-    let century = match element.tag {
-        UTC_TIME if text.get(..2)? < "50" => "20",
-        UTC_TIME => "19",
-        _ => "",
-    };
-    let text = format!("{century}{text}");
-    let part = |from: usize, to: usize| text.get(from..to);
-    let written = format!(
-        "{}-{}-{}T{}:{}:{}Z",
-        part(0, 4)?,
-        part(4, 6)?,
-        part(6, 8)?,
-        part(8, 10)?,
-        part(10, 12)?,
-        part(12, 14)?
-    );
-    match humantime::parse_rfc3339(&written) {
-        Ok(time) => Some(time),
-        // Before 1970 nothing can be told, and it is long ago.
-        Err(_) if text.get(..4)? < "1970" => Some(UNIX_EPOCH),
-        Err(_) => None,
     }
 }
 

@@ -3,7 +3,6 @@
 mod certificate;
 mod connection;
 mod connection_limit;
-mod der;
 mod listener;
 mod pem_files;
 mod refusal_limiter;

@@ -5,17 +5,18 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use action_proto::input::{is_pem_label, pem_fault};
+use action_proto::pem::{is_pem_label, pem_fault};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject};
 use thiserror::Error;
 
+use crate::shown;
 use crate::trust;
 
 /// Why the files cannot be used.
 #[derive(Debug, Error)]
 pub enum TlsError {
     /// A file cannot be read.
-    #[error("{path}: cannot read it: {source}")]
+    #[error("{}: cannot read it: {source}", shown::file(path))]
     Unreadable {
         /// The file.
         path: PathBuf,
@@ -23,7 +24,7 @@ pub enum TlsError {
         source: io::Error,
     },
     /// A file has none of the PEM blocks that it should have.
-    #[error("{path}: no {expected} in it; it has {found}")]
+    #[error("{}: no {expected} in it; it has {found}", shown::file(path))]
     Missing {
         /// The file.
         path: PathBuf,
@@ -33,7 +34,7 @@ pub enum TlsError {
         found: String,
     },
     /// A block is damaged.
-    #[error("{path}: {reason}")]
+    #[error("{}: {reason}", shown::file(path))]
     Damaged {
         /// The file.
         path: PathBuf,
@@ -41,13 +42,17 @@ pub enum TlsError {
         reason: String,
     },
     /// The key can be read by others.
-    #[error("{path}: the key can be read or written by others; run: chmod 600 {path}")]
+    #[error("{shown}: the key can be read or written by others; run: chmod 600 {shown}", shown = shown::file(path))]
     Open {
         /// The file.
         path: PathBuf,
     },
     /// They do not go together.
-    #[error("{certificate} and {private_key} do not go together: {reason}")]
+    #[error(
+        "{} and {} do not go together: {reason}",
+        shown::file(certificate),
+        shown::file(private_key)
+    )]
     Mismatch {
         /// The certificate's file.
         certificate: PathBuf,
@@ -81,7 +86,7 @@ pub(super) fn private_key(path: &Path) -> Result<PrivateKeyDer<'static>, TlsErro
     }
     let shown = String::from_utf8_lossy(&text);
     if shown.contains("ENCRYPTED PRIVATE KEY-----") || shown.contains("4,ENCRYPTED") {
-        let place = path.display();
+        let place = shown::file(path);
         return Err(damaged(
             path,
             &format!(

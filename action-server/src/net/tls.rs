@@ -12,7 +12,7 @@ use arc_swap::ArcSwap;
 use rustls::{
     RootCertStore, ServerConfig,
     crypto::aws_lc_rs,
-    pki_types::{CertificateDer, PrivateKeyDer},
+    pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _},
     server::WebPkiClientVerifier,
 };
 use tokio::net::TcpStream;
@@ -23,6 +23,7 @@ use super::{
     pem_files::{TlsError, certificates, damaged, labels, private_key, read_file},
 };
 use crate::{
+    shown,
     transient::{ReadSchedule, is_caused_by_transient, transient},
     trust::others_can_read,
 };
@@ -165,7 +166,8 @@ fn read(files: &Files) -> Result<(ServerConfig, Facts), TlsError> {
         .map_err(|error| TlsError::Mismatch {
             certificate: files.certificate.clone(),
             private_key: files.private_key.clone(),
-            reason: mismatch(&chain, &key).unwrap_or_else(|| error.to_string()),
+            reason: mismatch(&chain, &key).unwrap_or_else(|| error.to_string())
+                + &other_keys(files, &chain),
         })?;
     config.alpn_protocols = vec![b"h2".to_vec()];
     Ok((config, facts))
@@ -181,7 +183,7 @@ fn facts(files: &Files, chain: &[CertificateDer<'_>]) -> Result<Facts, TlsError>
     if labels(&text).any(|label| label.ends_with("PRIVATE KEY"))
         && others_can_read(&files.certificate)
     {
-        let place = files.certificate.display();
+        let place = shown::file(&files.certificate);
         faults.push(ChainFault {
             is_error: false,
             place: place.to_string(),
@@ -190,21 +192,44 @@ fn facts(files: &Files, chain: &[CertificateDer<'_>]) -> Result<Facts, TlsError>
             ),
         });
     }
-    let text = String::from_utf8_lossy(&read_file(&files.private_key)?).into_owned();
-    let keys = labels(&text).filter(|label| label.ends_with("PRIVATE KEY"));
-    let count = keys.count();
+    let count = key_count(&files.private_key)?;
     if count > 1 {
         faults.push(ChainFault {
             is_error: false,
-            place: files.private_key.display().to_string(),
+            place: shown::file(&files.private_key),
             reason: format!("there are {count} keys in it, and only the first is used"),
         });
     }
     let read = chain.iter().filter_map(|it| Certificate::read(it));
     Ok(Facts {
-        ends: read.map(|certificate| certificate.ends).min(),
+        ends: read.map(|certificate| certificate.validity.ends).min(),
         faults,
     })
+}
+
+fn key_count(path: &Path) -> Result<usize, TlsError> {
+    let text = String::from_utf8_lossy(&read_file(path)?).into_owned();
+    let keys = labels(&text).filter(|label| label.ends_with("PRIVATE KEY"));
+    Ok(keys.count())
+}
+
+/// What to tell of a key's file that has more than the one that does not fit.
+fn other_keys(files: &Files, chain: &[CertificateDer<'_>]) -> String {
+    let path = &files.private_key;
+    let count = key_count(path).unwrap_or(1);
+    if count < 2 {
+        return String::new();
+    }
+    let fits = |key: &PrivateKeyDer<'_>| {
+        aws_lc_rs::sign::any_supported_type(key).is_ok() && mismatch(chain, key).is_none()
+    };
+    let text = read_file(path).unwrap_or_default();
+    let mut keys = PrivateKeyDer::pem_slice_iter(&text);
+    let remedy = match keys.position(|key| key.is_ok_and(|key| fits(&key))) {
+        Some(index) => format!("key {} is the certificate's: remove the others", index + 1),
+        None => "none of them is the certificate's".to_owned(),
+    };
+    format!("; there are {count} keys in the file, and only the first is used: {remedy}")
 }
 
 /// Why a key and certificates do not go together, where that can be told.

@@ -29,19 +29,19 @@ pub enum ScriptError {
     #[error("it is not a regular file")]
     NotRegular,
     /// The executable bit is missing.
-    #[error("it is not executable; run: chmod +x {}", .0.display())]
+    #[error("it is not executable; run: chmod +x {}", crate::shown::file(.0))]
     NotExecutable(PathBuf),
     /// The first line does not name an interpreter.
     #[error("it does not start with #! and an interpreter, such as #!/bin/bash")]
     NoInterpreter,
     /// An editor's invisible mark hides the first line from the kernel.
     #[error(
-        "it begins with a byte order mark (UTF-8 BOM) before #!; run: sed -i '1s/^\\xEF\\xBB\\xBF//' {}", .0.display()
+        "it begins with a byte order mark (UTF-8 BOM) before #!; run: sed -i '1s/^\\xEF\\xBB\\xBF//' {}", crate::shown::file(.0)
     )]
     ByteOrderMark(PathBuf),
     /// The carriage return would be a part of the interpreter's name or of its last argument.
     #[error(
-        "its first line ends with a carriage return: the script has Windows line ends; run: sed -i 's/\\r$//' {}", .0.display()
+        "its first line ends with a carriage return: the script has Windows line ends; run: sed -i 's/\\r$//' {}", crate::shown::file(.0)
     )]
     CarriageReturn(PathBuf),
     /// The interpreter is not there.

@@ -52,7 +52,10 @@ pub struct Process {
 #[derive(Debug, Error)]
 pub enum SpawnError {
     /// The working directory is not there or not open to the server.
-    #[error("the working directory {path} cannot be used: {source}")]
+    #[error(
+        "the working directory {} cannot be used: {source}",
+        crate::shown::file(path)
+    )]
     Directory {
         /// The directory.
         path: PathBuf,

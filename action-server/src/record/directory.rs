@@ -28,10 +28,13 @@ pub(super) const RESERVE: u64 = 4 << 20;
 #[derive(Debug, Error)]
 pub enum StoreError {
     /// Another server has it.
-    #[error("another server uses the state directory {0}")]
+    #[error("another server uses the state directory {}", crate::shown::file(.0))]
     InUse(PathBuf),
     /// The directory cannot be made or used.
-    #[error("cannot use the state directory {path}: {source}")]
+    #[error(
+        "cannot use the state directory {}: {source}",
+        crate::shown::file(path)
+    )]
     Io {
         /// The directory or file.
         path: PathBuf,
@@ -39,14 +42,14 @@ pub enum StoreError {
         source: io::Error,
     },
     /// Others may read or write in it: records may hold secrets.
-    #[error("the state directory {0} is open to others; run: chmod 700 {0}")]
+    #[error("the state directory {shown} is open to others; run: chmod 700 {shown}", shown = crate::shown::file(.0))]
     Open(PathBuf),
     /// Another user owns it.
-    #[error("the state directory {0} belongs to user {1}, not to the server's user")]
+    #[error("the state directory {shown} belongs to user {1}, not to the server's user", shown = crate::shown::file(.0))]
     Owner(PathBuf, u32),
     /// A newer server wrote it.
     #[error(
-        "the state directory {0} has format version {1}, newer than {VERSION}: use a newer server"
+        "the state directory {shown} has format version {1}, newer than {VERSION}: use a newer server", shown = crate::shown::file(.0)
     )]
     Newer(PathBuf, String),
 }

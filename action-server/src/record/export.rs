@@ -12,6 +12,8 @@ use serde_json::{Map, Value, json};
 
 use super::{index::Index, summary};
 
+use crate::shown;
+
 /// Writes the events of a run in a state directory as one JSON object a line. Needs no lock: a
 /// record that is being written is read as far as it is whole.
 ///
@@ -23,7 +25,7 @@ pub fn export(directory: &Path, run: &str, out: &mut impl Write) -> io::Result<(
     let unreadable = |error: io::Error| {
         io::Error::new(
             error.kind(),
-            format!("cannot read the records in {}: {error}", runs.display()),
+            format!("cannot read the records in {}: {error}", shown::file(&runs)),
         )
     };
     for entry in std::fs::read_dir(&runs).map_err(unreadable)? {

@@ -15,6 +15,8 @@ use super::{
     summary::{self, Jobs},
 };
 
+use crate::shown;
+
 /// A record without an end, read as far as it is whole.
 #[derive(Debug)]
 pub struct Unfinished {
@@ -50,7 +52,7 @@ impl Store {
                 Ok(file) => file,
                 // One record must not keep the server from all others.
                 Err(error) => {
-                    tracing::error!(run_id = %entry.id, file = %entry.path.display(), %error, "cannot read a record");
+                    tracing::error!(run_id = %entry.id, file = %shown::file(&entry.path), %error, "cannot read a record");
                     continue;
                 }
             };
@@ -88,7 +90,7 @@ impl Store {
                 }
                 // Not ours to write in: a newer server's, or no record.
                 Err(error) => {
-                    tracing::error!(run_id = %entry.id, file = %entry.path.display(), %error, "left alone");
+                    tracing::error!(run_id = %entry.id, file = %shown::file(&entry.path), %error, "left alone");
                 }
             }
         }
@@ -144,7 +146,7 @@ fn keep_tail(entry: &Entry, file: &File, end: u64) -> io::Result<()> {
         return Ok(());
     }
     let aside = entry.tail_path();
-    tracing::warn!(run_id = %entry.id, bytes = length, aside = %aside.display(), "the record's end was damaged");
+    tracing::warn!(run_id = %entry.id, bytes = length, aside = %shown::file(&aside), "the record's end was damaged");
     let mut tail = file.try_clone()?;
     tail.seek(SeekFrom::Start(end))?;
     io::copy(&mut tail, &mut File::create(aside)?).map(drop)

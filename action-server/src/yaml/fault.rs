@@ -2,6 +2,7 @@
 
 use std::{error::Error, fmt, path::PathBuf};
 
+use crate::shown;
 use crate::transient::is_caused_by_transient;
 
 /// Whether a fault leaves something out or is only worth a look.
@@ -68,7 +69,7 @@ impl fmt::Display for Fault {
         write!(
             f,
             "{}:{}: {kind}{}",
-            self.file.display(),
+            shown::file(&self.file),
             self.line.max(1),
             self.reason
         )

@@ -28,7 +28,7 @@ const LISTS: [&str; 7] = [
 
 /// Why a policy cannot be used.
 #[derive(Debug, Error)]
-#[error("{path}:{line}: {reason}")]
+#[error("{}:{line}: {reason}", crate::shown::file(path))]
 pub struct PolicyError {
     path: PathBuf,
     line: usize,

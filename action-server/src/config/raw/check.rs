@@ -51,7 +51,7 @@ impl Raw {
             |key: &str, value: Option<PathBuf>| value.map(|value| path(key, value)).transpose();
         let required = |key: &str, value: Option<PathBuf>| {
             optional(key, value)?
-                .ok_or_else(|| invalid(format!("{}: {key} is not set", file.display())))
+                .ok_or_else(|| invalid(format!("{}: {key} is not set", shown::file(file))))
         };
         let listen = self
             .listen
@@ -101,7 +101,7 @@ impl Raw {
         if !has_key && secret_fault.is_none() {
             return Err(invalid(format!(
                 "{}: jwt_secret_path is not set; `action-server init` makes one",
-                file.display()
+                shown::file(file)
             )));
         }
         let job_threads = at_least_one(self.job_threads, 256, "job_threads")?;
@@ -227,7 +227,7 @@ fn collector(traces: RawTraces) -> Result<String, ConfigError> {
 }
 
 fn no_path(file: &Path, key: &str, path: &Path) -> ConfigError {
-    let (file, path) = (file.display(), shown::path(path));
+    let (file, path) = (shown::file(file), shown::path(path));
     invalid(format!(
         "{file}: {key}: {path}, and is not there; a secret does not belong here, and a file or directory of such a name is made first"
     ))
@@ -237,7 +237,7 @@ fn address(file: &Path, key: &str, text: &str) -> Result<SocketAddr, ConfigError
     text.parse().map_err(|_| {
         invalid(format!(
             "{}: {key}: {} is not an address with a port, such as 127.0.0.1:6304",
-            file.display(),
+            shown::file(file),
             shown_value(text)
         ))
     })
@@ -261,7 +261,7 @@ fn umask(file: &Path, text: Option<Text>) -> Result<u32, ConfigError> {
     mask.ok_or_else(|| {
         invalid(format!(
             "{}: umask: {} is not an octal number such as 0022",
-            file.display(),
+            shown::file(file),
             shown_value(&text)
         ))
     })
@@ -280,7 +280,7 @@ fn script_environment(
         if let Some(reason) = bad_script_variable(name, &value) {
             return Err(invalid(format!(
                 "{}: script_environment: {reason}",
-                file.display()
+                shown::file(file)
             )));
         }
         environment.insert(key, value);
@@ -305,7 +305,7 @@ fn secret(
         }
         (Some(_), Some(_)) => Err(invalid(format!(
             "{}: both jwt_secret and jwt_secret_path are set; keep one",
-            file.display()
+            shown::file(file)
         ))),
         (None, None) => Ok(None),
     }

@@ -42,6 +42,104 @@ fn a_good_one_has_no_fault() {
 }
 
 #[test]
+fn a_wildcard_is_for_a_host_that_knows_its_first_label_only() {
+    let der = made(&["*.cluster.local"], |_| {});
+    for own in ["node1", "NODE1", "node1.cluster.local"] {
+        assert_eq!(faults(&der, &[own, "localhost", "127.0.0.1"]), [], "{own}");
+    }
+    for own in [
+        "localhost",
+        "::1",
+        "127.0.0.1",
+        "a.node1.cluster.local",
+        "cluster.local",
+    ] {
+        let found = faults(&der, &[own]);
+        assert!(
+            found.len() == 1
+                && found[0]
+                    .1
+                    .starts_with("it is for *.cluster.local, and for none of"),
+            "{own}: {found:?}"
+        );
+    }
+}
+
+#[test]
+fn only_the_first_certificate_that_is_out_of_date_is_an_error() {
+    let dated = |from: i32, to: i32| {
+        CertificateDer::from(made(&["localhost"], |it| {
+            it.not_before = date_time_ymd(from, 1, 1);
+            it.not_after = date_time_ymd(to, 1, 1);
+        }))
+    };
+    let (good, over, early) = (dated(2020, 2100), dated(2020, 2021), dated(2099, 2100));
+    let listen: SocketAddr = ([127, 0, 0, 1], 0).into();
+    for (chain, listen, is_error, part) in [
+        (
+            [&good, &over],
+            Some(listen),
+            false,
+            "c.pem: certificate 2: it expired on 2021-",
+        ),
+        (
+            [&good, &early],
+            Some(listen),
+            false,
+            "c.pem: certificate 2: it is not valid before 2099-",
+        ),
+        (
+            [&over, &good],
+            Some(listen),
+            true,
+            "c.pem: certificate 1: it expired on 2021-",
+        ),
+        (
+            [&early, &good],
+            Some(listen),
+            true,
+            "c.pem: certificate 1: it is not valid before 2099-",
+        ),
+        (
+            [&over, &good],
+            None,
+            false,
+            "c.pem: certificate 1: it expired on 2021-",
+        ),
+    ] {
+        let chain = chain.map(Clone::clone);
+        let found = chain_faults(Path::new("c.pem"), &chain, listen, now());
+        let told = |it: &ChainFault| format!("{}: {}", it.place, it.reason).starts_with(part);
+        let errors = found.iter().filter(|it| it.is_error).count();
+        let found = found
+            .iter()
+            .find(|it| told(it))
+            .unwrap_or_else(|| panic!("{found:?}"));
+        assert_eq!(
+            (found.is_error, errors),
+            (is_error, usize::from(is_error)),
+            "{part}"
+        );
+    }
+}
+
+#[test]
+fn names_do_not_drive_a_terminal_and_the_first_of_many_are_told() {
+    let der = made(&["a\u{1b}[31m\nb", "\u{7f}c"], |_| {});
+    let found = faults(&der, &["gateway1"]);
+    let part = "it is for a\\u{1b}[31m\\u{a}b, \\u{7f}c, and for none of gateway1";
+    assert!(found[0].1.starts_with(part), "{found:?}");
+    let names: Vec<String> = (1..=200).map(|number| format!("n{number}.site")).collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let found = faults(&made(&names, |_| {}), &["gateway1"]);
+    assert!(
+        found[0].1.contains("n10.site and 190 more, and"),
+        "{found:?}"
+    );
+    assert_eq!(faults(&made(&names, |_| {}), &["n150.site"]), []);
+}
+
+#[test]
 fn what_clients_refuse_is_told() {
     let names = &["gateway1"][..];
     type Change = fn(&mut CertificateParams);

@@ -2,26 +2,29 @@
 
 /// The elements of a DER text. Ends at the first that is none.
 #[derive(Debug, Clone)]
-pub(super) struct Elements<'a>(pub(super) &'a [u8]);
+pub struct Elements<'a>(pub &'a [u8]);
 
 /// One element.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Element<'a> {
-    pub(super) tag: u8,
-    pub(super) content: &'a [u8],
+pub struct Element<'a> {
+    /// What kind it is.
+    pub tag: u8,
+    /// What is in it.
+    pub content: &'a [u8],
     /// With tag and length.
-    pub(super) whole: &'a [u8],
+    pub whole: &'a [u8],
 }
 
 impl<'a> Element<'a> {
-    pub(super) fn elements(self) -> Elements<'a> {
+    /// What is in it, as elements.
+    pub fn elements(self) -> Elements<'a> {
         Elements(self.content)
     }
 }
 
 impl<'a> Elements<'a> {
     /// The next element, if it has this tag.
-    pub(super) fn next_of(&mut self, tag: u8) -> Option<Element<'a>> {
+    pub fn next_of(&mut self, tag: u8) -> Option<Element<'a>> {
         let (element, rest) = split(self.0).filter(|(element, _)| element.tag == tag)?;
         self.0 = rest;
         Some(element)
