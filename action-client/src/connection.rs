@@ -10,9 +10,9 @@ use crate::config::Config;
 use crate::error::{CliError, ErrorKind, Result};
 use action_proto::v1::action_service_client::ActionServiceClient;
 use action_proto::v1::{
-    CancelRunRequest, Command, GetRunRequest, GetRunResponse, ListCommandsRequest,
-    ListNodesRequest, ListRunsRequest, Node, PlanRunRequest, PlanRunResponse, Run,
-    RunCommandRequest, RunCommandResponse, RunEvent, WatchRunRequest, WatchRunResponse,
+    CancelRunRequest, Command, GetRunRequest, Job, ListCommandsRequest, ListNodesRequest,
+    ListRunsRequest, Node, PlanRunRequest, PlanRunResponse, Run, RunCommandRequest,
+    RunCommandResponse, RunEvent, WatchRunRequest, WatchRunResponse,
 };
 use answer::{Ending, Examined, NotGrpc};
 use certificate_fault::CertificateFault;
@@ -294,13 +294,29 @@ impl Connection {
         Ok((page.runs, page.next_page_token))
     }
 
-    /// A run with its jobs.
-    pub(crate) async fn get_run(&self, run_id: &str) -> Result<GetRunResponse> {
-        let mut client = self.client.clone();
-        let request = self.request(GetRunRequest {
+    /// A run as it is now, and all its jobs.
+    pub(crate) async fn get_run(&self, run_id: &str) -> Result<(Run, Vec<Job>)> {
+        let mut jobs = Vec::new();
+        let mut request = GetRunRequest {
             run_id: run_id.into(),
-        });
-        self.answer(client.get_run(request)).await
+            ..GetRunRequest::default()
+        };
+        loop {
+            let mut client = self.client.clone();
+            let page = self.answer(client.get_run(self.request(request.clone())));
+            let page = page.await?;
+            let Some(run) = page.run else {
+                let message = "the server did not describe the run";
+                return Err(CliError::new(ErrorKind::Refused, message));
+            };
+            jobs.extend(page.jobs);
+            if page.next_page_token.is_empty() {
+                return Ok((run, jobs));
+            }
+            // Of the same run, also where another one's id begins so by now.
+            request.run_id = run.run_id;
+            request.page_token = page.next_page_token;
+        }
     }
 
     /// Asks for a run to be stopped: the run as it was then.

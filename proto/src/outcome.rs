@@ -1,6 +1,6 @@
 //! What an `Outcome` means: its name for people, and which of two is the graver.
 
-use crate::v1::{Outcome, OutcomeCount};
+use crate::v1::{NodeFinished, Outcome, OutcomeCount};
 
 impl Outcome {
     /// The name that people and scripts read: `ok`, `failed`, `timed-out`, `cancelled`,
@@ -39,6 +39,27 @@ impl Outcome {
             .max_by_key(|outcome| outcome.gravity())
             .unwrap_or(Outcome::Ok)
     }
+
+    /// Adds a job's end to how many had which outcome, which are kept in the order of the numbers of
+    /// the outcomes.
+    pub fn count(counts: &mut Vec<OutcomeCount>, finished: &NodeFinished) {
+        let at = counts.binary_search_by_key(&finished.outcome, |entry| entry.outcome);
+        let at = at.unwrap_or_else(|at| {
+            let outcome = finished.outcome;
+            counts.insert(
+                at,
+                OutcomeCount {
+                    outcome,
+                    ..OutcomeCount::default()
+                },
+            );
+            at
+        });
+        if let Some(entry) = counts.get_mut(at) {
+            entry.count += 1;
+            entry.never_started += u32::from(finished.never_started);
+        }
+    }
 }
 
 #[cfg(test)]
@@ -50,6 +71,7 @@ mod tests {
         let count = |outcome: Outcome, count| OutcomeCount {
             outcome: outcome.into(),
             count,
+            never_started: 0,
         };
         assert_eq!(Outcome::gravest(&[]), Outcome::Ok);
         let counts = [
@@ -59,5 +81,28 @@ mod tests {
             count(Outcome::TimedOut, 1),
         ];
         assert_eq!(Outcome::gravest(&counts), Outcome::TimedOut);
+    }
+
+    #[test]
+    fn jobs_are_counted_by_outcome() {
+        let mut counts = Vec::new();
+        for (outcome, never_started) in [
+            (Outcome::Cancelled, true),
+            (Outcome::Ok, false),
+            (Outcome::Cancelled, false),
+            (Outcome::Cancelled, true),
+        ] {
+            let finished = NodeFinished {
+                outcome: outcome.into(),
+                never_started,
+                ..NodeFinished::default()
+            };
+            Outcome::count(&mut counts, &finished);
+        }
+        let counts = counts
+            .iter()
+            .map(|it| (it.outcome(), it.count, it.never_started));
+        let expected = [(Outcome::Ok, 1, 0), (Outcome::Cancelled, 3, 2)];
+        assert_eq!(counts.collect::<Vec<_>>(), expected);
     }
 }

@@ -113,6 +113,7 @@ fn a_run_is_its_events_and_output_comes_by_line() {
     let finished = json!({
         "event": "node_finished", "node": "n2", "outcome": "failed", "exit_code": 3, "signal": null,
         "state": "", "message": "exit 3", "output_dropped_bytes": 0, "leftover_processes": 0,
+        "error_line": "oh \u{fffd}", "never_started": false, "output_incomplete": false, "output_lost_bytes": 0,
     });
     assert_eq!(take("node_finished"), [finished]);
     let summary = json!({"event": "run_finished", "outcome": "failed", "counts": {"failed": 1}});

@@ -83,6 +83,10 @@ fn small() -> (Disk, Server) {
     site.command("hello", "echo hello");
     site.command("wait", "echo ready; exec sleep 1000");
     site.command("pour", POUR);
+    site.command(
+        "either",
+        "echo ready; until [[ -e $SCRIPT_ROOT/../end.$name ]]; do sleep 0.05; done; exit 6",
+    );
     (disk, site.start())
 }
 
@@ -96,7 +100,8 @@ fn printed(server: &Server, step: &str) {
 #[track_caller]
 pub(crate) fn is_honest(run: &Ended, printed: usize) {
     let end = run.end_of("n1");
-    let (kept, dropped) = (run.stdout_of("n1").len(), end.output_dropped_bytes);
+    let (kept, dropped) = (run.stdout_of("n1").len(), end.output_lost_bytes);
+    assert_eq!(end.output_dropped_bytes, 0);
     assert_eq!(kept as u64 + dropped, printed as u64);
     assert!(dropped > 0, "the disk was never full");
     let said = format!("{dropped} bytes of output could not be recorded");
@@ -162,6 +167,57 @@ fn a_run_ends_on_a_disk_that_stays_full() {
     drop(disk);
 }
 
+/// The reserve is restored by the server itself, and not only by the next run.
+#[test]
+fn output_is_recorded_again_once_there_is_space() {
+    let (disk, server) = small();
+    let gates = ["gate.a", "gate.b", "gate.c"].map(|name| server.gate(name));
+    let api = server.api();
+    let mut run = api.start(on("steps", "n1")).unwrap();
+    gates[0].open();
+    run.wait_for("n1", "aaa");
+    printed(&server, "a");
+    // More jobs than their ends fit on what is left of a page.
+    let mut other = api.start(on("wait", "n[2-61]")).unwrap();
+    other.wait_for("n2", "ready\n");
+    disk.fill();
+    gates[1].open();
+    printed(&server, "b");
+    // Its end takes of the reserve.
+    api.cancel(&other.id, true).unwrap();
+    _ = other.finish();
+    server.wait_for_log("the reserve is used for the end of the run");
+    disk.free();
+    server.wait_for_log("the reserve is restored");
+    gates[2].open();
+    let run = run.finish();
+    is_honest(&run, 9_000_000);
+    let out = String::from_utf8(run.stdout_of("n1")).unwrap();
+    assert_eq!(out.matches('c').count(), 3_000_000);
+}
+
+/// The end of a job that could not be recorded is recorded as soon as it can be, also where nothing
+/// else happens in the run.
+#[test]
+fn the_end_of_a_job_is_recorded_once_there_is_space() {
+    let (disk, server) = small();
+    let api = server.api();
+    let request = on("either", "n[1-2]");
+    let mut run = api.start(request).unwrap();
+    run.wait_for("n1", "ready\n");
+    run.wait_for("n2", "ready\n");
+    disk.fill();
+    server.write("end.n1", "");
+    wait_until("the job to end", CEILING, || {
+        (api.run_now(&run.id).running_jobs == 1).then_some(())
+    });
+    disk.free();
+    // n2 goes on in silence.
+    assert_eq!(run.wait_for_end_of("n1").exit_code, Some(6));
+    server.write("end.n2", "");
+    assert_eq!(run.finish().end_of("n2").exit_code, Some(6));
+}
+
 /// The disk is full and somebody else takes what becomes free: the space that was set aside does
 /// for all that live.
 #[test]
@@ -186,7 +242,7 @@ fn every_run_ends_on_a_disk_that_stays_full() {
     for node in pour.nodes() {
         assert_eq!(pour.end_of(node).exit_code, Some(5), "{node}");
         let kept = pour.stdout_of(node).len() as u64;
-        assert_eq!(kept + pour.end_of(node).output_dropped_bytes, 150_006);
+        assert_eq!(kept + pour.end_of(node).output_lost_bytes, 150_006);
     }
     drop(server);
     drop(disk);

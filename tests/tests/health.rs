@@ -105,13 +105,13 @@ fn a_run_whose_record_fails_is_told() {
     disk.free();
     after.open();
     let end = run.finish().end_of("n1").clone();
-    assert!(end.output_dropped_bytes > 0, "{end:?}");
+    assert!(end.output_lost_bytes > 0, "{end:?}");
     wait_for(&server, SERVING);
     // What was lost is counted as the record has it.
     let dropped = server
         .scrape()
         .of("action_output_dropped_bytes_total{command=\"pour\"}");
-    assert_eq!(dropped, end.output_dropped_bytes as f64);
+    assert_eq!(dropped, end.output_lost_bytes as f64);
     drop(server);
     drop(disk);
 }

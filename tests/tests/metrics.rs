@@ -65,8 +65,10 @@ fn recorded(server: &Server, runs: &[&Ended]) -> BTreeMap<String, f64> {
                 "node_started" => add("jobs_started_total", String::new(), 1.0),
                 "node_finished" => {
                     add("jobs_finished_total", outcome(), 1.0);
-                    let dropped = event["output_dropped_bytes"].as_f64().unwrap_or(0.0);
-                    add("output_dropped_bytes_total", String::new(), dropped);
+                    for field in ["output_dropped_bytes", "output_lost_bytes"] {
+                        let dropped = event[field].as_f64().unwrap_or(0.0);
+                        add("output_dropped_bytes_total", String::new(), dropped);
+                    }
                 }
                 "run_finished" => {
                     add("runs_finished_total", outcome(), 1.0);

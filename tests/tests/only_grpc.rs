@@ -71,7 +71,11 @@ fn body(method: &str, run_id: &str) -> Vec<u8> {
             after_sequence: 0,
         }
         .encode_to_vec(),
-        "GetRun" => GetRunRequest { run_id }.encode_to_vec(),
+        "GetRun" => GetRunRequest {
+            run_id,
+            ..GetRunRequest::default()
+        }
+        .encode_to_vec(),
         "CancelRun" => CancelRunRequest {
             run_id,
             ..CancelRunRequest::default()

@@ -8,7 +8,7 @@ use crate::error::{CliError, ErrorKind, Result};
 use crate::render::output::Target as Stream;
 use crate::render::tally::reason;
 use action_proto::fold;
-use action_proto::v1::{GetRunResponse, Job, Outcome, Run};
+use action_proto::v1::{Job, Outcome, Run};
 use clap::Args;
 
 /// The arguments of `rerun`.
@@ -35,14 +35,8 @@ pub(crate) struct RerunArgs {
 /// Runs the command again: the exit code.
 pub(crate) async fn run(args: RerunArgs, context: &mut Context<'_>) -> Result<u8> {
     let connection = context.connect().await?;
-    let old = connection.get_run(&args.run).await?;
-    let Some(run) = &old.run else {
-        return Err(CliError::new(
-            ErrorKind::Refused,
-            "the server did not describe the run",
-        ));
-    };
-    let nodes = chosen(&args, run, &old)?;
+    let (run, jobs) = &connection.get_run(&args.run).await?;
+    let nodes = chosen(&args, run, jobs)?;
     let commands = connection.list_commands().await?;
     let Some(command) = commands.iter().find(|it| it.name == run.command) else {
         let message = format!("there is no command `{}` any more", run.command);
@@ -68,7 +62,7 @@ pub(crate) async fn run(args: RerunArgs, context: &mut Context<'_>) -> Result<u8
 }
 
 /// The jobs to run again.
-fn chosen<'a>(args: &RerunArgs, run: &Run, old: &'a GetRunResponse) -> Result<Vec<&'a Job>> {
+fn chosen<'a>(args: &RerunArgs, run: &Run, jobs: &'a [Job]) -> Result<Vec<&'a Job>> {
     if run.end_time.is_none() {
         let id = &run.run_id;
         let message = format!("run {id} goes on, so it is not known what is to be run again");
@@ -86,7 +80,7 @@ fn chosen<'a>(args: &RerunArgs, run: &Run, old: &'a GetRunResponse) -> Result<Ve
         let of_choice = (args.failed && was_started) || (args.not_run && !was_started);
         !is_ok && (is_either || of_choice)
     };
-    let jobs: Vec<&Job> = old.jobs.iter().filter(is_wanted).collect();
+    let jobs: Vec<&Job> = jobs.iter().filter(is_wanted).collect();
     if jobs.is_empty() {
         let what = match (args.failed, args.not_run) {
             (true, false) => "no job that was started and did not end ok",
@@ -169,25 +163,24 @@ mod tests {
         }
     }
 
-    fn old() -> GetRunResponse {
-        GetRunResponse {
-            run: Some(Run {
-                run_id: "r1".into(),
-                command: "usage".into(),
-                arguments: vec!["-v".into()],
-                end_time: Some(prost_types::Timestamp::default()),
-                ..Run::default()
-            }),
-            jobs: vec![
-                job("n1", Outcome::Ok, true),
-                job("n2", Outcome::Failed, true),
-                job("n3", Outcome::NotStarted, false),
-                job("n4", Outcome::Cancelled, true),
-                job("n5", Outcome::Cancelled, false),
-                job("n6", Outcome::Lost, true),
-                job("n7", Outcome::TimedOut, true),
-            ],
-        }
+    fn old() -> (Run, Vec<Job>) {
+        let run = Run {
+            run_id: "r1".into(),
+            command: "usage".into(),
+            arguments: vec!["-v".into()],
+            end_time: Some(prost_types::Timestamp::default()),
+            ..Run::default()
+        };
+        let jobs = vec![
+            job("n1", Outcome::Ok, true),
+            job("n2", Outcome::Failed, true),
+            job("n3", Outcome::NotStarted, false),
+            job("n4", Outcome::Cancelled, true),
+            job("n5", Outcome::Cancelled, false),
+            job("n6", Outcome::Lost, true),
+            job("n7", Outcome::TimedOut, true),
+        ];
+        (run, jobs)
     }
 
     #[test]
@@ -199,10 +192,9 @@ mod tests {
             (&["r1", "--failed", "--not-run"], "n[2-7]"),
             (&["r1", "--all"], "n[1-7]"),
         ];
-        let old = old();
-        let run = old.run.as_ref().unwrap();
+        let (run, old) = old();
         for (words, expected) in table {
-            let jobs = chosen(&args(words), run, &old).unwrap();
+            let jobs = chosen(&args(words), &run, &old).unwrap();
             let set = fold(jobs.iter().map(|job| job.node.as_str()));
             assert_eq!(set, expected, "{words:?}");
         }
@@ -210,11 +202,10 @@ mod tests {
 
     #[test]
     fn what_will_be_run_is_said() {
-        let old = old();
-        let run = old.run.as_ref().unwrap();
-        let jobs = chosen(&args(&["r1", "--failed"]), run, &old).unwrap();
+        let (run, old) = old();
+        let jobs = chosen(&args(&["r1", "--failed"]), &run, &old).unwrap();
         assert_eq!(
-            announcement(run, &jobs),
+            announcement(&run, &jobs),
             "again from run r1: usage -v on n[2,4,6-7] (4); \
              last time failed: exit 3 (1), cancelled (1), lost (1), timed-out (1)"
         );
@@ -222,9 +213,8 @@ mod tests {
 
     #[test]
     fn a_run_that_goes_on_or_went_well_is_refused() {
-        let mut old = old();
-        old.jobs.truncate(1);
-        let run = old.run.clone().unwrap();
+        let (run, mut old) = old();
+        old.truncate(1);
         let error = chosen(&args(&["r1"]), &run, &old).unwrap_err();
         assert_eq!(error.to_string(), "run r1 has no job that did not end ok");
         let going_on = Run {

@@ -218,6 +218,7 @@ mod tests {
             counts: vec![OutcomeCount {
                 outcome: Outcome::Failed.into(),
                 count: 2,
+                never_started: 0,
             }],
             jobs: 3,
             running_jobs: 1,

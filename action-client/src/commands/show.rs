@@ -2,7 +2,7 @@
 
 use crate::cli::options::ViewOptions;
 use crate::commands::{Context, session};
-use crate::error::{CliError, ErrorKind, Result};
+use crate::error::Result;
 use crate::exit::ExitMode;
 use crate::follow::Follow;
 use crate::interrupt::{Answer, Interrupt};
@@ -24,12 +24,7 @@ pub(crate) struct ShowArgs {
 /// Shows the run. The exit code is that of showing it, unless `--exit` asks for the run's.
 pub(crate) async fn run(args: ShowArgs, context: &mut Context<'_>) -> Result<u8> {
     let connection = context.connect().await?;
-    let Some(run) = connection.get_run(&args.run).await?.run else {
-        return Err(CliError::new(
-            ErrorKind::Refused,
-            "the server did not describe the run",
-        ));
-    };
+    let (run, _) = connection.get_run(&args.run).await?;
     let follow = Follow::watch(&connection, &run.run_id, context.globals.reconnect_for).await?;
     let mut follow = follow.until(run.last_sequence);
     let mut interrupt = Interrupt::watch(Answer::Leave)?;

@@ -181,6 +181,10 @@ fn finished(it: &NodeFinished) -> Value {
         "duration": it.duration.as_ref().map(seconds),
         "output_dropped_bytes": it.output_dropped_bytes,
         "leftover_processes": it.leftover_processes,
+        "error_line": it.error_line,
+        "never_started": it.never_started,
+        "output_incomplete": it.output_incomplete,
+        "output_lost_bytes": it.output_lost_bytes,
     })
 }
 
@@ -285,6 +289,7 @@ mod tests {
                 counts: vec![OutcomeCount {
                     outcome: Outcome::Ok.into(),
                     count: 1,
+                    never_started: 0,
                 }],
                 duration: Some(prost_types::Duration {
                     seconds: 1,

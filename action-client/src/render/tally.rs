@@ -157,6 +157,18 @@ impl Tally {
                 "{nodes}: {bytes} bytes of output past the limit were dropped"
             ));
         }
+        let (bytes, nodes) = set(|job| job.output_lost_bytes);
+        if bytes > 0 {
+            notes.push(format!(
+                "{nodes}: {bytes} bytes of output are lost: the server could not record them"
+            ));
+        }
+        let (jobs_cut, nodes) = set(|job| u64::from(job.output_incomplete));
+        if jobs_cut > 0 {
+            notes.push(format!(
+                "{nodes}: the output may be incomplete: it was still open when the script had ended"
+            ));
+        }
         let (processes, nodes) = set(|job| u64::from(job.leftover_processes));
         if processes > 0 {
             let were = if processes == 1 {

@@ -324,6 +324,7 @@ impl ActionService for Server {
         Ok(Response::new(GetRunResponse {
             run: Some(self.describe()),
             jobs: Vec::new(),
+            ..GetRunResponse::default()
         }))
     }
 

@@ -117,7 +117,7 @@ impl End {
         End {
             outcome: finished.outcome(),
             duration: time(finished.duration),
-            dropped: finished.output_dropped_bytes,
+            dropped: finished.output_dropped_bytes + finished.output_lost_bytes,
         }
     }
 }

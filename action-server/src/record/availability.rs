@@ -47,6 +47,11 @@ impl Store {
             true => Ok(()),
             false => probe(&self.runs),
         });
+        if found.is_ok() && self.is_tight() && self.restore_reserve().is_ok() {
+            tracing::info!(
+                "there is space again: the reserve is restored, and output is recorded again"
+            );
+        }
         if self.works.send_replace(found.is_ok()) != found.is_ok() {
             match found {
                 Ok(()) => tracing::info!("new runs can be recorded again"),

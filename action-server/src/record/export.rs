@@ -114,7 +114,9 @@ pub fn to_json(event: &RunEvent) -> Value {
             json!({"node": it.node, "outcome": it.outcome().label(), "exit_code": it.exit_code,
                 "signal": it.signal, "state": it.state, "message": it.message,
                 "duration": seconds(it.duration), "output_dropped_bytes": it.output_dropped_bytes,
-                "leftover_processes": it.leftover_processes}),
+                "leftover_processes": it.leftover_processes, "error_line": it.error_line,
+                "never_started": it.never_started, "output_incomplete": it.output_incomplete,
+                "output_lost_bytes": it.output_lost_bytes}),
         ),
         Some(Event::RunFinished(it)) => {
             let counts: Map<String, Value> = it

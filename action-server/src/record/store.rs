@@ -103,8 +103,7 @@ impl Store {
     }
 
     fn begin(&self, first: Event) -> io::Result<(Entry, Writer)> {
-        set_aside(&self.reserve)?;
-        self.tight.store(false, Ordering::Relaxed);
+        self.restore_reserve()?;
         let time = now_millis();
         let entry = Entry::new(&self.runs, RunId::random(), time);
         let file = File::options()
@@ -160,8 +159,15 @@ impl Store {
                 .is_ok()
     }
 
+    /// Sets the reserve aside, as far as it was given back.
+    pub(super) fn restore_reserve(&self) -> io::Result<()> {
+        set_aside(&self.reserve)?;
+        self.tight.store(false, Ordering::Relaxed);
+        Ok(())
+    }
+
     /// True while the reserve is given back: nothing but the ends of runs may be written then. It
-    /// is over with the first new run for which it can be set aside again.
+    /// is over once the reserve can be set aside again.
     pub fn is_tight(&self) -> bool {
         self.tight.load(Ordering::Relaxed)
     }

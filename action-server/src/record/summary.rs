@@ -8,8 +8,7 @@ use std::{
 };
 
 use action_proto::v1::{
-    Job, NodeFinished, Outcome, OutcomeCount, Run, RunEvent, RunFinished, RunStarted,
-    run_event::Event,
+    Job, NodeFinished, Outcome, Run, RunEvent, RunFinished, RunStarted, run_event::Event,
 };
 use prost_types::Timestamp;
 
@@ -127,35 +126,25 @@ impl Jobs {
 
     /// What must still be said of a run that its server left without an end.
     pub(super) fn endings(self, died: Option<Timestamp>, began: Option<Timestamp>) -> Vec<Event> {
-        let mut counts: HashMap<Outcome, u32> = HashMap::new();
+        let mut counts = Vec::new();
         let mut events = Vec::new();
         for job in self.jobs {
-            let outcome = match &job.finished {
-                Some(finished) => finished.outcome(),
-                None => Outcome::Lost,
-            };
-            *counts.entry(outcome).or_default() += 1;
-            if job.finished.is_none() {
+            let finished = job.finished.unwrap_or_else(|| {
                 let message = match job.started {
                     Some(_) => "the server died while it ran",
                     None => "the server died; whether it was started is not known",
                 };
-                events.push(Event::NodeFinished(NodeFinished {
+                let lost = NodeFinished {
                     node: job.node,
-                    outcome: outcome.into(),
+                    outcome: Outcome::Lost.into(),
                     message: message.into(),
                     ..NodeFinished::default()
-                }));
-            }
+                };
+                events.push(Event::NodeFinished(lost.clone()));
+                lost
+            });
+            Outcome::count(&mut counts, &finished);
         }
-        let mut counts: Vec<_> = counts
-            .into_iter()
-            .map(|(outcome, count)| OutcomeCount {
-                outcome: outcome.into(),
-                count,
-            })
-            .collect();
-        counts.sort_by_key(|count| count.outcome);
         let duration = died.zip(began).map(|(died, began)| prost_types::Duration {
             seconds: died.seconds.saturating_sub(began.seconds).max(0),
             nanos: 0,

@@ -3,7 +3,10 @@
 use action_proto::v1::{Command, ExitState, ListCommandsRequest, ListCommandsResponse};
 use tonic::{Request, Response, Status};
 
-use super::{FEATURES, Service, page::page};
+use super::{
+    FEATURES, Service,
+    page::{LIST, page},
+};
 use crate::catalogue::{self, DEFAULT_RANK};
 
 pub(super) fn list_commands(
@@ -22,6 +25,7 @@ pub(super) fn list_commands(
         |command| describe(command),
         request.page_size,
         &request.page_token,
+        &LIST,
     )?;
     Ok(Response::new(ListCommandsResponse {
         commands,

@@ -5,7 +5,10 @@ use std::sync::Arc;
 use action_proto::v1::{ListNodesRequest, ListNodesResponse, Node};
 use tonic::{Request, Response, Status};
 
-use super::{Service, page::page};
+use super::{
+    Service,
+    page::{LIST, page},
+};
 use crate::catalogue;
 
 pub(super) fn list_nodes(
@@ -39,6 +42,7 @@ pub(super) fn list_nodes(
         show,
         request.page_size,
         &request.page_token,
+        &LIST,
     )?;
     Ok(Response::new(ListNodesResponse {
         nodes,

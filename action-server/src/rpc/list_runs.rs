@@ -10,7 +10,7 @@ use tonic::{Request, Response, Status};
 use super::{
     Service,
     access::Access,
-    page::{PAGE_BYTES, page_size},
+    page::{LIST, page_size},
     runs,
 };
 use crate::{record::Summary, run::Registry};
@@ -59,7 +59,7 @@ fn read_page(
             continue;
         };
         bytes += run.encoded_len();
-        let is_full = response.runs.len() == size || bytes > PAGE_BYTES;
+        let is_full = response.runs.len() == size || bytes > LIST.bytes;
         if is_full && !response.runs.is_empty() {
             // There is more: the next page begins behind the last one here.
             return Ok(response);

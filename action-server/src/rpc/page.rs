@@ -4,9 +4,22 @@
 use prost::Message;
 use tonic::Status;
 
-const GREATEST: usize = 1000;
-/// A page ends behind so many bytes: clients take messages of 4 MiB by default.
-pub(super) const PAGE_BYTES: usize = 1 << 20;
+/// The most that a page holds. Clients take messages of 4 MiB by default.
+pub(super) struct Most {
+    pub(super) items: usize,
+    pub(super) bytes: usize,
+}
+
+/// For lists that grow with the site.
+pub(super) const LIST: Most = Most {
+    items: 1000,
+    bytes: 1 << 20,
+};
+/// For the jobs of one run: as many as a message takes, for clients that know no pages of them.
+pub(super) const JOBS: Most = Most {
+    items: usize::MAX,
+    bytes: 3 << 20,
+};
 
 /// One page of `items`, which are known by `name` and shown as `show` makes them, and the token of
 /// the next page.
@@ -16,8 +29,9 @@ pub(super) fn page<T, M: Message>(
     show: impl Fn(&T) -> M,
     size: i32,
     token: &str,
+    most: &Most,
 ) -> Result<(Vec<M>, String), Status> {
-    let size = page_size(size, GREATEST)?;
+    let size = page_size(size, most.items)?;
     let start = match token {
         "" => 0,
         last => {
@@ -33,7 +47,7 @@ pub(super) fn page<T, M: Message>(
     for item in &items[start..] {
         let shown = show(item);
         bytes += shown.encoded_len();
-        if page.len() == size || (bytes > PAGE_BYTES && !page.is_empty()) {
+        if page.len() == size || (bytes > most.bytes && !page.is_empty()) {
             let last = items
                 .get(start + page.len() - 1)
                 .map(&name)
@@ -62,7 +76,7 @@ mod tests {
     fn pages(all: &[String], size: i32) -> (Vec<String>, usize) {
         let (mut joined, mut token) = (Vec::new(), String::new());
         for count in 1.. {
-            let (items, next) = page(all, |item| item, String::clone, size, &token).unwrap();
+            let (items, next) = page(all, |item| item, String::clone, size, &token, &LIST).unwrap();
             joined.extend(items);
             token = next;
             if token.is_empty() {
@@ -79,8 +93,8 @@ mod tests {
             assert_eq!(pages(&all, size), (all.clone(), count), "{size}");
         }
         let show = |item: &String| item.clone();
-        assert!(page(&all, |item| item, show, -1, "").is_err());
-        assert!(page(&all, |item| item, show, 0, "nobody").is_err());
+        assert!(page(&all, |item| item, show, -1, "", &LIST).is_err());
+        assert!(page(&all, |item| item, show, 0, "nobody", &LIST).is_err());
         assert_eq!(pages(&[], 0), (Vec::new(), 1));
     }
 

@@ -14,6 +14,7 @@ use tokio::{
 
 use super::{
     Stop, StopOrder,
+    error_line::ErrorLine,
     mask::{Mask, Secrets},
     script_call::{Ear, Errand, HEARD, start},
     shared::{Shared, tell_outcome},
@@ -27,9 +28,15 @@ use crate::{
 
 mod ending;
 
-/// How long outputs are waited for after the script's own end: a process that it left may hold
-/// them open.
-const DRAIN: Duration = Duration::from_millis(500);
+/// An output that a process holds open after the script's own end is read until it pauses for so
+/// long.
+const QUIET: Duration = Duration::from_millis(500);
+/// How long it is read at most.
+const DRAIN_LIMIT: Duration = Duration::from_secs(60);
+/// How long processes that have closed the outputs may take to end by themselves.
+const EXIT_TIME: Duration = Duration::from_millis(100);
+/// How often they are looked for.
+const EXIT_PAUSE: Duration = Duration::from_millis(5);
 /// How often those that were asked to end are looked for.
 const STRAY_PAUSE: Duration = Duration::from_millis(20);
 
@@ -142,6 +149,9 @@ pub(super) struct Job<'a> {
     killed: bool,
     /// True when its processes have no time left.
     is_over: bool,
+    /// True when an output was not read to its end.
+    is_incomplete: bool,
+    error_line: ErrorLine,
     kept: u64,
     dropped: u64,
 }
@@ -166,6 +176,8 @@ impl<'a> Job<'a> {
             stderr_mask: Mask::new(secrets),
             killed: false,
             is_over: false,
+            is_incomplete: false,
+            error_line: ErrorLine::default(),
             kept: 0,
             dropped: 0,
             shared,
@@ -193,8 +205,8 @@ impl<'a> Job<'a> {
             std::mem::take(&mut self.family),
         );
         let mut left = self.wait_for_those_asked(&strays).await;
-        let drained = self.drain(Instant::now() + DRAIN).await;
-        left.extend(self.end_leftovers(&strays, drained).await);
+        self.is_incomplete = !self.drain(self.drain_limit()).await;
+        left.extend(self.end_leftovers(&strays).await);
         let leftovers = u32::try_from(left.len()).unwrap_or(u32::MAX);
         self.tell_what_is_held().await;
         let finished = self.finished(status, duration, leftovers);
@@ -225,13 +237,34 @@ impl<'a> Job<'a> {
         }
     }
 
-    /// Passes on what is still in the pipes. True when both came to their end in time.
-    async fn drain(&mut self, limit: Instant) -> bool {
+    /// Until when outputs are read that are open after the script's end.
+    fn drain_limit(&self) -> Instant {
+        let now = Instant::now();
+        match self.lets_live() || self.ending.is_some() {
+            true => now + QUIET,
+            false => (now + DRAIN_LIMIT).min(self.deadline),
+        }
+    }
+
+    /// Passes on what comes until both outputs have ended, neither says anything for a while, the job
+    /// is stopped or the limit has come. True when both have ended.
+    async fn drain(&mut self, mut limit: Instant) -> bool {
+        let began = Instant::now();
         while self.process.stdout.is_open() || self.process.stderr.is_open() {
+            let last = self
+                .stdout_mask
+                .last_read()
+                .max(self.stderr_mask.last_read());
+            let quiet = last.max(began) + QUIET;
             tokio::select! {
                 chunk = self.stdout_mask.read(&mut self.process.stdout) => self.pass(OutputStream::Stdout, chunk).await,
                 chunk = self.stderr_mask.read(&mut self.process.stderr) => self.pass(OutputStream::Stderr, chunk).await,
-                () = sleep_until(limit) => return false,
+                Ok(()) = self.stop.changed() => if self.is_stopped() {
+                    limit = limit.min(Instant::now() + QUIET);
+                },
+                () = sleep_until(limit.min(quiet)) => if !self.pass_what_is_there().await {
+                    return false;
+                }
             }
             if Instant::now() > limit {
                 // A process that was left behind writes without a pause.
@@ -239,6 +272,28 @@ impl<'a> Job<'a> {
             }
         }
         true
+    }
+
+    /// Passes on what came while the server was held up. False when there is nothing.
+    async fn pass_what_is_there(&mut self) -> bool {
+        tokio::select! {
+            biased;
+            chunk = self.stdout_mask.read(&mut self.process.stdout) => self.pass(OutputStream::Stdout, chunk).await,
+            chunk = self.stderr_mask.read(&mut self.process.stderr) => self.pass(OutputStream::Stderr, chunk).await,
+            () = std::future::ready(()) => return false,
+        }
+        true
+    }
+
+    /// True when the run was ordered to end its jobs.
+    fn is_stopped(&mut self) -> bool {
+        let order = self.stop.borrow_and_update();
+        order.as_ref().is_some_and(|order| order.stop != Stop::Halt)
+    }
+
+    /// True when what the script left running is to live on.
+    fn lets_live(&self) -> bool {
+        self.errand.command.leave_running && self.ending.is_none()
     }
 
     /// When a job is ended its script may be gone long before what it started: that has the same
@@ -274,14 +329,22 @@ impl<'a> Job<'a> {
     }
 
     /// Ends what the script left running, unless its admin wants that. Returns how many.
-    async fn end_leftovers(&mut self, strays: &Strays, drained: bool) -> HashSet<i32> {
-        if self.errand.command.leave_running && self.ending.is_none() {
+    async fn end_leftovers(&mut self, strays: &Strays) -> HashSet<i32> {
+        if self.lets_live() {
             return HashSet::new();
         }
-        let ended = self.shared.descendants.end_strays(strays).await;
-        if !drained {
-            // Nobody of this job holds the pipes now; what is in them is still the job's.
-            self.drain(Instant::now() + DRAIN).await;
+        let descendants = &self.shared.descendants;
+        if !self.is_incomplete {
+            // Who has closed the outputs, as `tee` does at the script's end, is about to end.
+            let limit = Instant::now() + EXIT_TIME;
+            while descendants.has_strays(strays) && Instant::now() < limit {
+                sleep(EXIT_PAUSE).await;
+            }
+        }
+        let ended = descendants.end_strays(strays).await;
+        if self.is_incomplete {
+            // No process of this job holds the pipes now; what is in them is still the job's.
+            self.drain(Instant::now() + QUIET).await;
         }
         ended
     }
@@ -307,6 +370,9 @@ impl<'a> Job<'a> {
 
     /// Tells of output, as far as there is room for it.
     async fn tell(&mut self, stream: OutputStream, data: Bytes) {
+        if stream == OutputStream::Stderr {
+            self.error_line.pass(&data);
+        }
         let limit = match &self.ear {
             Ear::Owner(_) => self.shared.output_limit(),
             Ear::Sender(_) => Some(HEARD),

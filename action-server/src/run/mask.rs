@@ -144,6 +144,11 @@ impl Mask {
         self.hide(&whole, tail, tail)
     }
 
+    /// When output came last, or when the mask was made.
+    pub(super) fn last_read(&self) -> Instant {
+        self.last_read
+    }
+
     fn holds_back(&self) -> bool {
         self.held.len() > self.shown
     }

@@ -4,6 +4,7 @@
 //! permits to start, gathers what its jobs tell, and writes it down. A job, one task a node,
 //! starts the script and sees it to its end. Events go up, a stop goes down; nothing is shared.
 
+mod error_line;
 mod job;
 mod load;
 mod mask;

@@ -142,6 +142,8 @@ impl Owner {
                     tokio::spawn(job);
                 }
                 _ = events.recv_many(&mut batch, BACKLOG) => {}
+                // No event may come for long, and others wait for what is owed to the record.
+                () = until(self.recorder.next_try()) => self.recorder.record(Vec::new()),
             }
             self.record(&mut batch);
             if let Some(order) = self.halt_order() {

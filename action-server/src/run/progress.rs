@@ -1,7 +1,7 @@
 //! Where a run stands, and what follows from each thing that happens. Pure: no process, no
 //! clock, no disk.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::sync::Arc;
 
 use action_proto::v1::{NodeFinished, Outcome, OutcomeCount, run_event::Event};
 
@@ -55,7 +55,7 @@ pub(super) struct Progress {
     next: usize,
     ended: usize,
     stop: Option<Stop>,
-    counts: BTreeMap<Outcome, u32>,
+    counts: Vec<OutcomeCount>,
 }
 
 impl Progress {
@@ -67,7 +67,7 @@ impl Progress {
             next: 0,
             ended: 0,
             stop: None,
-            counts: BTreeMap::new(),
+            counts: Vec::new(),
         }
     }
 
@@ -97,7 +97,7 @@ impl Progress {
     pub(super) fn observe(&mut self, event: &Event) {
         if let Event::NodeFinished(finished) = event {
             self.ended += 1;
-            *self.counts.entry(finished.outcome()).or_default() += 1;
+            Outcome::count(&mut self.counts, finished);
         }
     }
 
@@ -118,11 +118,9 @@ impl Progress {
 
     /// How many jobs have ended, and not OK.
     pub(super) fn failures(&self) -> u32 {
-        let failed = self
-            .counts
-            .iter()
-            .filter(|(outcome, _)| **outcome != Outcome::Ok);
-        failed.map(|(_, count)| count).sum()
+        let counts = self.counts.iter();
+        let failed = counts.filter(|it| it.outcome() != Outcome::Ok);
+        failed.map(|it| it.count).sum()
     }
 
     /// True until the jobs that run were told to stop.
@@ -132,11 +130,7 @@ impl Progress {
 
     /// How many jobs had which outcome so far, OK first, in place of what `counts` held.
     pub(super) fn count_into(&self, counts: &mut Vec<OutcomeCount>) {
-        counts.clear();
-        counts.extend(self.counts.iter().map(|(outcome, count)| OutcomeCount {
-            outcome: (*outcome).into(),
-            count: *count,
-        }));
+        counts.clone_from(&self.counts);
     }
 }
 
@@ -146,6 +140,7 @@ pub(super) fn never_started(node: &str, order: &StopOrder) -> Event {
         node: node.to_owned(),
         outcome: order.stop.outcome().into(),
         message: format!("{}, before it was started", order.why),
+        never_started: true,
         ..NodeFinished::default()
     })
 }

@@ -12,6 +12,7 @@ use std::{
 
 use action_proto::v1::{RunFinished, run_event::Event};
 
+use super::shared::say_too;
 use crate::{
     metrics::{RunMeter, Tally},
     record::{Store, Writer},
@@ -43,8 +44,8 @@ pub(super) struct Recorder {
 struct Owed {
     /// Events that wait to be written.
     events: Vec<Event>,
-    /// Output that was dropped, by node, in bytes: to be told at the node's end.
-    dropped: HashMap<String, u64>,
+    /// Output that is lost, by node, in bytes: to be told at the node's end.
+    lost: HashMap<String, u64>,
 }
 
 impl Recorder {
@@ -62,6 +63,12 @@ impl Recorder {
     /// True while the record cannot be written.
     pub(super) fn is_failing(&self) -> bool {
         self.failing.is_some()
+    }
+
+    /// When what is owed to the record is to be tried again; `None` while nothing is.
+    pub(super) fn next_try(&self) -> Option<tokio::time::Instant> {
+        let tried = self.failing.filter(|_| !self.owed.events.is_empty())?;
+        Some((tried + RETRY_INTERVAL).into())
     }
 
     /// Records events, or keeps what must not be lost of them.
@@ -136,13 +143,11 @@ impl Owed {
     fn keep(&mut self, events: Vec<Event>) {
         for mut event in events {
             if let Event::NodeFinished(finished) = &mut event
-                && let Some(dropped) = self.dropped.remove(&finished.node)
+                && let Some(lost) = self.lost.remove(&finished.node)
             {
-                finished.output_dropped_bytes += dropped;
-                if !finished.message.is_empty() {
-                    finished.message.push_str("; ");
-                }
-                finished.message += &format!("{dropped} bytes of output could not be recorded");
+                finished.output_lost_bytes += lost;
+                let why = format!("{lost} bytes of output could not be recorded");
+                say_too(&mut finished.message, &why);
             }
             self.events.push(event);
         }
@@ -153,7 +158,7 @@ impl Owed {
         for event in events {
             match event {
                 Event::NodeOutput(output) => {
-                    *self.dropped.entry(output.node).or_default() += output.data.len() as u64;
+                    *self.lost.entry(output.node).or_default() += output.data.len() as u64;
                 }
                 event => self.keep(vec![event]),
             }
@@ -192,11 +197,9 @@ mod tests {
             .events
             .iter()
             .map(|event| match event {
-                Event::NodeFinished(it) => (
-                    it.node.as_str(),
-                    it.output_dropped_bytes,
-                    it.message.as_str(),
-                ),
+                Event::NodeFinished(it) => {
+                    (it.node.as_str(), it.output_lost_bytes, it.message.as_str())
+                }
                 _ => ("output", 0, ""),
             })
             .collect();

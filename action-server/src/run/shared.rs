@@ -59,6 +59,14 @@ impl Shared {
     }
 }
 
+/// Adds to what is said of a job's end.
+pub(super) fn say_too(message: &mut String, more: &str) {
+    if !message.is_empty() && !more.is_empty() {
+        message.push_str("; ");
+    }
+    message.push_str(more);
+}
+
 /// Says in a run's or job's span what became of it.
 pub(super) fn tell_outcome(span: &Span, outcome: Outcome, message: &str) {
     span.set("action.outcome", outcome.label());

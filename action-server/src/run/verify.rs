@@ -12,7 +12,7 @@ use super::{
     Stop, StopOrder,
     job::Job,
     script_call::{Ear, Errand, start},
-    shared::Shared,
+    shared::{Shared, say_too},
 };
 use crate::catalogue::{PlannedJob, Verify, Waiting};
 
@@ -91,12 +91,11 @@ fn told_to_stop(stop: &watch::Receiver<Option<StopOrder>>) -> Option<StopOrder> 
     stop.borrow().clone().filter(ends)
 }
 
-fn ended(finished: NodeFinished, outcome: Outcome, message: String) -> NodeFinished {
-    NodeFinished {
-        outcome: outcome.into(),
-        message,
-        ..finished
-    }
+fn ended(mut finished: NodeFinished, outcome: Outcome, message: String) -> NodeFinished {
+    let of_script = std::mem::replace(&mut finished.message, message);
+    say_too(&mut finished.message, &of_script);
+    finished.set_outcome(outcome);
+    finished
 }
 
 /// What one look came to: a state, or why there is none.

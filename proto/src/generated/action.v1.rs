@@ -400,7 +400,7 @@ pub struct NodeFinished {
     /// The state that the command declares for the exit code; empty for none.
     #[prost(string, tag = "5")]
     pub state: ::prost::alloc::string::String,
-    /// Why, for every outcome but OK.
+    /// Why, for every outcome but OK; also what is missing of the output.
     #[prost(string, tag = "6")]
     pub message: ::prost::alloc::string::String,
     /// From the script's start to its end; unset when it was not started.
@@ -412,6 +412,21 @@ pub struct NodeFinished {
     /// Processes that the script left behind and that were ended after it.
     #[prost(uint32, tag = "9")]
     pub leftover_processes: u32,
+    /// The last line that the script wrote to stderr and that is not blank: at most 256 bytes, secrets
+    /// hidden, without control characters. Empty for none.
+    #[prost(string, tag = "10")]
+    pub error_line: ::prost::alloc::string::String,
+    /// True for a job that was cancelled before its script was started.
+    #[prost(bool, tag = "11")]
+    pub never_started: bool,
+    /// True when a process that the script left behind may have had more to write: it held an output
+    /// open, and was ended or no longer read. `message` says more.
+    #[prost(bool, tag = "12")]
+    pub output_incomplete: bool,
+    /// Output that could not be recorded, as on a full disk, in bytes. It is no part of
+    /// `output_dropped_bytes`.
+    #[prost(uint64, tag = "13")]
+    pub output_lost_bytes: u64,
 }
 /// The run ended: every job has had its NodeFinished.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -436,6 +451,9 @@ pub struct OutcomeCount {
     /// The number of jobs.
     #[prost(uint32, tag = "2")]
     pub count: u32,
+    /// How many of them were cancelled before their scripts were started.
+    #[prost(uint32, tag = "3")]
+    pub never_started: u32,
 }
 /// A run, as lists show it.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -547,6 +565,12 @@ pub struct GetRunRequest {
     /// The run's id, or its beginning where no other run's id begins so.
     #[prost(string, tag = "1")]
     pub run_id: ::prost::alloc::string::String,
+    /// The most jobs in one answer; 0 for the server's choice, which also bounds it.
+    #[prost(int32, tag = "2")]
+    pub page_size: i32,
+    /// The `next_page_token` of the page before.
+    #[prost(string, tag = "3")]
+    pub page_token: ::prost::alloc::string::String,
 }
 /// The response of GetRun.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -557,6 +581,9 @@ pub struct GetRunResponse {
     /// Its jobs, in the order of the plan.
     #[prost(message, repeated, tag = "2")]
     pub jobs: ::prost::alloc::vec::Vec<Job>,
+    /// The `page_token` of the next page of jobs; empty after the last.
+    #[prost(string, tag = "3")]
+    pub next_page_token: ::prost::alloc::string::String,
 }
 /// The request of CancelRun.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]

@@ -52,8 +52,21 @@ impl Api {
     /// Calls GetRun.
     #[track_caller]
     pub fn get_run(&self, run_id: &str) -> Result<GetRunResponse, Status> {
+        self.get_run_page(run_id, 0, "")
+    }
+
+    /// Calls GetRun for a page of the jobs.
+    #[track_caller]
+    pub fn get_run_page(
+        &self,
+        run_id: &str,
+        page_size: i32,
+        page_token: &str,
+    ) -> Result<GetRunResponse, Status> {
         let request = GetRunRequest {
             run_id: run_id.to_owned(),
+            page_size,
+            page_token: page_token.to_owned(),
         };
         let call = async { self.client().get_run(self.request(request)).await };
         within("GetRun", call).map(tonic::Response::into_inner)

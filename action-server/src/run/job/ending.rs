@@ -6,6 +6,7 @@ use action_proto::v1::{NodeFinished, Outcome};
 use tokio::time::Instant;
 
 use super::{Family, Job, Signal, Stop};
+use crate::run::shared::say_too;
 
 impl Job<'_> {
     pub(super) fn out_of_time(&mut self) {
@@ -77,7 +78,8 @@ impl Job<'_> {
         let state = exit_code
             .and_then(|code| self.errand.command.exit_codes.get(&code))
             .cloned();
-        let (outcome, message) = self.judge(exit_code, signal, state.is_some());
+        let (outcome, mut message) = self.judge(exit_code, signal, state.is_some());
+        say_too(&mut message, self.why_incomplete());
         NodeFinished {
             node: self.planned.node_name().to_owned(),
             outcome: outcome.into(),
@@ -88,6 +90,26 @@ impl Job<'_> {
             duration: prost_types::Duration::try_from(duration).ok(),
             output_dropped_bytes: self.dropped,
             leftover_processes,
+            error_line: self.error_line.text(),
+            output_incomplete: self.is_incomplete,
+            // These are for others to say.
+            never_started: false,
+            output_lost_bytes: 0,
+        }
+    }
+
+    /// What the author of a script can do where its output was cut off.
+    fn why_incomplete(&self) -> &'static str {
+        match self.is_incomplete && self.ending.is_none() {
+            false => "",
+            true if self.errand.command.leave_running => {
+                "the output may be incomplete: a process that was left running holds it open, and with \
+                 leave_running it is read for half a second only"
+            }
+            true => {
+                "the output may be incomplete: a process that the script left behind held it open and \
+                 was ended; leave_running lets such processes live"
+            }
         }
     }
 
