@@ -3,6 +3,7 @@
 
 mod answer;
 mod certificate_fault;
+mod endpoint;
 mod status;
 mod tls;
 
@@ -19,7 +20,6 @@ use certificate_fault::CertificateFault;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use tonic::metadata::{Ascii, MetadataValue};
-use tonic::transport::Endpoint;
 use tonic::{Request, Response, Status, Streaming};
 
 /// The header that carries a run's id before its first event; in an error of RunCommand `none` says
@@ -27,15 +27,6 @@ use tonic::{Request, Response, Status, Streaming};
 const RUN_ID: &str = "action-run-id";
 /// The largest answer that is taken: a run of 10,000 jobs with messages must fit.
 const LARGEST_MESSAGE: usize = 64 << 20;
-/// How much of a stream may be on its way; more than that waits on the server.
-const STREAM_WINDOW: u32 = 1 << 20;
-/// Room on the connection beside a stream that is not read, so that a cancel gets through.
-const CONNECTION_WINDOW: u32 = 4 << 20;
-/// The largest frame: a whole chunk of output fits into one, so that it takes few steps.
-const FRAME: u32 = 128 * 1024;
-/// How often a quiet connection is tried, and how long the answer may take. Without it a
-/// stream over a dead link would wait for ever.
-const KEEP_ALIVE: Duration = Duration::from_secs(20);
 
 /// A connection to the server. Cheap to clone; it is made again by itself after a loss.
 #[derive(Clone)]
@@ -115,7 +106,7 @@ impl Connection {
             );
             status::with_cause(CliError::new(ErrorKind::Connection, message), cause)
         };
-        let endpoint = endpoint(config, timeout)?;
+        let endpoint = endpoint::endpoint(config, timeout)?;
         let channel = within(timeout, endpoint.connect())
             .await
             .map_err(|cause| unreachable(cause.into()))?
@@ -328,26 +319,6 @@ impl Connection {
         });
         Ok(self.answer(client.cancel_run(request)).await?.run)
     }
-}
-
-fn endpoint(config: &Config, timeout: Duration) -> Result<Endpoint> {
-    let wrong = |error: tonic::transport::Error| {
-        let message = format!("cannot use base_url {}", config.base_url);
-        CliError::new(ErrorKind::Config, message).caused_by(error)
-    };
-    let endpoint = Endpoint::from(config.base_url.clone())
-        .user_agent(concat!("action-client/", env!("CARGO_PKG_VERSION")))
-        .map_err(wrong)?
-        .connect_timeout(timeout)
-        .initial_stream_window_size(STREAM_WINDOW)
-        .initial_connection_window_size(CONNECTION_WINDOW)
-        .max_frame_size(FRAME)
-        .http2_keep_alive_interval(KEEP_ALIVE)
-        .keep_alive_timeout(KEEP_ALIVE);
-    if config.base_url.scheme_str() == Some("https") {
-        return tls::configure(endpoint, config);
-    }
-    Ok(endpoint)
 }
 
 /// Waits for a future, but not longer than that; the error says how long it was.

@@ -4,6 +4,7 @@
 mod accept_nodes;
 mod check;
 mod explain;
+mod failure;
 mod generate_token;
 #[cfg(test)]
 mod reference;
@@ -13,9 +14,7 @@ mod usage;
 
 use std::{
     borrow::Cow,
-    env,
-    error::Error,
-    io,
+    env, io,
     io::Write,
     path::{Path, PathBuf},
     process::ExitCode,
@@ -32,16 +31,13 @@ use tokio::{
 
 use crate::{
     app::{self, ServeError, Signals},
-    auth::OpenError,
     cert,
-    config::{ConfigError, DEFAULT_PATH, LogFormat, Settings},
-    init,
-    log::{self, LogError},
-    process::{InheritedError, inherited_listener, prepare_server},
+    config::{DEFAULT_PATH, LogFormat, Settings},
+    init, log,
+    process::{inherited_listener, prepare_server},
     record,
-    transient::is_caused_by_transient,
-    yaml::Fault,
 };
+use failure::Failure;
 
 /// sysexits.h: the command line is wrong.
 const USAGE: u8 = 64;
@@ -113,84 +109,6 @@ enum RunsVerb {
         /// The run's id, or its beginning
         run: String,
     },
-}
-
-/// What went wrong, with the exit code that says so.
-struct Failure {
-    code: u8,
-    message: String,
-    hint: Option<String>,
-}
-
-impl Failure {
-    fn new(code: u8, message: impl Into<String>) -> Failure {
-        Failure {
-            code,
-            message: message.into(),
-            hint: None,
-        }
-    }
-
-    /// A bad configuration, unless it could not be read for a transient reason: a service manager
-    /// does not try again after the one, and does after the other.
-    fn of_config(error: &(dyn Error + 'static)) -> Failure {
-        match is_caused_by_transient(error) {
-            true => Failure::of_shortage(error.to_string()),
-            false => Failure::new(CONFIG, error.to_string()),
-        }
-    }
-
-    fn of_fault(fault: &Fault) -> Failure {
-        match fault.is_transient {
-            true => Failure::of_shortage(fault.to_string()),
-            false => Failure::new(CONFIG, fault.to_string()),
-        }
-    }
-
-    /// With this hint, unless it has one.
-    fn or_hint(self, hint: Option<String>) -> Failure {
-        Failure {
-            hint: self.hint.or(hint),
-            ..self
-        }
-    }
-
-    fn of_shortage(message: String) -> Failure {
-        Failure {
-            hint: Some("this may pass by itself: try again".into()),
-            ..Failure::new(1, message)
-        }
-    }
-}
-
-impl From<ConfigError> for Failure {
-    fn from(error: ConfigError) -> Failure {
-        Failure::of_config(&error).or_hint(error.hint().map(str::to_owned))
-    }
-}
-
-impl From<OpenError> for Failure {
-    fn from(error: OpenError) -> Failure {
-        Failure::of_config(&error).or_hint(error.hint())
-    }
-}
-
-impl From<LogError> for Failure {
-    fn from(error: LogError) -> Failure {
-        Failure::new(CONFIG, error.to_string())
-    }
-}
-
-impl From<InheritedError> for Failure {
-    fn from(error: InheritedError) -> Failure {
-        Failure::new(CONFIG, error.to_string())
-    }
-}
-
-impl From<io::Error> for Failure {
-    fn from(error: io::Error) -> Failure {
-        Failure::new(1, error.to_string())
-    }
 }
 
 /// Runs the program with the process's own arguments and environment.
