@@ -153,6 +153,16 @@ impl Connection {
         }
     }
 
+    /// Waits for the beginning of a stream.
+    async fn headers<M>(
+        &self,
+        call: impl Future<Output = Result<Response<M>, Status>>,
+    ) -> Result<Response<M>, Status> {
+        within(self.timeout, call)
+            .await
+            .unwrap_or_else(|late| Err(Status::deadline_exceeded(late)))
+    }
+
     /// The error of a call, which names the server if it was not reached.
     fn failed(&self, status: Status) -> CliError {
         if let Some(other) = status::source::<NotGrpc>(&status) {
@@ -242,7 +252,11 @@ impl Connection {
         request: RunCommandRequest,
     ) -> Result<(Option<String>, EventStream)> {
         let mut client = self.client.clone();
-        let response = match client.run_command(self.request(request)).await {
+        // The headers come before any output, once the run is recorded.
+        let response = match self
+            .headers(client.run_command(self.request(request)))
+            .await
+        {
             Ok(response) => response,
             // The request was on its way; it may have arrived.
             Err(status) if status::may_have_started(&status) => {
@@ -273,7 +287,7 @@ impl Connection {
             after_sequence: after,
         };
         let mut client = self.client.clone();
-        let response = client.watch_run(self.request(request)).await;
+        let response = self.headers(client.watch_run(self.request(request))).await;
         let response = response.map_err(|status| self.failed(status))?;
         Ok(EventStream::new(response, Messages::Watched))
     }

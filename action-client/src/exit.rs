@@ -8,6 +8,8 @@ use action_proto::v1::{NodeFinished, Outcome};
 pub(crate) const USAGE: u8 = 64;
 /// The user's own Ctrl-C.
 pub(crate) const INTERRUPTED: u8 = 130;
+/// SIGTERM.
+pub(crate) const TERMINATED: u8 = 143;
 /// Stdout was closed by its reader: 128 and SIGPIPE, as in shells.
 pub(crate) const BROKEN_PIPE: u8 = 141;
 /// The largest code that a script's own can give.
@@ -23,7 +25,7 @@ pub(crate) const NOTHING: u8 = 255;
 
 /// What each exit code means, for the manual; the gravest first, which is the one that wins.
 #[cfg(test)]
-pub(crate) const MEANINGS: [(&str, &str); 10] = [
+pub(crate) const MEANINGS: [(&str, &str); 11] = [
     (
         "255",
         "nothing ran: no connection, TLS, login, or the server refused the request",
@@ -41,6 +43,10 @@ pub(crate) const MEANINGS: [(&str, &str); 10] = [
     (
         "1..250",
         "the script's own code; of several nodes the largest; 128 and the number for a signal",
+    ),
+    (
+        "143",
+        "the client was ended by SIGTERM; it cancelled its run, and waited 2 s for the end of it",
     ),
     ("141", "stdout was closed before all output was written"),
     ("130", "your own Ctrl-C cancelled the run, or left it"),

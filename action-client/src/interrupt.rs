@@ -1,5 +1,6 @@
-//! Owns Ctrl-C and SIGTERM: the first is a wish, the second is the end of this process. Works
-//! in a task of its own, so that it does so even while output waits for its reader.
+//! Owns Ctrl-C and SIGTERM: the first is a wish, the second is the end of this process. SIGTERM ends
+//! it soon by itself: who sends it kills what does not end. Works in a task of its own, so that it
+//! does so even while output waits for its reader.
 
 use crate::connection::Connection;
 use crate::error::{CliError, ErrorKind, Result};
@@ -12,6 +13,8 @@ use tokio::sync::{mpsc, watch};
 
 /// How long to wait before a cancel that did not get through is tried again.
 const RETRY: Duration = Duration::from_secs(1);
+/// How long the run may take to end after SIGTERM.
+const LAST_WAIT: Duration = Duration::from_secs(2);
 
 /// What the first signal does.
 pub(crate) enum Answer {
@@ -21,22 +24,41 @@ pub(crate) enum Answer {
     Leave,
 }
 
+/// Who wants this client to end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// The user, by Ctrl-C.
+    Interrupt,
+    /// SIGTERM: a CI system, a service manager or `kill`.
+    Terminate,
+}
+
+impl Kind {
+    /// The exit code of a client that ends for it: 128 and the signal's number, as in shells.
+    pub(crate) fn exit_code(self) -> u8 {
+        match self {
+            Kind::Interrupt => exit::INTERRUPTED,
+            Kind::Terminate => exit::TERMINATED,
+        }
+    }
+}
+
 /// What to tell the user.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Notice {
     /// The run is being cancelled.
-    Cancelling,
+    Cancelling(Kind),
     /// That did not succeed, and is not tried again.
     Failed(String),
     /// This client ends; the run does not.
-    Leaving,
+    Leaving(Kind),
 }
 
 /// A watch over the signals.
 pub(crate) struct Interrupt {
     notices: mpsc::UnboundedReceiver<Notice>,
     run_id: watch::Sender<Option<String>>,
-    cancelling: bool,
+    cancelling: Option<Kind>,
 }
 
 impl Interrupt {
@@ -51,7 +73,7 @@ impl Interrupt {
         Ok(Self {
             notices,
             run_id,
-            cancelling: false,
+            cancelling: None,
         })
     }
 
@@ -70,15 +92,17 @@ impl Interrupt {
     pub(crate) async fn notice(&mut self) -> Notice {
         match self.notices.recv().await {
             Some(notice) => {
-                self.cancelling |= notice == Notice::Cancelling;
+                if let Notice::Cancelling(kind) = notice {
+                    self.cancelling = Some(kind);
+                }
                 notice
             }
             None => pending().await,
         }
     }
 
-    /// Whether the user has asked for the run to be cancelled.
-    pub(crate) fn is_cancelling(&self) -> bool {
+    /// Who has asked for the run to be cancelled here, if it was.
+    pub(crate) fn cancelling(&self) -> Option<Kind> {
         self.cancelling
     }
 }
@@ -96,10 +120,10 @@ impl Signals {
         })
     }
 
-    async fn next(&mut self) {
+    async fn next(&mut self) -> Kind {
         tokio::select! {
-            _ = self.interrupt.recv() => {}
-            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => Kind::Interrupt,
+            _ = self.terminate.recv() => Kind::Terminate,
         }
     }
 }
@@ -110,19 +134,22 @@ async fn attend(
     known: watch::Receiver<Option<String>>,
     notices: mpsc::UnboundedSender<Notice>,
 ) {
-    signals.next().await;
-    // The receiver is only gone when the client ends anyway.
+    let first = signals.next().await;
+    // The notice finds no receiver only when the client is ending anyway.
     match answer {
-        Answer::Leave => drop(notices.send(Notice::Leaving)),
+        Answer::Leave => drop(notices.send(Notice::Leaving(first))),
         Answer::Cancel(connection) => {
-            drop(notices.send(Notice::Cancelling));
+            drop(notices.send(Notice::Cancelling(first)));
             tokio::spawn(cancel(*connection, known, notices));
         }
     }
-    signals.next().await;
+    let last = tokio::select! {
+        next = signals.next() => next,
+        () = tokio::time::sleep(LAST_WAIT), if first == Kind::Terminate => first,
+    };
     // At once means without waiting for a reader of our output.
     status::leave();
-    std::process::exit(exit::INTERRUPTED.into());
+    std::process::exit(last.exit_code().into());
 }
 
 /// Cancels the run as soon as it is known which it is, and as long as the server is away.

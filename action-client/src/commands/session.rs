@@ -3,9 +3,9 @@
 
 use crate::commands::Context;
 use crate::error::{CliError, Result};
-use crate::exit::{self, ExitMode};
+use crate::exit::ExitMode;
 use crate::follow::{Follow, Step};
-use crate::interrupt::{Interrupt, Notice};
+use crate::interrupt::{Interrupt, Kind, Notice};
 use crate::render::Renderer;
 use crate::render::output::{Output, Target};
 use crate::render::progress::Progress;
@@ -117,12 +117,12 @@ pub(crate) async fn follow(
                     line.show(context.output)?;
                 }
             }
-            Wake::Notice(Notice::Leaving) => {
+            Wake::Notice(Notice::Leaving(kind)) => {
                 if let Some(run_id) = follow.run_id().filter(|_| !tally.is_ended()) {
                     let line = format!("left run {run_id}; it goes on");
                     context.output.line(Target::Stderr, &line)?;
                 }
-                return Ok(exit::INTERRUPTED);
+                return Ok(kind.exit_code());
             }
             Wake::Notice(notice) => {
                 say(notice, follow.run_id(), context.output)?;
@@ -146,7 +146,10 @@ pub(crate) async fn follow(
             }
             Wake::Step(Ok(None)) => {
                 renderer.conclude(&tally, context.output)?;
-                return Ok(tally.exit_code(interrupt.is_cancelling(), mode));
+                return Ok(match interrupt.cancelling() {
+                    Some(Kind::Terminate) => Kind::Terminate.exit_code(),
+                    kind => tally.exit_code(kind.is_some(), mode),
+                });
             }
             Wake::Step(Err(error)) => return Err(broken_off(renderer, &tally, error, context)),
         }
@@ -170,11 +173,14 @@ fn broken_off(
 pub(super) fn say(notice: Notice, run_id: Option<&str>, output: &mut Output) -> Result<()> {
     let run = run_id.map_or_else(|| "the run".to_owned(), |run_id| format!("run {run_id}"));
     match notice {
-        Notice::Cancelling => {
-            let text = format!("cancelling {run}; press Ctrl-C again to leave at once");
-            output.line(Target::Stderr, &text)
+        Notice::Cancelling(kind) => {
+            let how = match kind {
+                Kind::Interrupt => "press Ctrl-C again to leave at once",
+                Kind::Terminate => "this client ends in 2 s at the latest",
+            };
+            output.line(Target::Stderr, &format!("cancelling {run}; {how}"))
         }
         Notice::Failed(why) => report::warning(&format!("cannot cancel {run}: {why}"), output),
-        Notice::Leaving => Ok(()),
+        Notice::Leaving(_) => Ok(()),
     }
 }

@@ -1,6 +1,6 @@
 //! Connections that break.
 
-use crate::harness::Running;
+use crate::harness::{Running, finish};
 use crate::script::state_of;
 use crate::server::{RUN_ID, Server, State};
 use action_proto::v1::Outcome;
@@ -86,6 +86,26 @@ async fn a_run_that_may_have_started_is_not_started_again() {
     );
     assert!(
         ran.stderr.contains("hint: `action-client runs`"),
+        "{}",
+        ran.stderr
+    );
+}
+
+#[tokio::test]
+async fn a_server_that_does_not_answer_is_not_waited_for() {
+    let server = Server::start(State {
+        answers_late: true,
+        ..State::default()
+    })
+    .await;
+    let mut client = server.client("action-client", &["usage", "n1", "x"]);
+    client.env("ACTION_CLIENT_TIMEOUT", "2s");
+    let ran = finish(client).await;
+    assert_eq!(ran.code, Some(254), "{}", ran.stderr);
+    let part = "no answer within 2s";
+    assert!(ran.stderr.contains(part), "{}", ran.stderr);
+    assert!(
+        ran.stderr.contains("it may or may not run"),
         "{}",
         ran.stderr
     );

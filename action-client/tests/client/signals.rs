@@ -8,7 +8,7 @@ use rustix::process::Signal;
 
 #[tokio::test]
 async fn the_first_interrupt_cancels_and_the_run_is_shown_to_its_end() {
-    for signal in [Signal::INT, Signal::TERM] {
+    for (signal, code) in [(Signal::INT, 130), (Signal::TERM, 143)] {
         let state = state_of(&[("n1", Outcome::Cancelled, 0)], &[("n1", "a\n")]);
         let state = State {
             waits_for_cancel: true,
@@ -20,10 +20,35 @@ async fn the_first_interrupt_cancels_and_the_run_is_shown_to_its_end() {
         assert_eq!(client.line().await, "n1: a");
         client.signal(signal);
         let ran = client.end().await;
-        assert_eq!(ran.code, Some(130), "{}", ran.stderr);
+        assert_eq!(ran.code, Some(code), "{}", ran.stderr);
         assert!(ran.stderr.contains("cancelled n1 (1)"), "{}", ran.stderr);
         assert!(server.state().seen.contains(&format!("CancelRun {RUN_ID}")));
     }
+}
+
+/// A CI system kills what does not end soon after SIGTERM.
+#[tokio::test]
+async fn a_client_that_is_terminated_does_not_wait_for_a_run_that_goes_on() {
+    let state = state_of(&[("n1", Outcome::Cancelled, 0)], &[("n1", "a\n")]);
+    let server = Server::start(State {
+        waits_for_cancel: true,
+        ..state
+    })
+    .await;
+    for words in [&["usage", "n1", "x"][..], &["attach", RUN_ID]] {
+        let mut client = Running::start(&server, words);
+        assert_eq!(client.line().await, "a");
+        client.signal(Signal::TERM);
+        let ran = client.end().await;
+        assert_eq!(ran.code, Some(143), "{}", ran.stderr);
+    }
+    let cancels = server
+        .state()
+        .seen
+        .iter()
+        .filter(|call| call.starts_with("CancelRun"))
+        .count();
+    assert_eq!(cancels, 1, "attach leaves the run alone");
 }
 
 #[tokio::test]
