@@ -117,7 +117,9 @@ fn requests_that_are_reset_or_cut_off() {
         }
         // NO_ERROR, INTERNAL_ERROR and CANCEL; and the end of the connection.
         for error in [Some(0_u32), Some(2), Some(8), None] {
-            for _ in 0..rounds(10) {
+            // A request that is taken back before its end is never begun, however the race goes.
+            let times = if end == END_STREAM { 10 } else { 40 };
+            for _ in 0..rounds(times) {
                 let mut wire = Wire::open(server.address());
                 let call = [open(&server, &[]), data(end, &request())].concat();
                 let reset = |error: u32| frame(kind::RST_STREAM, 0, 1, &error.to_be_bytes());

@@ -19,7 +19,7 @@ use hyper::body::Body as _;
 use tonic::body::Body;
 use tower::{Layer, Service};
 
-use super::status;
+use super::{status, whole_request::WholeRequest};
 
 /// The media type of gRPC: <https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md>.
 const MEDIA_TYPE: &[u8] = b"application/grpc";
@@ -62,7 +62,10 @@ where
 
     fn call(&mut self, request: Request<Body>) -> Self::Future {
         match check(request.method(), request.headers()) {
-            Ok(()) => Either::Left(self.inner.call(request)),
+            Ok(()) => {
+                let request = request.map(|body| Body::new(WholeRequest(body)));
+                Either::Left(self.inner.call(request))
+            }
             Err(code) => Either::Right(Box::pin(async move {
                 drain(request.into_body()).await;
                 Ok(rejection(code))

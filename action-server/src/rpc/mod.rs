@@ -30,6 +30,7 @@ mod runs;
 mod sights;
 mod status;
 mod watch_run;
+mod whole_request;
 
 use action_proto::v1::{
     CancelRunRequest, CancelRunResponse, GetRunRequest, GetRunResponse, ListCommandsRequest,
