@@ -3,18 +3,18 @@
 
 use crate::environment::Environment;
 use crate::error::{CliError, ErrorKind, Result};
-use crate::token_expiry;
 use action_proto::input::{shown_file, shown_name, shown_path, shown_value};
 use http::Uri;
-use std::fmt;
 use std::fs;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 mod settings;
+mod token;
 
 use settings::{Settings, override_from, read};
+pub(crate) use token::{Token, TokenSource};
 
 /// Where the configuration is when neither the command line nor the environment say.
 const SYSTEM_PATH: &str = "/etc/action/client.yaml";
@@ -24,41 +24,6 @@ const HOME_PATH: &str = ".config/action/client.yaml";
 const PATH_VARIABLE: &str = "ACTION_CLIENT_CONFIG";
 /// For connecting and for calls with one answer, when the configuration does not say.
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(30);
-
-/// A JWT. Its text leaves this type only towards the server.
-#[derive(Clone, PartialEq, Eq)]
-pub(crate) struct Token(String);
-
-impl Token {
-    fn new(text: &str, whence: &str) -> Result<Self> {
-        let text = text.trim();
-        // The text itself must not turn up in the message.
-        if text.is_empty() {
-            return Err(fault(format!("the token in {whence} is empty")));
-        }
-        if !text.bytes().all(|byte| byte.is_ascii_graphic()) {
-            return Err(fault(format!("the token in {whence} is not a token"))
-                .hint("a token is one word, as `action-server generate-token` prints it"));
-        }
-        Ok(Self(text.to_owned()))
-    }
-
-    /// What to warn of at `now`, in seconds since 1970, where it is about to expire.
-    pub(crate) fn expiry_warning(&self, now: u64) -> Option<String> {
-        token_expiry::warning(&self.0, now)
-    }
-
-    /// The value of the `authorization` header.
-    pub(crate) fn bearer(&self) -> String {
-        format!("Bearer {}", self.0)
-    }
-}
-
-impl fmt::Debug for Token {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Token(..)")
-    }
-}
 
 /// The file that `ca_path` names.
 #[derive(Clone, Debug, Default)]
@@ -74,6 +39,8 @@ pub(crate) struct Config {
     pub(crate) base_url: Uri,
     /// What this client logs in with.
     pub(crate) token: Token,
+    /// Where another one is found when that has expired.
+    pub(crate) token_source: TokenSource,
     /// Whether the server's certificate is checked.
     pub(crate) verify_ssl: bool,
     /// The certificates (PEM) that are trusted beside the system's own.
@@ -104,7 +71,7 @@ impl Config {
             });
         };
         let base_url = check_base_url(base_url)?;
-        let token = token(&settings, &whence)?;
+        let token_source = TokenSource::of(&mut settings, &whence)?;
         if !is_private(&base_url) {
             return Err(fault(format!(
                 "base_url {base_url} would send the token in plain text"
@@ -117,7 +84,8 @@ impl Config {
         });
         Ok(Self {
             base_url,
-            token,
+            token: token_source.read()?,
+            token_source,
             verify_ssl: settings.verify_ssl.unwrap_or(true),
             ca: ca.transpose()?,
             timeout: settings
@@ -177,20 +145,6 @@ fn nothing_found(environment: &Environment) -> CliError {
 /// A path for a message.
 pub(crate) fn shown(path: &Path) -> String {
     shown_path(path, |above| above.symlink_metadata().is_ok())
-}
-
-fn token(settings: &Settings, whence: &str) -> Result<Token> {
-    match (&settings.jwt_token, &settings.jwt_token_path) {
-        (Some(token), _) => Token::new(token, "jwt_token"),
-        (None, Some(path)) => {
-            let bytes = read_file(path, "jwt_token_path")?;
-            Token::new(&String::from_utf8_lossy(&bytes), &shown_file(path))
-        }
-        (None, None) => Err(fault(format!(
-            "{whence} gives no token: neither jwt_token nor jwt_token_path"
-        ))
-        .hint("ask the server's admin for one, made with `action-server generate-token`")),
-    }
 }
 
 fn read_file(path: &Path, key: &str) -> Result<Vec<u8>> {

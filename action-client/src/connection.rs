@@ -4,6 +4,7 @@
 mod answer;
 mod certificate_fault;
 mod endpoint;
+mod login;
 mod status;
 mod tls;
 
@@ -17,9 +18,9 @@ use action_proto::v1::{
 };
 use answer::{Ending, Examined, NotGrpc};
 use certificate_fault::CertificateFault;
+use login::Login;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
-use tonic::metadata::{Ascii, MetadataValue};
 use tonic::{Request, Response, Status, Streaming};
 
 /// The header that carries a run's id before its first event; in an error of RunCommand `none` says
@@ -32,7 +33,7 @@ const LARGEST_MESSAGE: usize = 64 << 20;
 #[derive(Clone)]
 pub(crate) struct Connection {
     client: ActionServiceClient<Examined>,
-    authorization: MetadataValue<Ascii>,
+    login: Arc<Login>,
     timeout: Duration,
     base_url: String,
     /// The optional request fields that the server knows, once it was asked for its commands.
@@ -114,26 +115,25 @@ impl Connection {
         // The path of base_url goes before the path of each method.
         let client = ActionServiceClient::with_origin(Examined(channel), config.base_url.clone())
             .max_decoding_message_size(LARGEST_MESSAGE);
-        let mut authorization: MetadataValue<Ascii> = config
-            .token
-            .bearer()
-            .parse()
-            .map_err(|_| CliError::new(ErrorKind::Config, "the token is not a token"))?;
-        authorization.set_sensitive(true);
         Ok(Self {
             client,
-            authorization,
+            login: Arc::new(Login::new(config)?),
             timeout,
             base_url,
             features: Arc::default(),
         })
     }
 
+    /// Reads the token again, from where it may have been replaced.
+    pub(crate) async fn renew_token(&self) -> Result<()> {
+        self.login.renew().await
+    }
+
     fn request<M>(&self, message: M) -> Request<M> {
         let mut request = Request::new(message);
         request
             .metadata_mut()
-            .insert("authorization", self.authorization.clone());
+            .insert("authorization", self.login.header());
         request
     }
 

@@ -18,6 +18,8 @@ pub(crate) enum ErrorKind {
     Config,
     /// The server could not be reached, or the connection broke.
     Connection,
+    /// The server does not accept the token.
+    Login,
     /// The server answered, and the answer is no.
     Refused,
     /// The plan is not the one that was shown; nothing was run.

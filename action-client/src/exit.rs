@@ -122,6 +122,7 @@ pub(crate) fn of_error(kind: ErrorKind) -> u8 {
         ErrorKind::Usage => USAGE,
         ErrorKind::Config
         | ErrorKind::Connection
+        | ErrorKind::Login
         | ErrorKind::Refused
         | ErrorKind::PlanChanged
         | ErrorKind::Declined => NOTHING,
@@ -228,6 +229,7 @@ mod tests {
             (ErrorKind::Usage, 64),
             (ErrorKind::Config, 255),
             (ErrorKind::Connection, 255),
+            (ErrorKind::Login, 255),
             (ErrorKind::Refused, 255),
             (ErrorKind::PlanChanged, 255),
             (ErrorKind::Declined, 255),

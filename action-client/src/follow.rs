@@ -178,6 +178,10 @@ impl Follow {
                     self.lose(CliError::new(ErrorKind::Connection, message))?;
                 }
                 Err(error) if error.kind() == ErrorKind::Connection => self.lose(error)?,
+                // The token expired. There may be another one by now, which is tried once.
+                Err(error) if error.kind() == ErrorKind::Login && self.loss.is_none() => {
+                    self.lose(error)?;
+                }
                 Err(error) => return Err(self.lost_for_good(error)),
             }
         }
@@ -242,7 +246,17 @@ impl Follow {
         let attempt = loss.attempt.get_or_insert_with(|| {
             let (connection, run_id) = (self.connection.clone(), run_id.clone());
             let after = self.last.saturating_sub(1);
-            Box::pin(async move { connection.watch_run(&run_id, after).await })
+            let is_needed = loss.cause.kind() == ErrorKind::Login;
+            Box::pin(async move {
+                let renewed = connection.renew_token().await;
+                match connection.watch_run(&run_id, after).await {
+                    // Why there is no other token is what the user must know.
+                    Err(error) if is_needed && error.kind() == ErrorKind::Login => {
+                        Err(renewed.err().unwrap_or(error))
+                    }
+                    watched => watched,
+                }
+            })
         });
         // A try may hang, as over a dead link; it may not outlive the patience.
         let attempt = timeout_at(end, attempt).await;

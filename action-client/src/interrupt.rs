@@ -162,11 +162,20 @@ async fn cancel(
         Ok(run_id) => run_id.clone().unwrap_or_default(),
         Err(_) => return,
     };
+    let mut is_renewed = false;
     loop {
         match connection.cancel_run(&run_id, false).await {
             Ok(_) => return,
             Err(error) if error.kind() == ErrorKind::Connection => {
                 tokio::time::sleep(RETRY).await;
+            }
+            // The run may have outlived the token.
+            Err(error) if error.kind() == ErrorKind::Login && !is_renewed => {
+                is_renewed = connection.renew_token().await.is_ok();
+                if !is_renewed {
+                    drop(notices.send(Notice::Failed(error.one_line())));
+                    return;
+                }
             }
             Err(error) => {
                 drop(notices.send(Notice::Failed(error.one_line())));

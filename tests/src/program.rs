@@ -232,6 +232,14 @@ impl Running {
         }
     }
 
+    /// Waits until its stderr so far has this text.
+    #[track_caller]
+    pub fn wait_for_error(&self, text: &str) {
+        wait_until(text, CEILING, || {
+            contains(&self.stderr.lock().unwrap(), text.as_bytes()).then_some(())
+        });
+    }
+
     /// Whether it has not ended yet.
     pub fn is_running(&mut self) -> bool {
         self.child.try_wait().unwrap().is_none()

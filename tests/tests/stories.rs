@@ -41,6 +41,7 @@ mod client_selection;
 mod client_terminal;
 mod client_thousand;
 mod client_token_expiry;
+mod client_token_renewal;
 mod client_verbs;
 mod clustershell;
 mod confirmation;

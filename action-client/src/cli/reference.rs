@@ -15,7 +15,7 @@ use std::path::Path;
 const ENVIRONMENT: [(&str, &str); 5] = [
     ("ACTION_CLIENT_CONFIG", "the configuration file"),
     (
-        "ACTION_CLIENT_BASE_URL, .._JWT_TOKEN, .._JWT_TOKEN_PATH, .._VERIFY_SSL, .._CA_PATH, .._TIMEOUT",
+        "ACTION_CLIENT_BASE_URL, .._JWT_TOKEN, .._JWT_TOKEN_PATH, .._JWT_TOKEN_COMMAND, .._VERIFY_SSL, .._CA_PATH, .._TIMEOUT",
         "each overrides the key of that name in the configuration file",
     ),
     (
@@ -30,7 +30,7 @@ const ENVIRONMENT: [(&str, &str); 5] = [
 ];
 
 /// Every key of the configuration: how it is written, what there is without it, and its meaning.
-const CONFIGURATION: [(&str, &str, &str, &str); 6] = [
+const CONFIGURATION: [(&str, &str, &str, &str); 7] = [
     (
         "base_url",
         "URL",
@@ -41,9 +41,20 @@ const CONFIGURATION: [(&str, &str, &str, &str); 6] = [
         "jwt_token",
         "text",
         "none",
-        "the token. One of this and `jwt_token_path` is required",
+        "the token. This, `jwt_token_path` or `jwt_token_command` is required",
     ),
-    ("jwt_token_path", "path", "none", "a file with the token"),
+    (
+        "jwt_token_path",
+        "path",
+        "none",
+        "a file with the token. It is read again when the connection was lost or the token is no longer accepted",
+    ),
+    (
+        "jwt_token_command",
+        "text",
+        "none",
+        "a program that prints the token, and its arguments, with blanks between them; there is no shell. It is run for each command of the client, and where the file would be read again",
+    ),
     (
         "verify_ssl",
         "bool",
@@ -294,7 +305,8 @@ fn the_table_of_the_configuration_has_the_keys_that_are_read() {
 #[test]
 fn the_table_of_exit_codes_has_every_code_that_is_given() {
     use crate::exit::{
-        BROKEN_PIPE, CANCELLED, INTERRUPTED, LARGEST_OF_SCRIPT, NOT_RUN, NOTHING, TIMED_OUT, USAGE,
+        BROKEN_PIPE, CANCELLED, INTERRUPTED, LARGEST_OF_SCRIPT, NOT_RUN, NOTHING, TERMINATED,
+        TIMED_OUT, USAGE,
     };
     for code in [
         BROKEN_PIPE,
@@ -303,6 +315,7 @@ fn the_table_of_exit_codes_has_every_code_that_is_given() {
         LARGEST_OF_SCRIPT,
         NOT_RUN,
         NOTHING,
+        TERMINATED,
         TIMED_OUT,
         USAGE,
         0,

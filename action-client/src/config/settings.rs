@@ -14,6 +14,7 @@ pub(super) struct Settings {
     pub(super) base_url: Option<String>,
     pub(super) jwt_token: Option<String>,
     pub(super) jwt_token_path: Option<PathBuf>,
+    pub(super) jwt_token_command: Option<String>,
     pub(super) verify_ssl: Option<bool>,
     pub(super) ca_path: Option<PathBuf>,
     pub(super) timeout: Option<String>,
@@ -35,9 +36,15 @@ pub(super) fn read(file: &Path) -> Result<Settings> {
     {
         *path = folder.join(&*path);
     }
-    if settings.jwt_token.is_some() && settings.jwt_token_path.is_some() {
+    let given = [
+        ("jwt_token", settings.jwt_token.is_some()),
+        ("jwt_token_path", settings.jwt_token_path.is_some()),
+        ("jwt_token_command", settings.jwt_token_command.is_some()),
+    ];
+    let given: Vec<&str> = given.iter().filter(|it| it.1).map(|it| it.0).collect();
+    if let [one, other, ..] = given[..] {
         return Err(fault(format!(
-            "{}: jwt_token and jwt_token_path are both given",
+            "{}: {one} and {other} are both given",
             shown_file(file)
         )));
     }
@@ -45,7 +52,7 @@ pub(super) fn read(file: &Path) -> Result<Settings> {
 }
 
 /// The keys, as a message lists them.
-const KEYS: &str = "`base_url`, `jwt_token`, `jwt_token_path`, `verify_ssl`, `ca_path`, `timeout`";
+const KEYS: &str = "`base_url`, `jwt_token`, `jwt_token_path`, `jwt_token_command`, `verify_ssl`, `ca_path`, `timeout`";
 
 /// Reads the file's text. No message has any of it but the name of a key: the token may stand
 /// anywhere by mistake, and a library would quote it.
@@ -79,6 +86,7 @@ fn parse(text: &str) -> Result<Settings, String> {
             "base_url" => settings.base_url = text()?,
             "jwt_token" => settings.jwt_token = text()?,
             "jwt_token_path" => settings.jwt_token_path = text()?.map(PathBuf::from),
+            "jwt_token_command" => settings.jwt_token_command = text()?,
             "ca_path" => settings.ca_path = text()?.map(PathBuf::from),
             "timeout" => settings.timeout = text()?,
             "verify_ssl" => match &value {
@@ -122,13 +130,16 @@ pub(super) fn override_from(settings: &mut Settings, environment: &Environment) 
     settings.ca_path = text("CA_PATH")
         .map(PathBuf::from)
         .or(settings.ca_path.take());
-    // Either form replaces whichever form the file has.
-    if let Some(token) = text("JWT_TOKEN") {
-        settings.jwt_token = Some(token);
-        settings.jwt_token_path = None;
-    } else if let Some(path) = text("JWT_TOKEN_PATH") {
-        settings.jwt_token = None;
-        settings.jwt_token_path = Some(path.into());
+    // Any form replaces the form that the file has.
+    let token = (
+        text("JWT_TOKEN"),
+        text("JWT_TOKEN_PATH"),
+        text("JWT_TOKEN_COMMAND"),
+    );
+    if token != (None, None, None) {
+        settings.jwt_token = token.0;
+        settings.jwt_token_path = token.1.map(PathBuf::from);
+        settings.jwt_token_command = token.2;
     }
     if let Some(verify) = text("VERIFY_SSL") {
         settings.verify_ssl = Some(match verify.as_str() {

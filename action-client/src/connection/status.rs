@@ -67,7 +67,7 @@ pub(super) fn to_error(status: Status) -> CliError {
     }
     let refused = |text: String| CliError::new(ErrorKind::Refused, text);
     match status.code() {
-        Code::Unauthenticated => refused("the server does not accept the token".to_owned())
+        Code::Unauthenticated => CliError::new(ErrorKind::Login, "the server does not accept the token")
             .hint("it may have expired or been revoked; ask the server's admin for a new one, made with `action-server generate-token`"),
         Code::PermissionDenied => refused(or(message, "this is not allowed")),
         Code::Unavailable => {

@@ -90,6 +90,7 @@ fn the_client_shows_no_secret() {
             "base_url: [".to_owned(),
             base.to_owned(),
             format!("{base}\njwt_token_path: {name}"),
+            format!("{base}\njwt_token_command: {name} {name}"),
             format!("{base}\njwt_token_path: ."),
             format!("{base}\njwt_token: t\nca_path: ."),
             format!("base_url: https://127.0.0.1:9\njwt_token: t\nca_path: {name}"),

@@ -1,0 +1,128 @@
+//! Owns the token: where it comes from, and what may be known of it.
+
+use super::settings::Settings;
+use super::{fault, read_file};
+use crate::error::Result;
+use crate::token_expiry;
+use action_proto::input::shown_file;
+use std::fmt;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+
+/// A JWT. Its text leaves this type only towards the server.
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) struct Token(String);
+
+impl Token {
+    fn new(text: &str, whence: &str) -> Result<Self> {
+        let text = text.trim();
+        // The text itself must not turn up in the message.
+        if text.is_empty() {
+            return Err(fault(format!("the token in {whence} is empty")));
+        }
+        if !text.bytes().all(|byte| byte.is_ascii_graphic()) {
+            return Err(fault(format!("the token in {whence} is not a token"))
+                .hint("a token is one word, as `action-server generate-token` prints it"));
+        }
+        Ok(Self(text.to_owned()))
+    }
+
+    /// What to warn of at `now`, in seconds since 1970, where it is about to expire.
+    pub(crate) fn expiry_warning(&self, now: u64) -> Option<String> {
+        token_expiry::warning(&self.0, now)
+    }
+
+    /// The value of the `authorization` header.
+    pub(crate) fn bearer(&self) -> String {
+        format!("Bearer {}", self.0)
+    }
+}
+
+impl fmt::Debug for Token {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Token(..)")
+    }
+}
+
+/// Where the token comes from. All but a text may give another one later.
+#[derive(Clone)]
+pub(crate) enum TokenSource {
+    /// `jwt_token`.
+    Text(Token),
+    /// `jwt_token_path`.
+    File(PathBuf),
+    /// `jwt_token_command`: a program and its arguments.
+    Program(Vec<String>),
+}
+
+impl TokenSource {
+    /// The one that the settings name. `whence` is where these come from.
+    pub(super) fn of(settings: &mut Settings, whence: &str) -> Result<Self> {
+        if let Some(token) = &settings.jwt_token {
+            return Ok(Self::Text(Token::new(token, "jwt_token")?));
+        }
+        if let Some(path) = settings.jwt_token_path.take() {
+            return Ok(Self::File(path));
+        }
+        let Some(command) = &settings.jwt_token_command else {
+            return Err(fault(format!(
+                "{whence} gives no token: neither jwt_token nor jwt_token_path nor jwt_token_command"
+            ))
+            .hint("ask the server's admin for one, made with `action-server generate-token`"));
+        };
+        let words: Vec<String> = command.split_whitespace().map(str::to_owned).collect();
+        match words.is_empty() {
+            true => Err(fault("jwt_token_command is empty")
+                .hint("it is a program and its arguments, as in `/usr/local/bin/print-token --for action`")),
+            false => Ok(Self::Program(words)),
+        }
+    }
+
+    /// True for one that may give another token later.
+    pub(crate) fn may_change(&self) -> bool {
+        !matches!(self, Self::Text(_))
+    }
+
+    /// The token as it is now. Waits for the file or the program.
+    pub(crate) fn read(&self) -> Result<Token> {
+        match self {
+            Self::Text(token) => Ok(token.clone()),
+            Self::File(path) => {
+                let bytes = read_file(path, "jwt_token_path")?;
+                Token::new(&String::from_utf8_lossy(&bytes), &shown_file(path))
+            }
+            Self::Program(words) => printed(words),
+        }
+    }
+}
+
+impl fmt::Debug for TokenSource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("TokenSource(..)")
+    }
+}
+
+/// What the program prints. Its own words of what went wrong go where ours go; no message has any of the
+/// setting, which may be the token by mistake.
+fn printed(words: &[String]) -> Result<Token> {
+    let (program, arguments) = words.split_first().unzip();
+    let mut command = Command::new(program.map_or("", String::as_str));
+    let command = command
+        .args(arguments.unwrap_or_default())
+        .stdin(Stdio::null())
+        .stderr(Stdio::inherit());
+    let output = command.output().map_err(|error| {
+        fault("cannot run the program that jwt_token_command names").caused_by(error)
+            .hint("jwt_token_command is a program and its arguments, with blanks between them; there is no shell")
+    })?;
+    if !output.status.success() {
+        let how = output.status;
+        return Err(fault(format!(
+            "the program that jwt_token_command names failed: {how}"
+        )));
+    }
+    Token::new(
+        &String::from_utf8_lossy(&output.stdout),
+        "the output of jwt_token_command",
+    )
+}
