@@ -68,14 +68,14 @@ fn a_configuration_that_is_wrong() {
     site.write("client.yaml", "base_url: http://127.0.0.1:1\n");
     insta::assert_snapshot!(client.run(&["nodes"]), @"
     ------- stderr -------
-    error: SITE/client.yaml gives no token: neither jwt_token nor jwt_token_path
+    error: SITE/client.yaml gives no token: none of jwt_token, jwt_token_path and jwt_token_command
     hint: ask the server's admin for one, made with `action-server generate-token`
     ------- exit 255 -------
     ");
     site.write("client.yaml", "base_ulr: http://127.0.0.1:1\n");
     insta::assert_snapshot!(client.run(&["nodes"]), @"
     ------- stderr -------
-    error: SITE/client.yaml: unknown field `base_ulr`, expected one of `base_url`, `jwt_token`, `jwt_token_path`, `verify_ssl`, `ca_path`, `timeout`
+    error: SITE/client.yaml: unknown field `base_ulr`, expected one of `base_url`, `jwt_token`, `jwt_token_path`, `jwt_token_command`, `verify_ssl`, `ca_path`, `timeout`
     ------- exit 255 -------
     ");
 }

@@ -66,7 +66,7 @@ impl TokenSource {
         }
         let Some(command) = &settings.jwt_token_command else {
             return Err(fault(format!(
-                "{whence} gives no token: neither jwt_token nor jwt_token_path nor jwt_token_command"
+                "{whence} gives no token: none of jwt_token, jwt_token_path and jwt_token_command"
             ))
             .hint("ask the server's admin for one, made with `action-server generate-token`"));
         };
