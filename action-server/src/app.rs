@@ -167,6 +167,7 @@ pub async fn serve(
         runs.clone(),
         audit.clone(),
         plan_digests,
+        settings.limits.streams_per_subject,
     );
     let (health, routes) = grpc::routes(service).await?;
     let judges = watch::Sender::new(true);
@@ -300,6 +301,7 @@ fn limits(settings: &Settings) -> Limits {
     Limits {
         job_threads: settings.job_threads,
         live_runs: settings.limits.live_runs,
+        runs_per_subject: settings.limits.runs_per_subject,
         output_per_job: settings.limits.output_per_job,
         run_timeout: settings.run_timeout,
         kill_grace: settings.kill_grace,

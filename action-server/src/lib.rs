@@ -22,6 +22,7 @@ mod log;
 pub mod metrics;
 pub mod net;
 mod pattern;
+mod places;
 pub mod process;
 pub mod record;
 #[cfg(test)]

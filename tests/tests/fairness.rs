@@ -3,7 +3,8 @@
 use std::{fs, sync::Mutex, thread};
 
 use action_proto::v1::{ListRunsRequest, Outcome, Run};
-use action_tests::{CEILING, Gate, Live, Server, Site, on, wait_until};
+use action_tests::{CEILING, Gate, Live, Server, Site, on, token, wait_until};
+use jsonwebtoken::Algorithm;
 use tonic::Code;
 
 /// A server with room for four jobs at once, and 500 nodes.
@@ -211,4 +212,48 @@ fn no_more_runs_live_than_the_limit() {
     }
     // Those that were refused are nowhere.
     assert_eq!(fs::read_dir(server.path("state/runs")).unwrap().count(), 6);
+}
+
+#[test]
+fn one_subject_has_its_share_of_runs_and_of_streams() {
+    let server = narrow("limits: {runs_per_subject: 3, streams_per_subject: 4}");
+    let _gate = server.gate("gate.n1");
+    let of = |subject: &str| {
+        let claims = token::with(token::claims(), "sub", subject);
+        let token = token::signed(&claims, &server.secret(), Algorithm::HS256);
+        server.api_with(Some(&token))
+    };
+    let (bob, carol) = (of("bob"), of("carol"));
+    let mut running: Vec<_> = (0..3)
+        .map(|_| bob.start(on("wait", "n1")).unwrap())
+        .collect();
+    let (code, text) = bob.refused(on("wait", "n1"));
+    assert_eq!(code, Code::ResourceExhausted, "{text}");
+    assert!(text.contains("limits.runs_per_subject"), "{text}");
+    // Three streams of these runs, and one more.
+    let id = running[0].id.clone();
+    let watch = bob.watch(&id, 0).unwrap();
+    let refused = bob.watch(&id, 0).map(drop).unwrap_err();
+    assert_eq!(refused.code(), Code::ResourceExhausted, "{refused}");
+    assert!(
+        refused.message().contains("limits.streams_per_subject"),
+        "{refused}"
+    );
+    // Others are not held up.
+    let other = carol.start(on("wait", "n1")).unwrap();
+    // A place is free once its stream has gone, and once its run has ended.
+    drop(watch);
+    _ = wait_until("a stream", CEILING, || bob.watch(&id, 0).ok());
+    let first = running.pop().unwrap();
+    bob.cancel(&first.id, true).unwrap();
+    _ = first.finish();
+    running.push(wait_until("room", CEILING, || {
+        bob.start(on("wait", "n1")).ok()
+    }));
+    for run in running.into_iter().chain([other]) {
+        server.api().cancel(&run.id, true).unwrap();
+        _ = run.finish();
+    }
+    // Those that were refused are nowhere.
+    assert_eq!(fs::read_dir(server.path("state/runs")).unwrap().count(), 5);
 }

@@ -138,6 +138,33 @@ fn a_state_that_does_not_come_is_timed_out_and_named() {
     assert_eq!(server.scripts(), []);
 }
 
+/// Also where so little time is left that a second look in a row falls behind the deadline.
+#[test]
+fn a_state_that_is_there_is_seen_within_any_limit() {
+    let site = site();
+    for (name, every, timeout) in [("a", "5s", "1s"), ("b", "1s", "1s"), ("c", "10s", "10ms")] {
+        let verify =
+            format!("verify: {{command: state, until: ON, every: {every}, timeout: {timeout}}}\n");
+        let metadata = format!("help: {{summary: s}}\n{verify}wait: true\n");
+        site.command_with(&format!("go-{name}"), &metadata, "echo going");
+    }
+    states(&site, "n1", &["ON"]);
+    states(&site, "n2", &["OFF"]);
+    let server = site.start();
+    for name in ["go-a", "go-b", "go-c"] {
+        let run = server.api().run(on(name, "n[1-2]"));
+        let end = run.end_of("n1");
+        assert_eq!(
+            (end.outcome(), end.state.as_str()),
+            (Outcome::Ok, "ON"),
+            "{end:?}"
+        );
+        let end = run.end_of("n2");
+        assert_eq!(end.outcome(), Outcome::TimedOut, "{end:?}");
+        assert!(end.message.starts_with("OFF and not ON after"), "{end:?}");
+    }
+}
+
 #[test]
 fn waiting_can_be_cancelled_and_leaves_nothing() {
     let server = site().start();

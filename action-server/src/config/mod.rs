@@ -88,6 +88,10 @@ pub struct Limits {
     pub output_per_job: u64,
     /// The most runs that live at once.
     pub live_runs: usize,
+    /// The most runs that live at once of one subject.
+    pub runs_per_subject: usize,
+    /// The most streams of runs that are open at once for one subject.
+    pub streams_per_subject: usize,
     /// Bounds on connections.
     pub connections: net::Limits,
 }

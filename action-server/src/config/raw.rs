@@ -90,6 +90,8 @@ struct RawLimits {
     nodes: Option<usize>,
     output_per_job: Option<Size>,
     live_runs: Option<usize>,
+    runs_per_subject: Option<usize>,
+    streams_per_subject: Option<usize>,
     connections: Option<usize>,
     connections_per_address: Option<usize>,
 }

@@ -2,7 +2,7 @@
 
 use std::{
     io,
-    net::SocketAddr,
+    net::{IpAddr, SocketAddr},
     pin::Pin,
     sync::{
         Arc,
@@ -19,7 +19,7 @@ use tokio::{
 };
 use tokio_rustls::server::TlsStream;
 
-use super::connection_limit::Place;
+use crate::places::Place;
 
 /// How long the other end may take nothing of what is sent to it. Pings find those who are gone,
 /// but not behind a connection that is full: not even the word that it is closed goes out then.
@@ -50,7 +50,7 @@ pub struct Connection {
     deadline: Option<Pin<Box<Sleep>>>,
     /// Until when the other end must have taken something; `None` while it does.
     stalled: Option<Pin<Box<Sleep>>>,
-    _place: Place,
+    _place: Place<IpAddr>,
 }
 
 #[derive(Debug)]
@@ -63,7 +63,7 @@ impl Connection {
     pub(super) fn plain(
         stream: TcpStream,
         address: SocketAddr,
-        place: Place,
+        place: Place<IpAddr>,
         limit: Duration,
     ) -> Connection {
         Connection::new(Io::Plain(stream), address, place, limit)
@@ -72,13 +72,13 @@ impl Connection {
     pub(super) fn tls(
         stream: TlsStream<TcpStream>,
         address: SocketAddr,
-        place: Place,
+        place: Place<IpAddr>,
         limit: Duration,
     ) -> Connection {
         Connection::new(Io::Tls(Box::new(stream)), address, place, limit)
     }
 
-    fn new(io: Io, address: SocketAddr, place: Place, limit: Duration) -> Connection {
+    fn new(io: Io, address: SocketAddr, place: Place<IpAddr>, limit: Duration) -> Connection {
         let peer = Peer {
             address,
             admitted: Arc::default(),

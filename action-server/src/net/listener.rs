@@ -1,7 +1,12 @@
 //! Takes connections as they come: no more than there are places for, no faster than the kernel
 //! gives them, and none that does not finish its handshake.
 
-use std::{io, net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    io,
+    net::{IpAddr, SocketAddr},
+    sync::Arc,
+    time::Duration,
+};
 
 use tokio::{
     net::{TcpListener, TcpStream},
@@ -10,11 +15,11 @@ use tokio::{
 };
 use tokio_stream::wrappers::ReceiverStream;
 
-use super::{
-    Connection, Tls,
-    connection_limit::{Place, Places},
+use super::{Connection, Tls};
+use crate::{
+    metrics::Metrics,
+    places::{Place, Places},
 };
-use crate::metrics::Metrics;
 
 /// How long to wait after the kernel refused a connection: it lacks descriptors or memory.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
@@ -36,7 +41,7 @@ pub struct Limits {
 pub struct Listener {
     tcp: TcpListener,
     tls: Option<Arc<Tls>>,
-    places: Places,
+    places: Places<IpAddr>,
     handshake: Duration,
     metrics: Metrics,
 }
@@ -100,7 +105,7 @@ impl Listener {
         &self,
         stream: TcpStream,
         address: SocketAddr,
-        place: Place,
+        place: Place<IpAddr>,
         ready: &mpsc::Sender<io::Result<Connection>>,
     ) {
         // Chunks of output go out as they come, however small.

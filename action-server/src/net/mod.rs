@@ -2,7 +2,6 @@
 
 mod certificate;
 mod connection;
-mod connection_limit;
 mod listener;
 mod pem_files;
 mod refusal_limiter;

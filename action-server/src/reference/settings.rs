@@ -303,6 +303,20 @@ pub(super) const SETTINGS: &[Group] = &[
                 "the most runs that live at once",
             ),
             of(
+                "limits.runs_per_subject",
+                Number,
+                Is("250"),
+                "50",
+                "the most runs of one subject that live at once",
+            ),
+            of(
+                "limits.streams_per_subject",
+                Number,
+                Is("500"),
+                "100",
+                "the most runs that one subject follows at once",
+            ),
+            of(
                 "limits.connections",
                 Number,
                 Is("1024"),

@@ -1,17 +1,18 @@
 //! A run's events as a stream: the one way from the record to a caller, for runs that live and
 //! runs that have ended.
 
-use std::collections::VecDeque;
+use std::{collections::VecDeque, pin::Pin};
 
 use action_proto::v1::{RunEvent, RunStarted};
 use futures_util::stream;
-use tokio_stream::Stream;
+use tokio_stream::{Stream, StreamExt as _};
 use tonic::{Response, Status, metadata::MetadataValue};
 
 use super::{access_control::Doors, refusal, status};
 use crate::{
     audit::{Audit, Event, Who},
     auth::Caller,
+    places::Place,
     record::{Reader, RunId},
     run::{Registry, Stop, StopOrder},
 };
@@ -57,8 +58,22 @@ async fn more(reader: &mut Reader, run_id: &RunId) -> Result<VecDeque<RunEvent>,
     Ok(events.into())
 }
 
-/// The answer that streams events, with the run's id in its header.
-pub(super) fn response<S>(run_id: &RunId, events: S) -> Response<S> {
+/// The stream of an answer.
+pub(super) type Messages<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
+
+/// The answer that streams events as messages, with the run's id in its header. It holds its place
+/// among the streams of its caller to its end.
+pub(super) fn response<T: 'static>(
+    run_id: &RunId,
+    place: Place<String>,
+    events: impl Stream<Item = Result<RunEvent, Status>> + Send + 'static,
+    message: fn(Option<RunEvent>) -> T,
+) -> Response<Messages<T>> {
+    let events = events.map(move |event| {
+        let _held = &place;
+        event.map(|event| message(Some(event)))
+    });
+    let events: Messages<T> = Box::pin(events);
     let mut response = Response::new(events);
     if let Ok(value) = MetadataValue::try_from(run_id.as_str()) {
         response.metadata_mut().insert(status::RUN_ID, value);

@@ -44,8 +44,9 @@ use tonic::{Request, Response, Status};
 
 use crate::{
     audit::Audit,
-    auth::Authority,
+    auth::{Authority, Caller},
     definitions::{Definitions, PlanDigests},
+    places::{Place, Places},
     run::Registry,
 };
 
@@ -72,6 +73,7 @@ pub(crate) struct Service {
     runs: Registry,
     audit: Audit,
     plan_digests: PlanDigests,
+    streams: Places<String>,
 }
 
 impl Service {
@@ -82,6 +84,7 @@ impl Service {
         runs: Registry,
         audit: Audit,
         plan_digests: PlanDigests,
+        streams_per_subject: usize,
     ) -> ActionServiceServer<Service> {
         let doors = Doors::new(authority, definitions);
         tokio::spawn(doors.clone().keep_resolved());
@@ -90,8 +93,19 @@ impl Service {
             runs,
             audit,
             plan_digests,
+            streams: Places::new(usize::MAX, streams_per_subject),
         };
         ActionServiceServer::new(service).max_decoding_message_size(REQUEST_LIMIT)
+    }
+
+    /// A place for a stream of the caller.
+    fn stream_place(&self, caller: &Caller) -> Result<Place<String>, Status> {
+        let place = self.streams.take(caller.subject.clone());
+        place.ok_or_else(|| {
+            let most = self.streams.most_per_holder();
+            let text = format!("you follow {most} runs, the limit (limits.streams_per_subject); end some, or try again later");
+            Status::resource_exhausted(text)
+        })
     }
 }
 

@@ -1,10 +1,9 @@
 //! RunCommand: plan, start, and stream the record from its beginning.
 
-use std::{collections::BTreeMap, convert::Infallible, pin::Pin};
+use std::{collections::BTreeMap, convert::Infallible};
 
 use action_proto::v1::{DetachPolicy, RunCommandRequest, RunCommandResponse, RunStarted};
 use tokio::sync::oneshot;
-use tokio_stream::{Stream, StreamExt as _};
 use tonic::{Request, Response, Status};
 
 use super::{
@@ -24,7 +23,7 @@ use crate::{
 };
 
 /// The answer's stream.
-pub(super) type Events = Pin<Box<dyn Stream<Item = Result<RunCommandResponse, Status>> + Send>>;
+pub(super) type Events = events::Messages<RunCommandResponse>;
 
 /// The longest user name or id that a client may give for itself, in bytes.
 const CLAIM_LIMIT: usize = 256;
@@ -40,6 +39,9 @@ pub(super) async fn run_command(
     let cancel_when_gone = request.detach_policy == DetachPolicy::Cancel as i32;
     let checked = check_request(service, &caller, (who, span), request);
     let checked = checked.map_err(status::nothing_started)?;
+    let place = service
+        .stream_place(&caller)
+        .map_err(status::nothing_started)?;
     let who = checked.starter.who.clone();
     let started = cancel_when_gone.then(|| identified(&checked.plan, &caller));
     let prepared = prepare_run(service, checked).await?;
@@ -58,8 +60,8 @@ pub(super) async fn run_command(
         })
     });
     let events = events::guarded(events::read(reader, &run_id), guard);
-    let events = events.map(|event| event.map(|event| RunCommandResponse { event: Some(event) }));
-    Ok(events::response(&run_id, Box::pin(events)))
+    let message = |event| RunCommandResponse { event };
+    Ok(events::response(&run_id, place, events, message))
 }
 
 /// What rules about runs are asked of.

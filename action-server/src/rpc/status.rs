@@ -49,7 +49,9 @@ pub(super) fn from_start(error: &StartError) -> Status {
     let text = error.to_string();
     match error {
         StartError::Stopping => Status::unavailable(text),
-        StartError::TooManyRuns(_) => Status::resource_exhausted(text),
+        StartError::TooManyRuns(_) | StartError::TooManyOfSubject(_) => {
+            Status::resource_exhausted(text)
+        }
         // The audit log has told why.
         StartError::Audit(_) => Status::unavailable(text),
         StartError::Record(source) => {

@@ -1,9 +1,6 @@
 //! WatchRun: the events of a run, from any point of it.
 
-use std::pin::Pin;
-
 use action_proto::v1::{WatchRunRequest, WatchRunResponse};
-use tokio_stream::{Stream, StreamExt as _};
 use tonic::{Request, Response, Status};
 
 use super::{
@@ -12,13 +9,14 @@ use super::{
 };
 
 /// The answer's stream.
-pub(super) type Events = Pin<Box<dyn Stream<Item = Result<WatchRunResponse, Status>> + Send>>;
+pub(super) type Events = events::Messages<WatchRunResponse>;
 
 pub(super) async fn watch_run(
     service: &Service,
     request: &Request<WatchRunRequest>,
 ) -> Result<Response<Events>, Status> {
     let caller = service.doors.caller(request)?;
+    let place = service.stream_place(caller)?;
     let request = request.get_ref();
     let Found { entry, started, .. } =
         runs::find(service, caller, &request.run_id, Wanted::Reading).await?;
@@ -26,6 +24,6 @@ pub(super) async fn watch_run(
     let run_id = entry.id.clone();
     let events = runs::blocking(move || events::stream(&registry, &run_id, after)).await?;
     let events = events::while_visible(events, &service.doors, caller.clone(), started);
-    let events = events.map(|event| event.map(|event| WatchRunResponse { event: Some(event) }));
-    Ok(events::response(&entry.id, Box::pin(events)))
+    let message = |event| WatchRunResponse { event };
+    Ok(events::response(&entry.id, place, events, message))
 }

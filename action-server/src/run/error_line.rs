@@ -2,6 +2,8 @@
 
 use action_proto::is_unsafe_to_show;
 
+use super::mask::Secrets;
+
 /// The most that is shown of a line, in bytes.
 const MOST: usize = 256;
 /// The most that is kept of a line, in bytes: what is not shown of it takes room too.
@@ -19,7 +21,8 @@ pub(super) struct ErrorLine {
 impl ErrorLine {
     /// Takes what comes next on stderr.
     pub(super) fn pass(&mut self, data: &[u8]) {
-        let is_break = |byte: &u8| *byte == b'\n';
+        // A line of progress is written over and over behind carriage returns: the last counts.
+        let is_break = |byte: &u8| matches!(*byte, b'\n' | b'\r');
         let Some(end) = data.iter().rposition(is_break) else {
             self.write(data);
             return;
@@ -46,13 +49,21 @@ impl ErrorLine {
         self.open.extend_from_slice(&data[..room.min(data.len())]);
     }
 
-    /// The line, without what moves a terminal; empty for none.
-    pub(super) fn text(&self) -> String {
+    /// The line, without what moves a terminal; empty for none. Secrets are looked for again: colours
+    /// within one hide it from those who look at the output.
+    pub(super) fn text(&self, secrets: &Secrets) -> String {
         let line = match is_blank(&self.open) {
             true => &self.last,
             false => &self.open,
         };
-        shown(&String::from_utf8_lossy(line))
+        let mut text = secrets.hidden_in(&shown(&String::from_utf8_lossy(line)));
+        if line.len() == KEPT {
+            // The end may be the beginning of a secret.
+            let end = text.len().saturating_sub(secrets.longest());
+            cut(&mut text, end);
+        }
+        cut(&mut text, MOST);
+        text
     }
 }
 
@@ -60,23 +71,10 @@ fn is_blank(line: &[u8]) -> bool {
     shown(&String::from_utf8_lossy(line)).is_empty()
 }
 
-/// A line as a terminal leaves it, at most [`MOST`] bytes: without colours and what else moves it, and
-/// only what was written last over the rest.
+/// A line as a terminal leaves it, without colours and what else moves it.
 fn shown(line: &str) -> String {
-    let parts = line.rsplit('\r').map(without_controls);
-    let mut text = parts
-        .map(|part| part.trim().to_owned())
-        .find(|part| !part.is_empty())
-        .unwrap_or_default();
-    while text.len() > MOST {
-        text.pop();
-    }
-    text
-}
-
-fn without_controls(text: &str) -> String {
     let mut shown = String::new();
-    let mut characters = text.chars();
+    let mut characters = line.chars();
     while let Some(character) = characters.next() {
         match character {
             // A control sequence (ECMA-48, 5.4) goes to its final byte.
@@ -89,7 +87,14 @@ fn without_controls(text: &str) -> String {
             character => shown.push(character),
         }
     }
-    shown
+    shown.trim().to_owned()
+}
+
+/// Cuts a text to at most so many bytes, between two characters.
+fn cut(text: &mut String, most: usize) {
+    while text.len() > most {
+        text.pop();
+    }
 }
 
 #[cfg(test)]
@@ -101,7 +106,7 @@ mod tests {
     fn last(chunks: &[&[u8]]) -> String {
         let mut line = ErrorLine::default();
         chunks.iter().for_each(|chunk| line.pass(chunk));
-        line.text()
+        line.text(&Secrets::new(["s3cr3tw0rd"]))
     }
 
     #[test]
@@ -123,10 +128,24 @@ mod tests {
             ),
             (b"\xe2\x80\xaeoff\xff\n", "off\u{fffd}"),
             (b"fine\n\x1b[0m\n", "fine"),
+            (b"pw \x1b[31ms3cr3t\x1b[0mw0rd\n", "pw ***"),
+            (b"s3c\0r3tw|0rd\x07", "***"),
         ] {
             let parts: Vec<&[u8]> = chunks.split(|byte| *byte == b'|').collect();
             assert_eq!(last(&parts), expected, "{chunks:?}");
         }
+    }
+
+    #[test]
+    fn a_secret_is_not_cut_in_two() {
+        for before in 900..1100 {
+            let text = format!("{}s3\x1b[mcr3tw0rd!", "\x07".repeat(before));
+            let line = last(&[text.as_bytes()]);
+            assert!(["***!", ""].contains(&line.as_str()), "{before}: {line}");
+        }
+        let progress = "\r downloading  12% of image".repeat(99);
+        let end = format!("{progress}\rerror: checksum wrong  \r\n");
+        assert_eq!(last(&[end.as_bytes()]), "error: checksum wrong");
     }
 
     #[test]
@@ -146,7 +165,7 @@ mod tests {
             let chunks: Vec<&[u8]> = parts.iter().map(String::as_bytes).collect();
             let line = last(&chunks);
             prop_assert_eq!(&line, &last(&[whole.as_bytes()]));
-            let mut lines = whole.split('\n').map(shown);
+            let mut lines = whole.split(['\n', '\r']).map(shown);
             prop_assert_eq!(&line, &lines.rfind(|line| !line.is_empty()).unwrap_or_default());
             prop_assert!(!line.chars().any(is_unsafe_to_show));
         }

@@ -69,6 +69,24 @@ impl Secrets {
         found
     }
 
+    /// The length of the longest; 0 for none.
+    pub(super) fn longest(&self) -> usize {
+        self.longest
+    }
+
+    /// A text with the secrets in it hidden.
+    pub(super) fn hidden_in(&self, text: &str) -> String {
+        let mut hidden = Vec::new();
+        let mut from = 0;
+        for (start, end) in self.found(text.as_bytes()) {
+            hidden.extend_from_slice(&text.as_bytes()[from..start]);
+            hidden.extend_from_slice(MASK);
+            from = end;
+        }
+        hidden.extend_from_slice(&text.as_bytes()[from..]);
+        String::from_utf8_lossy(&hidden).into_owned()
+    }
+
     /// Where the bytes begin that may be the beginning of a secret. This depends on the lengths of the
     /// secrets only, and on the line breaks of the bytes: most secrets cannot go on behind one.
     fn tail(&self, bytes: &[u8]) -> usize {
@@ -142,6 +160,11 @@ impl Mask {
         };
         let tail = self.secrets.tail(&whole);
         self.hide(&whole, tail, tail)
+    }
+
+    /// What it hides.
+    pub(super) fn secrets(&self) -> &Secrets {
+        &self.secrets
     }
 
     /// When output came last, or when the mask was made.

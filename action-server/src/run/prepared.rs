@@ -4,19 +4,16 @@
 //! that is not launched by then never is, so a caller who is told that the call failed has started
 //! nothing.
 
-use std::sync::{Arc, Mutex, atomic::Ordering};
+use std::sync::{Arc, Mutex};
 
 use action_proto::v1::Outcome;
-use tokio::{
-    runtime::Handle,
-    sync::{OwnedSemaphorePermit, watch},
-};
+use tokio::{runtime::Handle, sync::watch};
 
 use super::{
     Registry, StartError, Starter,
     owner::Owner,
     recorder::Recorder,
-    registry::{Leave, Live},
+    registry::{Leave, Live, Room},
     shared::Shared,
 };
 use crate::{
@@ -29,7 +26,7 @@ use crate::{
 #[must_use]
 pub struct PreparedRun {
     registry: Registry,
-    room: OwnedSemaphorePermit,
+    room: Room,
     entry: DiscardOnDrop,
     writer: Writer,
     reader: Reader,
@@ -45,12 +42,7 @@ impl Registry {
     /// See [`StartError`]; nothing is left of the run then.
     pub fn prepare(&self, plan: Plan, starter: Starter) -> Result<PreparedRun, StartError> {
         let inner = &self.inner;
-        // In this order: a drain that begins behind the check waits for the room to be given back.
-        let room = Arc::clone(&inner.room).try_acquire_owned();
-        if inner.stopping.load(Ordering::SeqCst) {
-            return Err(StartError::Stopping);
-        }
-        let room = room.map_err(|_| StartError::TooManyRuns(inner.limits.live_runs))?;
+        let room = inner.room(&starter.identity.username)?;
         let first = starter.first_event(&plan);
         let (entry, writer) = inner.store.create(first).map_err(StartError::Record)?;
         let entry = Arc::new(entry);

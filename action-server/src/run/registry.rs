@@ -17,11 +17,13 @@ use tokio::{
 };
 
 use super::{
-    Limits, Load, Status, Stop, StopOrder, owner::Standing, recover::recover, slots::Slots,
+    Limits, Load, StartError, Status, Stop, StopOrder, owner::Standing, recover::recover,
+    slots::Slots,
 };
 use crate::{
     audit::{self, Audit},
     metrics::Metrics,
+    places::{Place, Places},
     process::Descendants,
     record::{Entry, Reader, Retention, RunId, Store, Summary, Watermark},
 };
@@ -51,6 +53,8 @@ pub(super) struct Inner {
     live: Mutex<HashMap<RunId, Live>>,
     /// One permit for each run that may live.
     pub(super) room: Arc<Semaphore>,
+    /// The same for each subject.
+    pub(super) subjects: Places<String>,
     pub(super) stopping: AtomicBool,
 }
 
@@ -71,6 +75,7 @@ impl Registry {
         recover(&store, &audit, &metrics).await?;
         let slots = Slots::new(limits.job_threads);
         let room = Arc::new(Semaphore::new(limits.live_runs));
+        let subjects = Places::new(usize::MAX, limits.runs_per_subject);
         let inner = Inner {
             store,
             audit,
@@ -80,6 +85,7 @@ impl Registry {
             descendants: Descendants::new(),
             live: Mutex::default(),
             room,
+            subjects,
             stopping: AtomicBool::new(false),
         };
         Ok(Registry {
@@ -242,11 +248,34 @@ impl Registry {
 pub(super) struct Leave {
     registry: Registry,
     run_id: RunId,
-    _room: OwnedSemaphorePermit,
+    _room: Room,
+}
+
+/// What a run that lives takes of what is bounded.
+pub(super) struct Room {
+    _of_all: OwnedSemaphorePermit,
+    _of_subject: Place<String>,
+}
+
+impl Inner {
+    /// Room for a run of a subject.
+    pub(super) fn room(&self, subject: &str) -> Result<Room, StartError> {
+        let of_all = Arc::clone(&self.room).try_acquire_owned();
+        // In this order: a drain that begins behind the check waits for the room to be given back.
+        if self.stopping.load(Ordering::SeqCst) {
+            return Err(StartError::Stopping);
+        }
+        let of_subject = self.subjects.take(subject.to_owned());
+        Ok(Room {
+            _of_all: of_all.map_err(|_| StartError::TooManyRuns(self.limits.live_runs))?,
+            _of_subject: of_subject
+                .ok_or(StartError::TooManyOfSubject(self.limits.runs_per_subject))?,
+        })
+    }
 }
 
 impl Leave {
-    pub(super) fn new(registry: Registry, run_id: RunId, room: OwnedSemaphorePermit) -> Leave {
+    pub(super) fn new(registry: Registry, run_id: RunId, room: Room) -> Leave {
         Leave {
             registry,
             run_id,

@@ -20,6 +20,8 @@ pub struct Limits {
     pub job_threads: usize,
     /// The most runs that live at once.
     pub live_runs: usize,
+    /// The most of them of one subject.
+    pub runs_per_subject: usize,
     /// The most output of one job that is kept, in bytes, unless its command says otherwise.
     pub output_per_job: u64,
     /// The longest that a run may take; `None` for no limit but its jobs' own.

@@ -49,6 +49,9 @@ pub enum StartError {
     /// Too many runs live.
     #[error("{0} runs are going on, the limit (limits.live_runs); try again later")]
     TooManyRuns(usize),
+    /// Too many runs of the subject live.
+    #[error("{0} runs of yours are going on, the limit (limits.runs_per_subject); try again later")]
+    TooManyOfSubject(usize),
     /// The record cannot be written.
     #[error("the run cannot be recorded, so it was not started")]
     Record(#[source] io::Error),

@@ -1,6 +1,8 @@
 //! Waiting for what a script has set going: another command's script tells the node's state, again
 //! and again, until it is one of those that are wanted, and stays.
 
+use std::time::Duration;
+
 use action_proto::v1::{NodeFinished, NodeOutput, Outcome, OutputStream, run_event::Event};
 use bytes::Bytes;
 use tokio::{
@@ -46,7 +48,10 @@ pub(super) async fn wait_for_state(
             command: &waiting.command,
             script,
             arguments: &[],
-            timeout: waiting.command.timeout.min(deadline - Instant::now()),
+            timeout: waiting
+                .command
+                .timeout
+                .min((deadline - Instant::now()).max(LAST_LOOK)),
             // Readers of the record may not be allowed to see the command.
             alias: Some("the script that tells the state"),
         };
@@ -66,10 +71,16 @@ pub(super) async fn wait_for_state(
                 ..finished
             };
         }
-        let next = Instant::now() + waiting.verify.every;
-        if next >= deadline {
+        let now = Instant::now();
+        if now >= deadline && !watch.is_settling() {
             return ended(finished, Outcome::TimedOut, watch.too_late(waiting));
         }
+        // The last look is at the deadline, and one more where that finds the state for the first time.
+        let last = match now < deadline {
+            true => deadline,
+            false => now + LAST_PAUSE,
+        };
+        let next = last.min(now + waiting.verify.every);
         tokio::select! {
             () = sleep_until(next) => {}
             order = stop.wait_for(|order| order.as_ref().is_some_and(ends)) => {
@@ -139,6 +150,11 @@ async fn look(
     }
 }
 
+/// How long the look at the deadline may take at least.
+const LAST_LOOK: Duration = Duration::from_secs(1);
+/// How long after it the next one is.
+const LAST_PAUSE: Duration = Duration::from_secs(1);
+
 /// What the looks have shown so far. Pure.
 #[derive(Debug)]
 struct Watch<'a> {
@@ -200,6 +216,11 @@ impl<'a> Watch<'a> {
         }
     }
 
+    /// True where the state is the wanted one, and it is not known yet whether it stays.
+    fn is_settling(&self) -> bool {
+        self.in_a_row > 0
+    }
+
     fn wanted(&self) -> String {
         self.verify.until.join(" or ")
     }
@@ -252,8 +273,6 @@ impl Teller<'_> {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
 
     fn verify() -> Verify {

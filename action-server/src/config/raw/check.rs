@@ -159,6 +159,16 @@ impl Raw {
                     .output_per_job
                     .map_or(64 << 20, |Size(size)| size),
                 live_runs: at_least_one(self.limits.live_runs, 1000, "limits.live_runs")?,
+                runs_per_subject: at_least_one(
+                    self.limits.runs_per_subject,
+                    250,
+                    "limits.runs_per_subject",
+                )?,
+                streams_per_subject: at_least_one(
+                    self.limits.streams_per_subject,
+                    500,
+                    "limits.streams_per_subject",
+                )?,
                 connections: net::Limits {
                     connections: at_least_one(self.limits.connections, 1024, "limits.connections")?,
                     connections_per_address: at_least_one(

@@ -90,7 +90,7 @@ impl Job<'_> {
             duration: prost_types::Duration::try_from(duration).ok(),
             output_dropped_bytes: self.dropped,
             leftover_processes,
-            error_line: self.error_line.text(),
+            error_line: self.error_line.text(self.stderr_mask.secrets()),
             output_incomplete: self.is_incomplete,
             // These are for others to say.
             never_started: false,
@@ -104,11 +104,11 @@ impl Job<'_> {
             false => "",
             true if self.errand.command.leave_running => {
                 "the output may be incomplete: a process that was left running holds it open, and with \
-                 leave_running it is read for half a second only"
+                 leave_running it is read for half a second only; redirect such a process's output"
             }
             true => {
                 "the output may be incomplete: a process that the script left behind held it open and \
-                 was ended; leave_running lets such processes live"
+                 was ended; leave_running lets such processes live, with their output redirected"
             }
         }
     }
