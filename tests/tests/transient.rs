@@ -8,7 +8,7 @@ use std::{
     process::{Command, Output},
 };
 
-use action_proto::v1::{ListCommandsRequest, ListNodesRequest};
+use action_proto::v1::{ListCommandsRequest, ListNodesRequest, ListRunsRequest};
 use action_tests::{
     Api, Base, CEILING, Server, Site, on, program::AT_ONCE, token, usage, wait_until,
 };
@@ -244,4 +244,55 @@ fn failing_verb(site: &Site, path: &str) -> Output {
     command.arg(site.path(path));
     command.arg(serve.get_program()).args(serve.get_args());
     command.output().unwrap()
+}
+
+/// Who is told that there is no run starts another.
+#[test]
+fn runs_are_not_said_to_be_gone_while_no_record_can_be_read() {
+    let site = site();
+    site.command("wait", "echo ready; exec sleep 1000");
+    let server = site.start();
+    let api = server.api();
+    let mut live = api.start(on("wait", "n1")).unwrap();
+    live.wait_for("n1", "ready\n");
+    let ended = api.run(on("hello", "n1"));
+    let ids = [
+        &live.id,
+        &live.id[..4],
+        &ended.id,
+        &ended.id[..4],
+        "0000000000000000",
+    ];
+    let is_unavailable = |what: &str, status: tonic::Status| {
+        assert_eq!(status.code(), Code::Unavailable, "{what}: {status}");
+        assert!(
+            status.message().contains("cannot read the records now"),
+            "{what}: {status}"
+        );
+    };
+    let usual = usage::limit_descriptors(server.id(), 3);
+    for running in [true, false] {
+        let request = ListRunsRequest {
+            running,
+            ..ListRunsRequest::default()
+        };
+        is_unavailable("ListRuns", api.list_runs(request).unwrap_err());
+    }
+    for id in ids {
+        is_unavailable(id, api.get_run(id).unwrap_err());
+        is_unavailable(id, api.cancel(id, true).unwrap_err());
+        is_unavailable(id, api.watch(id, 0).map(drop).unwrap_err());
+    }
+    let client = server.client().run(&["runs"]);
+    assert_eq!(
+        (client.code(), client.stdout().as_str()),
+        (255, ""),
+        "{client}"
+    );
+    usage::limit_descriptors(server.id(), usual);
+    let listed = api.list_runs(ListRunsRequest::default()).unwrap();
+    assert_eq!(listed.runs.len(), 2);
+    assert_eq!(api.get_run(ids[4]).unwrap_err().code(), Code::NotFound);
+    api.cancel(&live.id, true).unwrap();
+    _ = live.finish();
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use action_proto::v1::{Outcome, Run, RunStarted};
-use tonic::Status;
+use tonic::{Code, Status};
 
 use super::{Service, status};
 use crate::{
@@ -57,6 +57,7 @@ pub(super) async fn find(
             match describe(&runs, &entry.id, is_known) {
                 Ok(Some((summary, run))) => seen.push((entry, run, summary.started)),
                 Ok(None) => {}
+                Err(status) if status.code() == Code::Unavailable => return Err(status),
                 // Whose a damaged record is cannot be read: only who named it whole, or may see
                 // all, is told of it.
                 Err(status) if access.reads_all() || is_whole => {
@@ -68,6 +69,9 @@ pub(super) async fn find(
         match seen.len() {
             0 => {
                 damaged?;
+                // Where no record can be read none is said not to be there, hidden or not.
+                let readable = runs.check_readable();
+                readable.map_err(|error| status::unreadable_now(&error))?;
                 let why = access.unresolved(&[Right::ReadOwn, Right::ReadAny], None);
                 Err(Status::not_found(format!("no such run: {text}{why}")))
             }

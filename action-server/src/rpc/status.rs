@@ -8,6 +8,7 @@ use crate::{
     catalogue::{PlanError, SelectionError},
     record::RunId,
     run::StartError,
+    transient::is_transient,
 };
 
 /// The header with a run's id.
@@ -80,10 +81,20 @@ pub(super) fn plan_changed(parts: &[&str]) -> Status {
     status
 }
 
+/// For records of which none can be read, as for want of descriptors. Names no run: it may not be the
+/// caller's to know of.
+pub(super) fn unreadable_now(error: &std::io::Error) -> Status {
+    tracing::error!(%error, "cannot read the records now");
+    Status::unavailable("the server cannot read the records now; try again later")
+}
+
 /// For records that cannot be read.
 pub(super) fn from_record(run_id: &RunId, error: &std::io::Error) -> Status {
     if error.kind() == ErrorKind::NotFound {
         return Status::not_found(format!("no such run: {run_id}"));
+    }
+    if is_transient(error) {
+        return unreadable_now(error);
     }
     tracing::error!(%run_id, %error, "cannot read a record");
     // One that is cut short is damaged too.

@@ -139,6 +139,14 @@ impl Registry {
         self.inner.store.jobs(run_id)
     }
 
+    /// Whether records can be read at all. Blocks for the disk.
+    ///
+    /// # Errors
+    /// The disk's, or that no descriptor is left.
+    pub fn check_readable(&self) -> io::Result<()> {
+        self.inner.store.check_readable()
+    }
+
     /// Whether new runs can be recorded, as it was last known.
     pub fn record_works(&self) -> watch::Receiver<bool> {
         self.inner.store.works()
