@@ -18,6 +18,9 @@ use std::{
 
 use aws_lc_rs::digest::{Context, SHA256};
 use rustix::fs::OFlags;
+use thiserror::Error;
+
+use crate::shown;
 
 /// A SHA-256.
 pub type Sha256 = [u8; 32];
@@ -27,6 +30,10 @@ const MOST_FILES: usize = 65_536;
 /// A file that changed this recently may change again within one tick of the file system's clock,
 /// so its digest is not remembered.
 const SETTLED: Duration = Duration::from_secs(1);
+/// The most that stands beside scripts, in files and directories, and in bytes: all of it is looked at
+/// for each plan.
+const MOST_ENTRIES: usize = 20_000;
+const MOST_BYTES: u64 = 1 << 30;
 /// How deep directories are followed.
 const DEPTH_LIMIT: usize = 32;
 /// Left out wherever they are: what Python compiles while scripts run, and what git knows of the files.
@@ -116,65 +123,108 @@ impl FileDigests {
 
     /// The digest of files and directories with all that is below them: names, contents and whether
     /// they can be executed. Links are followed. What cannot be read counts as such.
-    pub fn of_trees(&self, roots: &[PathBuf]) -> Sha256 {
-        let mut context = Context::new(&SHA256);
-        let mut open = HashSet::new();
+    ///
+    /// # Errors
+    /// There is too much of it, as behind a link to a directory that has nothing to do with it.
+    pub fn of_trees(&self, roots: &[PathBuf]) -> Result<Sha256, TooManyFiles> {
+        let mut walk = Walk {
+            files: self,
+            context: Context::new(&SHA256),
+            open: HashSet::new(),
+            entries: 0,
+            bytes: 0,
+        };
         for root in roots {
             let name = root.file_name().unwrap_or_default();
-            self.add(&mut context, root, name, &mut open);
+            walk.add(root, name)?;
         }
-        finish(context)
-    }
-
-    fn add(
-        &self,
-        context: &mut Context,
-        path: &Path,
-        name: &OsStr,
-        open: &mut HashSet<(u64, u64)>,
-    ) {
-        if SKIPPED.iter().any(|skipped| name == *skipped) {
-            return;
-        }
-        add_field(context, name.as_bytes());
-        let metadata = match fs::metadata(path) {
-            Ok(metadata) => metadata,
-            Err(error) => return add_field(context, error.kind().to_string().as_bytes()),
-        };
-        if metadata.is_dir() {
-            let identity = (metadata.dev(), metadata.ino());
-            // A link to a directory that holds it has no end.
-            if open.len() < DEPTH_LIMIT && open.insert(identity) {
-                self.add_directory(context, path, open);
-                open.remove(&identity);
-            }
-        } else if metadata.is_file() {
-            match open_regular(path).and_then(|file| self.of_file(file)) {
-                Ok(digest) => add_field(context, &digest),
-                Err(error) => add_field(context, error.kind().to_string().as_bytes()),
-            }
-            add_field(context, &(metadata.mode() & 0o111).to_be_bytes());
-        } else {
-            add_field(context, b"special");
-        }
-    }
-
-    fn add_directory(&self, context: &mut Context, path: &Path, open: &mut HashSet<(u64, u64)>) {
-        let entries = match fs::read_dir(path) {
-            Ok(entries) => entries,
-            Err(error) => return add_field(context, error.kind().to_string().as_bytes()),
-        };
-        let mut names: Vec<_> = entries.flatten().map(|entry| entry.file_name()).collect();
-        names.sort();
-        context.update(b"{");
-        for name in names {
-            self.add(context, &path.join(&name), &name, open);
-        }
-        context.update(b"}");
+        Ok(finish(walk.context))
     }
 
     fn known(&self) -> std::sync::MutexGuard<'_, HashMap<FileStamp, Sha256>> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The files beside scripts are too many to take their digest for each plan.
+#[derive(Debug, Error)]
+#[error(
+    "more than {MOST_ENTRIES} files or {} MiB stand beside the scripts, counted to {}", MOST_BYTES >> 20, shown::path(.0)
+)]
+pub struct TooManyFiles(PathBuf);
+
+/// A walk over trees.
+struct Walk<'a> {
+    files: &'a FileDigests,
+    context: Context,
+    /// The directories that it is in.
+    open: HashSet<(u64, u64)>,
+    entries: usize,
+    bytes: u64,
+}
+
+impl Walk<'_> {
+    fn add(&mut self, path: &Path, name: &OsStr) -> Result<(), TooManyFiles> {
+        if SKIPPED.iter().any(|skipped| name == *skipped) {
+            return Ok(());
+        }
+        self.field(name.as_bytes());
+        let metadata = match fs::metadata(path) {
+            Ok(metadata) => metadata,
+            Err(error) => {
+                self.field(error.kind().to_string().as_bytes());
+                return Ok(());
+            }
+        };
+        self.entries += 1;
+        if self.entries > MOST_ENTRIES {
+            return Err(TooManyFiles(path.to_owned()));
+        }
+        if metadata.is_dir() {
+            let identity = (metadata.dev(), metadata.ino());
+            // A link to a directory that holds it has no end.
+            if self.open.len() < DEPTH_LIMIT && self.open.insert(identity) {
+                self.add_directory(path)?;
+                self.open.remove(&identity);
+            }
+        } else if metadata.is_file() {
+            self.bytes = self.bytes.saturating_add(metadata.size());
+            if self.bytes > MOST_BYTES {
+                return Err(TooManyFiles(path.to_owned()));
+            }
+            match open_regular(path).and_then(|file| self.files.of_file(file)) {
+                Ok(digest) => self.field(&digest),
+                Err(error) => self.field(error.kind().to_string().as_bytes()),
+            }
+            self.field(&(metadata.mode() & 0o111).to_be_bytes());
+        } else {
+            self.field(b"special");
+        }
+        Ok(())
+    }
+
+    fn add_directory(&mut self, path: &Path) -> Result<(), TooManyFiles> {
+        let entries = match fs::read_dir(path) {
+            Ok(entries) => entries,
+            Err(error) => {
+                self.field(error.kind().to_string().as_bytes());
+                return Ok(());
+            }
+        };
+        let names = entries.flatten().map(|entry| entry.file_name());
+        // One more than can be counted is enough.
+        let mut names: Vec<_> = names.take(MOST_ENTRIES + 1).collect();
+        names.sort();
+        self.context.update(b"{");
+        for name in names {
+            self.add(&path.join(&name), &name)?;
+        }
+        self.context.update(b"}");
+        Ok(())
+    }
+
+    fn field(&mut self, value: &[u8]) {
+        add_field(&mut self.context, value);
     }
 }
 
@@ -189,17 +239,21 @@ pub struct TreeSnapshot {
 
 impl TreeSnapshot {
     /// Takes the digest of these now.
-    pub fn take(digests: FileDigests, roots: Vec<PathBuf>) -> TreeSnapshot {
-        TreeSnapshot {
-            digest: digests.of_trees(&roots),
+    ///
+    /// # Errors
+    /// They are too many.
+    pub fn take(digests: FileDigests, roots: Vec<PathBuf>) -> Result<TreeSnapshot, TooManyFiles> {
+        Ok(TreeSnapshot {
+            digest: digests.of_trees(&roots)?,
             digests,
             roots,
-        }
+        })
     }
 
     /// Whether they are as they were.
     pub fn is_unchanged(&self) -> bool {
-        self.digests.of_trees(&self.roots) == self.digest
+        let now = self.digests.of_trees(&self.roots);
+        now.is_ok_and(|now| now == self.digest)
     }
 }
 

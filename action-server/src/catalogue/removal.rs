@@ -19,8 +19,9 @@ pub struct Removal {
     /// How many nodes the file has, also those whose definition is broken.
     pub in_file: usize,
     /// The groups that lose so many of their members that their list may have been written in part
-    /// only. A member whose node is removed is not counted, nor is a group that is gone or broken:
-    /// who names that is refused.
+    /// only, also those that are gone: a pattern such as `@rack*` would mean less without a word. A
+    /// member whose node is removed is not counted, nor is a group that is broken: it keeps its members, or who
+    /// names it is refused.
     pub groups: Vec<(String, Loss)>,
 }
 
@@ -40,11 +41,14 @@ impl Removal {
         let names = accepted.list().iter().map(|node| node.name.as_str());
         let nodes = Loss::new(names, |name| now.get(name).is_some());
         let groups = accepted.groups.iter().filter_map(|(name, before)| {
-            let group = now.groups.get(name)?;
-            if group.broken().is_some() {
+            let group = now.groups.get(name);
+            if group.is_some_and(|group| group.broken().is_some()) {
                 return None;
             }
-            let members: BTreeSet<&str> = now.names_at(&group.members).collect();
+            let members = group
+                .into_iter()
+                .flat_map(|group| now.names_at(&group.members));
+            let members: BTreeSet<&str> = members.collect();
             let before = accepted.names_at(&before.members);
             let is_kept = |name: &str| members.contains(name) || now.get(name).is_none();
             let loss = Loss::new(before, is_kept);

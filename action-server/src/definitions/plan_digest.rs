@@ -21,7 +21,7 @@ use thiserror::Error;
 
 use crate::{
     catalogue::{Command, Plan, PlannedJob, Waiting},
-    file_digest::{FileDigests, Sha256, TreeSnapshot},
+    file_digest::{FileDigests, Sha256, TooManyFiles, TreeSnapshot},
     fingerprint::entries,
     shown, trust,
 };
@@ -112,7 +112,10 @@ impl PlanDigests {
 
     /// The files that a run of this plan may read, as they are now: those of its commands, and what
     /// stands beside the commands and belongs to none. Blocks for the disk.
-    pub fn files(&self, plan: &Plan) -> TreeSnapshot {
+    ///
+    /// # Errors
+    /// They are too many.
+    pub fn files(&self, plan: &Plan) -> Result<TreeSnapshot, TooManyFiles> {
         let waiting = plan.waiting.as_ref().map(|waiting| &waiting.command);
         let own = [Some(&plan.command), waiting].map(|command| command.map(|it| &*it.name));
         let is_read = |path: &PathBuf| {

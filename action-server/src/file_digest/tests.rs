@@ -21,7 +21,7 @@ fn every_edit_of_a_tree_is_seen() {
     symlink("../outside", at("outside")).unwrap();
 
     let digests = FileDigests::default();
-    let digest = || digests.of_trees(std::slice::from_ref(&root));
+    let digest = || digests.of_trees(std::slice::from_ref(&root)).unwrap();
     let before = digest();
     assert_eq!(digest(), before);
     let write = |path: PathBuf, text: &'static str| move || fs::write(&path, text).unwrap();
@@ -119,5 +119,34 @@ fn what_cannot_be_read_is_not_waited_for() {
     .unwrap();
     let digests = FileDigests::default();
     let missing = directory.path().join("missing");
-    assert_ne!(digests.of_trees(&[fifo]), digests.of_trees(&[missing]));
+    let digest = |path| digests.of_trees(&[path]).unwrap();
+    assert_ne!(digest(fifo), digest(missing));
+}
+
+#[test]
+fn a_link_to_what_is_too_much_is_named() {
+    let directory = tempfile::tempdir().unwrap();
+    let (root, other) = (directory.path().join("helpers"), directory.path().join("x"));
+    fs::create_dir(&root).unwrap();
+    fs::create_dir(&other).unwrap();
+    symlink(&other, root.join("link")).unwrap();
+    let digests = FileDigests::default();
+    let digest = || digests.of_trees(std::slice::from_ref(&root));
+    digest().unwrap();
+    // Holes take no space.
+    let large = File::create(other.join("large")).unwrap();
+    large.set_len(MOST_BYTES + 1).unwrap();
+    let error = digest().unwrap_err().to_string();
+    assert!(error.ends_with("helpers/link/large"), "{error}");
+    large.set_len(0).unwrap();
+    digest().unwrap();
+    // Each level twice: few files, and many ways to them.
+    let mut at = other;
+    for _ in 0..15 {
+        let next = at.join("a");
+        fs::create_dir(&next).unwrap();
+        symlink("a", at.join("b")).unwrap();
+        at = next;
+    }
+    assert!(digest().is_err());
 }

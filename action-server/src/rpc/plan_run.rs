@@ -6,6 +6,7 @@ use tonic::{Request, Response, Status};
 use super::{
     FEATURES, Service,
     planning::{as_run, plan, plan_in_part, shape},
+    status,
 };
 use crate::{auth::policy::Requirements, catalogue};
 
@@ -66,12 +67,13 @@ async fn take_digest(
     let shape = shape(request);
     let taken = tokio::task::spawn_blocking(move || {
         let files = digests.files(&plan);
+        let files = files.map_err(|error| status::from_files(&error))?;
         let digest = digests.digest(&plan, &files.digest, &shape);
-        (plan, digest.to_string())
+        Ok((plan, digest.to_string()))
     });
     taken
         .await
-        .map_err(|_| Status::internal("the server failed"))
+        .map_err(|_| Status::internal("the server failed"))?
 }
 
 fn owned(names: &[&str]) -> Vec<String> {

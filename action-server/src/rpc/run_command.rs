@@ -107,6 +107,7 @@ impl Binding {
     /// the disk.
     fn check(&self, digests: &PlanDigests, plan: &Plan) -> Result<TreeSnapshot, Status> {
         let files = digests.files(plan);
+        let files = files.map_err(|error| status::from_files(&error))?;
         let now = digests.digest(plan, &files.digest, &self.shape);
         match self.expected.differences(&now).as_slice() {
             [] => Ok(files),

@@ -6,6 +6,7 @@ use tonic::{Status, metadata::MetadataValue};
 
 use crate::{
     catalogue::{PlanError, SelectionError},
+    file_digest::TooManyFiles,
     record::RunId,
     run::StartError,
     transient::is_transient,
@@ -43,6 +44,14 @@ pub(super) fn broken_teller(command: &str) -> Status {
 /// For node sets that select nothing.
 pub(super) fn from_selection(error: &SelectionError) -> Status {
     Status::invalid_argument(error.to_string())
+}
+
+/// For plans that no run can be bound to. The log has the path.
+pub(super) fn from_files(error: &TooManyFiles) -> Status {
+    tracing::error!(%error, "no plan can be shown: take them away, or the link to them");
+    Status::failed_precondition(
+        "so many files stand beside the scripts that no plan can be bound to them; ask the admin to look into the server's log",
+    )
 }
 
 /// For runs that are not started.
