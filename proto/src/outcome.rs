@@ -40,6 +40,11 @@ impl Outcome {
             .unwrap_or(Outcome::Ok)
     }
 
+    /// How many of the counted jobs were cancelled before their scripts were started.
+    pub fn never_started(counts: &[OutcomeCount]) -> u32 {
+        counts.iter().map(|entry| entry.never_started).sum()
+    }
+
     /// Adds a job's end to how many had which outcome, which are kept in the order of the numbers of
     /// the outcomes.
     pub fn count(counts: &mut Vec<OutcomeCount>, finished: &NodeFinished) {

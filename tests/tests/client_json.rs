@@ -116,7 +116,7 @@ fn a_run_is_its_events_and_output_comes_by_line() {
         "error_line": "oh \u{fffd}", "never_started": false, "output_incomplete": false, "output_lost_bytes": 0,
     });
     assert_eq!(take("node_finished"), [finished]);
-    let summary = json!({"event": "run_finished", "outcome": "failed", "counts": {"failed": 1}});
+    let summary = json!({"event": "run_finished", "outcome": "failed", "counts": {"failed": 1}, "never_started": 0});
     assert_eq!(take("run_finished"), [summary]);
 }
 

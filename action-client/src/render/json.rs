@@ -7,7 +7,7 @@ use crate::render::output::{Output, Target};
 use crate::render::time::{rfc3339, seconds};
 use action_proto::escape_in_json;
 use action_proto::v1::{
-    NodeFinished, NodeOutput, OutcomeCount, OutputStream, RunEvent, run_event::Event,
+    NodeFinished, NodeOutput, Outcome, OutcomeCount, OutputStream, RunEvent, run_event::Event,
 };
 use data_encoding::BASE64;
 use serde::Serialize;
@@ -156,6 +156,7 @@ fn object_of(event: &RunEvent) -> Option<Value> {
             json!({
                 "outcome": it.outcome().label(),
                 "counts": counts(&it.counts),
+                "never_started": Outcome::never_started(&it.counts),
                 "duration": it.duration.as_ref().map(seconds),
             }),
         ),
@@ -210,7 +211,7 @@ fn join(objects: impl IntoIterator<Item = Value>) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use action_proto::v1::{Outcome, RunStarted};
+    use action_proto::v1::RunStarted;
     use prost_types::Timestamp;
 
     fn shown(events: Vec<Event>) -> Vec<Value> {

@@ -6,7 +6,7 @@ use std::{
     path::Path,
 };
 
-use action_proto::v1::{OutputStream, RunEvent, run_event::Event};
+use action_proto::v1::{Outcome, OutputStream, RunEvent, run_event::Event};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde_json::{Map, Value, json};
 
@@ -126,7 +126,8 @@ pub fn to_json(event: &RunEvent) -> Value {
                 .collect();
             (
                 "run_finished",
-                json!({"outcome": it.outcome().label(), "counts": counts, "duration": seconds(it.duration)}),
+                json!({"outcome": it.outcome().label(), "counts": counts,
+                    "never_started": Outcome::never_started(&it.counts), "duration": seconds(it.duration)}),
             )
         }
     };
