@@ -11,6 +11,8 @@ const SHOWN: usize = 8;
 const LONGEST_WORD: usize = 31;
 /// The longest name that is shown, in bytes: that of a node or group.
 const LONGEST_NAME: usize = 64;
+/// So long is a run's id, which looks random.
+const RUN_ID: usize = 16;
 /// So many random characters in a file's name can be a secret.
 const LEAST_RANDOM: usize = 20;
 
@@ -31,6 +33,15 @@ pub fn shown_name(text: &str) -> String {
         return text.to_owned();
     }
     format!("a name of {}, which is not shown", counted(text))
+}
+
+/// A run's id, or how it begins, for a message: itself where it can be one, else as a name is shown.
+pub fn shown_run_id(text: &str) -> String {
+    let can_be_id = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
+    match text.len() <= RUN_ID && text.bytes().all(can_be_id) {
+        true => text.to_owned(),
+        false => shown_name(text),
+    }
 }
 
 /// A node set for a message: itself where its terms look like names, else its length.
@@ -145,7 +156,12 @@ fn random_length(name: &str) -> usize {
 
 /// What a command line's word is shown as in a message, where it is not shown as it is.
 pub fn hidden_word(word: &str) -> Option<String> {
+    let is_option = word.starts_with(is_dash);
     let word = word.trim_start_matches(is_dash);
+    let is_odd = |c: char| !c.is_ascii_lowercase() && !c.is_ascii_digit() && !"-_".contains(c);
+    if is_option && word.len() >= SHOWN && word.contains(is_odd) {
+        return Some(format!("a word of {}, which is not shown", counted(word)));
+    }
     let shown = shown_path(word.as_ref(), |_| false);
     (shown != word).then_some(shown)
 }
@@ -206,10 +222,12 @@ pub fn secret_fault(secret: &[u8]) -> Option<&'static str> {
 mod tests {
     use super::*;
 
-    const SECRETS: [&str; 8] = [
+    const SECRETS: [&str; 10] = [
         "4f0c0fd12a9be7735c1184b2aa0ffe314f0c0fd12a9be7735c1184b2aa0ffe31",
         "Zk3vQ9xR/7LmB+t0PnWc2yHsEaUd5fGjKi8oXrNqTvYbMzCl1w6hSgJpIeDkRuFA",
         "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJvbGdhIn0.7LmBt0PnWc2yHsEaUd5fGj",
+        "q7LmB+t0PnWc2yHsEaUd5fGjKi8oXrNqTvYbMzCl1w6=",
+        "q7LmB+t0PnWc2yHs=EaUd5fGjKi8oXrNqTvYbMzCl1w6",
         "-----BEGIN PRIVATE KEY----- MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEH",
         "-----BEGIN PRIVATE KEY-----\nMIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEH",
         "550e8400-e29b-41d4-a716-446655440000",
@@ -247,9 +265,10 @@ mod tests {
                 }
             }
         }
-        for secret in &SECRETS[..5] {
+        for secret in &SECRETS[..7] {
             assert!(!shown(shown_name(secret), secret), "{secret}");
             assert!(!shown(shown_set(secret), secret), "{secret}");
+            assert!(!shown(shown_run_id(secret), secret), "{secret}");
         }
     }
 
@@ -278,6 +297,11 @@ mod tests {
             assert_eq!(shown_name(name), name);
         }
         assert_eq!(shown_name("../n4"), "../n4");
+        let long = "power-status-of-all-the-nodes-that-stand-in-the-second-room-now";
+        assert_eq!(shown_name(long), long);
+        for id in ["7k", "4x7q0c9kz3mt5vhy", "latest"] {
+            assert_eq!(shown_run_id(id), id);
+        }
         for set in [
             "n[1-100/2],@compute&!gone5",
             "@{compute,vault}",

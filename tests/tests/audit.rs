@@ -280,10 +280,12 @@ fn what_callers_write_stays_in_its_line(format: &str, begins: &str) {
     let narrow = server.api_with(Some(&token));
     narrow.refused(on(TREACHEROUS, TREACHEROUS));
     let line = server.audited("denied", &json!({}));
-    assert_eq!(
-        (&line["command"], &line["nodes"]),
-        (&json!(TREACHEROUS), &json!(TREACHEROUS))
-    );
+    // What looks like no name may be a secret.
+    for key in ["command", "nodes"] {
+        let count = TREACHEROUS.chars().count();
+        let shown = format!("a text of {count} characters, which is not shown");
+        assert_eq!(line[key], shown, "{key}");
+    }
     // As much as a caller likes, but not in the log, also where it is accepted.
     let many = [
         "\u{9b}".repeat(8_000),

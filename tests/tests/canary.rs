@@ -107,6 +107,8 @@ fn canaries() -> Vec<Canary> {
             "hex",
             "4f0c0fd12a9be7735c1184b2aa0ffe319d41c7b0e8536aa2f1047be6c0d95e38",
         ),
+        Canary::new("base64 =", "q7LmB+t0PnWc2yHsEaUd5fGjKi8oXrNqTvYbMzCl1w6="),
+        Canary::new("base64 = inside", "Vx8pT+r2LkQz5=nWs7MfGaJd9cBeYh3uRoKi"),
         Canary::new("token", &token),
         Canary::new("key", &pem_key()),
     ]
@@ -196,7 +198,12 @@ impl Trial {
 
     fn judge(&mut self, canary: &Canary, case: &str, told: &[u8]) {
         self.runs += 1;
-        let kept = contents(&self.site.path("state"));
+        // The register of tokens keeps what they grant.
+        let mut granted = ["\"--role\"", "\"--command\""].iter();
+        let kept = match granted.any(|it| case.contains(it)) {
+            true => Vec::new(),
+            false => contents(&self.site.path("state")),
+        };
         for (what, text) in [("told", told), ("kept", &kept)] {
             if let Some(part) = canary.found(text) {
                 let told = String::from_utf8_lossy(told);

@@ -23,6 +23,7 @@ use crate::error::{CliError, Result};
 use crate::exit;
 use crate::render::output::{Output, Target};
 use crate::render::report;
+use action_proto::input::shown_set;
 use described::Shape;
 use entry::Entry;
 use globals::Format;
@@ -183,7 +184,8 @@ async fn usage(
         (None, Some((shown, _))) if !has(&shown) => {
             return Err(commands::help::unknown(entry, &shown, &commands));
         }
-        (Some(_), Some((shown, _))) if !has(&shown) => {
+        // A token in place of a command is no name to describe.
+        (Some(_), Some((shown, _))) if !has(&shown) && shown_set(&shown) == shown => {
             grammar::with_name(root, entry, &shown, Shape::AfterNode)
         }
         (Some(_), _) if commands.is_empty() => root,

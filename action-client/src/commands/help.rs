@@ -10,6 +10,7 @@ use crate::exit;
 use crate::render::output::Target;
 use crate::render::time::seconds;
 use crate::render::{json, report};
+use action_proto::input::shown_set;
 use action_proto::v1::Command;
 use clap::Args;
 use serde_json::{Value, json};
@@ -113,7 +114,7 @@ fn object(command: &Command) -> Value {
 
 /// The error for a command that the server does not have, with the nearest that it has.
 pub(crate) fn unknown(entry: &Entry, shown: &str, commands: &[Command]) -> CliError {
-    let error = CliError::usage(format!("there is no command `{shown}`"));
+    let error = CliError::usage(format!("there is no command `{}`", shown_set(shown)));
     let root = grammar::root(entry);
     let verbs = root
         .get_subcommands()

@@ -9,6 +9,7 @@ use std::{
     time::Duration,
 };
 
+use action_proto::input::shown_set;
 use thiserror::Error;
 
 use super::{Catalogue, Command, Node, SelectionError, Verify, VisibleNodes};
@@ -188,13 +189,12 @@ impl Catalogue {
         if let Some(command) = self.commands.get(name) {
             return Ok(Arc::clone(command));
         }
-        let shown: String = name.chars().take(80).flat_map(char::escape_debug).collect();
         Err(match self.broken.get(name) {
             Some(reason) => PlanError::BrokenCommand {
-                command: shown,
+                command: shown_set(name),
                 reason: reason.clone(),
             },
-            None => PlanError::UnknownCommand(shown),
+            None => PlanError::UnknownCommand(shown_set(name)),
         })
     }
 

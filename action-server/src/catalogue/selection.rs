@@ -8,6 +8,7 @@
 
 use std::{cell::Cell, collections::BTreeSet};
 
+use action_proto::input::{shown_name, shown_set};
 use thiserror::Error;
 
 use self::{
@@ -131,7 +132,7 @@ pub(super) fn select(
     }
     let count = selected.members.len();
     match count {
-        0 => Err(SelectionError::SelectsNothing(shortened(text.to_owned()))),
+        0 => Err(SelectionError::SelectsNothing(shortened(shown_set(text)))),
         _ if count > limit => Err(SelectionError::TooMany { count, limit }),
         _ => Ok(selected.members.into_iter().collect()),
     }
@@ -238,7 +239,7 @@ fn resolve(
             Ok(selected)
         }
         TermKind::Attribute(key, value) => {
-            let members = with_attribute(nodes, key, value, work)?;
+            let members = with_attribute(nodes, term.text, key, value, work)?;
             if members.is_empty() {
                 missing.attributes.insert(term.text.to_owned());
             }
@@ -285,6 +286,7 @@ fn expand(text: &str, names: &NamePattern, limit: usize) -> Result<Vec<String>, 
 
 fn with_attribute(
     nodes: VisibleNodes<'_>,
+    text: &str,
     key: &str,
     value: &NamePattern,
     work: &Cell<u64>,
@@ -296,7 +298,14 @@ fn with_attribute(
         });
     }
     if !nodes.all.is_visible(key) {
-        return Err(SelectionError::NotVisible(shortened(key.to_owned())));
+        // A secret with a = in it: its first part alone may look like a key.
+        let shown = shown_set(text);
+        let key = if shown == text {
+            shown_name(key)
+        } else {
+            shown
+        };
+        return Err(SelectionError::NotVisible(shortened(key)));
     }
     search(nodes, work, |node| {
         let mut metadata = nodes.all.visible_metadata(node);

@@ -125,7 +125,10 @@ fn by_command(access: &Access, commands: &[&str], asked: &[&str], arguments: &[S
     let width = commands.iter().map(|name| name.len()).max().unwrap_or(0);
     let mut text = match arguments {
         [] => "  by command, without arguments:\n".to_owned(),
-        _ => format!("  by command, with the arguments {arguments:?}:\n"),
+        _ => {
+            let arguments: Vec<String> = arguments.iter().map(|it| shown_set(it)).collect();
+            format!("  by command, with the arguments {arguments:?}:\n")
+        }
     };
     for command in commands {
         let parts = access.explain(command, asked, arguments).join("; ");

@@ -2,7 +2,10 @@
 
 use std::{path::Path, thread::sleep, time::Duration};
 
-use action_proto::names_with_other_padding;
+use action_proto::{
+    input::{shown_name, shown_set},
+    names_with_other_padding,
+};
 use clap::builder::NonEmptyStringValueParser;
 
 use super::{Failure, USAGE, counted, environment, note, say, tokens::unusable_register};
@@ -66,15 +69,19 @@ pub(super) fn generate(config: &Path, args: TokenArgs) -> Result<(), Failure> {
             let known = known.map(|node| node.name.as_str());
             let near = action_proto::fold(names_with_other_padding(undefined, known));
             let hint = (!near.is_empty()).then(|| format!("did you mean {near}?"));
-            return Err(failed(format!("no such node: {undefined}")).or_hint(hint));
+            return Err(failed(format!("no such node: {}", shown_set(undefined))).or_hint(hint));
         }
         if !coverage.sure.contains(&true) {
-            return Err(failed(format!("the node set {nodes:?} selects no node")));
+            return Err(failed(format!(
+                "the node set {:?} selects no node",
+                shown_set(nodes)
+            )));
         }
     }
     for pattern in unknown_commands(&settings, commands.as_deref().unwrap_or_default()) {
         note(&format!(
-            "warning: --command {pattern}: there is no such command\n"
+            "warning: --command {}: there is no such command\n",
+            shown_set(pattern)
         ));
     }
     let days = args.days.unwrap_or(DEFAULT_DAYS);
@@ -161,17 +168,21 @@ fn unknown_commands<'a>(settings: &Settings, patterns: &'a [String]) -> Vec<&'a 
 }
 
 fn told(issued: &IssuedToken, lasts: &str, settings: &Settings) -> String {
+    let shown = |texts: &[String], shown: fn(&str) -> String| {
+        let texts: Vec<String> = texts.iter().map(|text| shown(text)).collect();
+        texts.join(", ")
+    };
     let all = |limit: Option<String>| limit.unwrap_or_else(|| "all".to_owned());
     let mut text = format!(
         "subject:  {}\nexpires:  {} (in {lasts})\njti:      {}\ncommands: {}\nnodes:    {}\n",
         issued.subject,
         auth::written(issued.expires),
         issued.jti,
-        all(issued.commands.as_ref().map(|commands| commands.join(", "))),
-        all(issued.nodes.clone()),
+        all(issued.commands.as_ref().map(|it| shown(it, shown_set))),
+        all(issued.nodes.as_deref().map(shown_set)),
     );
     if !issued.roles.is_empty() {
-        text += &format!("roles:    {}\n", issued.roles.join(", "));
+        text += &format!("roles:    {}\n", shown(&issued.roles, shown_name));
     }
     if settings.auth.policy.is_some() {
         text += "and of that what the policy allows: action-server explain\n";

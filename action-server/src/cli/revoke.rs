@@ -216,7 +216,7 @@ fn unknown_subject(
     let warning = unknown(
         register,
         is_theirs,
-        &format!("no token of {subject} made so far"),
+        &format!("no token of {} made so far", shown_name(subject)),
     )?;
     let is_near = |token: &&IssuedToken| {
         token.subject != subject && token.subject.eq_ignore_ascii_case(subject)

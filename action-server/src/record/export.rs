@@ -6,7 +6,10 @@ use std::{
     path::Path,
 };
 
-use action_proto::v1::{Outcome, OutputStream, RunEvent, run_event::Event};
+use action_proto::{
+    input::shown_run_id,
+    v1::{Outcome, OutputStream, RunEvent, run_event::Event},
+};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde_json::{Map, Value, json};
 
@@ -42,7 +45,7 @@ pub fn export(directory: &Path, run: &str, out: &mut impl Write) -> io::Result<(
         };
         return Err(io::Error::new(
             io::ErrorKind::NotFound,
-            format!("{what}: {run}"),
+            format!("{what}: {}", shown_run_id(run)),
         ));
     };
     let mut written = Ok(());

@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use action_proto::v1::RunStarted;
+use action_proto::{input::shown_set, v1::RunStarted};
 use tonic::Status;
 
 use super::{sights::Sights, status};
@@ -283,6 +283,7 @@ impl Access {
 }
 
 fn shown(text: &str) -> String {
+    let text = shown_set(text);
     let short = text.chars().take(SHOWN).flat_map(char::escape_debug);
     let cut = if text.chars().count() > SHOWN {
         ".."

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use action_proto::input::shown_set;
 use thiserror::Error;
 use tonic::{Code, Request, Status};
 
@@ -73,7 +74,7 @@ pub(super) fn asked<T>(request: &Request<T>) -> Event {
 }
 
 /// What a call about nodes asks for. The nodes are as they were asked for, not folded: what was
-/// denied may not even be a node set.
+/// denied may not even be a node set, but a token in its place.
 pub(super) fn asked_for<T>(
     request: &Request<T>,
     command: &str,
@@ -81,8 +82,8 @@ pub(super) fn asked_for<T>(
     arguments: &[String],
 ) -> Event {
     Event {
-        command: Some(command.to_owned()),
-        nodes: Some(nodes.to_owned()),
+        command: Some(shown_set(command)),
+        nodes: Some(shown_set(nodes)),
         arguments: Some(arguments.to_vec()),
         ..asked(request)
     }

@@ -2,7 +2,10 @@
 
 use std::sync::Arc;
 
-use action_proto::v1::{Outcome, Run, RunStarted};
+use action_proto::{
+    input::shown_run_id,
+    v1::{Outcome, Run, RunStarted},
+};
 use tonic::{Code, Status};
 
 use super::{Service, status};
@@ -73,7 +76,10 @@ pub(super) async fn find(
                 let readable = runs.check_readable();
                 readable.map_err(|error| status::unreadable_now(&error))?;
                 let why = access.unresolved(&[Right::ReadOwn, Right::ReadAny], None);
-                Err(Status::not_found(format!("no such run: {text}{why}")))
+                Err(Status::not_found(format!(
+                    "no such run: {}{why}",
+                    shown_run_id(&text)
+                )))
             }
             1 => {
                 let (entry, run, started) = seen.remove(0);

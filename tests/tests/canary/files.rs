@@ -152,6 +152,14 @@ fn no_file_of_the_server_and_no_flag_shows_a_secret() {
                 &["generate-token", "--key", &form],
                 &["generate-token", "--days", &form],
                 &["generate-token", "--uid", &form],
+                &["generate-token", "--nodes", &form],
+                &["generate-token", "--nodes", &format!("n1,{form}")],
+                &["generate-token", "--command", &form],
+                &["generate-token", "--role", &form],
+                &["runs", "export", &form],
+                &["explain", "-g", &form],
+                &["explain", "--command", &form],
+                &["explain", "--command", "hello", &form],
                 &["revoke", "--jti", &form],
                 &["revoke", "--key", &form],
                 &["revoke", "--all", "--before", &form],
@@ -171,6 +179,7 @@ fn no_file_of_the_server_and_no_flag_shows_a_secret() {
                         words,
                         &[],
                     );
+                    _ = fs::remove_dir_all(trial.site.path("state"));
                 }
             }
         }

@@ -62,6 +62,16 @@ fn the_client_shows_no_secret() {
                 let variable = format!("ACTION_CLIENT_{}", name.to_uppercase());
                 trial.run(&canary, &variable, call(&["nodes"], &[(&variable, &form)]));
             }
+            for url in [
+                format!("http://{form}:17100"),
+                format!("https://{form}/{form}"),
+            ] {
+                let variables = [
+                    ("ACTION_CLIENT_BASE_URL", &*url),
+                    ("ACTION_CLIENT_TIMEOUT", "1s"),
+                ];
+                trial.run(&canary, &url, call(&["nodes"], &variables));
+            }
             trial.run(
                 &canary,
                 "variable",
@@ -103,6 +113,78 @@ fn the_client_shows_no_secret() {
         fs::remove_dir_all(&directory).unwrap();
     }
     trial.is_clean();
+}
+
+/// What a server answers that is asked for a secret, and what it logs and keeps of it.
+#[test]
+fn no_answer_of_a_server_shows_a_secret() {
+    for nodes in ["", ", nodes: n1"] {
+        let site = Site::new();
+        site.command("hello", "echo hello");
+        site.nodes("n1: {}\nn2: {}\n");
+        site.settings("policy_path: policy.yaml");
+        site.write(
+            "policy.yaml",
+            format!("rules: [{{name: a, allow: [all], subjects: ['*']{nodes}}}]\n"),
+        );
+        let server = site.start();
+        let client = server.client();
+        let mut hits = Vec::new();
+        for canary in canaries() {
+            for form in canary.forms().iter().take(2) {
+                for words in [
+                    &[form.as_str()][..],
+                    &[form, "n1"],
+                    &[form, "--help"],
+                    &["run", form],
+                    &["run", form, "n1"],
+                    &["help", form],
+                    &["hello", form],
+                    &["hello", &format!("n1,{form}")],
+                    &["hello", &format!("@{form}")],
+                    &["hello", &format!("{form}=x")],
+                    &["hello", "n1", "--exclude", form],
+                    &["nodes", "-g", form],
+                    &["can-i", form, "-g", "n1"],
+                    &["can-i", "hello", "-g", form],
+                    &["runs", "--command", form],
+                    &["runs", "-g", form],
+                    &["runs", "--subject", form],
+                    &["show", form],
+                    &["attach", form],
+                    &["cancel", form],
+                    &["rerun", form],
+                ] {
+                    let ran = client.run(words);
+                    let told = [&*ran.stdout, ran.stderr().as_bytes()].concat();
+                    if canary.found(&told).is_some() {
+                        hits.push(format!("{} {words:?}: {ran}", canary.name));
+                    }
+                }
+            }
+            let log = server.log().into_bytes();
+            for kept in [log, contents(&server.path("state"))] {
+                if let Some(part) = canary.found(&kept) {
+                    let kept = String::from_utf8_lossy(&kept).into_owned();
+                    let lines = kept.lines().filter(|line| line.contains(&part));
+                    hits.extend(lines.map(|line| format!("{}: {line}", canary.name)));
+                }
+            }
+        }
+        assert!(hits.is_empty(), "{}", hits.join("\n"));
+        // Ordinary names stay whole.
+        let long = "power-status-of-all-the-nodes-that-stand-in-the-second-room-now";
+        for name in ["power-status", "cnode001", long] {
+            assert!(client.run(&["run", name, "n1"]).stderr().contains(name));
+            if nodes.is_empty() {
+                assert!(client.run(&["hello", name]).stderr().contains(name));
+            }
+        }
+        for id in ["7k", "4x7q0c9kz3mt5vhy"] {
+            let told = client.run(&["show", id]).stderr();
+            assert!(told.contains(&format!("no such run: {id}")), "{told}");
+        }
+    }
 }
 
 /// What a running server reads anew.
