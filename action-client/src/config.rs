@@ -3,7 +3,7 @@
 
 use crate::environment::Environment;
 use crate::error::{CliError, ErrorKind, Result};
-use action_proto::input::{shown_file, shown_name, shown_path, shown_value};
+use action_proto::input::{shown_file, shown_name, shown_path, shown_set, shown_value};
 use http::Uri;
 use std::fs;
 use std::net::IpAddr;
@@ -74,7 +74,8 @@ impl Config {
         let token_source = TokenSource::of(&mut settings, &whence)?;
         if !is_private(&base_url) {
             return Err(fault(format!(
-                "base_url {base_url} would send the token in plain text"
+                "base_url {} would send the token in plain text",
+                shown_url(&base_url)
             ))
             .hint("use https://, or reach the server on this host (an ssh tunnel does that)"));
         }
@@ -145,6 +146,14 @@ fn nothing_found(environment: &Environment) -> CliError {
 /// A path for a message.
 pub(crate) fn shown(path: &Path) -> String {
     shown_path(path, |above| above.symlink_metadata().is_ok())
+}
+
+/// An address for a message. A token may stand in place of its host or path.
+pub(crate) fn shown_url(url: &Uri) -> String {
+    let scheme = url.scheme_str().unwrap_or_default();
+    let host = shown_name(url.authority().map_or("", |it| it.as_str()));
+    let path = shown_set(url.path().trim_end_matches('/'));
+    format!("{scheme}://{host}{path}")
 }
 
 fn read_file(path: &Path, key: &str) -> Result<Vec<u8>> {

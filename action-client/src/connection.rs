@@ -8,7 +8,7 @@ mod login;
 mod status;
 mod tls;
 
-use crate::config::Config;
+use crate::config::{Config, shown_url};
 use crate::error::{CliError, ErrorKind, Result};
 use action_proto::v1::action_service_client::ActionServiceClient;
 use action_proto::v1::{
@@ -88,23 +88,12 @@ impl EventStream {
     }
 }
 
-/// The address without its path, which may be what should stand elsewhere.
-fn shown_address(url: &http::Uri) -> String {
-    match (url.scheme_str(), url.authority()) {
-        (Some(scheme), Some(authority)) => format!("{scheme}://{authority}"),
-        _ => "base_url".to_owned(),
-    }
-}
-
 impl Connection {
     /// Connects. `timeout` is the longest for that and for each call with one answer.
     pub(crate) async fn open(config: &Config, timeout: Duration) -> Result<Self> {
-        let base_url = config.base_url.to_string().trim_end_matches('/').to_owned();
+        let base_url = shown_url(&config.base_url);
         let unreachable = |cause: Box<dyn std::error::Error + Send + Sync>| {
-            let message = format!(
-                "cannot reach the server at {}",
-                shown_address(&config.base_url)
-            );
+            let message = format!("cannot reach the server at {}", shown_url(&config.base_url));
             status::with_cause(CliError::new(ErrorKind::Connection, message), cause)
         };
         let endpoint = endpoint::endpoint(config, timeout)?;

@@ -61,7 +61,7 @@ fn a_configuration_that_is_wrong() {
     site.write("client.yaml", "base_url: http://gateway1\njwt_token: x\n");
     insta::assert_snapshot!(client.run(&["nodes"]), @"
     ------- stderr -------
-    error: base_url http://gateway1/ would send the token in plain text
+    error: base_url http://gateway1 would send the token in plain text
     hint: use https://, or reach the server on this host (an ssh tunnel does that)
     ------- exit 255 -------
     ");

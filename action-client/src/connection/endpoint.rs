@@ -1,7 +1,7 @@
 //! Owns how the connection is tuned: windows, frames and how a dead link is noticed.
 
 use super::tls;
-use crate::config::Config;
+use crate::config::{Config, shown_url};
 use crate::error::{CliError, ErrorKind, Result};
 use std::time::Duration;
 use tonic::transport::Endpoint;
@@ -19,7 +19,7 @@ const KEEP_ALIVE: Duration = Duration::from_secs(20);
 /// The server's address, with all that is set for the connection. `timeout` is for connecting.
 pub(super) fn endpoint(config: &Config, timeout: Duration) -> Result<Endpoint> {
     let wrong = |error: tonic::transport::Error| {
-        let message = format!("cannot use base_url {}", config.base_url);
+        let message = format!("cannot use base_url {}", shown_url(&config.base_url));
         CliError::new(ErrorKind::Config, message).caused_by(error)
     };
     let endpoint = Endpoint::from(config.base_url.clone())

@@ -2,7 +2,7 @@
 //! `verify_ssl: false`, without any proof.
 
 use super::certificate_fault::in_words;
-use crate::config::{CaFile, Config};
+use crate::config::{CaFile, Config, shown_url};
 use crate::error::{CliError, ErrorKind, Result};
 use action_proto::pem::pem_fault;
 use rustls::client::WebPkiServerVerifier;
@@ -31,7 +31,12 @@ pub(super) fn configure(endpoint: Endpoint, config: &Config) -> Result<Endpoint>
     let verifier = Arc::new(Verifier { trust, provider });
     endpoint
         .tls_config_with_verifier(ClientTlsConfig::new(), verifier)
-        .map_err(|cause| wrong(&format!("base_url {}", config.base_url), cause.into()))
+        .map_err(|cause| {
+            wrong(
+                &format!("base_url {}", shown_url(&config.base_url)),
+                cause.into(),
+            )
+        })
 }
 
 /// The authorities of `ca_path`.

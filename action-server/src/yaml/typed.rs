@@ -3,7 +3,7 @@
 
 use std::{error, fmt};
 
-use action_proto::input::shown_name;
+use action_proto::input::{shown_name, shown_value};
 use serde::{
     Deserialize,
     de::{
@@ -101,9 +101,9 @@ impl de::Error for TypeError {
     }
 
     fn unknown_variant(variant: &str, expected: &'static [&'static str]) -> TypeError {
-        let (variant, known) = (shown_name(variant), listed(expected));
+        let (variant, known) = (shown_value(variant), listed(expected));
         TypeError::custom(format!(
-            "unknown variant `{variant}`, expected one of {known}"
+            "unknown variant {variant}, expected one of {known}"
         ))
     }
 

@@ -68,7 +68,7 @@ fn no_message_has_a_value() {
             1,
             "wanted: expected true or false, found a text",
         ),
-        ("format: SECRET", 1, "format: unknown variant `a name of 32"),
+        ("format: SECRET", 1, "format: unknown variant a text of 32"),
         (
             "format: {SECRET: 1}",
             1,
