@@ -1,5 +1,7 @@
 //! What `check` and a start say of certificates, keys and secrets that do not work as they should.
 
+mod chain;
+
 use std::{
     fs,
     os::unix::fs::PermissionsExt,

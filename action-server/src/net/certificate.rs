@@ -12,8 +12,12 @@ use action_proto::{
     der::{Element, Elements},
     escape_unsafe,
 };
-use rustls::pki_types::CertificateDer;
+use rustls::{
+    pki_types::{CertificateDer, ServerName},
+    server::ParsedCertificate,
+};
 
+use super::chain_check;
 use crate::shown;
 
 /// How long before its end a certificate is warned of.
@@ -64,6 +68,7 @@ pub(super) fn chain_faults(
 ) -> Vec<ChainFault> {
     let read: Vec<_> = chain.iter().map(|it| Certificate::read(it)).collect();
     let mut faults = Vec::new();
+    let mut refused = listen.and_then(|_| chain_check::refused(chain, now));
     for (at, certificate) in read.iter().enumerate() {
         let Some(certificate) = certificate else {
             continue;
@@ -91,7 +96,12 @@ pub(super) fn chain_faults(
         let Some(listen) = listen else { continue };
         if at == 0 {
             let found = certificate.server_faults(&own_names(listen));
+            // The library stops at the first, which is one of these.
+            refused = refused.filter(|(it, _)| *it > 0 || !found.iter().any(|it| it.0));
             found.into_iter().for_each(&mut add);
+        }
+        if let Some((_, reason)) = refused.take_if(|(it, _)| *it == at) {
+            add((false, reason));
         }
         if let Some(Some(next)) = read.get(at + 1)
             && next.subject != certificate.issuer
@@ -124,8 +134,10 @@ fn own_names(listen: SocketAddr) -> Vec<String> {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Certificate<'a> {
     pub(super) validity: Validity,
-    /// The names and addresses that it is for.
+    /// The names and addresses that clients accept it for.
     pub(super) names: Vec<String>,
+    /// Those that no client accepts.
+    useless_names: Vec<String>,
     pub(super) issuer: &'a [u8],
     pub(super) subject: &'a [u8],
     /// The SubjectPublicKeyInfo.
@@ -152,6 +164,7 @@ impl<'a> Certificate<'a> {
         let mut certificate = Certificate {
             validity,
             names: Vec::new(),
+            useless_names: Vec::new(),
             issuer,
             subject,
             key: key.whole,
@@ -162,13 +175,13 @@ impl<'a> Certificate<'a> {
         };
         if let Some(list) = fields.find(|field| field.tag == EXTENSIONS) {
             for extension in list.elements().next_of(SEQUENCE)?.elements() {
-                certificate.add(extension);
+                certificate.add(extension, der);
             }
         }
         Some(certificate)
     }
 
-    fn add(&mut self, extension: Element<'a>) -> Option<()> {
+    fn add(&mut self, extension: Element<'a>, der: &[u8]) -> Option<()> {
         let mut fields = extension.elements();
         let id = fields.next_of(OBJECT_ID)?.content;
         _ = fields.next_of(BOOLEAN);
@@ -190,7 +203,18 @@ impl<'a> Certificate<'a> {
             }
             ALTERNATIVE_NAMES => {
                 let names = value.next_of(SEQUENCE)?.elements();
-                self.names = names.filter_map(name).collect();
+                let der = CertificateDer::from(der);
+                let parsed = ParsedCertificate::try_from(&der).ok();
+                for (shown, called) in names.filter_map(name) {
+                    let is_useful = called.is_some_and(|called| {
+                        let parsed = parsed.as_ref();
+                        parsed.is_none_or(|parsed| chain_check::accepts(parsed, &called))
+                    });
+                    match is_useful {
+                        true => self.names.push(shown),
+                        false => self.useless_names.push(shown),
+                    }
+                }
             }
             _ => {}
         }
@@ -209,10 +233,17 @@ impl<'a> Certificate<'a> {
         if let Some(bits) = self.rsa_bits.filter(|&bits| bits < LEAST_RSA_BITS) {
             faults.push((true, too_small(bits)));
         }
-        if self.names.is_empty() {
+        if !self.useless_names.is_empty() {
+            let text = format!(
+                "clients accept it for none of these names: {}; an address needs an IP entry, a * is the whole first label before two others, and no name ends with a dot",
+                listed(&self.useless_names)
+            );
+            faults.push((false, text));
+        } else if self.names.is_empty() {
             let text = "it has no name of a server (subjectAltName), and clients that check it refuse it whatever its common name; make one with the names that they use";
             faults.push((false, text.to_owned()));
-        } else if !own_names.iter().any(|own| self.is_for(own)) {
+        }
+        if !self.names.is_empty() && !own_names.iter().any(|own| self.is_for(own)) {
             let (names, own) = (listed(&self.names), own_names.join(", "));
             let text = format!(
                 "it is for {names}, and for none of {own}: clients can call the server by the former only"
@@ -288,16 +319,22 @@ fn rsa_bits(key: Element<'_>) -> Option<usize> {
     Some((modulus.len() - zeros) * 8 - usize::try_from(first.leading_zeros()).ok()?)
 }
 
-fn name(name: Element<'_>) -> Option<String> {
+/// A name as it is shown, and how a client calls a server of that name.
+fn name(name: Element<'_>) -> Option<(String, Option<ServerName<'static>>)> {
+    let address = |address: IpAddr| (address.to_string(), Some(address.into()));
     match name.tag {
         // Whoever made the certificate may have put anything there.
         DNS_NAME => {
             let name = str::from_utf8(name.content).ok()?;
-            Some(escape_unsafe(name, &[]).into_owned())
+            let called = ServerName::try_from(name.replacen('*', "x", 1)).ok();
+            // Another name of the certificate may be the same without the dot.
+            let called = called.filter(|_| !name.ends_with('.'));
+            let called = called.filter(|it| matches!(it, ServerName::DnsName(_)));
+            Some((escape_unsafe(name, &[]).into_owned(), called))
         }
         ADDRESS => match name.content.len() {
-            4 => Some(IpAddr::from(<[u8; 4]>::try_from(name.content).ok()?).to_string()),
-            _ => Some(IpAddr::from(<[u8; 16]>::try_from(name.content).ok()?).to_string()),
+            4 => Some(address(<[u8; 4]>::try_from(name.content).ok()?.into())),
+            _ => Some(address(<[u8; 16]>::try_from(name.content).ok()?.into())),
         },
         _ => None,
     }

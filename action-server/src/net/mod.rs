@@ -1,6 +1,7 @@
 //! Connections: taken, bounded, and encrypted. Knows nothing of what is said over them.
 
 mod certificate;
+mod chain_check;
 mod connection;
 mod listener;
 mod pem_files;

@@ -20,6 +20,7 @@ use tokio_rustls::{TlsAcceptor, server::TlsStream};
 
 use super::{
     certificate::{Certificate, ChainFault, chain_faults},
+    chain_check,
     pem_files::{TlsError, certificates, damaged, labels, private_key, read_file},
 };
 use crate::{
@@ -161,6 +162,9 @@ fn read(files: &Files) -> Result<(ServerConfig, Facts), TlsError> {
         Some(path) => builder.with_client_cert_verifier(client_verifier(path)?),
     };
     let facts = facts(files, &chain)?;
+    if let Some(reason) = chain.first().and_then(chain_check::unreadable) {
+        return Err(damaged(&files.certificate, &reason));
+    }
     let mut config = builder
         .with_single_cert(chain.clone(), key.clone_key())
         .map_err(|error| TlsError::Mismatch {
