@@ -278,3 +278,16 @@ n1:
     assert!(site.has("state/nodes.json"));
     assert_eq!(site.server_verb(&["check"]).ok().stdout(), told);
 }
+
+#[test]
+fn an_interpreter_that_env_does_not_find_is_told() {
+    let site = Site::new();
+    site.command("hello", "echo hello");
+    site.settings("script_environment: {PATH: /bin}");
+    let check = || site.server_verb(&["check"]).ok().to_string();
+    site.whole_script("hello/default.sh", "#!/usr/bin/env sh\n");
+    assert!(check().contains("0 warnings"), "{}", check());
+    site.whole_script("hello/default.sh", "#!/usr/bin/env nosuchprog\n");
+    let part = "hello/default.sh: warning: its interpreter \"nosuchprog\" is not in the PATH of scripts (/bin)";
+    assert!(check().contains(part), "{}", check());
+}

@@ -3,6 +3,7 @@
 
 use crate::config::CaFile;
 use action_proto::certificate::Validity;
+use action_proto::escape_unsafe;
 use action_proto::input::shown_file;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, UnixTime};
@@ -10,6 +11,7 @@ use rustls::{CertificateError, Error, OtherError};
 use std::error;
 use std::fmt;
 use std::io;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -139,7 +141,7 @@ fn name_fault(kind: &CertificateError) -> CertificateFault {
             expected,
             presented,
         } if !presented.is_empty() => {
-            let names: Vec<&str> = presented.iter().map(|name| bare(name)).collect();
+            let names: Vec<String> = presented.iter().map(|name| bare(name)).collect();
             let (expected, names) = (expected.to_str(), names.join(", "));
             format!("the server's certificate is not for {expected}, but for {names}")
         }
@@ -152,12 +154,17 @@ fn name_fault(kind: &CertificateError) -> CertificateFault {
     }
 }
 
-/// The name in what the library tells, such as `DnsName("gateway1")`.
-fn bare(name: &str) -> &str {
+/// The name in what the library tells, such as `DnsName("gateway1")`. An address that is written as
+/// a name is none.
+fn bare(name: &str) -> String {
     let inner = name
         .split_once('(')
         .and_then(|(_, inner)| inner.strip_suffix(')'));
-    inner.unwrap_or(name).trim_matches('"')
+    let text = escape_unsafe(inner.unwrap_or(name).trim_matches('"'), &[]);
+    match name.starts_with("DnsName") && text.parse::<IpAddr>().is_ok() {
+        true => format!("{text} as a name (DNS) in place of an address (IP)"),
+        false => text.into_owned(),
+    }
 }
 
 /// Why nobody that is known here has signed it, where a certificate of `ca_path` is out of date:
@@ -187,4 +194,24 @@ fn first_fault<'a, 'b: 'a>(
 ) -> Option<(usize, String)> {
     let mut certificates = certificates.into_iter().enumerate();
     certificates.find_map(|(index, der)| Some((index, Validity::read(der)?.fault(now)?)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_and_addresses_are_told_apart() {
+        for (told, expected) in [
+            ("DnsName(\"gateway1\")", "gateway1"),
+            ("IpAddress(127.0.0.1)", "127.0.0.1"),
+            (
+                "DnsName(\"127.0.0.1\")",
+                "127.0.0.1 as a name (DNS) in place of an address (IP)",
+            ),
+            ("DnsName(\"a\u{1b}[31m\")", "a\\u{1b}[31m"),
+        ] {
+            assert_eq!(bare(told), expected);
+        }
+    }
 }

@@ -4,6 +4,7 @@
 use crate::cli::globals::Format;
 use crate::error::{CliError, ErrorKind, Result};
 use crate::render::output::{Output, Target};
+use crate::render::terminal::visible;
 use action_proto::escape_in_json;
 use anstyle::{AnsiColor, Style};
 use serde_json::json;
@@ -48,7 +49,8 @@ pub(crate) fn warning(text: &str, output: &mut Output) -> Result<()> {
 }
 
 fn labelled(label: &str, style: Style, text: &str, output: &mut Output) -> Result<()> {
-    let text = output.safe(Target::Stderr, text).replace('\n', "\n  ");
+    // Parts of it may come from a server or its certificate, and logs get read on terminals, too.
+    let text = visible(text).replace('\n', "\n  ");
     let line = if output.is_coloured(Target::Stderr) {
         format!("{style}{label}:{style:#} {text}")
     } else {
@@ -61,11 +63,11 @@ fn labelled(label: &str, style: Style, text: &str, output: &mut Output) -> Resul
 mod tests {
     use super::*;
 
-    fn printed(format: Format) -> String {
+    fn printed(format: Format, is_terminal: bool) -> String {
         let error = CliError::usage("no node")
             .caused_by(std::io::Error::other("a\x07"))
             .hint("name one");
-        let (mut output, captured) = Output::memory(true);
+        let (mut output, captured) = Output::memory(is_terminal);
         failure(&error, format, &mut output).unwrap();
         output.flush().unwrap();
         captured.text(Target::Stderr)
@@ -73,11 +75,13 @@ mod tests {
 
     #[test]
     fn failures_are_printed_line_by_line() {
-        assert_eq!(
-            printed(Format::Human),
-            "error: no node\ncaused by: a^G\nhint: name one\n"
-        );
-        let object: serde_json::Value = serde_json::from_str(&printed(Format::Json)).unwrap();
+        for is_terminal in [true, false] {
+            assert_eq!(
+                printed(Format::Human, is_terminal),
+                "error: no node\ncaused by: a^G\nhint: name one\n"
+            );
+        }
+        let object: serde_json::Value = serde_json::from_str(&printed(Format::Json, true)).unwrap();
         assert_eq!(object["message"], "no node");
         assert_eq!(object["hints"][0], "name one");
     }

@@ -7,10 +7,13 @@ use action_proto::input::shown_name;
 use super::{CONFIG, Failure, counted, environment, note, say};
 use crate::{
     app::ServeError,
+    catalogue::Catalogue,
     config::Settings,
     definitions::{self, Sources},
     log, net,
+    process::{base_environment, env_fault},
     rpc::resolve,
+    shown,
     yaml::Fault,
 };
 
@@ -56,12 +59,14 @@ pub(super) fn check(config: &Path) -> Result<(), Failure> {
     });
     let blind: Vec<String> = blind.collect();
     blind.iter().try_for_each(|fault| say(fault))?;
+    let lost = without_interpreter(&settings, &catalogue);
+    lost.iter().try_for_each(|warning| say(warning))?;
     let are_errors = faults.iter().chain(&rule_faults).map(Fault::is_error);
     let are_errors = are_errors.chain(chain_faults.iter().map(|fault| fault.is_error));
     let (errors, warnings): (Vec<bool>, Vec<bool>) = are_errors.partition(|is_error| *is_error);
     let (errors, warnings) = (
         errors.len() + blind.len(),
-        warnings.len() + secret_warnings.len(),
+        warnings.len() + secret_warnings.len() + lost.len(),
     );
     if !catalogue.broken.is_empty() {
         let broken = catalogue.broken.keys().map(|name| shown_name(name));
@@ -85,4 +90,19 @@ pub(super) fn check(config: &Path) -> Result<(), Failure> {
         }
         _ => Err(Failure::new(CONFIG, summary)),
     }
+}
+
+/// A warning for each script whose first line has env(1) look for a program that is not there. A
+/// node's metadata may set another PATH, so it is no error.
+fn without_interpreter(settings: &Settings, catalogue: &Catalogue) -> Vec<String> {
+    let environment = base_environment(&settings.script_environment);
+    let path = environment.iter().find(|(key, _)| key == "PATH");
+    let path = path.map_or("", |(_, path)| path.as_str());
+    let commands = catalogue.commands.values();
+    let scripts = commands.flat_map(|command| command.scripts.values());
+    let faults = scripts.filter_map(|script| {
+        let reason = env_fault(script, path)?;
+        Some(format!("{}: warning: {reason}\n", shown::file(script)))
+    });
+    faults.collect()
 }

@@ -3,6 +3,7 @@
 
 mod group;
 mod inherited;
+mod interpreter;
 mod leftovers;
 mod memory;
 mod output;
@@ -14,6 +15,7 @@ mod startup;
 
 pub use group::{Group, Signal};
 pub use inherited::{InheritedError, inherited_listener};
+pub use interpreter::env_fault;
 pub use memory::give_back_memory;
 pub use output::Output;
 pub use script::{ScriptError, check_script};
