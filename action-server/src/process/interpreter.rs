@@ -7,7 +7,7 @@ use std::{
     path::Path,
 };
 
-use action_proto::input::shown_name;
+use action_proto::input::shown_path;
 
 /// Why env(1) finds no interpreter for a script in these directories, where that can be told.
 pub fn env_fault(script: &Path, path: &str) -> Option<String> {
@@ -35,7 +35,7 @@ pub fn env_fault(script: &Path, path: &str) -> Option<String> {
         true => "; arguments need env -S",
         false => "",
     };
-    let shown = shown_name(program);
+    let shown = shown_path(Path::new(program), Path::exists);
     Some(format!(
         "its interpreter {shown:?} is not in the PATH of scripts ({path}){hint}"
     ))
