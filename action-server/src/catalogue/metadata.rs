@@ -213,8 +213,9 @@ impl Reader<'_> {
             self.error(&[Step::Key("exit_codes")], reason);
             return;
         };
-        for (code, answer) in entries {
-            let place = [Step::Key("exit_codes"), Step::Key(code)];
+        for (at, (code, answer)) in entries.iter().enumerate() {
+            let same = entries[..at].iter().filter(|(known, _)| known == code);
+            let place = [Step::Key("exit_codes"), Step::Nth(code, same.count())];
             let state = match answer {
                 Yaml::Map(fields) => match fields.as_slice() {
                     [(key, Yaml::Scalar(state))] if key == "state" => Some(state),
@@ -223,8 +224,11 @@ impl Reader<'_> {
                 _ => None,
             };
             match (code.parse::<i32>(), state) {
+                // By its number: 7 and 07 are one code.
                 (Ok(code @ 1..=255), Some(state)) => {
-                    command.exit_codes.insert(code, state.clone());
+                    if command.exit_codes.insert(code, state.clone()).is_some() {
+                        self.error(&place, format!("the exit code {code} is given twice"));
+                    }
                 }
                 _ => self.error(&place, "expected a code from 1 to 255 with `{state: NAME}`"),
             }

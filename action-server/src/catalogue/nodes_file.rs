@@ -227,6 +227,11 @@ impl Reader<'_> {
             metadata: Vec::new(),
             secret_keys: Vec::new(),
         };
+        if entries.iter().filter(|(key, _)| key == "ranks").count() > 1 {
+            let place = [Step::Key(name), Step::Nth("ranks", 1)];
+            self.fault(&place, format!("{name}: ranks is given twice"));
+            return None;
+        }
         for (key, value) in entries {
             match key.as_str() {
                 // With a rank left out another platform's script would run: the node is left out.

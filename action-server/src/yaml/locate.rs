@@ -236,6 +236,21 @@ impl<'de> Visitor<'de> for Walk<'_> {
     fn visit_str<E: Error>(self, _: &str) -> Result<(), E> {
         Err(E::custom(HERE))
     }
+    fn visit_unit<E: Error>(self) -> Result<(), E> {
+        Err(E::custom(HERE))
+    }
+    fn visit_bool<E: Error>(self, _: bool) -> Result<(), E> {
+        Err(E::custom(HERE))
+    }
+    fn visit_i64<E: Error>(self, _: i64) -> Result<(), E> {
+        Err(E::custom(HERE))
+    }
+    fn visit_u64<E: Error>(self, _: u64) -> Result<(), E> {
+        Err(E::custom(HERE))
+    }
+    fn visit_f64<E: Error>(self, _: f64) -> Result<(), E> {
+        Err(E::custom(HERE))
+    }
 }
 
 /// Tells whether a key is the wanted one, or fails on it when the path ends there.

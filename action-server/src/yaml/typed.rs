@@ -1,7 +1,7 @@
 //! YAML to a type of ours. The messages name the place and what is expected, and never the value: a
 //! secret may stand anywhere by mistake. So the error type drops it, whatever a library passes.
 
-use std::{error, fmt};
+use std::{collections::HashSet, error, fmt};
 
 use action_proto::input::{shown_name, shown_value};
 use serde::{
@@ -31,6 +31,8 @@ pub fn read<T: for<'de> Deserialize<'de>>(text: &str) -> Result<T, (usize, Strin
 #[derive(Debug, Clone)]
 enum Place {
     Key(String),
+    /// The second entry with this key.
+    Second(String),
     Item(usize),
 }
 
@@ -50,14 +52,15 @@ impl TypeError {
         self
     }
 
-    fn at_key(mut self, key: &str) -> TypeError {
+    fn at_key(mut self, place: Place) -> TypeError {
         self.is_key = true;
-        self.within(Place::Key(key.to_owned()))
+        self.within(place)
     }
 
     fn steps(&self) -> Vec<Step<'_>> {
         let steps = self.places.iter().rev().map(|place| match place {
             Place::Key(key) => Step::Key(key),
+            Place::Second(key) => Step::Nth(key, 1),
             Place::Item(index) => Step::Item(*index),
         });
         steps.collect()
@@ -70,8 +73,10 @@ impl fmt::Display for TypeError {
         let mut is_first = true;
         for place in shown {
             match place {
-                Place::Key(key) if is_first => f.write_str(&shown_name(key))?,
-                Place::Key(key) => write!(f, ".{}", shown_name(key))?,
+                Place::Key(key) | Place::Second(key) if is_first => {
+                    f.write_str(&shown_name(key))?;
+                }
+                Place::Key(key) | Place::Second(key) => write!(f, ".{}", shown_name(key))?,
                 Place::Item(index) => write!(f, "[{index}]")?,
             }
             is_first = false;
@@ -166,7 +171,7 @@ impl<'de> Deserializer<'de> for Value<'_> {
             Yaml::Null => visitor.visit_unit(),
             Yaml::Scalar(text) => visitor.visit_str(text),
             Yaml::List(items) => visitor.visit_seq(Items(items.iter().enumerate())),
-            Yaml::Map(entries) => visitor.visit_map(Entries(entries.iter(), None)),
+            Yaml::Map(entries) => visitor.visit_map(Entries::new(entries)),
         }
     }
 
@@ -249,17 +254,35 @@ impl<'de> SeqAccess<'de> for Items<'_> {
         let Some((index, item)) = self.0.next() else {
             return Ok(None);
         };
-        let read = seed.deserialize(Value(item));
+        let read = match item {
+            // It would pass for an empty text, which may mean something.
+            Yaml::Null => Err(de::Error::custom(
+                "nothing stands here; remove this entry of the list, or write '' for an empty text",
+            )),
+            _ => seed.deserialize(Value(item)),
+        };
         read.map(Some)
             .map_err(|error| error.within(Place::Item(index)))
     }
 }
 
-/// The entries of a map, and the one whose value is next.
-struct Entries<'a>(
-    std::slice::Iter<'a, (String, Yaml)>,
-    Option<&'a (String, Yaml)>,
-);
+/// The entries of a map.
+struct Entries<'a> {
+    left: std::slice::Iter<'a, (String, Yaml)>,
+    /// The one whose value is next.
+    current: Option<&'a (String, Yaml)>,
+    seen: HashSet<&'a str>,
+}
+
+impl<'a> Entries<'a> {
+    fn new(entries: &'a [(String, Yaml)]) -> Entries<'a> {
+        Entries {
+            left: entries.iter(),
+            current: None,
+            seen: HashSet::new(),
+        }
+    }
+}
 
 impl<'de> MapAccess<'de> for Entries<'_> {
     type Error = TypeError;
@@ -268,18 +291,23 @@ impl<'de> MapAccess<'de> for Entries<'_> {
         &mut self,
         seed: S,
     ) -> Result<Option<S::Value>, TypeError> {
-        self.1 = self.0.next();
-        let Some((key, _)) = self.1 else {
+        self.current = self.left.next();
+        let Some((key, _)) = self.current else {
             return Ok(None);
         };
+        // A map of the standard library would keep the last one only.
+        if !self.seen.insert(key) {
+            let error: TypeError = de::Error::custom(format!("{} is given twice", shown_name(key)));
+            return Err(error.at_key(Place::Second(key.clone())));
+        }
         let word: StrDeserializer<'_, TypeError> = key.as_str().into_deserializer();
         seed.deserialize(word)
             .map(Some)
-            .map_err(|error: TypeError| error.at_key(key))
+            .map_err(|error: TypeError| error.at_key(Place::Key(key.clone())))
     }
 
     fn next_value_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<S::Value, TypeError> {
-        let Some((key, value)) = self.1 else {
+        let Some((key, value)) = self.current else {
             return Err(de::Error::custom("a value without a key"));
         };
         seed.deserialize(Value(value))

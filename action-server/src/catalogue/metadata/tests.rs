@@ -133,6 +133,26 @@ fn faults_name_their_line() {
             "help: {summary: s}\nhelp: {summary: t}\n",
             "power-on/metadata.yaml:2: help is given twice",
         ),
+        (
+            "help:\n  summary: s\n  has_context: true\n  has_context: false\n",
+            "power-on/metadata.yaml:4: has_context is given twice",
+        ),
+        (
+            "help: {summary: s}\nexit_codes:\n  7: {state: ON}\n  8: {state: X}\n  7: {state: OFF}\n",
+            "power-on/metadata.yaml:5: the exit code 7 is given twice",
+        ),
+        (
+            "help: {summary: s}\nexit_codes:\n  7: {state: ON}\n  07: {state: OFF}\n",
+            "power-on/metadata.yaml:4: the exit code 7 is given twice",
+        ),
+        (
+            "help: {summary: s}\nexit_codes:\n  7: {state: ON, state: OFF}\n",
+            "power-on/metadata.yaml:3: expected a code from 1 to 255",
+        ),
+        (
+            "help: {summary: s}\nverify:\n  command: x\n  until: [ON]\n  until: [OFF]\n",
+            "power-on/metadata.yaml:5: until is given twice",
+        ),
     ] {
         let (command, faults) = read(text, &["default"]);
         assert!(command.is_none(), "{text}");

@@ -179,6 +179,61 @@ fn what_names_nobody_is_an_error() {
     assert!(parse(Path::new("p.yaml"), &text).is_ok());
 }
 
+/// In a map of roles the last definition would win, and a rule that denies it to the first be open.
+#[test]
+fn a_key_that_is_given_twice_is_an_error() {
+    for (text, expected) in [
+        (
+            "roles:\n  banned: [mallory]\n  op: [x]\n  banned: [bob]\nrules:\n- {name: a, deny: [run], roles: [banned]}\n",
+            "p.yaml:4: roles: banned is given twice",
+        ),
+        (
+            "roles: {op: [x]}\nrules:\n- {name: a, deny: [run]}\nroles: {op: [y]}\n",
+            "p.yaml:4: roles is given twice",
+        ),
+        (
+            "rules:\n- name: a\n  deny: [run]\n  subjects: [x]\n  subjects: [y]\n",
+            "p.yaml:5: rules[0]: subjects is given twice",
+        ),
+        (
+            "rules:\n- {name: a, deny: [run]}\nrules: []\n",
+            "p.yaml:3: rules is given twice",
+        ),
+    ] {
+        let error = parse(Path::new("p.yaml"), text).unwrap_err().to_string();
+        assert_eq!(error, expected, "{text}");
+    }
+    let text =
+        "roles:\n  <<: {op: [x]}\n  op: [y]\nrules:\n- {name: a, deny: [run], roles: [op]}\n";
+    assert!(parse(Path::new("p.yaml"), text).is_ok(), "own keys win");
+}
+
+/// It would count as an empty text, which in `arguments` grants runs without any.
+#[test]
+fn an_entry_of_a_list_that_is_null_is_an_error_with_its_line() {
+    for key in LISTS {
+        for null in ["", " ~", " null", " NULL", " # none", " !!null ''"] {
+            let text = format!(
+                "rules:\n- {{name: b, deny: [run]}}\n- name: a\n  {key}:\n  - run\n  -{null}\n  x: 1\n"
+            );
+            let error = parse(Path::new("p.yaml"), &text).unwrap_err().to_string();
+            let is_tag = null.contains('!');
+            let expected = format!("p.yaml:6: rules[1].{key}[1]: nothing stands here; remove");
+            assert!(is_tag || error.starts_with(&expected), "{error}\n{text}");
+        }
+    }
+    for text in [
+        "roles: {op: [x, ~]}\nrules: []\n",
+        "rules:\n- {name: b, deny: [run]}\n-\n",
+        "rules:\n- {name: b, deny: [run], arguments: [null]}\n",
+    ] {
+        let error = parse(Path::new("p.yaml"), text).unwrap_err().to_string();
+        assert!(error.contains("nothing stands here"), "{error}");
+    }
+    let text = "rules:\n- {name: b, deny: [run], arguments: ['', 'null', \"~\"]}\n";
+    assert!(parse(Path::new("p.yaml"), text).is_ok());
+}
+
 #[test]
 fn a_list_in_place_of_a_text_and_a_text_in_place_of_a_list() {
     for (rule, expected) in [
