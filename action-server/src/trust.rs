@@ -65,6 +65,17 @@ pub enum Untrusted {
     },
 }
 
+impl Untrusted {
+    /// The same for callers, without the path.
+    pub(crate) fn brief(&self) -> &'static str {
+        match self {
+            Untrusted::Owner { .. } => "it, or a directory above it, belongs to another user",
+            Untrusted::Writable { .. } => "it, or a directory above it, can be written by others",
+            Untrusted::Unreadable { .. } => "it cannot be read",
+        }
+    }
+}
+
 impl Trust {
     /// Checks a file or directory, every directory above it, and the same for each link on the way:
     /// a user who can write where a link stands can make it lead anywhere.

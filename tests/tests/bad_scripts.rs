@@ -37,6 +37,9 @@ fn is_refused(server: &Server, reason: &str) {
         let (code, text) = api.refused(on("bad", nodes));
         assert_eq!(code, Code::FailedPrecondition, "{text}");
         assert!(text.contains(reason), "{text}");
+        // Paths and remedies are for the log and `check`.
+        let site = server.path("").display().to_string();
+        assert!(!text.contains(&site) && !text.contains("chmod"), "{text}");
     }
     assert!(!server.has("ran"));
     assert_eq!(api.run(on("good", "n1")).answer_of("n1"), "good\n");

@@ -1,6 +1,6 @@
 //! What became of a script: its exit code, the signal that ended it, and what both are called.
 
-use action_proto::v1::Outcome;
+use action_proto::v1::{Outcome, RunCommandRequest};
 use action_tests::{Site, on, with_arguments};
 
 #[test]
@@ -117,4 +117,51 @@ fn a_script_that_the_kernel_refuses_is_not_started_and_others_are() {
     );
     assert_eq!(run.answer_of("n2"), "fine\n");
     assert_eq!(run.summary().outcome(), Outcome::NotStarted);
+}
+
+/// Callers are told the script's name and what is wrong; the log has its path and the remedy.
+#[test]
+fn a_script_that_breaks_during_a_run_is_named_without_its_path() {
+    for (change, reason, remedy) in [
+        ("chmod a-x \"$0\"", "it is not executable", "chmod +x "),
+        (
+            "sed -i '1s/$/\\r/' \"$0\"",
+            "its first line ends with a carriage return",
+            "sed -i ",
+        ),
+        (
+            "sed -i '1s/^/\\xEF\\xBB\\xBF/' \"$0\"",
+            "it begins with a byte order mark (UTF-8 BOM) before #!",
+            "sed -i ",
+        ),
+        (
+            "sed -i '1s/.*/#!\\/no\\/such/' \"$0\"",
+            "its interpreter is not there",
+            "/no/such",
+        ),
+        (
+            "rm \"$0\"",
+            "it is not there (or a link that leads nowhere)",
+            "",
+        ),
+    ] {
+        let site = Site::new();
+        site.nodes("n1:\nn2:\n");
+        site.command("it", change);
+        let server = site.start();
+        let run = server.api().run(RunCommandRequest {
+            fanout: 1,
+            ..on("it", "n1,n2")
+        });
+        let end = run.end_of("n2");
+        assert_eq!(end.outcome(), Outcome::NotStarted, "{change}");
+        assert_eq!(
+            end.message,
+            format!("cannot start it/default.sh: {reason}"),
+            "{change}"
+        );
+        server.wait_for_log("cannot start it/default.sh: ");
+        let log = server.log();
+        assert!(log.contains(remedy), "{remedy}: {log}");
+    }
 }

@@ -252,3 +252,32 @@ fn what_tells_the_state_must_be_there() {
         "going\n"
     );
 }
+
+/// Who reads the run may not see the command that tells the state, and nobody but the admin paths.
+#[test]
+fn a_script_that_tells_the_state_and_breaks_meanwhile_is_not_named() {
+    for change in [
+        "chmod a-x \"$state\"",
+        "rm \"$state\"",
+        "sed -i '1s/$/\\r/' \"$state\"",
+        "sed -i '1s/^/\\xEF\\xBB\\xBF/' \"$state\"",
+        "sed -i '1s/.*/#!\\/etc\\/passwd/' \"$state\"",
+    ] {
+        let site = site();
+        site.command_with(
+            "breaks",
+            "help: {summary: s}\nverify: {command: state, until: ON, every: 10ms, timeout: 1s}\nwait: true\n",
+            &format!("state=$SCRIPT_ROOT/state/default.sh\n{change}"),
+        );
+        let server: Server = site.start();
+        let run = server.api().run(on("breaks", "n1"));
+        let end = run.end_of("n1");
+        let told = String::from_utf8(run.stderr_of("n1")).unwrap();
+        let start = "the state is not told: cannot start the script that tells the state: ";
+        assert!(told.starts_with(start), "{change}: {told}");
+        for text in [&told, &end.message] {
+            assert!(!text.contains('/') && !text.contains("os error"), "{text}");
+        }
+        server.wait_for_log("cannot start state/default.sh: ");
+    }
+}

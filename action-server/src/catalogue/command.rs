@@ -7,6 +7,7 @@ use std::{
 };
 
 use super::{Confirmation, names::is_label};
+use crate::yaml::Fault;
 
 /// The rank whose script runs where no other fits.
 pub const DEFAULT_RANK: &str = "default";
@@ -93,8 +94,8 @@ pub struct Listing {
     pub directory: PathBuf,
     /// The scripts that can be run, by rank.
     pub scripts: BTreeMap<String, PathBuf>,
-    /// The scripts that cannot, by rank, each with its path and the reason.
-    pub unusable: BTreeMap<String, (PathBuf, String)>,
+    /// The scripts that cannot, by rank.
+    pub unusable: BTreeMap<String, Fault>,
     /// Files that are named as scripts are and cannot be of a rank by that name.
     pub nameless: Vec<PathBuf>,
 }

@@ -40,15 +40,16 @@ pub fn read_command(name: &str, text: &str, listing: Listing) -> (Option<Command
         let reason = "no rank can have this name: letters, digits and _ . - after the first, at most 64; it is not run";
         faults.push(Fault::warning(script, 1, reason));
     }
-    for (rank, (script, reason)) in &listing.unusable {
-        faults.push(Fault::error(
-            script,
-            1,
-            format!(
-                "the script of rank {} is not usable: {reason}",
-                shown_name(rank)
-            ),
-        ));
+    for (rank, fault) in &listing.unusable {
+        let in_rank = |reason: &str| {
+            let rank = shown_name(rank);
+            format!("the script of rank {rank} is not usable: {reason}")
+        };
+        faults.push(Fault {
+            reason: in_rank(&fault.reason),
+            brief: Some(in_rank(fault.brief())),
+            ..fault.clone()
+        });
     }
     if !listing.scripts.contains_key(DEFAULT_RANK) {
         if !listing.unusable.contains_key(DEFAULT_RANK) {
@@ -62,7 +63,7 @@ pub fn read_command(name: &str, text: &str, listing: Listing) -> (Option<Command
         unusable: listing
             .unusable
             .into_iter()
-            .map(|(rank, (_, reason))| (rank, reason))
+            .map(|(rank, fault)| (rank, fault.brief().to_owned()))
             .collect(),
         ..command
     });

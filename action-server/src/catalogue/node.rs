@@ -291,7 +291,7 @@ mod tests {
     fn a_node_whose_ranks_are_given_twice_is_left_out() {
         let text = "n1:\n  ranks: [aws]\n  a: 1\n  ranks: [metal]\nn2: {ranks: [aws]}\n";
         let (file, faults) = read_nodes(Path::new("f"), text).unwrap();
-        let (nodes, _) = Nodes::new(file, None);
+        let (nodes, _) = Nodes::build(file, None, BTreeSet::new());
         let names: Vec<&str> = nodes.list().iter().map(|node| node.name.as_str()).collect();
         assert_eq!(names, ["n2"]);
         assert_eq!(faults[0].to_string(), "f:4: n1: ranks is given twice");

@@ -99,11 +99,10 @@ pub(super) fn read_entries(
     let mut file = NodesFile::default();
     let mut seen: HashMap<String, usize> = HashMap::new();
     for (name, value) in entries {
-        let nth = seen
+        let nth = *seen
             .entry(name.clone())
             .and_modify(|count| *count += 1)
             .or_insert(0);
-        let nth = *nth;
         match name.as_str() {
             "__meta__" => {}
             "__groups__" if nth > 0 => {

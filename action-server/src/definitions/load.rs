@@ -155,7 +155,7 @@ impl Commands {
         let reason = found
             .iter()
             .find(|fault| fault.is_error())
-            .map(|fault| fault.reason.clone());
+            .map(|fault| fault.brief().to_owned());
         faults.extend(found);
         let known = before.and_then(|before| before.commands.get(&name));
         match (command, known) {
@@ -174,7 +174,9 @@ impl Commands {
 fn list(directory: &Path, trust: Trust) -> Result<Listing, Fault> {
     let unreadable = |error| {
         let reason = format!("cannot read the directory: {error}");
-        Fault::error(directory, 1, reason).caused_by(&error)
+        Fault::error(directory, 1, reason)
+            .with_brief("its directory cannot be read")
+            .caused_by(&error)
     };
     let mut listing = Listing {
         directory: directory.to_owned(),
@@ -200,13 +202,12 @@ fn list(directory: &Path, trust: Trust) -> Result<Listing, Fault> {
             Ok(_) => found.entry(rank.to_owned()).or_default().push(path),
             // Which scripts there are is not known now.
             Err(error) if error.is_transient() => {
-                return Err(Fault::error(&path, 1, error.to_string()).caused_by(&error));
+                return Err(unusable(&path, &error).caused_by(&error));
             }
             // Only a .sh is surely meant as a script: other files may be the scripts' data.
             Err(error) if extension == "sh" => {
-                listing
-                    .unusable
-                    .insert(rank.to_owned(), (path, error.to_string()));
+                let fault = unusable(&path, &error);
+                listing.unusable.insert(rank.to_owned(), fault);
             }
             Err(_) => {}
         }
@@ -217,7 +218,9 @@ fn list(directory: &Path, trust: Trust) -> Result<Listing, Fault> {
             [script] => _ = listing.scripts.insert(rank, script.clone()),
             [first, second, ..] => {
                 let reason = format!("{} is there too; one script a rank", shown::file(first));
-                listing.unusable.insert(rank, (second.clone(), reason));
+                let fault = Fault::error(second, 1, reason);
+                let fault = fault.with_brief("another script has the same rank");
+                listing.unusable.insert(rank, fault);
             }
             [] => {}
         }
@@ -228,6 +231,10 @@ fn list(directory: &Path, trust: Trust) -> Result<Listing, Fault> {
         .scripts
         .retain(|rank, _| !listing.unusable.contains_key(rank));
     Ok(listing)
+}
+
+fn unusable(script: &Path, error: &UnusableScript) -> Fault {
+    Fault::error(script, 1, error.to_string()).with_brief(error.brief())
 }
 
 /// Whether somebody may take it for a script: it ends so, and is not hidden, as what editors leave.
@@ -248,6 +255,14 @@ pub(super) enum UnusableScript {
 }
 
 impl UnusableScript {
+    /// The same for callers, without paths and remedies.
+    fn brief(&self) -> &'static str {
+        match self {
+            UnusableScript::Script(error) => error.brief(),
+            UnusableScript::Untrusted(error) => error.brief(),
+        }
+    }
+
     /// True when it could not be looked at, which says nothing of the script.
     pub(super) fn is_transient(&self) -> bool {
         is_caused_by_transient(self)

@@ -14,7 +14,9 @@ use crate::{trust::Trust, yaml::Fault};
 /// Whether only the admin can have written a file.
 pub(super) fn trusted(path: &Path, trust: Trust) -> Result<(), Fault> {
     trust.check(path).map_err(|reason| {
-        Fault::error(path, 1, format!("not trusted: {reason}")).caused_by(&reason)
+        Fault::error(path, 1, format!("not trusted: {reason}"))
+            .with_brief(format!("a file of its definition: {}", reason.brief()))
+            .caused_by(&reason)
     })
 }
 
@@ -36,7 +38,9 @@ pub(super) fn open(path: &Path) -> io::Result<fs::File> {
 
 /// The fault of a file that cannot be read.
 pub(super) fn unreadable(path: &Path, error: &io::Error) -> Fault {
-    Fault::error(path, 1, format!("cannot read it: {error}")).caused_by(error)
+    Fault::error(path, 1, format!("cannot read it: {error}"))
+        .with_brief("a file of its definition cannot be read")
+        .caused_by(error)
 }
 
 /// Reads the text of an open file.

@@ -49,6 +49,24 @@ pub enum ScriptError {
     InterpreterMissing(String),
 }
 
+impl ScriptError {
+    /// The same for callers, without paths and remedies.
+    pub fn brief(&self) -> &'static str {
+        match self {
+            ScriptError::Missing => "it is not there (or a link that leads nowhere)",
+            ScriptError::Unreadable(_) => "it cannot be read",
+            ScriptError::NotRegular => "it is not a regular file",
+            ScriptError::NotExecutable(_) => "it is not executable",
+            ScriptError::NoInterpreter => "it does not start with #! and an interpreter",
+            ScriptError::ByteOrderMark(_) => {
+                "it begins with a byte order mark (UTF-8 BOM) before #!"
+            }
+            ScriptError::CarriageReturn(_) => "its first line ends with a carriage return",
+            ScriptError::InterpreterMissing(_) => "its interpreter is not there",
+        }
+    }
+}
+
 /// Checks that a script could be started now. Returns it, open and some way read.
 ///
 /// Opens without blocking, so that a FIFO in the directory does not hang the caller.
@@ -113,6 +131,25 @@ mod tests {
     use std::{fs, os::unix::fs::PermissionsExt};
 
     use super::*;
+
+    /// Callers are told the beginning of what the log has.
+    #[test]
+    fn the_brief_text_has_no_path() {
+        let path = || PathBuf::from("/etc/x.sh");
+        for error in [
+            ScriptError::Missing,
+            ScriptError::Unreadable(io::Error::other("/x")),
+            ScriptError::NotRegular,
+            ScriptError::NotExecutable(path()),
+            ScriptError::NoInterpreter,
+            ScriptError::ByteOrderMark(path()),
+            ScriptError::CarriageReturn(path()),
+        ] {
+            let brief = error.brief();
+            assert!(error.to_string().starts_with(brief), "{error}");
+            assert!(!brief.contains('/'), "{brief}");
+        }
+    }
 
     #[test]
     fn what_can_be_run_and_what_not() {

@@ -67,6 +67,20 @@ pub enum SpawnError {
     Refused(#[from] io::Error),
 }
 
+impl SpawnError {
+    /// The same for callers, without a path or the number of an error.
+    pub fn brief(&self) -> String {
+        match self {
+            SpawnError::Directory { .. } => "the working directory cannot be used".to_owned(),
+            SpawnError::Refused(error) => {
+                let text = error.to_string();
+                let end = text.find(" (os error").unwrap_or(text.len());
+                text[..end].to_owned()
+            }
+        }
+    }
+}
+
 /// Starts a script. A script that is just being written is waited for, a little.
 ///
 /// # Errors

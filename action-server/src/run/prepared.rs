@@ -107,6 +107,7 @@ impl PreparedRun {
             limits: Arc::clone(&inner.limits),
             descendants: inner.descendants.clone(),
             audit: inner.audit.clone(),
+            logged_start_failure: false.into(),
         });
         let meter = inner.metrics.run_accepted(&shared.plan.command.name);
         let recorder = Recorder::new(writer, Arc::clone(&inner.store), meter);

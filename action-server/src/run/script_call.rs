@@ -1,6 +1,6 @@
 //! What a job is sent to do, who hears of it, and how its script is started.
 
-use std::{path::Path, time::Duration};
+use std::{path::Path, sync::atomic::Ordering, time::Duration};
 
 use action_proto::v1::run_event::Event;
 use tokio::sync::mpsc;
@@ -54,17 +54,18 @@ pub(super) async fn start(
     check_files(shared).await?;
     spawn(&script, &shared.descendants).await.map_err(|error| {
         // The kernel says the same of a missing script and of a missing interpreter.
-        let reason = check_script(errand.script)
-            .err()
-            .map(|reason| reason.to_string());
-        let script = match errand.alias {
-            Some(alias) => alias.to_owned(),
-            None => shared.plan.script_name(errand.script),
+        let (reason, brief) = match check_script(errand.script) {
+            Err(reason) => (reason.to_string(), reason.brief().to_owned()),
+            Ok(_) => (error.to_string(), error.brief()),
         };
-        format!(
-            "cannot start {script}: {}",
-            reason.unwrap_or_else(|| error.to_string())
-        )
+        let name = shared.plan.script_name(errand.script);
+        // Once a run: it may have thousands of nodes, and look at each again and again.
+        if !shared.logged_start_failure.swap(true, Ordering::Relaxed) {
+            let run_id = shared.run_id.as_str();
+            tracing::warn!(run_id, "cannot start {name}: {reason}");
+        }
+        let name = errand.alias.map_or(name, str::to_owned);
+        format!("cannot start {name}: {brief}")
     })
 }
 

@@ -1,6 +1,10 @@
 //! What the jobs of a run share, and what holds for all runs.
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    path::PathBuf,
+    sync::{Arc, atomic::AtomicBool},
+    time::Duration,
+};
 
 use action_proto::v1::Outcome;
 
@@ -47,6 +51,8 @@ pub(super) struct Shared {
     pub(super) limits: Arc<Limits>,
     pub(super) descendants: Descendants,
     pub(super) audit: Audit,
+    /// Whether the log has that a script of the run could not be started.
+    pub(super) logged_start_failure: AtomicBool,
     /// The run's own, in which each job has one.
     pub(super) span: Span,
 }

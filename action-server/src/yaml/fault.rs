@@ -23,6 +23,8 @@ pub struct Fault {
     pub line: usize,
     /// What is wrong, and the remedy where there is one.
     pub reason: String,
+    /// What callers are told instead, where the reason has paths or a remedy for the admin.
+    pub brief: Option<String>,
     /// How grave it is.
     pub severity: Severity,
     /// True when it may pass without an edit: descriptors or memory are short, or the disk fails.
@@ -36,6 +38,7 @@ impl Fault {
             file: file.into(),
             line,
             reason: reason.into(),
+            brief: None,
             severity: Severity::Error,
             is_transient: false,
         }
@@ -55,6 +58,19 @@ impl Fault {
             is_transient: is_caused_by_transient(cause),
             ..self
         }
+    }
+
+    /// The same fault, of which callers are told only this.
+    pub fn with_brief(self, brief: impl Into<String>) -> Fault {
+        Fault {
+            brief: Some(brief.into()),
+            ..self
+        }
+    }
+
+    /// What callers are told.
+    pub fn brief(&self) -> &str {
+        self.brief.as_deref().unwrap_or(&self.reason)
     }
 
     /// True for a fault that leaves something out.

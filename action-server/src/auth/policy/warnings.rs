@@ -59,6 +59,7 @@ impl<'a> PolicyFaults<'a> {
             file: self.policy.path.clone(),
             line: self.lines.line_of(at, key),
             reason: format!("rule {name:?}: {reason}"),
+            brief: None,
             severity,
             is_transient: false,
         });

@@ -4,7 +4,10 @@ use std::{
 };
 
 use super::*;
-use crate::catalogue::{Listing, Nodes, read_command, read_nodes};
+use crate::{
+    catalogue::{Listing, Nodes, read_command, read_nodes},
+    yaml::Fault,
+};
 
 fn catalogue() -> Catalogue {
     let command = |name: &str, text: &str, ranks: &[&str]| {
@@ -14,7 +17,12 @@ fn catalogue() -> Catalogue {
             .map(|rank| ((*rank).to_owned(), directory.join(format!("{rank}.sh"))));
         let unusable = BTreeMap::from([(
             "bad".to_owned(),
-            (directory.join("bad.sh"), "not executable".to_owned()),
+            Fault::error(
+                directory.join("bad.sh"),
+                1,
+                "run: chmod +x /libexec/off/bad.sh",
+            )
+            .with_brief("not executable"),
         )]);
         let listing = Listing {
             scripts: scripts.collect(),
