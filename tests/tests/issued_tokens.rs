@@ -2,7 +2,7 @@
 
 use std::{
     fs,
-    os::unix::fs::{MetadataExt, symlink},
+    os::unix::fs::{MetadataExt, PermissionsExt, symlink},
     process::{Command, Output, Stdio},
 };
 
@@ -333,4 +333,29 @@ fn tokens_for_less_than_a_day() {
             .contains("--for: the settings' jwt_lifetime is 1h"),
         "{ran}"
     );
+}
+
+/// A policy that cannot be used hides no revocation.
+#[test]
+fn a_token_that_would_be_revoked_is_not_made_whatever_else_is_broken() {
+    let site = site();
+    fs::create_dir(site.path("keys")).unwrap();
+    site.settings("jwt_key_directory: keys\npolicy_path: policy.yaml");
+    site.write("policy.yaml", "rules: []\n");
+    let site = site.start().stop();
+    site.write("policy.yaml", "rules: [");
+    site.write("nodes.yaml", "n1: [");
+    let key = site.path("keys/a.secret");
+    fs::write(&key, "x".repeat(20) + &"yz".repeat(10)).unwrap();
+    fs::set_permissions(&key, fs::Permissions::from_mode(0o600)).unwrap();
+    assert!(!made(&site, &["--key", "a"]).is_empty());
+    _ = revoke(&site, &["--key", "a"]).ok();
+    let count = lines(&site).len();
+    let ran = site.server_verb(&["generate-token", "--key", "a"]);
+    assert_eq!((ran.code(), ran.stdout().as_str()), (1, ""), "{ran}");
+    assert!(
+        ran.stderr().contains("the token would not be good"),
+        "{ran}"
+    );
+    assert_eq!(lines(&site).len(), count);
 }

@@ -180,6 +180,22 @@ impl Sources {
         self.known_revocations(state_directory).map(drop)
     }
 
+    /// Checks a new token with these keys and the revocations alone, without the policy. Before a
+    /// server was on `state_directory` nothing is revoked.
+    ///
+    /// # Errors
+    /// The revocations cannot be read. The inner error: the token would be refused.
+    pub fn check_new_token(
+        &self,
+        keys: &Keys,
+        state_directory: &Path,
+        token: &str,
+    ) -> Result<Result<(), TokenError>, OpenError> {
+        let revocations = self.known_revocations(state_directory)?;
+        let checked = token::verify(keys, &self.terms, token);
+        Ok(checked.and_then(|caller| check_revoked(Some(&revocations), caller).map(drop)))
+    }
+
     fn known_revocations(&self, state_directory: &Path) -> Result<Revocations, OpenError> {
         let was_served = state_directory.join("runs").exists();
         if was_served || self.revocations.symlink_metadata().is_ok() {
@@ -229,11 +245,7 @@ impl Authority {
     pub fn verify(&self, token: &str) -> Result<Caller, TokenError> {
         let state = self.state.load();
         let caller = token::verify(&state.keys, &self.sources.terms, token)?;
-        match is_revoked(&state, &caller) {
-            None => Err(TokenError::RevocationsUnknown),
-            Some(true) => Err(TokenError::Revoked(caller.token_id, caller.subject)),
-            Some(false) => Ok(caller),
-        }
+        check_revoked(state.revocations.as_ref(), caller)
     }
 
     /// True while a caller that was let pass would be let pass again, but for the ends that its token
@@ -245,7 +257,7 @@ impl Authority {
             let was_ended = key.until != caller.key_until && key.is_over();
             key.digest == caller.key_digest && !was_ended
         });
-        has_key && is_revoked(&state, caller) == Some(false)
+        has_key && is_revoked(state.revocations.as_ref(), caller) == Some(false)
     }
 
     /// True while it would be let pass with a new call too.
@@ -299,11 +311,18 @@ impl Authority {
     }
 }
 
+fn check_revoked(revocations: Option<&Revocations>, caller: Caller) -> Result<Caller, TokenError> {
+    match is_revoked(revocations, &caller) {
+        None => Err(TokenError::RevocationsUnknown),
+        Some(true) => Err(TokenError::Revoked(caller.token_id, caller.subject)),
+        Some(false) => Ok(caller),
+    }
+}
+
 /// `None` where it is not known.
-fn is_revoked(state: &State, caller: &Caller) -> Option<bool> {
+fn is_revoked(revocations: Option<&Revocations>, caller: &Caller) -> Option<bool> {
     let key = caller.key_id.as_deref();
-    let revocations = state.revocations.as_ref()?;
-    Some(revocations.revoke(&caller.token_id, &caller.subject, key, caller.issued))
+    Some(revocations?.revoke(&caller.token_id, &caller.subject, key, caller.issued))
 }
 
 #[cfg(test)]

@@ -11,7 +11,7 @@ use clap::builder::NonEmptyStringValueParser;
 use super::{Failure, USAGE, counted, environment, note, say, tokens::unusable_register};
 use crate::{
     auth::{
-        self, Authority, Grant, LONGEST_DAYS, NewToken,
+        self, Grant, LONGEST_DAYS, NewToken,
         register::{IssuedToken, register},
     },
     config::Settings,
@@ -120,15 +120,15 @@ pub(super) fn generate(config: &Path, args: TokenArgs) -> Result<(), Failure> {
         .map_err(|error| Failure::new(USAGE, error.to_string()))
     };
     let (mut token, mut issued) = mint()?;
-    settings.auth.check_revocations(&settings.state_directory)?;
-    // Where nothing was ever served there is nothing revoked either.
-    if let Ok(authority) = Authority::open(settings.auth.clone())
-        && authority.verify(&token).is_err()
-    {
+    let check = |token: &str| {
+        let state = &settings.state_directory;
+        settings.auth.check_new_token(&keys, state, token)
+    };
+    if check(&token)?.is_err() {
         // What was revoked a moment ago ends with this second.
         sleep(Duration::from_millis(1100));
         (token, issued) = mint()?;
-        authority.verify(&token).map_err(|error| Failure {
+        check(&token)?.map_err(|error| Failure {
             hint: Some("if its key is revoked, remove it, or name another with --key".into()),
             ..Failure::new(1, format!("the token would not be good: {error}"))
         })?;
