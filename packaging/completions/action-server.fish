@@ -66,7 +66,7 @@ complete -c action-server -n "__fish_action_server_using_subcommand revoke" -s h
 complete -c action-server -n "__fish_action_server_using_subcommand explain" -l subject -d 'Whom to tell of [default: every subject and role that the policy names]' -r
 complete -c action-server -n "__fish_action_server_using_subcommand explain" -l role -d 'A role that the subject\'s token says; may be repeated' -r
 complete -c action-server -n "__fish_action_server_using_subcommand explain" -l command -d 'Tell of this command only' -r
-complete -c action-server -n "__fish_action_server_using_subcommand explain" -s g -l nodes -d 'Tell of these nodes only' -r
+complete -c action-server -n "__fish_action_server_using_subcommand explain" -s g -l nodes -d 'Tell of these nodes only [default: all]' -r
 complete -c action-server -n "__fish_action_server_using_subcommand explain" -l config -d 'The settings file [default: /etc/action/server.yaml]' -r -F
 complete -c action-server -n "__fish_action_server_using_subcommand explain" -s h -l help -d 'Print help'
 complete -c action-server -n "__fish_action_server_using_subcommand check" -l config -d 'The settings file [default: /etc/action/server.yaml]' -r -F

@@ -321,3 +321,33 @@ fn a_pattern_is_no_subject_and_what_is_neither_is_refused() {
     let made = site.server_verb(&["generate-token", "--role", ""]);
     assert_eq!(made.code(), 64, "{made}");
 }
+
+/// What is missing or broken is told of, and hides nothing else.
+#[test]
+fn sites_without_nodes_and_broken_definitions_are_explained() {
+    let site = Site::new();
+    site.nodes("{}\n");
+    site.command_with("once", "help: {summary: s, has_context: false}\n", "true");
+    site.command_with("broken", "help: {}\n", "true");
+    let rules = "rules:\n- {name: a, allow: [run], subjects: [bob]}\n";
+    site.write("policy.yaml", rules);
+    site.settings("policy_path: policy.yaml");
+    let told = site.server_verb(&["explain", "--subject", "bob"]).ok();
+    let (text, beside) = (told.stdout(), told.stderr());
+    assert!(text.contains("    once    run it (a)"), "{told}");
+    assert!(
+        text.contains("    broken  broken: help.summary is missing"),
+        "{told}"
+    );
+    assert!(
+        beside.contains("warning: SITE/libexec/broken/metadata.yaml:1: help.summary is missing"),
+        "{told}"
+    );
+    let words = ["explain", "--subject", "bob", "--command"];
+    let one = site.server_verb(&[&words[..], &["broken"]].concat()).ok();
+    assert!(one.stdout().contains("    broken  broken: "), "{one}");
+    let none = site.server_verb(&[&words[..], &["nothing"]].concat());
+    assert_eq!(none.code(), 64, "{none}");
+    let set = site.server_verb(&["explain", "-g", "n1"]);
+    assert_eq!(set.code(), 64, "{set}");
+}

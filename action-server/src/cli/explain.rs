@@ -5,7 +5,7 @@ use std::{path::Path, sync::Arc};
 use action_proto::input::{shown_name, shown_set};
 use clap::builder::NonEmptyStringValueParser;
 
-use super::{Failure, environment, say};
+use super::{Failure, environment, note, say};
 use crate::{
     auth::policy::{Audience, no_such_subject},
     config::Settings,
@@ -25,9 +25,9 @@ pub(super) struct ExplainArgs {
     /// Tell of this command only
     #[arg(long, value_name = "COMMAND")]
     command: Option<String>,
-    /// Tell of these nodes only
-    #[arg(long, short = 'g', value_name = "NODES", default_value = "@*")]
-    nodes: String,
+    /// Tell of these nodes only [default: all]
+    #[arg(long, short = 'g', value_name = "NODES")]
+    nodes: Option<String>,
     /// The arguments of the run [default: none]
     #[arg(value_name = "ARG", requires = "command")]
     arguments: Vec<String>,
@@ -37,13 +37,25 @@ pub(super) struct ExplainArgs {
 pub(super) fn explain(config: &Path, args: ExplainArgs) -> Result<(), Failure> {
     let settings = Settings::load(config, environment())?;
     let policy = Arc::new(settings.auth.read_policy()?);
-    let (catalogue, _) =
+    let (catalogue, faults) =
         definitions::load(&Sources::new(&settings)).map_err(|fault| Failure::of_fault(&fault))?;
-    let limit = catalogue.node_limit.max(catalogue.nodes.list().len());
-    let asked = catalogue
-        .nodes
-        .select(&args.nodes, "", limit)
-        .map_err(|error| Failure::new(super::USAGE, format!("--nodes: {error}")))?;
+    // What could not be read now might make another answer.
+    if let Some(fault) = faults.iter().find(|fault| fault.is_transient) {
+        return Err(Failure::of_fault(fault));
+    }
+    for fault in faults.iter().filter(|fault| fault.is_error()) {
+        note(&format!("warning: {fault}\n"));
+    }
+    let all = catalogue.nodes.list();
+    let asked = match &args.nodes {
+        // Unlike `@*`, which must select some, these may be none.
+        None => all.to_vec(),
+        Some(set) => {
+            let limit = catalogue.node_limit.max(all.len());
+            let selected = catalogue.nodes.select(set, "", limit);
+            selected.map_err(|error| Failure::new(super::USAGE, format!("--nodes: {error}")))?
+        }
+    };
     let asked: Vec<&str> = asked.iter().map(|node| node.name.as_str()).collect();
     let mut text = String::new();
     let (rules, faults) = resolve(&policy, &catalogue);
@@ -52,18 +64,17 @@ pub(super) fn explain(config: &Path, args: ExplainArgs) -> Result<(), Failure> {
         text += &format!("{fault}\n");
     }
     let catalogue = Arc::new(catalogue);
-    let commands: Vec<&str> = match &args.command {
-        Some(command) => match catalogue.commands.get_key_value(command) {
-            Some((name, _)) => vec![name],
-            None => {
-                return Err(Failure::new(
-                    super::USAGE,
-                    format!("no such command: {}", shown_name(command)),
-                ));
-            }
-        },
-        None => catalogue.commands.keys().map(String::as_str).collect(),
+    let is_asked = |name: &&str| {
+        let only = args.command.as_deref();
+        only.is_none_or(|only| only == *name)
     };
+    let names = catalogue.commands.keys().chain(catalogue.broken.keys());
+    let mut commands: Vec<&str> = names.map(String::as_str).filter(is_asked).collect();
+    commands.sort_unstable();
+    if let Some(command) = args.command.as_ref().filter(|_| commands.is_empty()) {
+        let text = format!("no such command: {}", shown_name(command));
+        return Err(Failure::new(super::USAGE, text));
+    }
     let audiences = match args.subject {
         Some(subject) => {
             let audience = policy.audience(&subject, args.roles);
@@ -73,12 +84,16 @@ pub(super) fn explain(config: &Path, args: ExplainArgs) -> Result<(), Failure> {
     };
     for audience in &audiences {
         text += &format!("{}\n", audience.heading);
-        let (rules, catalogue) = (Arc::clone(&rules), Arc::clone(&catalogue));
-        let access = Access::new(&audience.caller, rules, catalogue);
+        let access = Access::new(&audience.caller, Arc::clone(&rules), Arc::clone(&catalogue));
         for sentence in sentences(&access, audience, args.command.as_deref()) {
             text += &format!("  {sentence}\n");
         }
-        text += &by_command(&access, &commands, &asked, &args.arguments);
+        text += &by_command(&commands, &args.arguments, |command| {
+            match catalogue.broken.get(command) {
+                Some(reason) => format!("broken: {reason}"),
+                None => access.explain(command, &asked, &args.arguments).join("; "),
+            }
+        });
     }
     say(&text)
 }
@@ -121,8 +136,10 @@ fn sentences(access: &Access, audience: &Audience<'_>, command: Option<&str>) ->
 }
 
 /// What comes of the rules for each command.
-fn by_command(access: &Access, commands: &[&str], asked: &[&str], arguments: &[String]) -> String {
-    let width = commands.iter().map(|name| name.len()).max().unwrap_or(0);
+fn by_command(commands: &[&str], arguments: &[String], explain: impl Fn(&str) -> String) -> String {
+    // A secret may stand where a broken command has its name.
+    let shown: Vec<String> = commands.iter().map(|name| shown_name(name)).collect();
+    let width = shown.iter().map(String::len).max().unwrap_or(0);
     let mut text = match arguments {
         [] => "  by command, without arguments:\n".to_owned(),
         _ => {
@@ -130,9 +147,8 @@ fn by_command(access: &Access, commands: &[&str], asked: &[&str], arguments: &[S
             format!("  by command, with the arguments {arguments:?}:\n")
         }
     };
-    for command in commands {
-        let parts = access.explain(command, asked, arguments).join("; ");
-        text += &format!("    {command:width$}  {parts}\n");
+    for (command, shown) in commands.iter().zip(&shown) {
+        text += &format!("    {shown:width$}  {}\n", explain(command));
     }
     text
 }
