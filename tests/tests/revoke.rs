@@ -219,6 +219,19 @@ fn what_is_not_in_the_register_is_revoked_with_a_warning() {
         ran.stderr().starts_with("warning: there is no key 2062"),
         "{ran}"
     );
+    // A line that cannot be read may have the token that was not found.
+    let path = server.path("state/issued.jsonl");
+    let register = fs::read(&path).unwrap();
+    fs::write(&path, [&register[..], b"\xff torn\n"].concat()).unwrap();
+    for words in [
+        &["--jti", "fedcba98"][..],
+        &["--jti", "fedcba9876543210fedcba9876543210"],
+        &["--subject", "nobody2"],
+    ] {
+        let ran = revoke(&server, words);
+        let part = "; 1 line of the register cannot be read and may have it";
+        assert!(ran.stderr().contains(part), "{ran}");
+    }
     // One that is damaged as a whole stops no revocation, but for a beginning, which needs it.
     fs::remove_file(server.path("state/issued.jsonl")).unwrap();
     fs::create_dir(server.path("state/issued.jsonl")).unwrap();

@@ -21,11 +21,12 @@ use super::{
 use crate::{
     atomic_file::{self, Ownership, lock, open},
     trust::{Trust, Untrusted},
-    yaml::without_mark,
 };
 
 /// The file in the state directory.
 const NAME: &str = "issued.jsonl";
+/// The byte order mark, U+FEFF as UTF-8.
+const MARK: &[u8] = b"\xef\xbb\xbf";
 /// The largest register, in bytes: some two hundred thousand tokens.
 const FILE_LIMIT: u64 = 64 << 20;
 /// How long an expired token is kept, in seconds.
@@ -99,10 +100,11 @@ pub struct Register {
     lines: Vec<RegisterLine>,
 }
 
-/// A line, whose text is kept as it is: a newer server may have written more into it.
+/// A line, whose bytes are kept as they are: a newer server may have written more into it, and a
+/// damaged one may not be text.
 #[derive(Debug)]
 struct RegisterLine {
-    text: String,
+    text: Vec<u8>,
     /// `None` where it cannot be read, as the torn end of a copy.
     token: Option<IssuedToken>,
 }
@@ -132,15 +134,16 @@ impl Register {
         let mut bytes = Vec::new();
         let read = file.take(FILE_LIMIT).read_to_end(&mut bytes);
         read.map_err(unreadable)?;
-        Ok(Register::parse(&String::from_utf8_lossy(&bytes)))
+        Ok(Register::parse(&bytes))
     }
 
-    fn parse(text: &str) -> Register {
+    fn parse(bytes: &[u8]) -> Register {
         // A file that was put together of several may have a byte order mark in any line.
-        let lines = text.split('\n').map(without_mark);
-        let lines = lines.filter(|line| !line.trim().is_empty());
+        let lines = bytes.split(|&byte| byte == b'\n');
+        let lines = lines.map(|line| line.strip_prefix(MARK).unwrap_or(line));
+        let lines = lines.filter(|line| !line.trim_ascii().is_empty());
         let lines = lines.map(|line| {
-            let token: Option<IssuedToken> = serde_json::from_str(line).ok();
+            let token: Option<IssuedToken> = serde_json::from_slice(line).ok();
             RegisterLine {
                 text: line.to_owned(),
                 // What is printed to a terminal and revoked is what a token could say.
@@ -187,12 +190,13 @@ impl Register {
         });
     }
 
-    fn text(&self) -> String {
-        let lines = self
-            .lines
-            .iter()
-            .flat_map(|line| [line.text.as_str(), "\n"]);
-        lines.collect()
+    fn bytes(&self) -> Vec<u8> {
+        let lines = self.lines.iter().map(|line| line.text.as_slice());
+        lines
+            .flat_map(|line| [line, b"\n"])
+            .flatten()
+            .copied()
+            .collect()
     }
 }
 
@@ -220,17 +224,17 @@ pub fn register(
     let _lock = lock(&path, &directory).map_err(unwritable)?;
     let mut register = Register::read(state_directory, trust)?;
     register.drop_old(now());
-    let text = serde_json::to_string(token).map_err(|error| unwritable(error.into()))?;
+    let text = serde_json::to_vec(token).map_err(|error| unwritable(error.into()))?;
     register.lines.push(RegisterLine {
         text,
         token: Some(token.clone()),
     });
-    let text = register.text();
-    if u64::try_from(text.len()).is_ok_and(|size| size > FILE_LIMIT) {
+    let bytes = register.bytes();
+    if u64::try_from(bytes.len()).is_ok_and(|size| size > FILE_LIMIT) {
         let why = "it would be larger than 64 MiB; move it away to begin a new one";
         return Err(unwritable(io::Error::other(why)));
     }
-    atomic_file::replace(&path, text.as_bytes(), &ownership).map_err(unwritable)
+    atomic_file::replace(&path, &bytes, &ownership).map_err(unwritable)
 }
 
 /// The state directory, made for the owner of the one above it where it is not there: that is who

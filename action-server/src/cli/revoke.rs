@@ -8,7 +8,7 @@ use std::{
 
 use action_proto::input::shown_name;
 
-use super::{Failure, USAGE, environment, note};
+use super::{Failure, USAGE, counted, environment, note};
 use crate::{
     auth::{
         self, is_own_token_id, is_token_id,
@@ -163,7 +163,10 @@ fn find(
         (None, []) => {
             let shown = shown_name(jti);
             let reason = match register {
-                Ok(_) => format!("no issued token has a jti that begins with {shown}"),
+                Ok(register) => format!(
+                    "no issued token has a jti that begins with {shown}{}",
+                    damage(register)
+                ),
                 Err(error) => format!("{shown} is no whole jti, and {error}"),
             };
             Err(Failure {
@@ -236,12 +239,24 @@ fn unknown(
 ) -> Option<String> {
     match register {
         Ok(register) if register.tokens().any(is_meant) => None,
-        Ok(_) => Some(format!(
-            "the register of issued tokens has {none}: it may have been made elsewhere, or be misspelt"
+        Ok(register) => Some(format!(
+            "the register of issued tokens has {none}: it may have been made elsewhere, or be misspelt{}",
+            damage(register)
         )),
         Err(error) => Some(format!(
             "it is not known whether there is such a token: {error}"
         )),
+    }
+}
+
+/// What to add where a line of the register that cannot be read may have the token.
+fn damage(register: &Register) -> String {
+    match register.damaged_lines() {
+        0 => String::new(),
+        damaged => format!(
+            "; {} of the register cannot be read and may have it",
+            counted(damaged, "line")
+        ),
     }
 }
 
