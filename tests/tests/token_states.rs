@@ -98,3 +98,14 @@ fn neither_the_list_nor_a_revocation_needs_the_secret() {
 fn close(site: &Site, file: &str) {
     fs::set_permissions(site.path(file), fs::Permissions::from_mode(0o600)).unwrap();
 }
+
+#[test]
+fn a_token_that_is_good_for_longer_than_the_settings_allow_now_is_not_valid() {
+    let site = site();
+    _ = made(&site, &["--subject", "long", "--days", "2"]);
+    site.settings("jwt_lifetime: 1d");
+    _ = made(&site, &["--subject", "short", "--days", "1"]);
+    let pairs = |pairs: [(&str, &str); 2]| pairs.map(|(a, b)| (a.to_owned(), b.to_owned()));
+    let expected = pairs([("long", "too_long"), ("short", "valid")]);
+    assert_eq!(states(&site).0, expected);
+}

@@ -85,6 +85,13 @@ pub struct Terms {
     pub lifetime: Duration,
 }
 
+impl Terms {
+    /// Whether a token that is good from the one second to the other is so for too long.
+    pub(super) fn is_too_long(&self, issued: u64, expires: u64) -> bool {
+        expires.saturating_sub(issued) > self.lifetime.as_secs()
+    }
+}
+
 impl Default for Terms {
     fn default() -> Terms {
         Terms {
@@ -261,7 +268,7 @@ fn check(claims: &Claims, terms: &Terms) -> Result<(), TokenError> {
     if claims.iat > now().saturating_add(LEEWAY) {
         return Err(TokenError::Claim("iat is in the future"));
     }
-    if claims.exp.saturating_sub(claims.iat) > terms.lifetime.as_secs() {
+    if terms.is_too_long(claims.iat, claims.exp) {
         return Err(TokenError::Claim(
             "exp is further from iat than jwt_lifetime allows",
         ));

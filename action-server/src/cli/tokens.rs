@@ -95,6 +95,7 @@ fn table(tokens: &[(&IssuedToken, TokenState)]) -> String {
             TokenState::Revoked => "revoked",
             TokenState::Expired => "expired",
             TokenState::NoKey => "no key",
+            TokenState::TooLong => "too long",
             TokenState::Unknown => "unknown",
         };
         [

@@ -17,6 +17,8 @@ pub enum TokenState {
     Expired,
     /// The key that signed it is gone or has ended.
     NoKey,
+    /// It lasts longer than `jwt_lifetime` allows now.
+    TooLong,
     /// The revocations, or the key that signed it, cannot be read.
     Unknown,
 }
@@ -56,6 +58,7 @@ impl Sources {
             match (revocations.as_ref().map(revoke), keys.get(key)) {
                 (Some(true), _) => TokenState::Revoked,
                 _ if token.expires < now() => TokenState::Expired,
+                _ if self.terms.is_too_long(token.issued, token.expires) => TokenState::TooLong,
                 (None, _) => TokenState::Unknown,
                 (_, Some(key)) if !key.is_over() => TokenState::Valid,
                 (_, None) if key.is_none() && !is_secret_known => TokenState::Unknown,
