@@ -136,14 +136,22 @@ fn denied_whole(rule: &Rule, policy: &Policy) -> RuleWarning {
 }
 
 fn denies_whole(denier: &Rule, rule: &Rule) -> bool {
-    let texts = |patterns: &Option<Patterns>| patterns.as_ref().map(|it| it.texts().to_vec());
-    let has_all = |ours: &Option<Patterns>, theirs: &Option<Patterns>| {
-        ours.is_none() || texts(ours) == texts(theirs)
+    let has_all = |ours: &Option<Patterns>, theirs: &Option<Patterns>| match (ours, theirs) {
+        (None, _) => true,
+        (Some(ours), Some(theirs)) => has_each(ours.texts(), theirs.texts()),
+        (Some(_), None) => false,
     };
     let names_everybody = denier.subjects.is_none() && denier.roles.is_none()
         || denier.subjects.as_ref().is_some_and(Patterns::match_all);
+    let texts = |subjects: &'_ Option<Patterns>| {
+        let texts = subjects.as_ref().map(Patterns::texts);
+        texts.unwrap_or_default().to_vec()
+    };
+    let roles = |rule: &Rule| rule.roles.clone().unwrap_or_default();
+    // An allow rule names somebody: those whom either list names.
     let is_named = names_everybody
-        || (texts(&denier.subjects) == texts(&rule.subjects) && denier.roles == rule.roles);
+        || (has_each(&texts(&denier.subjects), &texts(&rule.subjects))
+            && has_each(&roles(denier), &roles(rule)));
     let of_arguments = denier.arguments.as_ref();
     let all_arguments = of_arguments.is_some_and(|it| it.match_all() && it.match_absence());
     denier.effect == Effect::Deny
@@ -153,6 +161,11 @@ fn denies_whole(denier: &Rule, rule: &Rule) -> bool {
         // Callers keep their own runs on nodes that are gone from a node set.
         && denier.nodes.is_none()
         && (all_arguments || has_all(&denier.arguments, &rule.arguments))
+}
+
+/// Whether a list has each text of another one.
+fn has_each(ours: &[String], theirs: &[String]) -> bool {
+    theirs.iter().all(|text| ours.contains(text))
 }
 
 fn role_patterns(rule: &Rule) -> RuleWarning {

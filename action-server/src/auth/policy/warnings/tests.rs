@@ -170,6 +170,41 @@ fn a_rule_whose_all_another_denies() {
             "deny: [all], arguments: ['*', '']",
             true,
         ),
+        (
+            "allow: [all], subjects: [bob, eve], commands: [ask, power-on]",
+            "deny: [all], subjects: [eve, bob], commands: [power-on, ask]",
+            true,
+        ),
+        (
+            "allow: [all], subjects: [bob], commands: [ask]",
+            "deny: [all], subjects: [al, bob], commands: [power-on, ask]",
+            true,
+        ),
+        (
+            "allow: [all], subjects: [bob, eve]",
+            "deny: [all], subjects: [bob]",
+            false,
+        ),
+        (
+            "allow: [all], subjects: [bob], commands: [ask, power-on]",
+            "deny: [all], commands: [ask]",
+            false,
+        ),
+        (
+            "allow: [all], roles: [op]",
+            "deny: [all], subjects: [bob], roles: [admin, op]",
+            true,
+        ),
+        (
+            "allow: [all], subjects: [bob], roles: [op]",
+            "deny: [all], roles: [op]",
+            false,
+        ),
+        (
+            "allow: [all], subjects: [bob], arguments: [a, b]",
+            "deny: [all], arguments: [b, c, a]",
+            true,
+        ),
     ] {
         assert_eq!(told(allow, deny), expected, "{allow}; {deny}");
     }
