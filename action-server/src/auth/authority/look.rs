@@ -9,6 +9,9 @@ use crate::{
     transient::{ReadSchedule, is_caused_by_transient, transient},
 };
 
+/// At how many looks one after the other a change of the keys may wait.
+const MOST_KEY_CHANGES: u32 = 2;
+
 impl Authority {
     /// Reads what is due, and returns what changed.
     pub(super) fn look(&self, schedules: &mut Schedules) -> Vec<Change> {
@@ -16,8 +19,9 @@ impl Authority {
         let [keys, revocations, policy] = self.sources.stamps();
         // A policy that is being written may lack its last rules.
         let rests = std::mem::replace(&mut schedules.found_policy, policy) == policy;
+        let keys_rest = schedules.keys_rest(keys);
         let are_due = [
-            schedules.keys.is_due(keys),
+            keys_rest && schedules.keys.is_due(keys),
             schedules.revocations.is_due(revocations),
             rests && schedules.policy.is_due(policy),
         ];
@@ -134,6 +138,10 @@ pub(super) struct Schedules {
     policy: ReadSchedule,
     /// The policy's fingerprint at the last look.
     found_policy: u64,
+    /// The keys' fingerprint at the last look.
+    found_keys: u64,
+    /// At how many looks one after the other the keys have changed.
+    key_changes: u32,
     /// The digest of the revocations that were acknowledged last.
     acknowledged: Option<Sha256>,
 }
@@ -145,7 +153,20 @@ impl Schedules {
             revocations: ReadSchedule::new("revocations", revocations),
             policy: ReadSchedule::new("policy", policy),
             found_policy: policy,
+            found_keys: keys,
+            key_changes: 0,
             acknowledged: None,
         }
+    }
+
+    /// False while a key, or its end, may be being written: it may be empty. Not for long: a key that
+    /// is taken away ends, whatever else changes in the directory.
+    fn keys_rest(&mut self, keys: u64) -> bool {
+        let has_changed = std::mem::replace(&mut self.found_keys, keys) != keys;
+        self.key_changes = match has_changed && self.key_changes < MOST_KEY_CHANGES {
+            true => self.key_changes + 1,
+            false => 0,
+        };
+        self.key_changes == 0
     }
 }
