@@ -105,9 +105,9 @@ fn a_mistake_is_an_object_where_json_is_wanted() {
     "#);
     insta::assert_snapshot!(client.run(&["power-off", "cnode001", "--dry"]), @r"
     ------- stderr -------
-    error: there is no option `--dry`
+    error: unknown option `--dry`
     hint: did you mean `--dry-run`?
-    hint: options of the script's own stand behind `--`
+    hint: words for the script that begin with -- stand behind `--`
     ------- exit 64 -------
     ");
     let words = [

@@ -6,6 +6,7 @@ pub(crate) mod entry;
 pub(crate) mod globals;
 pub(crate) mod grammar;
 pub(crate) mod limit;
+mod misspelt;
 pub(crate) mod options;
 pub(crate) mod parse;
 #[cfg(test)]

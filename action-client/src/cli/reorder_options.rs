@@ -6,21 +6,15 @@
 
 use crate::cli::entry::Entry;
 use crate::cli::grammar;
+use crate::cli::misspelt;
 use crate::cli::values::{PLAN_SOURCE, empty, is_empty_set};
 use crate::commands::suggest;
 use crate::error::{CliError, Result};
 use action_proto::is_dash;
 use clap::{Arg, Command};
 use std::any::TypeId;
-use std::collections::BTreeSet;
 use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
-
-/// The shortest abbreviation of an option that is refused, in letters: shorter ones are the script's.
-const SHORTEST: usize = 3;
-/// The shortest option whose misspellings by one letter are refused: those of shorter ones may well be
-/// the script's.
-const SHORTEST_MISSPELT: usize = 5;
 
 /// The command line with our long options right behind the command. Short ones and unknown ones stay
 /// where they are: behind the node they may be the script's own.
@@ -201,36 +195,19 @@ impl<'a> Line<'a> {
         Ok(())
     }
 
-    /// Refuses what the script would get and the user most likely meant for us: `--dry` and `--dryrun`
-    /// run.
+    /// Refuses what the script would get and the user most likely meant for us: `--dry` and `--plans` run.
     fn check_misspelling(&self, word: &str) -> Result<()> {
-        let (word, _) = word.split_once('=').unwrap_or((word, ""));
-        let dashes = word.chars().take_while(|&c| is_dash(c)).count();
-        let is_short = word.starts_with('-') && dashes == 1;
-        let length = word.chars().count() - dashes;
-        // The script's own options have ASCII dashes.
-        let is_ascii = word.starts_with('-');
-        if self.own_words.is_none() || dashes == 0 || is_ascii && length < SHORTEST {
+        if self.own_words.is_none() {
             return Ok(());
         }
-        let name = letters(word);
-        let is_near = |long: &&str| {
-            let long = letters(long);
-            let is_one_off =
-                || long.len() >= SHORTEST_MISSPELT && strsim::osa_distance(&name, &long) == 1;
-            let is_prefix = length >= SHORTEST && long.starts_with(&name);
-            name == long || !is_short && (is_prefix || is_one_off())
-        };
-        let longs = self.options().filter_map(Arg::get_long);
-        let longs = longs.filter(is_near).map(|long| format!("--{long}"));
-        let shorts = self.options().filter_map(Arg::get_short);
-        let shorts = shorts.filter(|short| !is_ascii && short.to_string() == name);
-        let near: BTreeSet<String> = longs.chain(shorts.map(|it| format!("-{it}"))).collect();
+        let near = misspelt::meant(word, self.options());
         let near: Vec<&str> = near.iter().map(String::as_str).collect();
         match suggest::hint(&near) {
-            Some(hint) => Err(CliError::usage(format!("there is no option `{word}`"))
-                .hint(hint)
-                .hint("options of the script's own stand behind `--`")),
+            Some(hint) => {
+                let text = format!("unknown option `{}`", misspelt::name(word));
+                let script_s = "words for the script that begin with -- stand behind `--`";
+                Err(CliError::usage(text).hint(hint).hint(script_s))
+            }
             None => Ok(()),
         }
     }
@@ -261,12 +238,6 @@ fn check_text(option: &Arg, name: &str, value: &OsStr) -> Result<()> {
         }
         _ => Ok(()),
     }
-}
-
-/// What remains of an option's name where its writing is ignored: case, dashes and underscores.
-fn letters(name: &str) -> String {
-    let letters = name.chars().filter(|&c| !is_dash(c) && c != '_');
-    letters.flat_map(char::to_lowercase).collect()
 }
 
 #[cfg(test)]

@@ -233,7 +233,7 @@ fn abbreviations_do_not_go_to_the_script() {
     let root = grammar::root(&Entry::default());
     let longs: Vec<&str> = root.get_arguments().filter_map(Arg::get_long).collect();
     for long in &longs {
-        for length in SHORTEST..long.len() {
+        for length in 3..long.len() {
             let short = &long[..length];
             if longs.contains(&short) {
                 continue;
@@ -271,7 +271,7 @@ fn misspelt_options_do_not_go_to_the_script() {
             format!("\u{2014}{}", long.replace('-', "\u{2010}")),
             format!("\u{2212}\u{2212}{long}"),
         ];
-        if bare.len() >= SHORTEST_MISSPELT {
+        if bare.len() > 4 {
             for at in 1..bare.len() {
                 let (front, back) = bare.split_at(at);
                 words.push(format!("--{front}{}", &back[1..]));
