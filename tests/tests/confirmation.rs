@@ -96,6 +96,18 @@ fn with_arguments_in_question() -> Server {
     site.start()
 }
 
+#[test]
+fn a_number_does_not_stand_for_the_nodes() {
+    let site = Site::new();
+    site.nodes("n1:\nn2:\n");
+    let metadata = "help: {summary: s}\nconfirmation: 'Off %{count} with %{arguments}, proceed?'\n";
+    site.command_with("off", metadata, "true");
+    let server = site.start();
+    let (_, text) = server.api().refused(on("off", "n[1-2]"));
+    let question = "nodes: n[1-2] (2 nodes)\nOff 2 with (none), proceed?";
+    assert!(text.ends_with(question), "{text}");
+}
+
 /// What the caller is asked, in every place where it is said.
 #[test]
 fn the_scope_is_stated_wherever_the_question_is() {

@@ -90,7 +90,7 @@ impl Confirmation {
     pub fn question(&self, nodes: Option<(&str, usize)>, arguments: &[String]) -> String {
         let mut question = String::new();
         if let Some((set, count)) = nodes
-            && !self.names_nodes()
+            && !self.has(&Part::Nodes)
         {
             _ = writeln!(question, "nodes: {} {}", cut_set(set), in_words(count));
         }
@@ -105,6 +105,7 @@ impl Confirmation {
                 Part::Nodes if self.has(&Part::Count) => question.push_str(&cut_set(set)),
                 Part::Nodes => _ = write!(question, "{} {}", cut_set(set), in_words(count)),
                 Part::Count => _ = write!(question, "{count}"),
+                Part::Arguments if arguments.is_empty() => question.push_str("(none)"),
                 Part::Arguments => question.push_str(&arguments),
             }
         }
@@ -239,7 +240,24 @@ mod tests {
                 &[],
                 "Off 276: cnode[001-276]?",
             ),
-            ("Off %{count}?", many, &[], "Off 276?"),
+            (
+                "Off %{count}?",
+                many,
+                &[],
+                "nodes: cnode[001-276] (276 nodes)\nOff 276?",
+            ),
+            (
+                "Off %{count} with %{arguments}?",
+                one,
+                &["(none)"],
+                "nodes: n1 (1 node)\nOff 1 with '(none)'?",
+            ),
+            (
+                "Off %{nodes}, %{arguments}?",
+                one,
+                &[],
+                "Off n1 (1 node), (none)?",
+            ),
             ("Sure?\n", one, &[], "nodes: n1 (1 node)\nSure?"),
             (
                 "Sure?",
@@ -253,7 +271,7 @@ mod tests {
                 &["x", ""],
                 "To x '' on n1 (1 node)?",
             ),
-            ("To [%{arguments}]?", None, &[], "To []?"),
+            ("To [%{arguments}]?", None, &[], "To [(none)]?"),
             ("Sure?", None, &["x"], "arguments: x\nSure?"),
             ("Sure?", None, &[], "Sure?"),
             // What is put in is not read again, and is counted only once.
