@@ -79,6 +79,76 @@ fn excluded_nodes_are_left_alone() {
 }
 
 #[test]
+fn a_group_without_nodes_excludes_none() {
+    let site = Site::new();
+    site.nodes("__groups__: {drained: 'n9'}\nn1: {}\nn2: {}\n");
+    site.command("hello", "echo hello from $name");
+    let server = site.start();
+    let client = server.client();
+    for set in ["@drained", "n1!n1"] {
+        let listed = client.run(&["nodes", "--fold", "--exclude", set]).ok();
+        assert_eq!(listed.stdout(), "n[1-2]\n", "{set}");
+        let ran = client.run(&["hello", "n1", "--exclude", set]).ok();
+        assert_eq!(ran.stdout(), "hello from n1\n", "{set}");
+    }
+    let refused = client.run(&["hello", "n1", "--exclude", "@drianed"]);
+    assert_eq!(refused.code(), 255, "{refused}");
+}
+
+#[test]
+fn a_node_before_other_nodes_is_refused() {
+    let (_server, client) = serving();
+    for words in [
+        &["hello", "cnode01", "a", "--fold", "-g", "cnode02"][..],
+        &["hello", "cnode01", "-g", "cnode02"],
+        &["hello", "cnode01", "a", "--nodes", "cnode02"],
+        &["hello", "cnode01", "--group=cnode02", "--", "a"],
+        &["run", "hello", "cnode0[1-2]", "-g", "@compute"],
+        &["hello", "@compute", "a", "--nodes", "login1"],
+    ] {
+        let ran = client.run(words);
+        assert_eq!((ran.code(), ran.stdout().as_str()), (64, ""), "{ran}");
+        assert!(ran.stderr().contains("nodes are given twice"), "{ran}");
+        assert!(ran.stderr().contains("put -g before it"), "{ran}");
+    }
+    for words in [
+        &["hello", "-g", "cnode02", "cnode01", "a"][..],
+        &["hello", "--nodes", "cnode02", "cnode01"],
+        &["hello", "a", "b", "-g", "cnode02"],
+        &["hello", "zone=a", "-g", "cnode02"],
+        &["hello", "cnode09", "--nodes", "cnode02"],
+    ] {
+        let ran = client.run(words).ok();
+        assert_eq!(ran.stdout(), "cnode02: hello from cnode02\n", "{words:?}");
+    }
+    let ran = client.run(&["hello", "cnode01", "--", "a", "-g", "cnode02"]);
+    assert_eq!(ran.ok().stdout(), "hello from cnode01\n");
+}
+
+#[test]
+fn an_option_that_looks_like_ours_does_not_run() {
+    let (_server, client) = serving();
+    for word in [
+        "--exclude-nodes",
+        "--pln",
+        "--plan p1:x",
+        "--expected-nodes=1",
+        "--dry-run-only",
+        "--drry-rnu",
+        "--detached",
+        "--no-dry-run",
+        "\u{2014}excludes",
+    ] {
+        let ran = client.run(&["hello", "cnode0[1-3]", word, "cnode02", "--confirm"]);
+        assert_eq!((ran.code(), ran.stdout().as_str()), (64, ""), "{ran}");
+        assert!(ran.stderr().starts_with("error: unknown option `"), "{ran}");
+    }
+    for word in ["--verbose", "--force", "--slow", "--level=3", "-x"] {
+        _ = client.run(&["hello", "cnode01", word]).ok();
+    }
+}
+
+#[test]
 fn an_empty_exclusion_is_not_taken_for_none() {
     let (_server, client) = serving();
     for words in [

@@ -262,6 +262,59 @@ rules:
 }
 
 #[test]
+fn the_client_shows_why_a_command_is_not_listed() {
+    let policy = "\
+rules:
+- {name: ops, allow: [run], subjects: [olga], nodes: '@compute'}
+- {name: all, allow: [run], subjects: [hal, sam]}
+- {name: heads alone, deny: [run], subjects: [hal], nodes: '@head'}
+- {name: no power, deny: [all], subjects: [sam], commands: ['power-*']}
+- {name: admins, allow: [all], subjects: [root]}
+";
+    let nodes = "__groups__: {compute: 'c[1-2', head: '@nosuch'}\nc1:\nc2:\n";
+    let site = site(nodes, policy);
+    let alone = "help: {summary: s, has_context: false}\n";
+    site.command_with("alone", alone, "echo done");
+    let server = site.start();
+    let as_ = |subject: &str| {
+        let token = token::signed(&claims_of(subject), &server.secret(), Algorithm::HS256);
+        server.client().variable("ACTION_CLIENT_JWT_TOKEN", token)
+    };
+    for (subject, reason) in [
+        ("hal", "(heads alone: the group @head is broken)"),
+        ("olga", "(ops: the group @compute is broken)"),
+    ] {
+        for words in [
+            &["power-off", "c1"][..],
+            &["run", "power-off", "-g", "c[1-2]", "a"],
+            &["power-off"],
+            &["alone", "a"],
+            &["help", "power-off"],
+            &["power-off", "--help"],
+        ] {
+            let ran = as_(subject).run(words);
+            assert_eq!((ran.code(), ran.stdout().as_str()), (255, ""), "{ran}");
+            let text = ran.stderr();
+            assert!(text.starts_with("error: you may not run "), "{ran}");
+            assert!(text.contains(reason), "{ran}");
+        }
+        let help = as_(subject).run(&["help"]).ok().stdout();
+        assert!(help.contains("broken or missing"), "{help}");
+    }
+    // What is hidden on purpose is not there.
+    for (subject, command) in [("sam", "power-off"), ("sam", "nosuch"), ("root", "nosuch")] {
+        for words in [&[command, "c1"][..], &["help", command]] {
+            let ran = as_(subject).run(words);
+            assert_eq!(ran.code(), 64, "{ran}");
+            assert!(
+                ran.stderr().starts_with("error: there is no command"),
+                "{ran}"
+            );
+        }
+    }
+}
+
+#[test]
 fn a_broken_node_is_covered_by_what_denies_its_rank_and_by_nothing_that_allows_it() {
     let policy = "\
 rules:

@@ -92,6 +92,11 @@ fn verb<A: Args>(name: &str, about: &str) -> Command {
         .long_about(None)
 }
 
+/// The list of commands where there is none.
+const NO_COMMANDS: &str = "\
+The server has no commands for this token. The policy or the token may allow none, or name a group that is
+broken or missing, which allows nothing: `action-client can-i COMMAND -g NODES` says why.";
+
 /// Takes any other word for a command of the server.
 pub(crate) fn open(root: Command) -> Command {
     let run = |run: Command| run.allow_external_subcommands(true);
@@ -139,7 +144,7 @@ pub(crate) fn with_commands(
         root = with(root, entry, name, command, shape);
     }
     let list = if rows.is_empty() {
-        "The server has no commands for this token.".to_owned()
+        NO_COMMANDS.to_owned()
     } else {
         format!(
             "Commands of the server:\n{}",

@@ -25,10 +25,12 @@ use crate::exit;
 use crate::render::output::{Output, Target};
 use crate::render::report;
 use action_proto::input::shown_set;
+use action_proto::v1::Command as Definition;
 use described::Shape;
 use entry::Entry;
 use globals::Format;
 use parse::{Intent, Verb};
+use reorder_options::Reordered;
 use std::ffi::OsString;
 use std::time::Duration;
 
@@ -46,13 +48,13 @@ pub(crate) fn run(args: &[OsString], environment: &Environment) -> u8 {
     let is_internal = asked == Some(COMPLETE) || asked == Some(REFRESH);
     let reordered = match &entry {
         Ok(entry) if !is_internal => reorder_options::reordered(entry, args),
-        _ => Ok(args.to_vec()),
+        _ => Ok(Reordered::as_written(args)),
     };
-    let (args, wrong) = match reordered {
+    let (line, wrong) = match reordered {
         Ok(reordered) => (reordered, Ok(())),
-        Err(error) => (args.to_vec(), Err(error)),
+        Err(error) => (Reordered::as_written(args), Err(error)),
     };
-    let args = args.as_slice();
+    let args = line.words.as_slice();
     let globals = match &entry {
         Ok(entry) => parse::globals(entry, args),
         Err(_) => parse::globals(&Entry::default(), args),
@@ -77,7 +79,7 @@ pub(crate) fn run(args: &[OsString], environment: &Environment) -> u8 {
         is_warned: false,
     };
     let entry = entry.and_then(|entry| wrong.map(|()| entry));
-    let result = entry.and_then(|entry| in_runtime(dispatch(&entry, args, context)));
+    let result = entry.and_then(|entry| in_runtime(dispatch(&entry, &line, context)));
     let result = result.or_else(|error| {
         report::failure(&error, format, &mut output)?;
         Ok(exit::of_error(error.kind()))
@@ -103,7 +105,8 @@ fn in_runtime<T>(future: impl Future<Output = Result<T>>) -> Result<T> {
     result
 }
 
-async fn dispatch(entry: &Entry, args: &[OsString], mut context: Context<'_>) -> Result<u8> {
+async fn dispatch(entry: &Entry, line: &Reordered, mut context: Context<'_>) -> Result<u8> {
+    let args = line.words.as_slice();
     match parse::first(entry, args)? {
         Intent::Version(text) => {
             context.output.styled(Target::Stdout, &text)?;
@@ -141,11 +144,25 @@ async fn dispatch(entry: &Entry, args: &[OsString], mut context: Context<'_>) ->
             context.learn(|store| store.learn_commands(&all));
             let name = entry.full_name(&shown);
             let Some(command) = all.iter().find(|command| command.name == name) else {
+                let unlisted = Definition {
+                    name: name.clone(),
+                    has_context: true,
+                    ..Definition::default()
+                };
+                let one = std::slice::from_ref(&unlisted);
+                let run = parse::second(entry, args, &shown, after_run, one)
+                    .and_then(|(words, ..)| target::resolve(&unlisted, &shown, words));
                 let unknown = commands::help::unknown(entry, &shown, &all);
-                return Err(commands::suggest::for_command(unknown, &name, &connection).await);
+                let why = commands::suggest::for_command(unknown, &name, run.ok(), &connection);
+                return Err(why.await);
             };
             let (words, options, globals) = parse::second(entry, args, &shown, after_run, &all)?;
             context.globals = globals;
+            if let Some(word) = words.before_group(line.nodes_follow_word)
+                && command.has_context
+            {
+                commands::nodes::check_is_argument(word, &connection).await?;
+            }
             let called = format!(
                 "{} {}{shown}",
                 entry.program,
@@ -183,7 +200,10 @@ async fn usage(
     };
     let root = match (&missing, external) {
         (None, Some((shown, _))) if !has(&shown) => {
-            return Err(commands::help::unknown(entry, &shown, &commands));
+            let unknown = commands::help::unknown(entry, &shown, &commands);
+            let connection = context.connect().await?;
+            let name = entry.full_name(&shown);
+            return Err(commands::suggest::for_command(unknown, &name, None, &connection).await);
         }
         // A token in place of a command is no name to describe.
         (Some(_), Some((shown, _))) if !has(&shown) && shown_set(&shown) == shown => {

@@ -240,6 +240,8 @@ pub(crate) fn second(
     let words = Words {
         positional: strings(FIRST).chain(strings(REST)).collect(),
         group: options.nodes.clone(),
+        // Where `-g` stands first, no word is the node.
+        group_follows: options.nodes.is_some() && strings(FIRST).next().is_some(),
         has_separator: args.iter().any(|word| word == "--"),
     };
     Ok((words, options, GlobalArgs::from_arg_matches(sub)?))

@@ -16,16 +16,38 @@ use std::any::TypeId;
 use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
 
+/// The id of `--nodes`.
+const NODES: &str = "nodes";
+
+/// A command line with our long options in one place.
+pub(crate) struct Reordered {
+    /// Its words.
+    pub(crate) words: Vec<OsString>,
+    /// Whether `--nodes` stood behind a word after the command.
+    pub(crate) nodes_follow_word: bool,
+}
+
+impl Reordered {
+    /// A line whose words stay where they are.
+    pub(crate) fn as_written(words: &[OsString]) -> Reordered {
+        Reordered {
+            words: words.to_vec(),
+            nodes_follow_word: false,
+        }
+    }
+}
+
 /// The command line with our long options right behind the command. Short ones and unknown ones stay
 /// where they are: behind the node they may be the script's own.
 ///
 /// # Errors
 /// An option without a value, with an empty one, or given twice; and an abbreviated or misspelt one that
 /// would go to the script.
-pub(crate) fn reordered(entry: &Entry, args: &[OsString]) -> Result<Vec<OsString>> {
+pub(crate) fn reordered(entry: &Entry, args: &[OsString]) -> Result<Reordered> {
     let root = grammar::root(entry);
     let mut line = Line::new(&root);
     let (mut before, mut ours, mut rest) = (Vec::new(), Vec::new(), Vec::new());
+    let mut nodes_follow_word = false;
     let mut words = args.iter();
     before.extend(words.next().cloned());
     while let Some(word) = words.next() {
@@ -45,13 +67,18 @@ pub(crate) fn reordered(entry: &Entry, args: &[OsString]) -> Result<Vec<OsString
             line.pass(word)?;
             continue;
         };
+        let is_set = given.option.get_id() == NODES && given.name.starts_with("--");
+        nodes_follow_word |= is_set && line.own_words > Some(0);
         if line.check_value(&given, words.as_slice().first())? {
             place.extend(words.next().cloned());
         }
     }
     before.extend(ours);
     before.extend(rest);
-    Ok(before)
+    Ok(Reordered {
+        words: before,
+        nodes_follow_word,
+    })
 }
 
 /// What is known behind the words of a command line that were read so far.

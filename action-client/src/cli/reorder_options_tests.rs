@@ -8,7 +8,7 @@ use clap::ArgAction;
 fn read(words: &[&str]) -> Result<Vec<String>> {
     let args: Vec<OsString> = words.iter().map(OsString::from).collect();
     let entry = Entry::detect(&args[0], &Environment::default())?;
-    let words = reordered(&entry, &args)?;
+    let words = reordered(&entry, &args)?.words;
     Ok(words
         .into_iter()
         .map(|word| word.into_string().unwrap())
@@ -65,6 +65,25 @@ fn our_options_count_wherever_they_stand() {
     ] {
         let words: Vec<&str> = line.split(' ').collect();
         assert_eq!(read(&words).unwrap().join(" "), expected, "{line}");
+    }
+}
+
+#[test]
+fn a_set_behind_a_word_is_known_as_such() {
+    for (line, expected) in [
+        ("power off n1 --nodes n2", true),
+        ("power off n1 a --confirm --group=n2 b", true),
+        ("action-client run off n1 --group n2 -- x", true),
+        ("power off --nodes n2 n1", false),
+        ("power --nodes n2 off n1", false),
+        ("power off n1 -- --nodes n2", false),
+        ("power off n1 --exclude n2", false),
+        ("action-client can-i off --nodes n2", false),
+    ] {
+        let args: Vec<OsString> = line.split(' ').map(OsString::from).collect();
+        let entry = Entry::detect(&args[0], &Environment::default()).unwrap();
+        let read = reordered(&entry, &args).unwrap();
+        assert_eq!(read.nodes_follow_word, expected, "{line}");
     }
 }
 

@@ -13,8 +13,32 @@ pub(crate) struct Words {
     pub(crate) positional: Vec<String>,
     /// The value of `-g`.
     pub(crate) group: Option<String>,
+    /// Whether `-g` stood behind the first word.
+    pub(crate) group_follows: bool,
     /// Whether `--` stood on the command line: nothing after it is ours.
     pub(crate) has_separator: bool,
+}
+
+impl Words {
+    /// The first word where `-g` stands behind it: it may be meant for the node. `nodes_follow_word`
+    /// says so of the long form, which has left its place.
+    pub(crate) fn before_group(&self, nodes_follow_word: bool) -> Option<&str> {
+        let is_behind = match self.group {
+            Some(_) => nodes_follow_word || self.group_follows,
+            None => self.positional.len() > 2 && self.has_trailing_group(),
+        };
+        self.positional
+            .first()
+            .filter(|_| is_behind)
+            .map(String::as_str)
+    }
+
+    /// `-g NODES` may also be last, behind the script's arguments. With `--` before, it is the
+    /// script's.
+    fn has_trailing_group(&self) -> bool {
+        let is_ours = self.group.is_none() && !self.has_separator;
+        is_ours && matches!(self.positional.as_slice(), [.., flag, _] if flag == "-g")
+    }
 }
 
 /// What to run a command on, and with what.
@@ -81,15 +105,8 @@ pub(crate) fn resolve(command: &Command, called: &str, mut words: Words) -> Resu
     })
 }
 
-/// `-g NODES` may also be last, behind the script's arguments. With `--` before, it is the
-/// script's.
 fn take_trailing_group(words: &mut Words) {
-    if words.group.is_some() || words.has_separator {
-        return;
-    }
-    if let [.., flag, _] = words.positional.as_slice()
-        && flag == "-g"
-    {
+    if words.has_trailing_group() {
         words.group = words.positional.pop();
         words.positional.pop();
     }
@@ -112,6 +129,7 @@ mod tests {
         Words {
             positional: positional.iter().map(ToString::to_string).collect(),
             group: group.map(str::to_owned),
+            group_follows: false,
             has_separator: false,
         }
     }
@@ -164,6 +182,32 @@ mod tests {
             resolved("TYPE", false, none),
             expected("", &["small"], false)
         );
+    }
+
+    #[test]
+    fn a_word_before_the_set_may_be_meant_for_the_node() {
+        let script_s = Words {
+            has_separator: true,
+            ..words(&["n1", "-g", "x"], None)
+        };
+        let behind = Words {
+            group_follows: true,
+            ..words(&["n1"], Some("n2"))
+        };
+        for (words, follows, expected) in [
+            (words(&["n1", "a", "-g", "n2"], None), false, Some("n1")),
+            (words(&["n1", "-g", "n2"], None), false, Some("n1")),
+            (words(&["n1", "a"], Some("n2")), true, Some("n1")),
+            (words(&["n1", "a"], Some("n2")), false, None),
+            (behind, false, Some("n1")),
+            (words(&["n1", "a", "-g", "n3"], Some("n2")), false, None),
+            (words(&["n1", "-g", "n2", "a"], None), false, None),
+            (words(&["n1", "a"], None), false, None),
+            (words(&[], Some("n2")), true, None),
+            (script_s, false, None),
+        ] {
+            assert_eq!(words.before_group(follows), expected, "{words:?}");
+        }
     }
 
     #[test]

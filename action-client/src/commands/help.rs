@@ -38,7 +38,11 @@ pub(crate) async fn run(entry: &Entry, args: HelpArgs, context: &mut Context<'_>
     let Some(command) = commands.iter().find(|command| command.name == full_name) else {
         return Err(match missing {
             Some((error, _)) => error,
-            None => unknown(entry, &name, &commands),
+            None => {
+                let connection = context.connect().await?;
+                let unknown = unknown(entry, &name, &commands);
+                suggest::for_command(unknown, &full_name, None, &connection).await
+            }
         });
     };
     if context.is_json() {

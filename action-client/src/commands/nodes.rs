@@ -4,10 +4,12 @@
 use crate::cli::globals::Format;
 use crate::cli::options::RunOptions;
 use crate::commands::{Context, suggest};
-use crate::error::{CliError, Result};
+use crate::connection::Connection;
+use crate::error::{CliError, ErrorKind, Result};
 use crate::render::output::Target;
 use crate::render::{json, table};
 use action_proto::fold;
+use action_proto::input::shown_set;
 use action_proto::v1::Node;
 use clap::Args;
 use serde_json::{Map, Value, json};
@@ -108,6 +110,31 @@ fn row(node: &Node) -> [String; 4] {
         dash(node.groups.join(",")),
         dash(pairs.collect::<Vec<_>>().join(" ")),
     ]
+}
+
+/// Refuses a script's first word that names nodes, where `-g` behind it gives others: on which of them to
+/// run is not clear.
+pub(crate) async fn check_is_argument(word: &str, connection: &Connection) -> Result<()> {
+    // An assignment is more likely an argument than a selection by attribute.
+    if word.trim().is_empty() || word.contains('=') {
+        return Ok(());
+    }
+    match connection.list_nodes(word, "").await {
+        Ok(nodes) if nodes.is_empty() => Ok(()),
+        Ok(_) => {
+            let message = format!(
+                "nodes are given twice: as `{}` and with -g",
+                shown_set(word)
+            );
+            Err(CliError::usage(message)
+                .hint("leave one of them out")
+                .hint("if the first is an argument of the script, put -g before it: -g NODES ARG")
+                .hint("if -g is the script's, put it behind `--`"))
+        }
+        // It is no node, or none that may be seen.
+        Err(error) if error.kind() == ErrorKind::Refused => Ok(()),
+        Err(error) => Err(error),
+    }
 }
 
 fn object(node: &Node) -> Value {

@@ -3,7 +3,8 @@
 
 use crate::cli::options::RunOptions;
 use crate::cli::target::Target;
-use crate::commands::{Context, run, runs};
+use crate::commands::{Context, run, runs, suggest};
+use crate::connection::Connection;
 use crate::error::{CliError, ErrorKind, Result};
 use crate::render::output::Target as Stream;
 use crate::render::tally::reason;
@@ -40,8 +41,10 @@ pub(crate) async fn run(args: RerunArgs, context: &mut Context<'_>) -> Result<u8
     let commands = connection.list_commands().await?;
     let Some(command) = commands.iter().find(|it| it.name == run.command) else {
         let message = format!("there is no command `{}` any more", run.command);
-        return Err(CliError::new(ErrorKind::Refused, message)
-            .hint("`action-client help` lists the commands"));
+        let unknown = CliError::new(ErrorKind::Refused, message)
+            .hint("`action-client help` lists the commands");
+        let again = Some(target(run, &nodes));
+        return Err(suggest::for_command(unknown, &run.command, again, &connection).await);
     };
     if !context.is_json() {
         let mut line = announcement(run, &nodes);
@@ -52,13 +55,40 @@ pub(crate) async fn run(args: RerunArgs, context: &mut Context<'_>) -> Result<u8
         context.output.line(Stream::Stderr, &line)?;
         context.output.flush()?;
     }
-    let names = nodes.iter().map(|job| job.node.as_str());
-    let target = Target {
-        nodes: fold(names.filter(|name| !name.is_empty())),
-        arguments: run.arguments.clone(),
-        prefixed: command.has_context,
+    let target = target(run, &nodes);
+    match run::run(&connection, command, target, &args.options, context).await {
+        Err(error) if suggest::is_about_unknown_nodes(&error) => {
+            Err(without_the_gone(error, &nodes, &connection).await)
+        }
+        result => result,
+    }
+}
+
+/// Says of an error about nodes that are gone that nothing was run, and which nodes are left.
+async fn without_the_gone(error: CliError, jobs: &[&Job], connection: &Connection) -> CliError {
+    let error = CliError::new(error.kind(), format!("{error} any more; nothing was run"));
+    let Ok(nodes) = connection.list_nodes("", "").await else {
+        return error;
     };
-    run::run(&connection, command, target, &args.options, context).await
+    let is_left = |name: &&str| nodes.iter().any(|node| node.name == *name);
+    let left = fold(jobs.iter().map(|job| job.node.as_str()).filter(is_left));
+    match left.as_str() {
+        "" => error,
+        left => error.hint(format!(
+            "run the command with `-g {left}` for the nodes that are left"
+        )),
+    }
+}
+
+/// The same command on the nodes of these jobs.
+fn target(run: &Run, jobs: &[&Job]) -> Target {
+    let names = jobs.iter().map(|job| job.node.as_str());
+    let nodes = fold(names.filter(|name| !name.is_empty()));
+    Target {
+        prefixed: !nodes.is_empty(),
+        nodes,
+        arguments: run.arguments.clone(),
+    }
 }
 
 /// The jobs to run again.

@@ -200,7 +200,7 @@ fn check_plan(plan: &PlanRunResponse, request: &RunCommandRequest) -> Result<()>
     if !request.plan_digest.is_empty() && request.plan_digest != plan.digest {
         let message = "the plan is not the one of --plan; nothing was run";
         return Err(CliError::new(ErrorKind::PlanChanged, message)
-            .caused_by(format!("is {}", plan.nodes))
+            .caused_by(format!("its node set is {} now", plan.nodes))
             .hint("--dry-run shows the plan as it is now"));
     }
     if request.reason.is_empty() && plan.requires.iter().any(|it| it == "reason") {
@@ -232,12 +232,32 @@ async fn refused(
         false => error.hint("--dry-run shows the plan as it is now"),
     };
     match (shown, plan(connection, request, None).await) {
-        (Some(was), Ok(is)) if was.nodes == is.nodes => error,
-        (Some(was), Ok(is)) => error.caused_by(format!("was {}, is {}", was.nodes, is.nodes)),
+        (Some(was), Ok(is)) => match difference(was, &is) {
+            Some(text) => error.caused_by(text),
+            None => error,
+        },
         (None, Ok(is)) if text.contains("nodes") && !is.nodes.is_empty() => {
-            error.caused_by(format!("is {}", is.nodes))
+            let nodes = &is.nodes;
+            error.caused_by(format!(
+                "the nodes or their order changed: the node set is {nodes} now"
+            ))
         }
         _ => error,
+    }
+}
+
+/// How the nodes of two plans differ.
+fn difference(was: &PlanRunResponse, is: &PlanRunResponse) -> Option<String> {
+    let names = |plan: &PlanRunResponse| -> Vec<String> {
+        plan.jobs.iter().map(|job| job.node.clone()).collect()
+    };
+    match (names(was), names(is)) {
+        (before, now) if before == now => None,
+        _ if was.nodes != is.nodes => Some(format!(
+            "the node set was {}, is {} now",
+            was.nodes, is.nodes
+        )),
+        _ => Some(format!("the order of {} changed", is.nodes)),
     }
 }
 
@@ -264,4 +284,36 @@ fn to_proto(duration: Duration) -> Result<prost_types::Duration> {
     duration
         .try_into()
         .map_err(|_| CliError::usage("--timeout is longer than any time"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use action_proto::v1::PlannedJob;
+
+    fn plan(names: &[&str]) -> PlanRunResponse {
+        let job = |name: &&str| PlannedJob {
+            node: (*name).to_owned(),
+            ..PlannedJob::default()
+        };
+        PlanRunResponse {
+            nodes: action_proto::fold(names.iter().copied()),
+            jobs: names.iter().map(job).collect(),
+            ..PlanRunResponse::default()
+        }
+    }
+
+    #[test]
+    fn another_order_is_told_from_other_nodes() {
+        let was = plan(&["n1", "n2"]);
+        assert_eq!(difference(&was, &plan(&["n1", "n2"])), None);
+        assert_eq!(
+            difference(&was, &plan(&["n2", "n1"])).as_deref(),
+            Some("the order of n[1-2] changed")
+        );
+        assert_eq!(
+            difference(&was, &plan(&["n1", "n3"])).as_deref(),
+            Some("the node set was n[1-2], is n[1,3] now")
+        );
+    }
 }

@@ -1,6 +1,7 @@
 //! Owns what is said of names that are not there: the nearest that are. The comparing is pure;
 //! the nodes are asked for only once something is wrong.
 
+use crate::cli::target::Target;
 use crate::connection::Connection;
 use crate::error::{CliError, ErrorKind};
 use action_proto::v1::PlanRunRequest;
@@ -15,8 +16,12 @@ const NO_SUCH_NODE: &str = "no such node: ";
 /// The hint where the nodes are to be seen.
 const LIST_NODES: &str = "`action-client nodes` lists the nodes";
 
-/// How the server begins its complaint about a command whose definition is broken.
-const BROKEN: &str = "the command ";
+/// How the server begins its complaint about a command that it does not have.
+const NO_SUCH_COMMAND: &str = "no such command: ";
+/// What the server says of a command that is hidden, and of one that there is not.
+const HIDDEN: &str = "you may not run this command, or there is none of that name";
+/// Every node that the caller may see.
+const ALL: &str = "*";
 
 /// The names nearest to one that is not there, the nearest first.
 pub(crate) fn nearest<'a>(wrong: &str, names: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
@@ -36,20 +41,43 @@ pub(crate) fn hint(near: &[&str]) -> Option<String> {
     (!near.is_empty()).then(|| format!("did you mean {}?", near.join(" or ")))
 }
 
-/// What the server says of a command that it does not list: the list has none that are broken.
+/// Why the server does not list a command: what it says of a run, or `unknown` where it has none of that
+/// name or none that the caller may see.
 pub(crate) async fn for_command(
     unknown: CliError,
     name: &str,
+    run: Option<Target>,
     connection: &Connection,
 ) -> CliError {
-    let request = PlanRunRequest {
+    let (nodes, arguments) = run.map_or_else(
+        || (ALL.to_owned(), Vec::new()),
+        |run| (run.nodes, run.arguments),
+    );
+    let mut request = PlanRunRequest {
         command: name.to_owned(),
+        nodes,
+        arguments,
         ..PlanRunRequest::default()
     };
-    match connection.plan_run(request).await {
-        Err(error) if error.to_string().starts_with(BROKEN) => error,
+    let mut answer = connection.plan_run(request.clone()).await;
+    let takes_no_nodes = format!("the command {name} takes no nodes");
+    // Of a command that is not listed it is not known whether it takes nodes.
+    if matches!(&answer, Err(error) if error.to_string() == takes_no_nodes) {
+        let node = std::mem::take(&mut request.nodes);
+        if node != ALL {
+            request.arguments.insert(0, node);
+        }
+        answer = connection.plan_run(request).await;
+    }
+    match answer {
+        Err(error) if !is_absent(&error.to_string()) => error,
         _ => unknown,
     }
+}
+
+/// Whether the server says no more of a command than that it may not be there.
+fn is_absent(text: &str) -> bool {
+    text == HIDDEN || text.starts_with(NO_SUCH_COMMAND)
 }
 
 /// Adds to the server's complaint about nodes the nearest that there are.
@@ -81,6 +109,11 @@ fn nodes_hint(wrong: &str, names: &[&str]) -> Option<String> {
     }
 }
 
+/// Whether the server complains about nodes that it does not have.
+pub(crate) fn is_about_unknown_nodes(error: &CliError) -> bool {
+    unknown_nodes(error).is_some()
+}
+
 /// The set of nodes that the server does not know, as it names them.
 fn unknown_nodes(error: &CliError) -> Option<String> {
     let message = error.to_string();
@@ -109,6 +142,26 @@ mod tests {
             Some("did you mean `a` or `b`?")
         );
         assert_eq!(hint(&[]), None);
+    }
+
+    #[test]
+    fn a_denial_with_a_reason_is_not_absence() {
+        for (text, expected) in [
+            ("no such command: touch", true),
+            (HIDDEN, true),
+            (
+                "you may not run this command, or there is none of that name (ops: no such group: @x)",
+                false,
+            ),
+            (
+                "you may not run touch on n1 (heads alone); nothing was run",
+                false,
+            ),
+            ("the command touch cannot be run: no script", false),
+            ("the server is not available", false),
+        ] {
+            assert_eq!(is_absent(text), expected, "{text}");
+        }
     }
 
     #[test]

@@ -36,7 +36,7 @@ impl<'a> VisibleNodes<'a> {
     /// [`selection`].
     ///
     /// # Errors
-    /// Either set selects nothing, or nothing is left.
+    /// The set selects nothing, either names what is not there, or nothing is left.
     pub fn select(
         self,
         set: &str,
@@ -45,7 +45,11 @@ impl<'a> VisibleNodes<'a> {
     ) -> Result<Vec<Arc<Node>>, SelectionError> {
         let mut positions = selection::select(self, set, limit)?;
         if !exclude.is_empty() {
-            let left_out = selection::select(self, exclude, limit)?;
+            let left_out = match selection::select(self, exclude, limit) {
+                // An empty group excludes nothing.
+                Err(SelectionError::SelectsNothing(_)) => Vec::new(),
+                left_out => left_out?,
+            };
             positions.retain(|at| left_out.binary_search(at).is_err());
             if positions.is_empty() {
                 return Err(SelectionError::SelectsNothing(selection::shortened(
