@@ -158,17 +158,18 @@ async fn dispatch(entry: &Entry, line: &Reordered, mut context: Context<'_>) -> 
             };
             let (words, options, globals) = parse::second(entry, args, &shown, after_run, &all)?;
             context.globals = globals;
-            if let Some(word) = words.before_group(line.nodes_follow_word)
-                && command.has_context
-            {
-                commands::nodes::check_is_argument(word, &connection).await?;
-            }
+            let before_group = words
+                .before_group(line.nodes_follow_word)
+                .map(str::to_owned);
             let called = format!(
                 "{} {}{shown}",
                 entry.program,
                 if after_run { "run " } else { "" }
             );
             let target = target::resolve(command, &called, words)?;
+            if let Some(word) = before_group {
+                commands::nodes::check_is_argument(&word, &connection).await?;
+            }
             commands::run::run(&connection, command, target, &options, &mut context).await
         }
     }
