@@ -1,6 +1,7 @@
 //! Reads the nodes file and the command directory into a catalogue.
 
 use std::{
+    borrow::Cow,
     collections::BTreeMap,
     ffi::OsStr,
     fs,
@@ -256,10 +257,10 @@ pub(super) enum UnusableScript {
 
 impl UnusableScript {
     /// The same for callers, without paths and remedies.
-    fn brief(&self) -> &'static str {
+    fn brief(&self) -> Cow<'static, str> {
         match self {
             UnusableScript::Script(error) => error.brief(),
-            UnusableScript::Untrusted(error) => error.brief(),
+            UnusableScript::Untrusted(error) => error.brief().into(),
         }
     }
 

@@ -1,6 +1,7 @@
 //! Whether a file can be run as a script, decided by looking at it.
 
 use std::{
+    borrow::Cow,
     fs::{self, File},
     io::{self, Read},
     os::unix::fs::{MetadataExt, OpenOptionsExt},
@@ -51,9 +52,13 @@ pub enum ScriptError {
 
 impl ScriptError {
     /// The same for callers, without paths and remedies.
-    pub fn brief(&self) -> &'static str {
-        match self {
+    pub fn brief(&self) -> Cow<'static, str> {
+        Cow::Borrowed(match self {
             ScriptError::Missing => "it is not there (or a link that leads nowhere)",
+            // The system's own words have no path.
+            ScriptError::Unreadable(error) if error.raw_os_error().is_some() => {
+                return format!("it cannot be read: {}", without_number(error)).into();
+            }
             ScriptError::Unreadable(_) => "it cannot be read",
             ScriptError::NotRegular => "it is not a regular file",
             ScriptError::NotExecutable(_) => "it is not executable",
@@ -63,8 +68,15 @@ impl ScriptError {
             }
             ScriptError::CarriageReturn(_) => "its first line ends with a carriage return",
             ScriptError::InterpreterMissing(_) => "its interpreter is not there",
-        }
+        })
     }
+}
+
+/// The system's words for an error, without its number.
+pub(super) fn without_number(error: &io::Error) -> String {
+    let text = error.to_string();
+    let end = text.find(" (os error").unwrap_or(text.len());
+    text[..end].to_owned()
 }
 
 /// Checks that a script could be started now. Returns it, open and some way read.
@@ -139,6 +151,7 @@ mod tests {
         for error in [
             ScriptError::Missing,
             ScriptError::Unreadable(io::Error::other("/x")),
+            ScriptError::Unreadable(io::Error::from_raw_os_error(24)),
             ScriptError::NotRegular,
             ScriptError::NotExecutable(path()),
             ScriptError::NoInterpreter,
@@ -146,7 +159,7 @@ mod tests {
             ScriptError::CarriageReturn(path()),
         ] {
             let brief = error.brief();
-            assert!(error.to_string().starts_with(brief), "{error}");
+            assert!(error.to_string().starts_with(&*brief), "{error}");
             assert!(!brief.contains('/'), "{brief}");
         }
     }

@@ -16,7 +16,7 @@ use tokio::{
     time::{Instant, sleep},
 };
 
-use super::{Descendants, Group, Output};
+use super::{Descendants, Group, Output, script::without_number};
 
 /// How long a script that is being written is waited for.
 const BUSY_LIMIT: Duration = Duration::from_millis(250);
@@ -72,11 +72,7 @@ impl SpawnError {
     pub fn brief(&self) -> String {
         match self {
             SpawnError::Directory { .. } => "the working directory cannot be used".to_owned(),
-            SpawnError::Refused(error) => {
-                let text = error.to_string();
-                let end = text.find(" (os error").unwrap_or(text.len());
-                text[..end].to_owned()
-            }
+            SpawnError::Refused(error) => without_number(error),
         }
     }
 }

@@ -55,7 +55,7 @@ pub(super) async fn start(
     spawn(&script, &shared.descendants).await.map_err(|error| {
         // The kernel says the same of a missing script and of a missing interpreter.
         let (reason, brief) = match check_script(errand.script) {
-            Err(reason) => (reason.to_string(), reason.brief().to_owned()),
+            Err(reason) => (reason.to_string(), reason.brief().into_owned()),
             Ok(_) => (error.to_string(), error.brief()),
         };
         let name = shared.plan.script_name(errand.script);
