@@ -4,7 +4,7 @@
 use std::fmt::Write;
 
 use action_proto::v1::{NodeFinished, Outcome};
-use action_tests::{Ended, Server, Site, on};
+use action_tests::{CEILING, Ended, Server, Site, on, wait_until};
 
 fn serving(nodes: usize, script: &str, metadata: &str) -> Server {
     let site = Site::new();
@@ -108,6 +108,10 @@ fn with_leave_running_who_writes_on_does_not_hold_up_the_job() {
     let server = serving(1, script, "leave_running: true");
     let end = cut_off(&server);
     assert_eq!(end.leftover_processes, 0);
+    // The next line that it writes ends it: the pipe is closed.
+    wait_until("the writer to end", CEILING, || {
+        server.scripts().is_empty().then_some(())
+    });
 }
 
 #[test]
