@@ -38,7 +38,7 @@ impl Job<'_> {
     /// Until when outputs are read that are open after the script's end.
     fn drain_limit(&self) -> Instant {
         let now = Instant::now();
-        match self.lets_live() || self.ending.is_some() {
+        match self.lets_live() || self.ending.is_some() || self.is_stopped() {
             true => now + QUIET,
             false => (now + DRAIN_LIMIT).min(self.deadline),
         }
@@ -84,8 +84,8 @@ impl Job<'_> {
     }
 
     /// True when the run was ordered to end its jobs.
-    fn is_stopped(&mut self) -> bool {
-        let order = self.stop.borrow_and_update();
+    fn is_stopped(&self) -> bool {
+        let order = self.stop.borrow();
         order.as_ref().is_some_and(|order| order.stop != Stop::Halt)
     }
 
