@@ -1,7 +1,7 @@
 //! Requests that the caller took back are not taken for whole ones.
 //!
 //! hyper ends a request's body quietly where the stream is reset with NO_ERROR (RFC 9113, 8.1, means
-//! answers by it), and tonic would call the method with what came so far: it would start a run whose
+//! answers by it), tonic where it is reset with CANCEL, and tonic would call the method with what came so far: it would start a run whose
 //! caller is told that the call failed.
 
 use std::{
@@ -11,7 +11,7 @@ use std::{
 
 use bytes::Bytes;
 use hyper::body::{Body, Frame, SizeHint};
-use tonic::Status;
+use tonic::{Code, Status};
 
 /// A request's body that fails where it stops before its end.
 pub(super) struct WholeRequest<B>(pub(super) B);
@@ -28,10 +28,16 @@ where
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
         let frame = ready!(Pin::new(&mut self.0).poll_frame(context));
-        match frame.is_none() && !self.0.is_end_stream() {
-            true => Poll::Ready(Some(Err(Status::cancelled("the request was taken back")))),
-            false => Poll::Ready(frame),
-        }
+        // tonic takes CANCELLED for the end of a request, so that it must be another code.
+        let is_taken_back = match &frame {
+            None => !self.0.is_end_stream(),
+            Some(Err(status)) => status.code() == Code::Cancelled,
+            Some(Ok(_)) => false,
+        };
+        Poll::Ready(match is_taken_back {
+            true => Some(Err(Status::aborted("the request was taken back"))),
+            false => frame,
+        })
     }
 
     fn is_end_stream(&self) -> bool {
@@ -78,7 +84,10 @@ mod tests {
             let mut body = WholeRequest(Stub { frame, is_end });
             let mut next = async || poll_fn(|cx| Pin::new(&mut body).poll_frame(cx)).await;
             assert!(next().await.unwrap().unwrap().is_data());
-            assert_eq!(next().await.is_none(), is_end);
+            match next().await {
+                None => assert!(is_end),
+                Some(frame) => assert_eq!(frame.unwrap_err().code(), Code::Aborted),
+            }
         }
     }
 }
