@@ -15,6 +15,7 @@ pub mod config;
 mod corruption;
 mod crash;
 pub mod definitions;
+mod disk_lane;
 pub mod file_digest;
 mod fingerprint;
 mod init;

@@ -46,6 +46,7 @@ use crate::{
     audit::Audit,
     auth::{Authority, Caller},
     definitions::{Definitions, PlanDigests},
+    disk_lane::DiskLane,
     places::{Place, Places},
     run::Registry,
 };
@@ -67,6 +68,9 @@ const REQUEST_LIMIT: usize = 512 * 1024;
 /// that restricts a run or adds to its input goes here.
 const FEATURES: [&str; 2] = ["plan_digest", "reason"];
 
+/// How many requests to look up or read runs may wait for the disk at once.
+const CALLER_LANE: usize = 8;
+
 /// The service `action.v1.ActionService`.
 pub(crate) struct Service {
     doors: Doors,
@@ -74,6 +78,8 @@ pub(crate) struct Service {
     audit: Audit,
     plan_digests: PlanDigests,
     streams: Places<String>,
+    /// Where callers' requests to look up and read runs wait for the disk.
+    caller_lane: DiskLane,
 }
 
 impl Service {
@@ -94,6 +100,7 @@ impl Service {
             audit,
             plan_digests,
             streams: Places::new(usize::MAX, streams_per_subject),
+            caller_lane: DiskLane::new(CALLER_LANE),
         };
         ActionServiceServer::new(service).max_decoding_message_size(REQUEST_LIMIT)
     }

@@ -48,7 +48,7 @@ pub(super) async fn find(
     let access = service.doors.access(caller);
     let text: String = text.chars().take(80).flat_map(char::escape_debug).collect();
     let runs = service.runs.clone();
-    blocking(move || {
+    blocking(service, move || {
         let mut seen = Vec::new();
         let mut damaged = Ok(());
         for entry in runs.matching(&text, CANDIDATES) {
@@ -144,11 +144,11 @@ fn add_live(run: &mut Run, (status, mark): (run::Status, Watermark)) {
     run.last_sequence = mark.sequence;
 }
 
-/// Runs what waits for the disk where that holds up nobody.
+/// Runs what waits for the disk on the lane of callers' requests.
 pub(super) async fn blocking<T: Send + 'static>(
+    service: &Service,
     work: impl FnOnce() -> Result<T, Status> + Send + 'static,
 ) -> Result<T, Status> {
-    tokio::task::spawn_blocking(work)
-        .await
-        .map_err(|_| Status::internal("the server failed"))?
+    let done = service.caller_lane.run(work).await;
+    done.map_err(|error| Status::internal(error.to_string()))?
 }
