@@ -105,6 +105,7 @@ mod revoke;
 mod runs_api;
 mod runs_client;
 mod seed;
+mod soak;
 mod ssh;
 mod state;
 mod streaming;
