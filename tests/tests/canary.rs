@@ -18,6 +18,7 @@ use action_tests::{
     program::{contains, hermetic},
     wait::{CEILING, wait_until},
 };
+use aho_corasick::AhoCorasick;
 use rustix::process::Signal;
 
 /// As much of a secret must not turn up, in characters.
@@ -27,7 +28,7 @@ const PART: usize = 8;
 struct Canary {
     name: &'static str,
     text: String,
-    parts: Vec<Vec<u8>>,
+    parts: AhoCorasick,
 }
 
 impl Canary {
@@ -50,15 +51,14 @@ impl Canary {
         Canary {
             name,
             text: text.to_owned(),
-            parts,
+            parts: AhoCorasick::new(parts).unwrap(),
         }
     }
 
     /// The first part of it in some text.
     fn found(&self, text: &[u8]) -> Option<String> {
-        let mut parts = self.parts.iter();
-        let part = parts.find(|part| contains(text, part))?;
-        Some(String::from_utf8_lossy(part).into_owned())
+        let part = self.parts.find(text)?;
+        Some(String::from_utf8_lossy(&text[part.range()]).into_owned())
     }
 
     /// The secret as people spoil it.
