@@ -182,7 +182,6 @@ impl Soak {
 }
 
 #[test]
-#[expect(clippy::print_stderr, reason = "figures for who runs this by hand")]
 fn nothing_is_lost_and_all_is_given_back() {
     let time = Duration::from_secs(rounds(8));
     let site = Site::new();
