@@ -19,7 +19,7 @@ pub(super) async fn get_run(
     let Found { entry, run, .. } =
         runs::find(service, caller, &asked.run_id, Wanted::Reading).await?;
     let registry = service.runs.clone();
-    let jobs = runs::blocking(service, move || {
+    let jobs = runs::blocking(&service.read_lane, move || {
         registry
             .jobs(&entry.id)
             .map_err(|error| status::from_record(&entry.id, &error))

@@ -28,7 +28,9 @@ pub(super) async fn list_runs(
     let size = page_size(request.page_size, GREATEST)?;
     let registry = service.runs.clone();
     let list = move || read_page(&registry, &access, &filter, size, &request.page_token);
-    Ok(Response::new(runs::blocking(service, list).await?))
+    Ok(Response::new(
+        runs::blocking(&service.list_lane, list).await?,
+    ))
 }
 
 fn read_page(

@@ -68,8 +68,10 @@ const REQUEST_LIMIT: usize = 512 * 1024;
 /// that restricts a run or adds to its input goes here.
 const FEATURES: [&str; 2] = ["plan_digest", "reason"];
 
-/// How many requests to look up or read runs may wait for the disk at once.
-const CALLER_LANE: usize = 8;
+/// How many requests to find or read one run may wait for the disk at once.
+const READ_LANE: usize = 8;
+/// The same for lists, which take longer.
+const LIST_LANE: usize = 4;
 
 /// The service `action.v1.ActionService`.
 pub(crate) struct Service {
@@ -78,8 +80,9 @@ pub(crate) struct Service {
     audit: Audit,
     plan_digests: PlanDigests,
     streams: Places<String>,
-    /// Where callers' requests to look up and read runs wait for the disk.
-    caller_lane: DiskLane,
+    read_lane: DiskLane,
+    /// Apart from the other: a cancel must find its run while many list.
+    list_lane: DiskLane,
 }
 
 impl Service {
@@ -100,7 +103,8 @@ impl Service {
             audit,
             plan_digests,
             streams: Places::new(usize::MAX, streams_per_subject),
-            caller_lane: DiskLane::new(CALLER_LANE),
+            read_lane: DiskLane::new(READ_LANE),
+            list_lane: DiskLane::new(LIST_LANE),
         };
         ActionServiceServer::new(service).max_decoding_message_size(REQUEST_LIMIT)
     }

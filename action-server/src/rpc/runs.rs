@@ -11,6 +11,7 @@ use tonic::{Code, Status};
 use super::{Service, status};
 use crate::{
     auth::{Caller, policy::Right},
+    disk_lane::DiskLane,
     record::{Entry, RunId, Summary, Watermark},
     run::{self, Registry},
 };
@@ -48,7 +49,7 @@ pub(super) async fn find(
     let access = service.doors.access(caller);
     let text: String = text.chars().take(80).flat_map(char::escape_debug).collect();
     let runs = service.runs.clone();
-    blocking(service, move || {
+    blocking(&service.read_lane, move || {
         let mut seen = Vec::new();
         let mut damaged = Ok(());
         for entry in runs.matching(&text, CANDIDATES) {
@@ -144,11 +145,11 @@ fn add_live(run: &mut Run, (status, mark): (run::Status, Watermark)) {
     run.last_sequence = mark.sequence;
 }
 
-/// Runs what waits for the disk on the lane of callers' requests.
+/// Runs what waits for the disk on a lane.
 pub(super) async fn blocking<T: Send + 'static>(
-    service: &Service,
+    lane: &DiskLane,
     work: impl FnOnce() -> Result<T, Status> + Send + 'static,
 ) -> Result<T, Status> {
-    let done = service.caller_lane.run(work).await;
+    let done = lane.run(work).await;
     done.map_err(|error| Status::internal(error.to_string()))?
 }
