@@ -21,6 +21,8 @@ use crate::disk::Disk;
 /// Writes 108,894 bytes to stdout.
 const FLOOD: &str = "seq 1 20000";
 const FLOOD_BYTES: u64 = 108_894;
+/// So many runs are refused before the disk has space again.
+const REFUSED: usize = 100;
 
 /// What the callers share.
 struct Soak {
@@ -35,8 +37,10 @@ struct Soak {
 }
 
 impl Soak {
+    /// True until the time is over, and the disk was full and is no more.
     fn goes_on(&self) -> bool {
-        Instant::now() < self.end
+        let (is_full, fillings) = self.mark();
+        Instant::now() < self.end || is_full || fillings == 0
     }
 
     /// The beginning of a span of time, to be asked whether the disk was full in it.
@@ -136,12 +140,19 @@ impl Soak {
         }
     }
 
+    /// Fills the disk once the first half is over, until a number of runs has been refused.
     fn fill_disk(&self, disk: &Disk, time: Duration) {
-        thread::sleep(time);
+        let second_half = self.end - time / 2;
+        wait_until("the second half", time + CEILING, || {
+            let taken = self.taken.load(Ordering::SeqCst);
+            (Instant::now() >= second_half && taken > 0).then_some(())
+        });
         self.disk_is_full.store(true, Ordering::SeqCst);
         self.fillings.fetch_add(1, Ordering::SeqCst);
         disk.fill();
-        thread::sleep(time / 4);
+        wait_until("runs to be refused", CEILING, || {
+            (self.refused.load(Ordering::SeqCst) >= REFUSED).then_some(())
+        });
         disk.free();
         let api = self.server.api();
         wait_until("a run to be taken again", CEILING, || {
@@ -221,7 +232,7 @@ fn nothing_is_lost_and_all_is_given_back() {
                 }
             });
         }
-        soak.fill_disk(&disk, time / 2);
+        soak.fill_disk(&disk, time);
     });
     soak.every_run_has_ended();
     eprintln!(
