@@ -113,7 +113,7 @@ fn the_scripts_of_a_dead_server_are_ended_among_thousands_of_other_processes() {
     site.nodes(&nodes.collect::<String>());
     // Each needs a moment to put things in order, and says when it has.
     let script = r#"
-        exec > "$SCRIPT_ROOT/../said.$name" 2>&1
+        exec > "$SCRIPT_ROOT/../said.$name" 2> /dev/null
         trap 'read -rt 0.5 <> "$SCRIPT_ROOT/../gate"; echo done; exit' TERM
         setsid sleep 1000 &
         sleep 1000 &
