@@ -118,8 +118,7 @@ fn the_scripts_of_a_dead_server_are_ended_among_thousands_of_other_processes() {
         setsid sleep 1000 &
         sleep 1000 &
         echo ready
-        wait
-        wait
+        while :; do read -rt 0.2 <> "$SCRIPT_ROOT/../gate"; done
     "#;
     site.command("stay", script);
     let _gate = site.gate("gate");
@@ -137,7 +136,9 @@ fn the_scripts_of_a_dead_server_are_ended_among_thousands_of_other_processes() {
     let server = site.start();
     assert_eq!(server.scripts(), []);
     assert!(processes::is_alive(crowd.id()));
-    said(&server, "ready\ndone\n").expect("TERM and then time to end");
+    let all = (1..=30).map(|number| server.read(format!("said.n{number}")));
+    // TERM, and then time to end.
+    assert_eq!(all.collect::<Vec<_>>(), vec!["ready\ndone\n"; 30]);
     // 30 scripts, each with two processes.
     server.wait_for_log("processes=90");
     let ended = server.api().ended(&run.id);
