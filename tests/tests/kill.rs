@@ -141,8 +141,24 @@ fn assert_told(run: &Ended) {
         let told = end(polite).message.contains("killed");
         assert!(!told, "{polite}: {}", end(polite).message);
     }
-    assert_eq!(end("plain").leftover_processes, 0);
-    assert_eq!(end("deaf-child").leftover_processes, 1);
+    // Those that had left the group, and those that were killed, with the script or after it.
+    for (node, count) in [
+        ("plain", 0),
+        ("stopped", 0),
+        ("deaf", 1),
+        ("deaf-child", 1),
+        ("session", 1),
+        ("holder", 1),
+        ("double-fork", 2),
+        ("nohup", 1),
+        ("renamed", 1),
+        ("another-run", 1),
+        ("cleared", 1),
+        ("cleared-parent", 2),
+        ("everything", 3),
+    ] {
+        assert_eq!(end(node).leftover_processes, count, "{node}");
+    }
 }
 
 #[test]

@@ -63,7 +63,7 @@ fn every_line_of_both_streams_comes_through_filters() {
 #[test]
 fn a_filter_that_ends_by_itself_is_not_left_over() {
     let script = "exec > >(tee /dev/null) 2>&1\necho $name";
-    let server = serving(64, script, "");
+    let server = serving(300, script, "");
     let run = server.api().run(on("it", "@*"));
     is_whole(&run);
 }

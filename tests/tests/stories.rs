@@ -24,6 +24,7 @@ mod brackets;
 mod bytes;
 mod canary;
 mod cancel;
+mod cancel_many;
 mod caps;
 mod check;
 mod check_tls;

@@ -1,114 +1,117 @@
-//! How a job's processes are known when they have left their script: by their group, by what
-//! they carry in their environment, or by having been seen below it.
-
-use std::collections::{HashMap, HashSet};
-
-use rustix::process::Pid;
+//! Whose a process is that has left its script: by its group, by what it carries in its
+//! environment, or by having been seen below the script.
 
 use super::{
-    Group,
-    proc::{Status, environment, processes},
+    Group, ProcessTree,
+    proc::{ProcessId, Status},
+    process_view::ProcessView,
 };
 
 /// What tells a job's processes from those of others: variables that all of them inherit.
 #[derive(Debug, Clone)]
-pub struct Marker(Vec<String>);
+pub struct EnvMarker {
+    run_id: String,
+    node: Option<String>,
+}
 
-impl Marker {
+impl EnvMarker {
     /// The marker of one job of a run.
-    pub fn job(run_id: &str, node: &str) -> Marker {
-        Marker(vec![format!("run_id={run_id}"), format!("name={node}")])
+    pub fn job(run_id: &str, node: &str) -> EnvMarker {
+        EnvMarker {
+            run_id: run_id.to_owned(),
+            node: Some(node.to_owned()),
+        }
     }
 
     /// The marker of all jobs of a run.
-    pub fn run(run_id: &str) -> Marker {
-        Marker(vec![format!("run_id={run_id}")])
+    pub fn run(run_id: &str) -> EnvMarker {
+        EnvMarker {
+            run_id: run_id.to_owned(),
+            node: None,
+        }
     }
 
-    /// A marker that no process has.
-    pub(super) fn none() -> Marker {
-        Marker(vec![String::from("\0")])
-    }
-
-    pub(super) fn is_on(&self, environment: &[u8]) -> bool {
-        let has = |wanted: &String| {
-            environment
-                .split(|&b| b == 0)
-                .any(|entry| entry == wanted.as_bytes())
+    fn is_among(&self, marks: &EnvMarks) -> bool {
+        let has = |values: &[Vec<u8>], wanted: &str| {
+            values.iter().any(|value| value == wanted.as_bytes())
         };
-        self.0.iter().all(has)
+        has(&marks.run_ids, &self.run_id)
+            && self
+                .node
+                .as_ref()
+                .is_none_or(|node| has(&marks.nodes, node))
     }
 }
 
-/// Whose strays are meant.
+/// The values of the variables that markers are made of, in one environment.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct EnvMarks {
+    run_ids: Vec<Vec<u8>>,
+    nodes: Vec<Vec<u8>>,
+}
+
+impl EnvMarks {
+    pub(super) fn of(environment: &[u8]) -> EnvMarks {
+        let values = |name: &[u8]| -> Vec<Vec<u8>> {
+            let entries = environment.split(|&byte| byte == 0);
+            let values = entries.filter_map(|entry| entry.strip_prefix(name));
+            values.map(<[u8]>::to_vec).collect()
+        };
+        let run_ids = values(b"run_id=");
+        EnvMarks {
+            nodes: match run_ids.is_empty() {
+                // No marker is without a run.
+                true => Vec::new(),
+                false => values(b"name="),
+            },
+            run_ids,
+        }
+    }
+
+    /// The runs that the process may be of.
+    pub(super) fn run_ids(&self) -> impl Iterator<Item = &str> {
+        let run_ids = self.run_ids.iter();
+        run_ids.filter_map(|run_id| str::from_utf8(run_id).ok())
+    }
+}
+
+/// Whose leftovers are meant.
 #[derive(Debug, Clone)]
-pub enum Strays {
-    /// A job's: in its process group, with its marker, or known to be of its family.
-    Job(Group, Marker, Family),
+pub enum LeftoversOf {
+    /// A job's: in its process group, with its marker, or seen below its script.
+    Job(Group, EnvMarker, ProcessTree),
     /// A run's: with its marker.
-    Run(Marker),
+    Run(EnvMarker),
     /// Everybody's. They can be told from those of jobs only while there is no job.
-    All,
+    Everybody,
 }
 
-impl Strays {
-    pub(super) fn include(&self, pid: i32, status: &Status, is_idle: bool) -> bool {
+impl LeftoversOf {
+    pub(super) fn include(
+        &self,
+        view: &mut ProcessView,
+        pid: i32,
+        status: &Status,
+        is_idle: bool,
+    ) -> bool {
+        let start = status.start;
         match self {
-            Strays::Job(group, marker, family) => {
+            LeftoversOf::Job(group, marker, tree) => {
                 status.group == group.id()
-                    || family.0.contains(&(pid, status.start))
-                    || marker.is_on(&environment(pid))
+                    || tree.contains(ProcessId { pid, start })
+                    || marker.is_among(&view.marks(pid, status))
             }
-            Strays::Run(marker) => marker.is_on(&environment(pid)),
-            Strays::All => is_idle,
+            LeftoversOf::Run(marker) => marker.is_among(&view.marks(pid, status)),
+            LeftoversOf::Everybody => is_idle,
         }
     }
-}
 
-/// Processes that were seen below a script while it lived, each with the time of its start: a pid
-/// alone may be another's later.
-#[derive(Debug, Clone, Default)]
-pub struct Family(HashSet<(i32, u64)>);
-
-impl Family {
-    /// Those below a group's leader now, and the group's own.
-    pub fn of(group: Group) -> Family {
-        let mut below: HashMap<i32, Vec<(i32, u64)>> = HashMap::new();
-        let mut family = HashSet::new();
-        for (pid, status) in processes() {
-            below
-                .entry(status.parent)
-                .or_default()
-                .push((pid, status.start));
-            if status.group == group.id() && pid != group.id() {
-                family.insert((pid, status.start));
-            }
+    /// Those that are known by themselves, whoever is their parent.
+    pub(super) fn tree(&self) -> Option<&ProcessTree> {
+        match self {
+            LeftoversOf::Job(_, _, tree) => Some(tree).filter(|tree| !tree.is_empty()),
+            _ => None,
         }
-        let mut parents = vec![group.id()];
-        parents.extend(family.iter().map(|(pid, _)| *pid));
-        while let Some(parent) = parents.pop() {
-            for child in below.remove(&parent).unwrap_or_default() {
-                family.insert(child);
-                parents.push(child.0);
-            }
-        }
-        Family(family)
-    }
-
-    /// Adds those that another look found.
-    pub fn extend(&mut self, other: Family) {
-        self.0.extend(other.0);
-    }
-
-    /// Those that live, whoever is their parent now.
-    pub(super) fn living(&self) -> impl Iterator<Item = Pid> {
-        let lives = |(pid, start): &&(i32, u64)| {
-            Status::of(*pid).is_some_and(|status| status.start == *start && !status.is_zombie)
-        };
-        self.0
-            .iter()
-            .filter(lives)
-            .filter_map(|(pid, _)| Pid::from_raw(*pid))
     }
 }
 
@@ -118,11 +121,15 @@ mod tests {
 
     #[test]
     fn markers_match_whole_variables() {
-        let marker = Marker::job("abc", "n1");
-        assert!(marker.is_on(b"PATH=/bin\0run_id=abc\0name=n1\0"));
-        assert!(!marker.is_on(b"run_id=abcd\0name=n1\0"));
-        assert!(!marker.is_on(b"run_id=abc\0name=n10\0"));
-        assert!(!marker.is_on(b"xrun_id=abc\0name=n1\0"));
-        assert!(Marker::run("abc").is_on(b"run_id=abc\0name=n7\0"));
+        let marker = EnvMarker::job("abc", "n1");
+        let is_on = |marker: &EnvMarker, environment| marker.is_among(&EnvMarks::of(environment));
+        assert!(is_on(&marker, b"PATH=/bin\0run_id=abc\0name=n1\0"));
+        assert!(is_on(&marker, b"name=n1\0run_id=x\0run_id=abc\0"));
+        assert!(!is_on(&marker, b"run_id=abcd\0name=n1\0"));
+        assert!(!is_on(&marker, b"run_id=abc\0name=n10\0"));
+        assert!(!is_on(&marker, b"run_id=abc\0"));
+        assert!(!is_on(&marker, b"xrun_id=abc\0name=n1\0"));
+        assert!(is_on(&EnvMarker::run("abc"), b"run_id=abc\0name=n7\0"));
+        assert!(!is_on(&EnvMarker::run("abc"), b""));
     }
 }

@@ -1,19 +1,31 @@
-//! The kernel's view of processes: proc(5).
+//! The kernel's view of processes: proc(5). Reads, and never signals.
 
-use std::{fs, path::Path, thread, time::Duration};
+use std::{
+    fs::{self, File},
+    hash::{DefaultHasher, Hash, Hasher},
+    io::Read,
+    path::Path,
+    thread,
+    time::Duration,
+};
 
-use rustix::process::{Pid, WaitOptions, waitpid};
+/// A process, and no later one that gets the same number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct ProcessId {
+    pub(super) pid: i32,
+    /// When it was started, in clock ticks since the system was.
+    pub(super) start: u64,
+}
 
-/// All processes, with what is known of each.
-pub(super) fn processes() -> impl Iterator<Item = (i32, Status)> {
+/// The numbers of all processes.
+pub(super) fn all_pids() -> impl Iterator<Item = i32> {
     let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
-    let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok());
-    pids.filter_map(|pid| Some((pid, Status::of(pid)?)))
+    entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok())
 }
 
 /// This process and those above it.
 pub(super) fn ancestors() -> Vec<i32> {
-    let mut pid = rustix::process::getpid().as_raw_pid();
+    let mut pid = own_pid();
     let mut ancestors = vec![pid];
     while let Some(parent) = Status::of(pid)
         .map(|status| status.parent)
@@ -25,82 +37,136 @@ pub(super) fn ancestors() -> Vec<i32> {
     ancestors
 }
 
-/// Takes the status of a child that has ended. True when it is gone.
-pub(super) fn reap(pid: i32) -> bool {
-    let Some(pid) = Pid::from_raw(pid) else {
-        return true;
-    };
-    !matches!(waitpid(Some(pid), WaitOptions::NOHANG), Ok(None))
+/// This process.
+pub(super) fn own_pid() -> i32 {
+    rustix::process::getpid().as_raw_pid()
+}
+
+/// The longest list of heirs that is read without a thread of its own.
+const BRIEF: usize = 512;
+
+/// The same as [`heirs`], read at once: `None` also where there are many.
+pub(super) fn few_heirs() -> Option<Vec<i32>> {
+    let mut list = [0; BRIEF];
+    let read = File::open(children_file(own_pid(), own_pid()))
+        .and_then(|mut file| file.read(&mut list))
+        .ok()?;
+    (read < BRIEF).then(|| numbers(&list[..read]))
 }
 
 /// Our children that were others' first, and what the main thread has started itself, which is
 /// nothing in the server. The kernel gives a subreaper's heirs to the first of its threads that
 /// lives (`find_alive_thread` in its exit.c), and the main thread lives as long as the process.
-/// `None` where the kernel does not tell.
+/// `None` where the kernel does not tell (it lacks CONFIG_PROC_CHILDREN).
 pub(super) fn heirs() -> Option<Vec<i32>> {
-    let main = rustix::process::getpid().as_raw_pid();
-    children_of(&Path::new("/proc/self/task").join(main.to_string()))
+    children_of_thread(own_pid(), own_pid())
 }
 
-fn children_of(thread: &Path) -> Option<Vec<i32>> {
-    let list = fs::read_to_string(thread.join("children")).ok()?;
-    let pids = list.split_whitespace().filter_map(|pid| pid.parse().ok());
-    Some(pids.collect())
-}
-
-/// Our direct children: proc(5), `/proc/PID/task/TID/children`.
-pub(super) fn children() -> Vec<i32> {
-    let Ok(threads) = fs::read_dir("/proc/self/task") else {
-        return Vec::new();
-    };
+/// A process' children, whichever of its threads started them. `None` where the kernel does not
+/// tell, or when the process is gone.
+pub(super) fn children_of(pid: i32, threads: u64) -> Option<Vec<i32>> {
+    if threads <= 1 {
+        return children_of_thread(pid, pid);
+    }
     let mut children = Vec::new();
-    for thread in threads.flatten() {
-        match children_of(&thread.path()) {
+    for thread in fs::read_dir(format!("/proc/{pid}/task")).ok()?.flatten() {
+        let thread = thread.file_name().to_str()?.parse().ok()?;
+        match children_of_thread(pid, thread) {
             Some(more) => children.extend(more),
-            // A thread that has just ended, or a kernel without the file.
-            None if thread.path().exists() => return children_by_scan(),
+            None if Path::new(&format!("/proc/{pid}/task/{thread}")).exists() => return None,
+            // A thread that has just ended.
             None => {}
         }
     }
-    children
+    Some(children)
 }
 
-/// The same where the kernel lacks CONFIG_PROC_CHILDREN: slower, over all processes.
-fn children_by_scan() -> Vec<i32> {
-    let own = rustix::process::getpid().as_raw_pid();
-    processes()
-        .filter(|(_, status)| status.parent == own)
-        .map(|(pid, _)| pid)
+fn children_of_thread(pid: i32, thread: i32) -> Option<Vec<i32>> {
+    Some(numbers(&fs::read(children_file(pid, thread)).ok()?))
+}
+
+fn children_file(pid: i32, thread: i32) -> String {
+    format!("/proc/{pid}/task/{thread}/children")
+}
+
+fn numbers(list: &[u8]) -> Vec<i32> {
+    let words = list.split(u8::is_ascii_whitespace);
+    words
+        .filter_map(|word| str::from_utf8(word).ok()?.parse().ok())
         .collect()
 }
 
 /// What `/proc/PID/stat` says of a process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Status {
-    pub(super) is_zombie: bool,
+    pub(super) state: State,
+    pub(super) is_kernel_thread: bool,
     pub(super) parent: i32,
     pub(super) group: i32,
+    pub(super) threads: u64,
     /// When it was started, in clock ticks since the system was.
     pub(super) start: u64,
+    /// Differs between two programs that the process runs one after the other.
+    pub(super) program: u64,
 }
+
+/// How far a process is from its end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum State {
+    /// It waits for something.
+    Waiting,
+    /// It runs, waits for a processor or for a disk.
+    Busy,
+    /// It is ending by itself or by a signal, and nothing can change that.
+    Exiting,
+    /// It has ended and was not waited for.
+    Zombie,
+}
+
+/// Flags of a task: the kernel's include/linux/sched.h.
+const PF_EXITING: u64 = 0x4;
+const PF_KTHREAD: u64 = 0x0020_0000;
 
 impl Status {
     pub(super) fn of(pid: i32) -> Option<Status> {
-        // A process may call itself anything, also what is no UTF-8.
-        let text = fs::read(format!("/proc/{pid}/stat")).ok()?;
-        let text = String::from_utf8_lossy(&text);
-        // The name in parentheses may itself hold anything: the last ) ends it.
-        let mut fields = text.rsplit_once(") ")?.1.split(' ');
-        let state = fields.next()?;
-        let parent = fields.next()?.parse().ok()?;
-        let group = fields.next()?.parse().ok()?;
-        // Field 22 of proc(5); the group is field 5.
-        let start = fields.nth(16)?.parse().ok()?;
+        Status::parse(&fs::read(format!("/proc/{pid}/stat")).ok()?)
+    }
+
+    fn parse(text: &[u8]) -> Option<Status> {
+        // The name in parentheses may itself hold anything, also what is no UTF-8: the last ) ends it.
+        let end = text.windows(2).rposition(|two| two == b") ")?;
+        let (name, rest) = text.split_at(end);
+        let fields: Vec<&str> = str::from_utf8(&rest[2..])
+            .ok()?
+            .split_whitespace()
+            .collect();
+        // As numbered in proc(5), where the state is field 3.
+        let field = |number: usize| fields.get(number - 3).copied();
+        let number = |at: usize| field(at)?.parse::<u64>().ok();
+        let flags = number(9)?;
+        let mut program = DefaultHasher::new();
+        // Where its code, stack and environment are: 0 for who may not know.
+        let places = [26, 28, 50, 51].map(number);
+        (name, places).hash(&mut program);
         Some(Status {
-            is_zombie: state == "Z" || state == "X",
-            parent,
-            group,
-            start,
+            state: match field(3)? {
+                "Z" | "X" => State::Zombie,
+                _ if flags & PF_EXITING != 0 => State::Exiting,
+                "R" | "D" => State::Busy,
+                _ => State::Waiting,
+            },
+            is_kernel_thread: flags & PF_KTHREAD != 0,
+            parent: field(4)?.parse().ok()?,
+            group: field(5)?.parse().ok()?,
+            threads: number(20)?,
+            start: number(22)?,
+            program: program.finish(),
         })
+    }
+
+    /// True for a process that a signal can still end.
+    pub(super) fn is_alive(&self) -> bool {
+        matches!(self.state, State::Waiting | State::Busy)
     }
 }
 
@@ -108,7 +174,7 @@ impl Status {
 const LOOKS: u32 = 50;
 const LOOK_PAUSE: Duration = Duration::from_micros(200);
 
-/// The environment of a process; empty for one that has ended.
+/// The environment of a process; empty for one that has ended. May sleep.
 ///
 /// While a process replaces its program (execve(2)) the kernel shows neither environment nor
 /// arguments, and what is being read of the old ones is cut. That is over in a moment, and it must
@@ -119,7 +185,7 @@ pub(super) fn environment(pid: i32) -> Vec<u8> {
     for _ in 0..LOOKS {
         let is_between = read("cmdline").is_empty();
         let environment = read("environ");
-        let lives = || Status::of(pid).is_some_and(|status| !status.is_zombie);
+        let lives = || Status::of(pid).is_some_and(|status| status.is_alive());
         if environment == before && (!is_between || !lives()) {
             return environment;
         }
@@ -135,10 +201,72 @@ mod tests {
 
     #[test]
     fn the_status_of_a_process() {
-        let own = rustix::process::getpid().as_raw_pid();
+        let own = own_pid();
         let status = Status::of(own).unwrap();
-        assert!(!status.is_zombie && status.parent > 0 && status.group > 0 && status.start > 0);
-        assert!(children_by_scan().iter().all(|&pid| pid != own));
+        assert!(status.is_alive() && !status.is_kernel_thread);
+        assert!(status.parent > 0 && status.group > 0 && status.start > 0);
         assert_eq!(ancestors()[..2], [own, status.parent]);
+        assert!(all_pids().any(|pid| pid == own));
+    }
+
+    /// Fields 3 to 52, as proc(5) numbers them, with these ones changed.
+    fn stat(name: &str, changed: &[(usize, &str)]) -> Vec<u8> {
+        let mut fields = vec!["0"; 50];
+        fields[0] = "S";
+        for (number, value) in changed {
+            fields[number - 3] = value;
+        }
+        format!("7 ({name}) {}\n", fields.join(" ")).into_bytes()
+    }
+
+    #[test]
+    fn the_fields_of_a_status() {
+        let changed = [(4, "5"), (5, "6"), (20, "3"), (22, "123")];
+        // A name may look like the rest of the line.
+        for name in ["sleep", "a) R 1 2", ") Z ("] {
+            let status = Status::parse(&stat(name, &changed)).unwrap();
+            let seen = (status.parent, status.group, status.threads, status.start);
+            assert_eq!(seen, (5, 6, 3, 123), "{name}");
+            assert_eq!(status.state, State::Waiting, "{name}");
+        }
+        assert!(Status::parse(b"7 (cut) S 1 2").is_none());
+        assert!(Status::parse(b"").is_none());
+    }
+
+    #[test]
+    fn the_state_of_a_process() {
+        let state = |letter, flags: u64| {
+            let flags = flags.to_string();
+            let status = Status::parse(&stat("it", &[(3, letter), (9, &flags)])).unwrap();
+            (status.state, status.is_kernel_thread)
+        };
+        assert_eq!(state("R", 0), (State::Busy, false));
+        assert_eq!(state("D", 0), (State::Busy, false));
+        assert_eq!(state("T", 0x0040_0000), (State::Waiting, false));
+        assert_eq!(state("R", PF_EXITING), (State::Exiting, false));
+        assert_eq!(state("Z", PF_EXITING), (State::Zombie, false));
+        assert_eq!(state("I", 0x0420_8040), (State::Waiting, true));
+    }
+
+    #[test]
+    fn another_program_is_told_from_the_one_before() {
+        let program = |name, place| Status::parse(&stat(name, &[(50, place)])).unwrap().program;
+        assert_eq!(program("bash", "1"), program("bash", "1"));
+        assert_ne!(program("bash", "1"), program("sleep", "1"));
+        assert_ne!(program("bash", "1"), program("bash", "2"));
+    }
+
+    #[test]
+    fn the_children_of_a_process() {
+        let mut child = std::process::Command::new("sleep")
+            .arg("1000")
+            .spawn()
+            .unwrap();
+        let pid = i32::try_from(child.id()).unwrap();
+        // The test runs in a thread of its own, of several.
+        let children = children_of(own_pid(), 2);
+        _ = child.kill();
+        _ = child.wait();
+        assert!(children.is_none_or(|children| children.contains(&pid)));
     }
 }

@@ -16,7 +16,7 @@ use tokio::{
     time::{Instant, sleep},
 };
 
-use super::{Descendants, Group, Output, script::without_number};
+use super::{Group, Output, Reaper, script::without_number};
 
 /// How long a script that is being written is waited for.
 const BUSY_LIMIT: Duration = Duration::from_millis(250);
@@ -81,20 +81,20 @@ impl SpawnError {
 ///
 /// # Errors
 /// The kernel's reason, or that the working directory is not there.
-pub async fn spawn(script: &Script<'_>, descendants: &Descendants) -> Result<Process, SpawnError> {
+pub async fn spawn(script: &Script<'_>, reaper: &Reaper) -> Result<Process, SpawnError> {
     let started = Instant::now();
     loop {
-        match try_spawn(script, descendants) {
+        match try_spawn(script, reaper) {
             Err(error) if is_busy(&error) && started.elapsed() < BUSY_LIMIT => {
                 sleep(BUSY_PAUSE).await;
             }
-            Err(error) => return Err(explain(script, error)),
+            Err(error) => return Err(explain(script, error).await),
             Ok(process) => return Ok(process),
         }
     }
 }
 
-fn try_spawn(script: &Script<'_>, descendants: &Descendants) -> io::Result<Process> {
+fn try_spawn(script: &Script<'_>, reaper: &Reaper) -> io::Result<Process> {
     let mut command = Command::new(script.path);
     command
         .args(script.arguments)
@@ -111,7 +111,7 @@ fn try_spawn(script: &Script<'_>, descendants: &Descendants) -> io::Result<Proce
         .stderr(Stdio::piped())
         .process_group(0);
     let missing = || io::Error::other("the new process has no pipes or no id");
-    let (group, mut child) = descendants.start(|| {
+    let (group, mut child) = reaper.start(|| {
         let child = command.spawn()?;
         let group = child.id().and_then(Group::of_leader).ok_or_else(missing)?;
         Ok((group, child))
@@ -131,9 +131,9 @@ fn is_busy(error: &io::Error) -> bool {
     error.kind() == io::ErrorKind::ExecutableFileBusy
 }
 
-fn explain(script: &Script<'_>, error: io::Error) -> SpawnError {
+async fn explain(script: &Script<'_>, error: io::Error) -> SpawnError {
     // The kernel gives the same errors for the directory as for the script.
-    match std::fs::read_dir(script.directory) {
+    match tokio::fs::read_dir(script.directory).await {
         Err(source) => SpawnError::Directory {
             path: script.directory.to_owned(),
             source,

@@ -1,7 +1,7 @@
 //! One job: starts its script, passes on what it writes, and sees it and all it started to
 //! their end. Tells its owner everything as events; hears from it only when to stop.
 
-use std::{process::ExitStatus, sync::Arc};
+use std::{collections::HashSet, process::ExitStatus, sync::Arc};
 
 use action_proto::v1::{
     NodeFinished, NodeOutput, NodeStarted, Outcome, OutputStream, run_event::Event,
@@ -23,7 +23,7 @@ use super::{
 use crate::{
     catalogue::PlannedJob,
     crash,
-    process::{Family, Process, Signal},
+    process::{Process, ProcessId, ProcessTree, Signal},
 };
 
 mod after;
@@ -44,7 +44,7 @@ pub(super) async fn run(
     span.set("action.node", planned.node_name().to_owned());
     span.set("action.command", shared.plan.command.name.clone());
     span.set("action.rank", planned.rank.clone());
-    let _in_progress = shared.descendants.begin_job();
+    let _in_progress = shared.reaper.begin_job();
     let mut guard = Guard {
         node: planned.node_name().to_owned(),
         events: Some(events.clone()),
@@ -130,8 +130,10 @@ pub(super) struct Job<'a> {
     deadline: Instant,
     /// How the job is being ended, and why, once it is.
     ending: Option<(Outcome, String)>,
-    /// Who was seen below the script when it was told to end: what hides later was there then.
-    family: Family,
+    /// What was seen below the script when it was told to end: what hides later was there then.
+    tree: ProcessTree,
+    /// Those of its processes that had left its group when it was told to end, or were killed.
+    leftovers: HashSet<ProcessId>,
     stdout_mask: Mask,
     stderr_mask: Mask,
     /// True when it was asked to end and had to be killed.
@@ -160,7 +162,8 @@ impl<'a> Job<'a> {
             deadline: started + errand.timeout,
             started,
             ending: None,
-            family: Family::default(),
+            tree: ProcessTree::default(),
+            leftovers: HashSet::new(),
             stdout_mask: Mask::new(secrets.clone()),
             stderr_mask: Mask::new(secrets),
             killed: false,
@@ -185,12 +188,12 @@ impl<'a> Job<'a> {
     ) -> (NodeFinished, Vec<u8>) {
         let status = self.until_exit().await;
         let duration = self.started.elapsed();
-        self.shared.descendants.remove_leader(self.process.group);
+        self.shared.reaper.remove_leader(self.process.group);
         // The script is gone: another may take its place while this one is cleaned up after.
         drop(permit);
-        let leftovers = self.clean_up().await;
+        self.clean_up().await;
         self.tell_what_is_held().await;
-        let finished = self.finished(status, duration, leftovers);
+        let finished = self.finished(status, duration);
         match self.ear {
             Ear::Owner(_) => (finished, Vec::new()),
             Ear::Sender(heard) => (finished, heard),
@@ -205,11 +208,11 @@ impl<'a> Job<'a> {
                 () = sleep_until(self.deadline) => match self.process.child.try_wait() {
                     // The server may have slept too: an end that is there already counts.
                     Ok(Some(status)) => return Ok(status),
-                    _ => self.out_of_time(),
+                    _ => self.on_timeout().await,
                 },
                 Ok(()) = self.stop.changed() => match self.process.child.try_wait() {
                     Ok(Some(status)) => return Ok(status),
-                    _ => self.hear_stop(),
+                    _ => self.on_stop_order().await,
                 },
                 chunk = self.stdout_mask.read(&mut self.process.stdout) => self.pass(OutputStream::Stdout, chunk).await,
                 chunk = self.stderr_mask.read(&mut self.process.stderr) => self.pass(OutputStream::Stderr, chunk).await,

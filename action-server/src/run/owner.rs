@@ -20,7 +20,7 @@ use super::{
 };
 use crate::{
     audit::{self, Who},
-    process::{Marker, Strays},
+    process::{EnvMarker, LeftoversOf},
 };
 
 /// How many events may wait to be written, and how many are written at once. With chunks of at
@@ -104,7 +104,7 @@ impl Owner {
     /// Sees the run to its end.
     pub(super) async fn run(mut self) {
         if self.shared.plan.command.leave_running {
-            self.shared.descendants.let_unmarked_live();
+            self.shared.reaper.let_unmarked_live();
         }
         let (sender, mut events) = mpsc::channel(BACKLOG);
         let (stop_jobs, jobs_stop) = watch::channel(None);
@@ -207,15 +207,16 @@ impl Owner {
     /// Ends what hid from its own job, behind another name or none: it has no job to hide behind
     /// any more.
     async fn end_what_hid(&self) {
-        let descendants = &self.shared.descendants;
-        let mut strays = 0;
+        let mut processes = 0;
         if !self.shared.plan.command.leave_running {
-            let marker = Marker::run(self.shared.run_id.as_str());
-            strays += descendants.end_strays(&Strays::Run(marker)).await.len();
-            strays += descendants.end_strays(&Strays::All).await.len();
+            let marker = EnvMarker::run(self.shared.run_id.as_str());
+            for of in [LeftoversOf::Run(marker), LeftoversOf::Everybody] {
+                let ended = self.shared.reaper.end_leftovers(&Arc::new(of)).await;
+                processes += ended.len();
+            }
         }
-        if strays > 0 {
-            tracing::warn!(run_id = %self.shared.run_id, strays, "ended processes that hid from their job");
+        if processes > 0 {
+            tracing::warn!(run_id = %self.shared.run_id, processes, "ended processes that hid from their job");
         }
     }
 

@@ -105,7 +105,7 @@ impl PreparedRun {
             max_failures: starter.max_failures,
             plan,
             limits: Arc::clone(&inner.limits),
-            descendants: inner.descendants.clone(),
+            reaper: inner.reaper.clone(),
             audit: inner.audit.clone(),
             logged_start_failure: false.into(),
         });

@@ -24,7 +24,7 @@ use crate::{
     audit::{self, Audit},
     metrics::Metrics,
     places::{Place, Places},
-    process::Descendants,
+    process::Reaper,
     record::{Entry, Reader, Retention, RunId, Store, Summary, Watermark},
 };
 
@@ -49,7 +49,7 @@ pub(super) struct Inner {
     pub(super) metrics: Metrics,
     pub(super) limits: Arc<Limits>,
     pub(super) slots: Slots,
-    pub(super) descendants: Descendants,
+    pub(super) reaper: Reaper,
     live: Mutex<HashMap<RunId, Live>>,
     /// One permit for each run that may live.
     pub(super) room: Arc<Semaphore>,
@@ -82,7 +82,7 @@ impl Registry {
             metrics,
             limits: Arc::new(limits),
             slots,
-            descendants: Descendants::new(),
+            reaper: Reaper::new()?,
             live: Mutex::default(),
             room,
             subjects,
@@ -190,9 +190,9 @@ impl Registry {
         }
     }
 
-    /// Removes old records, and takes leave of processes that have ended since. Blocks for the disk.
+    /// Removes old records, and reaps processes that have ended since. Blocks for the disk.
     pub fn tidy(&self, retention: &Retention) {
-        self.inner.descendants.reap_the_dead();
+        self.inner.reaper.reap_ended();
         match self
             .inner
             .store
@@ -224,7 +224,8 @@ impl Registry {
             self.inner.audit.note(event);
             self.stop(id, StopOrder::new(Stop::Cancel, why));
         }
-        let limit = self.inner.limits.kill_grace + STOP_LIMIT;
+        // One grace for scripts, and one for what had left them.
+        let limit = 2 * self.inner.limits.kill_grace + STOP_LIMIT;
         if timeout(limit, self.until_none_lives()).await.is_err() {
             tracing::error!(
                 runs = self.live().len(),

@@ -52,7 +52,7 @@ pub(super) async fn start(
         directory: &shared.limits.working_directory,
     };
     check_files(shared).await?;
-    spawn(&script, &shared.descendants).await.map_err(|error| {
+    spawn(&script, &shared.reaper).await.map_err(|error| {
         // The kernel says the same of a missing script and of a missing interpreter.
         let (reason, brief) = match check_script(errand.script) {
             Err(reason) => (reason.to_string(), reason.brief().into_owned()),

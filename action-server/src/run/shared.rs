@@ -12,7 +12,7 @@ use crate::{
     audit::{Audit, Who},
     catalogue::{Identity, Plan},
     file_digest::TreeSnapshot,
-    process::Descendants,
+    process::Reaper,
     record::RunId,
     traces::Span,
 };
@@ -49,7 +49,7 @@ pub(super) struct Shared {
     pub(super) who: Who,
     pub(super) max_failures: Option<u32>,
     pub(super) limits: Arc<Limits>,
-    pub(super) descendants: Descendants,
+    pub(super) reaper: Reaper,
     pub(super) audit: Audit,
     /// Whether the log has that a script of the run could not be started.
     pub(super) logged_start_failure: AtomicBool,

@@ -409,7 +409,8 @@ pub struct NodeFinished {
     /// Output past the limit: read and dropped, in bytes.
     #[prost(uint64, tag = "8")]
     pub output_dropped_bytes: u64,
-    /// Processes that the script left behind and that were ended after it.
+    /// Processes, other than the script, that had left its group when it was told to end, or that were
+    /// killed: with the script, or because it left them behind.
     #[prost(uint32, tag = "9")]
     pub leftover_processes: u32,
     /// The last line that the script wrote to stderr and that is not blank: at most 256 bytes, secrets

@@ -1,12 +1,12 @@
 //! What comes after a script's own end: the rest of its output, and the processes that it left.
 
-use std::{collections::HashSet, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use action_proto::v1::OutputStream;
 use tokio::time::{Instant, sleep, sleep_until};
 
 use super::{Job, Stop};
-use crate::process::{Marker, Strays};
+use crate::process::{EnvMarker, LeftoversOf, Reaper, Remaining};
 
 /// An output that a process holds open after the script's own end is read until it pauses for so
 /// long.
@@ -15,24 +15,24 @@ const QUIET: Duration = Duration::from_millis(500);
 const DRAIN_LIMIT: Duration = Duration::from_secs(60);
 /// How long processes that have closed the outputs may take to end by themselves.
 const EXIT_TIME: Duration = Duration::from_millis(100);
+/// The same for those that run: on a busy machine they wait for a processor.
+const BUSY_EXIT_TIME: Duration = Duration::from_secs(1);
 /// How often they are looked for.
 const EXIT_PAUSE: Duration = Duration::from_millis(5);
-/// How often those that were asked to end are looked for.
-const STRAY_PAUSE: Duration = Duration::from_millis(20);
+/// How often those that got TERM are looked for.
+const LEFTOVERS_PAUSE: Duration = Duration::from_millis(20);
 
 impl Job<'_> {
-    /// Passes on the rest of the output, and ends what the script left running. Returns how many
-    /// processes that were.
-    pub(super) async fn clean_up(&mut self) -> u32 {
-        let strays = Strays::Job(
+    /// Passes on the rest of the output, and ends what the script left running.
+    pub(super) async fn clean_up(&mut self) {
+        let of = Arc::new(LeftoversOf::Job(
             self.process.group,
-            Marker::job(self.shared.run_id.as_str(), self.planned.node_name()),
-            std::mem::take(&mut self.family),
-        );
-        let mut left = self.wait_for_those_asked(&strays).await;
+            EnvMarker::job(self.shared.run_id.as_str(), self.planned.node_name()),
+            std::mem::take(&mut self.tree),
+        ));
+        self.terminate_leftovers(&of).await;
         self.is_incomplete = !self.drain(self.drain_limit()).await;
-        left.extend(self.end_leftovers(&strays).await);
-        u32::try_from(left.len()).unwrap_or(u32::MAX)
+        self.end_leftovers(&of).await;
     }
 
     /// Until when outputs are read that are open after the script's end.
@@ -95,55 +95,75 @@ impl Job<'_> {
     }
 
     /// When a job is ended its script may be gone long before what it started: that has the same
-    /// time to put things in order. Returns those that had left the group.
-    async fn wait_for_those_asked(&mut self, strays: &Strays) -> HashSet<i32> {
+    /// time to put things in order.
+    async fn terminate_leftovers(&mut self, of: &Arc<LeftoversOf>) {
         if self.ending.is_none() || self.is_over {
-            return HashSet::new();
+            return;
         }
-        // What left the group did not hear the first word.
-        let left = self
-            .shared
-            .descendants
-            .ask_strays(strays, self.process.group);
-        while self.shared.descendants.has_strays(strays) {
+        let reaper = &self.shared.reaper;
+        // What left the group did not get the first TERM.
+        let terminated = reaper.terminate_leftovers(of, self.process.group).await;
+        if !terminated.is_empty() {
+            self.deadline = Instant::now() + self.shared.limits.kill_grace;
+        }
+        self.leftovers.extend(terminated);
+        let mut next_look = Instant::now();
+        loop {
             tokio::select! {
+                biased;
                 () = sleep_until(self.deadline) => {
-                    self.killed = true;
-                    break;
+                    self.killed = reaper.remaining(of).await != Remaining::Nothing;
+                    return;
                 }
                 Ok(()) = self.stop.changed() => {
                     let order = self.stop.borrow_and_update().clone();
                     if order.is_some_and(|order| order.stop == Stop::Force) {
                         self.killed = true;
-                        break;
+                        return;
                     }
+                }
+                () = sleep_until(next_look) => {
+                    if reaper.remaining(of).await == Remaining::Nothing {
+                        return;
+                    }
+                    next_look = Instant::now() + LEFTOVERS_PAUSE;
                 }
                 chunk = self.stdout_mask.read(&mut self.process.stdout) => self.pass(OutputStream::Stdout, chunk).await,
                 chunk = self.stderr_mask.read(&mut self.process.stderr) => self.pass(OutputStream::Stderr, chunk).await,
-                () = sleep(STRAY_PAUSE) => {}
             }
         }
-        left
     }
 
-    /// Ends what the script left running, unless its admin wants that. Returns how many.
-    async fn end_leftovers(&mut self, strays: &Strays) -> HashSet<i32> {
+    /// Ends what the script left running, unless its admin wants that.
+    async fn end_leftovers(&mut self, of: &Arc<LeftoversOf>) {
         if self.lets_live() {
-            return HashSet::new();
+            return;
         }
-        let descendants = &self.shared.descendants;
-        if !self.is_incomplete {
-            // Who has closed the outputs, as `tee` does at the script's end, is about to end.
-            let limit = Instant::now() + EXIT_TIME;
-            while descendants.has_strays(strays) && Instant::now() < limit {
-                sleep(EXIT_PAUSE).await;
-            }
+        if !self.is_incomplete && !self.is_over && !self.killed {
+            wait_until_ended(&self.shared.reaper, of).await;
         }
-        let ended = descendants.end_strays(strays).await;
+        let ended = self.shared.reaper.end_leftovers(of).await;
         if self.is_incomplete {
             // No process of this job holds the pipes now; what is in them is still the job's.
             self.drain(Instant::now() + QUIET).await;
         }
-        ended
+        self.leftovers.extend(ended);
+    }
+}
+
+/// Waits for processes that have closed the outputs, as `tee` does at the script's end: they are
+/// about to end.
+async fn wait_until_ended(reaper: &Reaper, of: &Arc<LeftoversOf>) {
+    let began = Instant::now();
+    loop {
+        let limit = match reaper.remaining(of).await {
+            Remaining::Nothing => return,
+            Remaining::Busy => BUSY_EXIT_TIME,
+            Remaining::Waiting => EXIT_TIME,
+        };
+        if began.elapsed() > limit {
+            return;
+        }
+        sleep(EXIT_PAUSE).await;
     }
 }

@@ -5,70 +5,85 @@ use std::{os::unix::process::ExitStatusExt, process::ExitStatus, time::Duration}
 use action_proto::v1::{NodeFinished, Outcome};
 use tokio::time::Instant;
 
-use super::{Family, Job, Signal, Stop};
+use super::{Job, Signal, Stop};
 use crate::run::shared::say_too;
 
 impl Job<'_> {
-    pub(super) fn out_of_time(&mut self) {
+    /// The script's time is over, or the grace after TERM.
+    pub(super) async fn on_timeout(&mut self) {
         match self.ending {
             None => {
                 let limit = humantime::format_duration(self.errand.timeout);
-                self.ask(Outcome::TimedOut, format!("not done after {limit}"));
+                let why = format!("not done after {limit}");
+                self.terminate(Outcome::TimedOut, why).await;
             }
-            Some(_) => {
-                self.killed = true;
-                self.kill();
-            }
+            Some(_) => self.killed = self.kill().await,
         }
     }
 
-    pub(super) fn hear_stop(&mut self) {
+    pub(super) async fn on_stop_order(&mut self) {
         let Some(order) = self.stop.borrow_and_update().clone() else {
             return;
         };
         match order.stop {
             Stop::Force => {
-                match self.ending {
-                    Some(_) => self.killed = true,
-                    None => {
-                        self.ending = Some((
-                            Outcome::Cancelled,
-                            format!("{}; killed by force", order.why),
-                        ));
+                let was_ending = self.ending.is_some();
+                match self.kill().await {
+                    true if was_ending => self.killed = true,
+                    true => {
+                        let why = format!("{}; killed by force", order.why);
+                        self.ending = Some((Outcome::Cancelled, why));
                     }
+                    false => {}
                 }
-                self.kill();
             }
             Stop::Halt => {}
             _ if self.ending.is_some() => {}
-            stop => self.ask(stop.outcome(), order.why.to_string()),
+            stop => self.terminate(stop.outcome(), order.why.to_string()).await,
         }
     }
 
     /// The first step: the script may still put things in order.
-    fn ask(&mut self, outcome: Outcome, why: String) {
+    async fn terminate(&mut self, outcome: Outcome, why: String) {
+        // Before the signal: what loses its parent by it could not be told from others' processes.
+        let tree = self.shared.reaper.tree(self.process.group).await;
+        if self.has_ended() {
+            return;
+        }
+        self.tree.extend(tree);
         self.ending = Some((outcome, why));
-        self.family.extend(Family::of(self.process.group));
         self.process.group.signal(Signal::Term);
         // One that is stopped could not take the first signal.
         self.process.group.signal(Signal::Continue);
         self.deadline = Instant::now() + self.shared.limits.kill_grace;
     }
 
-    /// The last step.
-    fn kill(&mut self) {
+    /// The last step. False when the script has ended by itself before.
+    async fn kill(&mut self) -> bool {
+        let group = self.process.group;
+        let tree = self.shared.reaper.tree(group).await;
+        if self.has_ended() {
+            return false;
+        }
         self.is_over = true;
-        self.family.extend(Family::of(self.process.group));
-        self.process.group.signal(Signal::Kill);
+        // They end with the script, and nobody sees them end.
+        self.leftovers.extend(tree.in_group(group));
+        self.tree.extend(tree);
+        group.signal(Signal::Kill);
         // Nothing more can be done but wait. The kernel ends it as soon as it can.
         self.deadline = Instant::now() + Duration::from_secs(3600);
+        true
+    }
+
+    /// True once the script was waited for: its group may not be signalled then.
+    fn has_ended(&mut self) -> bool {
+        matches!(self.process.child.try_wait(), Ok(Some(_)))
     }
 
     pub(super) fn finished(
         &self,
         status: std::io::Result<ExitStatus>,
         duration: Duration,
-        leftover_processes: u32,
     ) -> NodeFinished {
         let status = status.inspect_err(|error| {
             tracing::error!(run_id = %self.shared.run_id, node = self.planned.node_name(), %error, "cannot wait for a script");
@@ -89,7 +104,7 @@ impl Job<'_> {
             message,
             duration: prost_types::Duration::try_from(duration).ok(),
             output_dropped_bytes: self.dropped,
-            leftover_processes,
+            leftover_processes: u32::try_from(self.leftovers.len()).unwrap_or(u32::MAX),
             error_line: self.error_line.text(self.stderr_mask.secrets()),
             output_incomplete: self.is_incomplete,
             // These are for others to say.

@@ -14,6 +14,7 @@
 
 mod bare_stream;
 mod callers;
+mod cancel;
 mod estate;
 mod fanout;
 mod figures;
@@ -45,7 +46,7 @@ const QUICK: Scale = Scale {
 type Measuring = fn(&Scale) -> Vec<Measure>;
 
 /// Each measure's name, and how it is measured.
-const MEASURES: [(&str, Measuring); 13] = [
+const MEASURES: [(&str, Measuring); 14] = [
     ("fanout-100", |scale| fanout::measure(100, scale)),
     ("fanout-1000", |scale| fanout::measure(1000, scale)),
     ("fanout-10000", |scale| fanout::measure(10_000, scale)),
@@ -56,6 +57,7 @@ const MEASURES: [(&str, Measuring); 13] = [
     ("first-byte", latency::first_byte),
     ("callers", callers::measure),
     ("resume", latency::resume),
+    ("cancel-300", cancel::measure),
     ("memory", footprint::memory),
     ("verbs", footprint::small_verbs),
     // The table and the plot again, from the figures that are there.

@@ -1,0 +1,114 @@
+//! Signals to single processes, and reaping. Both go to the process that was seen, never to another
+//! one that has got its number since: pidfd_open(2).
+
+use std::os::fd::{AsFd, OwnedFd};
+
+use rustix::{
+    io::Errno,
+    process::{
+        Pid, PidfdFlags, Signal, WaitId, WaitIdOptions, kill_process, pidfd_open,
+        pidfd_send_signal, waitid,
+    },
+};
+
+use super::proc::{ProcessId, State, Status};
+
+/// Signals a process. True when it was there to get the signal.
+pub(super) fn signal(id: ProcessId, signal: Signal) -> bool {
+    match open(id) {
+        Opened::Process(process) => pidfd_send_signal(process, signal).is_ok(),
+        Opened::Unsupported(pid) => kill_process(pid, signal).is_ok(),
+        Opened::Gone => false,
+    }
+}
+
+/// Takes the status of a process that has ended, where it is a child. True when nothing of it runs.
+pub(super) fn reap(id: ProcessId) -> bool {
+    let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG;
+    let waited = match open(id) {
+        Opened::Process(process) => waitid(WaitId::PidFd(process.as_fd()), options),
+        Opened::Unsupported(pid) => waitid(WaitId::Pid(pid), options),
+        Opened::Gone => return true,
+    };
+    match waited {
+        Ok(ended) => ended.is_some(),
+        // Another's child, which that one has to wait for.
+        Err(_) => now(id).is_none_or(|status| status.state == State::Zombie),
+    }
+}
+
+enum Opened {
+    Process(OwnedFd),
+    /// The kernel is older than 5.3, a sandbox refuses the call, or no descriptor is left.
+    Unsupported(Pid),
+    Gone,
+}
+
+/// Holds on to a process: its number stays its own as long as the descriptor refers to it.
+fn open(id: ProcessId) -> Opened {
+    let Some(pid) = Pid::from_raw(id.pid) else {
+        return Opened::Gone;
+    };
+    let opened = match pidfd_open(pid, PidfdFlags::empty()) {
+        Ok(process) => Opened::Process(process),
+        Err(Errno::SRCH) => return Opened::Gone,
+        Err(_) => Opened::Unsupported(pid),
+    };
+    // In this order: what is opened cannot become another's between this and the signal.
+    match now(id) {
+        Some(_) => opened,
+        None => Opened::Gone,
+    }
+}
+
+/// What the kernel says of the process now; `None` when it is gone, whoever has its number.
+fn now(id: ProcessId) -> Option<Status> {
+    Status::of(id.pid).filter(|status| status.start == id.start)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::process::{Child, Command};
+
+    use super::*;
+
+    fn sleeper() -> (Child, ProcessId) {
+        let child = Command::new("sleep").arg("1000").spawn().unwrap();
+        let pid = i32::try_from(child.id()).unwrap();
+        let start = Status::of(pid).unwrap().start;
+        (child, ProcessId { pid, start })
+    }
+
+    #[test]
+    fn a_process_that_got_the_number_of_another_is_neither_signalled_nor_reaped() {
+        let (mut child, id) = sleeper();
+        // As it would look if the number had been another's when it was noted.
+        let before = ProcessId {
+            start: id.start - 1,
+            ..id
+        };
+        assert!(!signal(before, Signal::KILL));
+        assert!(child.try_wait().unwrap().is_none());
+        child.kill().unwrap();
+        while now(id).is_some_and(|status| status.state != State::Zombie) {
+            std::thread::yield_now();
+        }
+        assert!(reap(before), "the one that was noted is gone");
+        assert!(now(id).is_some(), "the other still waits to be reaped");
+        child.wait().unwrap();
+    }
+
+    #[test]
+    fn a_child_is_signalled_and_reaped_once() {
+        let (child, id) = sleeper();
+        assert!(!reap(id), "it runs");
+        assert!(signal(id, Signal::KILL));
+        while !reap(id) {
+            std::thread::yield_now();
+        }
+        assert!(now(id).is_none());
+        assert!(!signal(id, Signal::KILL));
+        assert!(reap(id));
+        drop(child);
+    }
+}

@@ -1,0 +1,205 @@
+//! What one look at the processes of the host finds. Each part is read when it is first asked for,
+//! and once: all who share the view share it.
+
+use std::{collections::HashMap, sync::Arc};
+
+use super::{
+    leftovers::EnvMarks,
+    proc::{Status, all_pids, children_of, environment, heirs, own_pid},
+};
+
+/// The processes as they are, from [`refresh`](ProcessView::refresh) to the next.
+#[derive(Debug, Default)]
+pub(super) struct ProcessView {
+    statuses: HashMap<i32, Option<Status>>,
+    /// All processes by their parent, where one had to look at all.
+    table: Option<HashMap<i32, Vec<i32>>>,
+    own: HashMap<Children, OwnChildren>,
+    /// What the environment of a process that runs one program says. It outlives the view: reading
+    /// it is the dearest part.
+    marks: HashMap<i32, (u64, u64, Arc<EnvMarks>)>,
+    /// How often all processes were read.
+    #[cfg(test)]
+    pub(super) scans: usize,
+}
+
+/// Which of the server's children.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) enum Children {
+    /// Those that were others' first.
+    Heirs,
+    /// Those that a thread of the server started, too.
+    All,
+}
+
+/// Children of the server.
+#[derive(Debug, Clone)]
+pub(super) struct OwnChildren {
+    pub(super) pids: Arc<[i32]>,
+    /// False where scripts that are just being started may be among them.
+    pub(super) are_heirs: bool,
+}
+
+impl ProcessView {
+    /// Forgets what may have changed.
+    pub(super) fn refresh(&mut self) {
+        if self.table.is_some() || !self.own.is_empty() {
+            // All whose environment could be asked for were looked at.
+            self.marks.retain(|pid, _| self.statuses.contains_key(pid));
+        }
+        self.statuses.clear();
+        self.table = None;
+        self.own.clear();
+    }
+
+    pub(super) fn status(&mut self, pid: i32) -> Option<Status> {
+        *self.statuses.entry(pid).or_insert_with(|| Status::of(pid))
+    }
+
+    /// The server's children.
+    pub(super) fn own_children(&mut self, which: Children) -> OwnChildren {
+        if let Some(children) = self.own.get(&which) {
+            return children.clone();
+        }
+        let heirs = match which {
+            Children::Heirs => heirs(),
+            Children::All => None,
+        };
+        let children = OwnChildren {
+            are_heirs: heirs.is_some(),
+            pids: heirs.unwrap_or_else(|| self.children_of(own_pid())).into(),
+        };
+        self.own.insert(which, children.clone());
+        children
+    }
+
+    /// A process' children.
+    pub(super) fn children_of(&mut self, pid: i32) -> Vec<i32> {
+        let Some(status) = self.status(pid) else {
+            return Vec::new();
+        };
+        if self.table.is_none()
+            && let Some(children) = children_of(pid, status.threads)
+        {
+            return children;
+        }
+        if self.table.is_none() && Status::of(pid).is_none() {
+            // It has ended meanwhile.
+            return Vec::new();
+        }
+        self.table().get(&pid).cloned().unwrap_or_default()
+    }
+
+    /// All processes by their parent.
+    fn table(&mut self) -> &HashMap<i32, Vec<i32>> {
+        let statuses = &mut self.statuses;
+        self.table.get_or_insert_with(|| {
+            #[cfg(test)]
+            {
+                self.scans += 1;
+            }
+            let mut table: HashMap<i32, Vec<i32>> = HashMap::new();
+            for pid in all_pids() {
+                let status = *statuses.entry(pid).or_insert_with(|| Status::of(pid));
+                if let Some(status) = status {
+                    table.entry(status.parent).or_default().push(pid);
+                }
+            }
+            table
+        })
+    }
+
+    /// All processes, each with its status.
+    pub(super) fn all(&mut self) -> Vec<(i32, Status)> {
+        self.table();
+        let found = self.statuses.iter();
+        found
+            .filter_map(|(pid, status)| Some((*pid, (*status)?)))
+            .collect()
+    }
+
+    /// The variables in a process' environment that say whose it is.
+    pub(super) fn marks(&mut self, pid: i32, status: &Status) -> Arc<EnvMarks> {
+        if let Some((start, program, marks)) = self.marks.get(&pid)
+            && (*start, *program) == (status.start, status.program)
+        {
+            return Arc::clone(marks);
+        }
+        let marks = Arc::new(match status.is_alive() && !status.is_kernel_thread {
+            true => EnvMarks::of(&environment(pid)),
+            false => EnvMarks::default(),
+        });
+        let entry = (status.start, status.program, Arc::clone(&marks));
+        self.marks.insert(pid, entry);
+        marks
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::process::Command;
+
+    use super::*;
+
+    #[test]
+    fn all_processes_are_read_once_for_each_view() {
+        let mut view = ProcessView::default();
+        let own = own_pid();
+        for scans in 1..=2 {
+            view.refresh();
+            assert!(view.all().iter().any(|(pid, _)| *pid == own));
+            assert!(view.all().len() > 1);
+            assert_eq!(view.scans, scans);
+        }
+    }
+
+    #[test]
+    fn both_ways_to_find_children_agree() {
+        let mut child = Command::new("sleep").arg("1000").spawn().unwrap();
+        let pid = i32::try_from(child.id()).unwrap();
+        let mut view = ProcessView::default();
+        let by_file = view.own_children(Children::All);
+        view.refresh();
+        view.all();
+        let by_table = view.own_children(Children::All);
+        _ = child.kill();
+        _ = child.wait();
+        assert!(by_file.pids.contains(&pid) && by_table.pids.contains(&pid));
+        assert!(!by_file.are_heirs && !by_file.pids.contains(&own_pid()));
+    }
+
+    #[test]
+    fn an_environment_is_read_once_for_each_program_of_a_process() {
+        let start = |run| {
+            let mut command = Command::new("sleep");
+            command.arg("1000").env("run_id", run).spawn().unwrap()
+        };
+        let mut child = start("abc");
+        let pid = i32::try_from(child.id()).unwrap();
+        let mut view = ProcessView::default();
+        let status = view.status(pid).unwrap();
+        let marks = view.marks(pid, &status);
+        assert_eq!(*marks, EnvMarks::of(b"A=b\0run_id=abc\0"));
+        assert!(Arc::ptr_eq(&marks, &view.marks(pid, &status)));
+        for other in [
+            Status {
+                program: status.program + 1,
+                ..status
+            },
+            Status {
+                start: status.start + 1,
+                ..status
+            },
+        ] {
+            assert!(!Arc::ptr_eq(&marks, &view.marks(pid, &other)));
+        }
+        // What is gone is forgotten.
+        view.own_children(Children::Heirs);
+        _ = child.kill();
+        _ = child.wait();
+        view.refresh();
+        view.own_children(Children::Heirs);
+        view.refresh();
+        assert!(view.marks.is_empty());
+    }
+}
