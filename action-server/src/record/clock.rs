@@ -108,7 +108,8 @@ impl ClockPause {
     /// What is wrong, for messages.
     pub fn reason(&self) -> String {
         let far = Duration::from_secs(self.jump.unsigned_abs() / 1000);
-        let far = match far.as_secs() / (24 * 3600) {
+        let half_day = Duration::from_secs(12 * 3600);
+        let far = match (far + half_day).as_secs() / (24 * 3600) {
             0 | 1 => humantime::format_duration(far).to_string(),
             days => format!("{days} days"),
         };
