@@ -1,6 +1,6 @@
 //! A system clock that jumps makes no record old.
 
-use std::{fs, path::PathBuf, process::Command};
+use std::{fs, path::Path, process::Command};
 
 use action_tests::{CEILING, Ended, Ran, Running, Server, Site, on, token, wait_until};
 use jsonwebtoken::Algorithm;
@@ -15,14 +15,15 @@ fn site() -> Site {
 }
 
 /// Has a program read the clock as the file `clock` of the site says, such as `+100d`.
-fn faked(command: &mut Command, site: PathBuf) {
+fn faked(command: &mut Command, site: &Path) {
+    // tests/run installs it.
     let libraries = fs::read_dir("/usr/lib").unwrap();
     let mut paths = libraries.map(|entry| {
         let directory = entry.unwrap().path();
         directory.join("faketime/libfaketimeMT.so.1")
     });
     let library = paths.find(|path| path.exists());
-    command.env("LD_PRELOAD", library.expect("tests/run installs faketime"));
+    command.env("LD_PRELOAD", library.unwrap());
     command.env("FAKETIME_TIMESTAMP_FILE", site.join("clock"));
     command.env("FAKETIME_NO_CACHE", "1");
     command.env("FAKETIME_DONT_FAKE_MONOTONIC", "1");
@@ -38,13 +39,13 @@ fn set_clock(site: &Site, clock: &str) {
 fn start_at(site: Site, clock: &str) -> Server {
     set_clock(&site, clock);
     let path = site.path("");
-    Server::start(site, |command| faked(command, path))
+    Server::start(site, |command| faked(command, &path))
 }
 
 /// The same for a verb.
 fn verb(site: &Site, words: &[&str]) -> Ran {
     let mut command = site.server_verb_command(words);
-    faked(&mut command, site.path(""));
+    faked(&mut command, &site.path(""));
     Running::start(command, site.hidden()).finish()
 }
 
