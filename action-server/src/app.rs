@@ -1,12 +1,17 @@
 //! The composition: builds every room, joins them, and serves until a signal to stop.
 
-use std::{io, net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    io,
+    net::SocketAddr,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 use thiserror::Error;
 use tokio::{
     net::TcpListener,
     sync::{Notify, oneshot, watch},
-    time::{sleep, timeout},
+    time::timeout,
 };
 
 use crate::{
@@ -18,7 +23,7 @@ use crate::{
     metrics::{self, Metrics},
     net::{Listener, Tls, TlsError},
     process::base_environment,
-    record::{Retention, Store, StoreError},
+    record::{Clock, Retention, Store, StoreError},
     rpc::{Count, Guard, Refusals, Service, Signs, report_health},
     run::{Limits, Registry},
     scrape::Scrape,
@@ -30,11 +35,10 @@ use crate::{
 
 mod auth_changes;
 mod grpc;
+mod tidying;
 
 /// How long connections have to end after the last run has.
 const CLOSE_LIMIT: Duration = Duration::from_secs(2);
-/// How often old records are looked for.
-const EXPIRE_INTERVAL: Duration = Duration::from_secs(60);
 
 /// Why the server does not serve.
 #[derive(Debug, Error)]
@@ -143,7 +147,12 @@ pub async fn serve(
     for warning in authority.warnings() {
         tracing::warn!("{warning}");
     }
-    let audit = Audit::open(&settings.audit_path, settings.trust, metrics.clone())?;
+    let audit = Audit::open(
+        &settings.audit_path,
+        &settings.state_directory,
+        settings.trust,
+        metrics.clone(),
+    )?;
     // Where it cannot be written the server starts all the same: what runs and ran can be seen,
     // and no run is taken.
     _ = audit.write(started()).await;
@@ -155,12 +164,24 @@ pub async fn serve(
     )
     .await
     .map_err(ServeError::Recover)?;
+    // Only now: a server that dies before has recorded nothing of what the last holder left.
+    if let Err(error) = store.hold() {
+        tracing::warn!(%error, "cannot note in the lock file which machine holds the state directory");
+    }
     let retention = Retention {
         age: settings.retention_age,
         size: settings.retention_size,
     };
     tokio::spawn(keep_tls_current(tls.clone()));
-    tokio::spawn(tidy_regularly(runs.clone(), retention));
+    let clock = Clock::open(&settings.state_directory, settings.retention_age, &store);
+    let clock = Arc::new(Mutex::new(clock));
+    tokio::spawn(tidying::tidy_regularly(
+        runs.clone(),
+        Arc::clone(&store),
+        retention,
+        Arc::clone(&clock),
+        metrics.clone(),
+    ));
     let service = Service::serving(
         Arc::clone(&authority),
         definitions.clone(),
@@ -200,7 +221,7 @@ pub async fn serve(
     let scrape = Scrape {
         metrics: metrics.clone(),
         runs: runs.clone(),
-        store,
+        store: Arc::clone(&store),
         definitions,
         tls: certificate,
         connections: Box::new(listener.open()),
@@ -238,7 +259,11 @@ pub async fn serve(
     }
     drop(close);
     // A log that hangs must not keep the server from stopping.
-    _ = timeout(CLOSE_LIMIT, audit.settle()).await;
+    _ = timeout(CLOSE_LIMIT, audit.close()).await;
+    let is_empty = runs.living() == 0;
+    let leaving = tokio::task::spawn_blocking(move || tidying::leave(&store, &clock, is_empty));
+    // So must a disk.
+    _ = timeout(CLOSE_LIMIT, leaving).await;
     if let Some(sending) = sending {
         // The same holds for a collector.
         _ = timeout(CLOSE_LIMIT, sending.close()).await;
@@ -277,16 +302,6 @@ async fn answer_scrapes(listen: Option<SocketAddr>, scrape: Scrape) -> Result<()
 async fn keep_tls_current(tls: Option<Arc<Tls>>) {
     if let Some(tls) = tls {
         tls.keep_current().await;
-    }
-}
-
-/// Removes what is no longer of use, now and then.
-async fn tidy_regularly(runs: Registry, retention: Retention) {
-    loop {
-        let runs = runs.clone();
-        // A panic there is logged by the runtime's hook, and the next round tries again.
-        _ = tokio::task::spawn_blocking(move || runs.tidy(&retention)).await;
-        sleep(EXPIRE_INTERVAL).await;
     }
 }
 

@@ -16,6 +16,9 @@ _action__server() {
             ",$1")
                 cmd="action__server"
                 ;;
+            action__server,accept-clock)
+                cmd="action__server__subcmd__accept__subcmd__clock"
+                ;;
             action__server,accept-nodes)
                 cmd="action__server__subcmd__accept__subcmd__nodes"
                 ;;
@@ -48,6 +51,9 @@ _action__server() {
                 ;;
             action__server,tokens)
                 cmd="action__server__subcmd__tokens"
+                ;;
+            action__server__subcmd__help,accept-clock)
+                cmd="action__server__subcmd__help__subcmd__accept__subcmd__clock"
                 ;;
             action__server__subcmd__help,accept-nodes)
                 cmd="action__server__subcmd__help__subcmd__accept__subcmd__nodes"
@@ -104,8 +110,26 @@ _action__server() {
 
     case "${cmd}" in
         action__server)
-            opts="-h -V --config --help --version serve generate-token tokens revoke explain check accept-nodes cert runs init help"
+            opts="-h -V --config --help --version serve generate-token tokens revoke explain check accept-nodes accept-clock cert runs init help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        action__subcmd__server__subcmd__accept__subcmd__clock)
+            opts="-h --config --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
@@ -268,8 +292,22 @@ _action__server() {
             return 0
             ;;
         action__subcmd__server__subcmd__help)
-            opts="serve generate-token tokens revoke explain check accept-nodes cert runs init help"
+            opts="serve generate-token tokens revoke explain check accept-nodes accept-clock cert runs init help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        action__subcmd__server__subcmd__help__subcmd__accept__subcmd__clock)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi

@@ -104,7 +104,7 @@ fn alerts_name_metrics_that_there_are_and_each_is_raised() {
     )
     .unwrap();
     let told = promtool(&["check", "config", &place("prometheus.yaml")], None);
-    assert!(told.contains("16 rules found"), "{told}");
+    assert!(told.contains("17 rules found"), "{told}");
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::file_digest;
 
@@ -13,9 +13,8 @@ const CUT: usize = 1024;
 const FAULTS: usize = 20;
 
 /// Who did it, as far as is known.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
-#[cfg_attr(test, derive(serde::Deserialize))]
 pub struct Who {
     /// The token's `sub`.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -32,9 +31,8 @@ pub struct Who {
 }
 
 /// One thing that happened. Fields that do not apply are left out of the line.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
-#[cfg_attr(test, derive(serde::Deserialize))]
 pub struct Event {
     /// What happened, as `run_accepted`.
     #[serde(rename = "event")]

@@ -4,7 +4,7 @@
 use std::{
     fs::{File, Metadata},
     io::{self, Read, Seek, SeekFrom, Write},
-    os::unix::fs::OpenOptionsExt,
+    os::unix::fs::{MetadataExt, OpenOptionsExt},
     path::Path,
 };
 
@@ -19,6 +19,19 @@ pub(super) struct LogFile {
     file: File,
     /// True when the last line has no end.
     torn: bool,
+    /// Up to where it was written, in bytes.
+    length: u64,
+}
+
+/// Where an open file is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Place {
+    /// It has the log's name.
+    Current,
+    /// It has the log's name, and is shorter than what was written to it.
+    Truncated,
+    /// The log's name is another file's, or nobody's.
+    Elsewhere,
 }
 
 impl LogFile {
@@ -52,7 +65,8 @@ impl LogFile {
             .and_then(|directory| directory.sync_all())
             .map_err(failed)?;
         let torn = is_torn(&file).map_err(failed)?;
-        Ok(LogFile { file, torn })
+        let length = file.metadata().map_err(failed)?.len();
+        Ok(LogFile { file, torn, length })
     }
 
     /// Appends a line. One that fails half-way is left as it is: the next begins on its own.
@@ -65,6 +79,7 @@ impl LogFile {
                 Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
                 Ok(count) => {
                     rest = &rest[count..];
+                    self.length += count as u64;
                     let written = whole.len() - rest.len();
                     self.torn = written > start.len() && !rest.is_empty();
                 }
@@ -73,6 +88,37 @@ impl LogFile {
             }
         }
         Ok(())
+    }
+
+    /// Where the file is, seen from the log's name and from what was written.
+    pub(super) fn place(&self, path: &Path) -> Place {
+        let (Ok(named), Ok(own)) = (path.symlink_metadata(), self.file.metadata()) else {
+            return Place::Elsewhere;
+        };
+        match (named.dev(), named.ino()) == (own.dev(), own.ino()) {
+            true if own.len() < self.length => Place::Truncated,
+            true => Place::Current,
+            false => Place::Elsewhere,
+        }
+    }
+
+    /// True for a file without a name: nobody will ever read what is written to it.
+    pub(super) fn is_removed(&self) -> bool {
+        self.file
+            .metadata()
+            .is_ok_and(|metadata| metadata.nlink() == 0)
+    }
+
+    /// Takes the file as it is after another program cut it.
+    pub(super) fn follow_truncation(&mut self) -> io::Result<()> {
+        self.length = self.file.metadata()?.len();
+        self.torn = is_torn(&self.file)?;
+        Ok(())
+    }
+
+    /// The file itself, to be read.
+    pub(super) fn as_file(&self) -> &File {
+        &self.file
     }
 
     /// Waits until the disk has all of it.

@@ -6,6 +6,7 @@
 mod event;
 mod file;
 mod line;
+mod open_runs;
 mod writer;
 
 use std::{
@@ -25,6 +26,7 @@ use crate::{
 };
 
 pub use event::{Event, Who};
+pub use open_runs::{OpenRun, OpenRuns};
 use writer::{Message, Writer};
 
 /// How many lines may wait for the disk. Who brings one more waits too: none is left out.
@@ -57,14 +59,20 @@ pub struct Audit {
 }
 
 impl Audit {
-    /// Opens the log, making it where it is not there, and starts its thread.
+    /// Opens the log, making it where it is not there, and starts its thread. `state_directory` keeps
+    /// which runs are open in it.
     ///
     /// # Errors
     /// See [`AuditError`].
-    pub fn open(path: &Path, trust: Trust, metrics: Metrics) -> Result<Audit, AuditError> {
+    pub fn open(
+        path: &Path,
+        state_directory: &Path,
+        trust: Trust,
+        metrics: Metrics,
+    ) -> Result<Audit, AuditError> {
         let (works, watched) = watch::channel(true);
         let (messages, waiting) = mpsc::channel(BACKLOG);
-        let writer = Writer::open(path, trust, works, metrics)?;
+        let writer = Writer::open(path, state_directory, trust, works, metrics)?;
         std::thread::Builder::new()
             .name("audit".into())
             .spawn(move || writer.run(waiting))
@@ -100,6 +108,15 @@ impl Audit {
         answer.blocking_recv().map_err(|_| gone())?
     }
 
+    /// The runs that were accepted and have no end in the log. Ask before any run is started.
+    pub async fn open_runs(&self) -> OpenRuns {
+        let (told, answer) = oneshot::channel();
+        if self.messages.send(Message::OpenRuns(told)).await.is_err() {
+            return OpenRuns::default();
+        }
+        answer.await.unwrap_or_default()
+    }
+
     /// Goes on in the file that has the log's name now: after it was renamed.
     pub async fn reopen(&self) {
         let (told, answer) = oneshot::channel();
@@ -126,6 +143,14 @@ impl Audit {
         let (told, answer) = oneshot::channel();
         if self.messages.send(Message::Settle(told)).await.is_ok() {
             // `works` has the result.
+            _ = answer.await;
+        }
+    }
+
+    /// The same for a server that stops: nothing that matters follows.
+    pub async fn close(&self) {
+        let (told, answer) = oneshot::channel();
+        if self.messages.send(Message::Close(told)).await.is_ok() {
             _ = answer.await;
         }
     }

@@ -190,8 +190,14 @@ impl Place {
     }
 
     fn open(&self) -> Result<Audit, String> {
-        Audit::open(&self.path("log"), Trust::Strict, Metrics::new().unwrap())
-            .map_err(|error| error.to_string())
+        let metrics = Metrics::new().unwrap();
+        Audit::open(
+            &self.path("log"),
+            self.directory.path(),
+            Trust::Strict,
+            metrics,
+        )
+        .map_err(|error| error.to_string())
     }
 }
 
@@ -263,15 +269,70 @@ async fn lines_follow_the_name() {
     audit.write(Event::new("a")).await.unwrap();
     fs::rename(place.path("log"), place.path("old")).unwrap();
     audit.write(Event::new("b")).await.unwrap();
-    audit.reopen().await;
-    audit.note(Event::new("c"));
+    assert_eq!(names(&place.path("old")), ["a"]);
     audit.settle().await;
-    assert_eq!(names(&place.path("old")), ["a", "b"]);
-    assert_eq!(names(&place.path("log")), ["c"]);
-    // What cannot be used does not take the place of what can.
     fs::remove_file(place.path("log")).unwrap();
+    audit.write(Event::new("c")).await.unwrap();
+    assert_eq!(names(&place.path("log")), ["c"]);
+    audit.settle().await;
+    // Cut by copytruncate.
+    fs::write(place.path("log"), "").unwrap();
+    audit.write(Event::new("d")).await.unwrap();
+    assert_eq!(names(&place.path("log")), ["d"]);
+    audit.settle().await;
+    // What cannot be used does not take the place of what has a name.
+    fs::rename(place.path("log"), place.path("older")).unwrap();
     fs::create_dir(place.path("log")).unwrap();
     audit.reopen().await;
-    assert!(audit.write(Event::new("d")).await.is_ok());
+    audit.write(Event::new("e")).await.unwrap();
+    assert_eq!(names(&place.path("older")), ["d", "e"]);
     assert!(*audit.works().borrow());
+    fs::remove_dir(place.path("log")).unwrap();
+    audit.write(Event::new("f")).await.unwrap();
+    assert_eq!(names(&place.path("log")), ["f"]);
+}
+
+/// A file of the same name must be as trusted as at the start.
+#[tokio::test]
+async fn no_line_goes_to_a_removed_file() {
+    let place = Place::new();
+    let audit = place.open().unwrap();
+    audit.write(Event::new("a")).await.unwrap();
+    audit.settle().await;
+    fs::remove_file(place.path("log")).unwrap();
+    fs::write(place.path("log"), "").unwrap();
+    fs::set_permissions(place.path("log"), Permissions::from_mode(0o666)).unwrap();
+    assert!(audit.write(Event::new("b")).await.is_err());
+    assert!(!*audit.works().borrow());
+    fs::remove_file(place.path("log")).unwrap();
+    audit.settle().await;
+    assert!(*audit.works().borrow());
+    audit.write(Event::new("c")).await.unwrap();
+    assert_eq!(names(&place.path("log")), ["audit_resumed", "c"]);
+}
+
+#[tokio::test]
+async fn the_end_of_a_run_that_could_not_be_written_follows() {
+    let place = Place::new();
+    let audit = place.open().unwrap();
+    let event = |name, id: &str| Event::of_run(name, &id);
+    for id in ["r", "s"] {
+        audit.write(event("run_accepted", id)).await.unwrap();
+    }
+    audit.settle().await;
+    fs::remove_file(place.path("log")).unwrap();
+    fs::create_dir(place.path("log")).unwrap();
+    for name in ["run_finished", "denied"] {
+        assert!(audit.write(event(name, "r")).await.is_err());
+    }
+    fs::remove_dir(place.path("log")).unwrap();
+    audit.settle().await;
+    let log = place.path("log");
+    assert_eq!(names(&log), ["audit_resumed", "run_finished"]);
+    assert!(fs::read_to_string(&log).unwrap().contains("\"lost\":1"));
+    let open: Vec<_> = audit.open_runs().await.runs.into_keys().collect();
+    assert_eq!(open, ["s"]);
+    let open = place.open().unwrap().open_runs().await;
+    assert_eq!(open.runs.into_keys().collect::<Vec<_>>(), ["s"]);
+    assert!(open.is_complete);
 }

@@ -12,6 +12,7 @@ use crate::{
     definitions::{self, Sources},
     log, net,
     process::{base_environment, env_fault},
+    record,
     rpc::resolve,
     shown,
     yaml::Fault,
@@ -37,6 +38,13 @@ pub(super) fn check(config: &Path) -> Result<(), Failure> {
         say(&format!("warning: {warning}\n"))?;
     }
     settings.auth.check_revocations(&settings.state_directory)?;
+    let pause = record::check_clock(&settings.state_directory, settings.retention_age);
+    if let Some(pause) = pause {
+        say(&format!(
+            "warning: {}: records are not removed for their age; set the clock right, or run: action-server accept-clock\n",
+            pause.reason()
+        ))?;
+    }
     let policy = Arc::new(settings.auth.read_policy()?);
     let (catalogue, faults) =
         definitions::load(&Sources::new(&settings)).map_err(|fault| Failure::of_fault(&fault))?;
@@ -66,7 +74,7 @@ pub(super) fn check(config: &Path) -> Result<(), Failure> {
     let (errors, warnings): (Vec<bool>, Vec<bool>) = are_errors.partition(|is_error| *is_error);
     let (errors, warnings) = (
         errors.len() + blind.len(),
-        warnings.len() + secret_warnings.len() + lost.len(),
+        warnings.len() + secret_warnings.len() + lost.len() + usize::from(pause.is_some()),
     );
     if !catalogue.broken.is_empty() {
         let broken = catalogue.broken.keys().map(|name| shown_name(name));

@@ -1,6 +1,7 @@
 //! The command line of `action-server`: parses, does what it says, and turns what went wrong
 //! into a message and an exit code.
 
+mod accept_clock;
 mod accept_nodes;
 mod check;
 mod explain;
@@ -78,6 +79,11 @@ enum Verb {
     /// The server does not use such an edit by itself, since the file may be written only in part.
     /// Only the file as it is now is accepted.
     AcceptNodes,
+    /// Accept a system clock that jumped, so that old records are removed again
+    ///
+    /// The server does not remove records for their age while the clock differs from what uptime
+    /// explains. It believes the clock by itself once that is right again, or steady for a day.
+    AcceptClock,
     /// Write a certificate that the server signs itself, and its key
     Cert {
         /// Where to write; nothing that is there is overwritten
@@ -135,6 +141,7 @@ pub fn main() -> ExitCode {
         Verb::Explain(args) => explain::explain(&config, args),
         Verb::Check => check::check(&config),
         Verb::AcceptNodes => accept_nodes::accept(&config),
+        Verb::AcceptClock => accept_clock::accept(&config),
         Verb::Runs {
             verb: RunsVerb::Export { run },
         } => export(&config, &run),

@@ -71,6 +71,7 @@ pub struct Gauges {
     pub audit_works: IntGauge,
     pub record_works: IntGauge,
     pub serving: IntGauge,
+    pub clock_jump: Gauge,
 }
 
 /// Makes numbers, and has the registry know of them.
@@ -301,6 +302,10 @@ impl Gauges {
             )?,
             record_works: gauge("action_record_works", "1 while new runs can be recorded.")?,
             serving: gauge("action_serving", "1 while health says SERVING.")?,
+            clock_jump: make.add(Gauge::new(
+                "action_clock_jump_seconds",
+                "How far the system clock is ahead of what uptime explains, while no record is removed for its age for that; less than 0 where it is behind. Else 0.",
+            ))?,
         })
     }
 }

@@ -81,6 +81,11 @@ impl Index {
         self.by_id.len()
     }
 
+    /// The time of the newest record.
+    pub(super) fn newest_time(&self) -> Option<u64> {
+        self.by_time.last().map(|(time, _)| *time)
+    }
+
     /// All records, the newest first.
     pub(super) fn newest_first(&self) -> Vec<Arc<Entry>> {
         let newest = self.by_time.iter().rev();

@@ -5,10 +5,12 @@
 //! bytes, a slow one slows no other, and memory does not grow with output.
 
 mod availability;
+mod clock;
 mod directory;
 mod export;
 mod format;
 mod frames;
+mod holder;
 mod id;
 mod index;
 mod reader;
@@ -22,9 +24,11 @@ mod tests;
 mod writer;
 
 pub use availability::Space;
+pub use clock::{Clock, ClockPause, accept_clock, check_clock};
 pub use directory::{StoreError, is_served};
 pub use export::{export, to_json};
 pub use format::{Damage, HEADER_LEN};
+pub use holder::Holder;
 pub use id::RunId;
 pub use index::Entry;
 pub use reader::Reader;

@@ -4,14 +4,12 @@ use std::{
     fs::File,
     io::{self, Seek, SeekFrom},
     sync::Arc,
-    time::SystemTime,
 };
 
 use action_proto::v1::run_event::Event;
-use prost_types::Timestamp;
 
 use super::{
-    Entry, RunId, Store, Watermark, Writer,
+    Entry, Holder, RunId, Store, Watermark, Writer,
     summary::{self, Jobs},
 };
 
@@ -25,7 +23,6 @@ pub struct Unfinished {
     is_readable: bool,
     mark: Watermark,
     jobs: Jobs,
-    began: Option<Timestamp>,
     /// Where the run's end begins, when only the footer is missing.
     end: Option<u64>,
 }
@@ -60,10 +57,8 @@ impl Store {
                 continue;
             }
             let mut jobs = Jobs::default();
-            let mut began = None;
             let mut end = None;
             let scanned = summary::scan(&file, |event, offset| {
-                began = began.or(event.time);
                 end = matches!(event.event, Some(Event::RunFinished(_))).then_some(offset);
                 if let Some(event) = event.event {
                     jobs.observe(event);
@@ -80,7 +75,6 @@ impl Store {
                         is_readable,
                         mark,
                         jobs,
-                        began,
                         end,
                     };
                     unfinished.push(run);
@@ -108,7 +102,6 @@ impl Store {
             is_readable,
             mark,
             jobs,
-            began,
             end,
         } = unfinished;
         if !is_readable {
@@ -122,7 +115,8 @@ impl Store {
         if let Some(end) = end {
             return Writer::resume(entry.id.clone(), file, own_mark, mark).add_footer(end);
         }
-        let events = jobs.endings(Some(SystemTime::now().into()), began);
+        let host = self.last_holder().map(Holder::shown);
+        let events = jobs.endings(host.as_deref());
         let mut writer = Writer::resume(entry.id.clone(), file, own_mark, mark);
         let mut unwritten = match writer.finish(events) {
             Ok(()) => return Ok(()),

@@ -2,10 +2,13 @@
 
 use std::time::Duration;
 
+/// The most records that go for their age at once, or a twentieth of all if that is more.
+const AGED_AT_ONCE: usize = 1000;
+
 /// How long and how much is kept.
 #[derive(Debug, Clone, Copy)]
 pub struct Retention {
-    /// Records older than this go.
+    /// Records older than this go, some at a time.
     pub age: Duration,
     /// The oldest go until all take no more than this, in bytes.
     pub size: u64,
@@ -24,21 +27,27 @@ pub(super) struct Kept {
 
 impl Retention {
     /// Which of the records go, as positions. `records` are the newest first; `now` is in
-    /// milliseconds since 1970.
+    /// milliseconds since 1970. Of those that are too old only some go at once, the oldest.
     pub(super) fn expired(&self, records: &[Kept], now: u64) -> Vec<usize> {
         let age = u64::try_from(self.age.as_millis()).unwrap_or(u64::MAX);
         let mut total: u64 = 0;
-        let mut expired = Vec::new();
+        let (mut old, mut too_much) = (Vec::new(), Vec::new());
         for (at, record) in records.iter().enumerate() {
             let size = total.saturating_add(record.size);
-            let old = now.saturating_sub(record.time) > age;
-            if !record.in_use && (old || size > self.size) {
-                expired.push(at);
-            } else {
-                total = size;
+            if !record.in_use && size > self.size {
+                too_much.push(at);
+                continue;
+            }
+            total = size;
+            if !record.in_use && now.saturating_sub(record.time) > age {
+                old.push(at);
             }
         }
-        expired
+        let most = AGED_AT_ONCE.max(records.len() / 20);
+        old.drain(..old.len().saturating_sub(most));
+        old.extend(too_much);
+        old.sort_unstable();
+        old
     }
 }
 
@@ -64,5 +73,30 @@ mod tests {
         assert_eq!(retention.expired(&records, 1000), [2, 4]);
         // A clock that went back makes nothing old.
         assert_eq!(retention.expired(&records[3..], 0), [0_usize; 0]);
+    }
+    #[test]
+    fn few_go_at_once_for_their_age_and_the_oldest_first() {
+        let retention = Retention {
+            age: Duration::from_millis(100),
+            size: 30_000,
+        };
+        let kept = |count: usize| {
+            let record = |time| Kept {
+                time,
+                size: 1,
+                in_use: false,
+            };
+            (0..count as u64).rev().map(record).collect::<Vec<_>>()
+        };
+        let expired = |count| retention.expired(&kept(count), 1_000_000);
+        assert_eq!(expired(900), (0..900).collect::<Vec<_>>());
+        assert_eq!(expired(5_000), (4_000..5_000).collect::<Vec<_>>());
+        assert_eq!(expired(30_000), (28_500..30_000).collect::<Vec<_>>());
+        // No limit holds for what is too much.
+        let retention = Retention {
+            size: 10,
+            ..retention
+        };
+        assert_eq!(retention.expired(&kept(5_000), 0).len(), 4_990);
     }
 }

@@ -2,7 +2,8 @@
 //!
 //! ```text
 //! state_directory/
-//!   lock                     held by the server that runs
+//!   lock                     held by the server that runs, with the machine that it runs on
+//!   clock.json               what the system clock is judged by
 //!   version                  of the directory's format
 //!   reserve                  space set aside, so that runs can end on a full disk
 //!   probe                    there for a moment, while it is tried whether the disk takes anything
@@ -25,7 +26,7 @@ use action_proto::v1::{Job, run_event::Event};
 use tokio::sync::watch;
 
 use super::{
-    Entry, Reader, Retention, RunId, StoreError, Summary, Watermark, Writer,
+    Entry, Holder, Reader, Retention, RunId, StoreError, Summary, Watermark, Writer,
     directory::{check_owner, check_version, set_aside, take_lock},
     index::Index,
     retention::Kept,
@@ -46,10 +47,14 @@ pub struct Store {
     tight: AtomicBool,
     /// Whether a new run could be recorded: see `works`.
     pub(super) works: watch::Sender<bool>,
+    /// The latest time that is believed, in milliseconds since 1970: no record is older than this says.
+    believed: AtomicU64,
     /// What all records took when they were last looked at.
     pub(super) size: AtomicU64,
     /// The lock is held as long as this is open.
-    _lock: File,
+    lock: File,
+    /// The machine whose server held the lock last and did not stop, if it is another one.
+    last_holder: Option<Holder>,
 }
 
 impl Store {
@@ -75,22 +80,57 @@ impl Store {
         let open = |name: &str| {
             let path = directory.join(name);
             let mut options = File::options();
-            let options = options.create(true).truncate(false).write(true).mode(0o600);
-            options.open(&path).map_err(failed(&path))
+            let options = options.create(true).truncate(false).read(true).write(true);
+            options.mode(0o600).open(&path).map_err(failed(&path))
         };
         let lock = open("lock")?;
         take_lock(&lock).map_err(|()| StoreError::InUse(directory.to_owned()))?;
         check_version(directory).map_err(failed(directory))??;
         let index = read_index(&runs).map_err(failed(&runs))?;
+        let last_holder = Holder::read(&lock).map_err(failed(directory))?;
         Ok(Store {
             runs,
             index: Mutex::new(index),
             reserve: open("reserve")?,
             tight: AtomicBool::new(false),
             works: watch::Sender::new(true),
+            believed: AtomicU64::new(u64::MAX),
             size: AtomicU64::new(0),
-            _lock: lock,
+            lock,
+            last_holder: last_holder.filter(|holder| *holder != Holder::own()),
         })
+    }
+
+    /// The machine whose server held the state directory last and did not stop, if it is another one.
+    pub fn last_holder(&self) -> Option<&Holder> {
+        self.last_holder.as_ref()
+    }
+
+    /// Notes that this machine holds the state directory, once what the last holder left is recorded.
+    /// Blocks for the disk.
+    ///
+    /// # Errors
+    /// The disk's.
+    pub fn hold(&self) -> io::Result<()> {
+        Holder::own().write(&self.lock)
+    }
+
+    /// Notes that no script is left on this machine. Blocks for the disk.
+    ///
+    /// # Errors
+    /// The disk's.
+    pub fn leave(&self) -> io::Result<()> {
+        Holder::clear(&self.lock)
+    }
+
+    /// Judges ages by this time at most, in milliseconds since 1970. By 0 no record is too old.
+    pub fn believe(&self, time: u64) {
+        self.believed.store(time, Ordering::Relaxed);
+    }
+
+    /// When the newest run was accepted, in milliseconds since 1970.
+    pub(super) fn newest_time(&self) -> Option<u64> {
+        self.index().newest_time()
     }
 
     /// Begins the record of a new run, with its first event on the disk. Blocks for the disk. The
@@ -104,7 +144,8 @@ impl Store {
 
     fn begin(&self, first: Event) -> io::Result<(Entry, Writer)> {
         self.restore_reserve()?;
-        let time = now_millis();
+        // A clock that was set back must not put a new record before older ones.
+        let time = now_millis().max(self.newest_time().map_or(0, |time| time.saturating_add(1)));
         let entry = Entry::new(&self.runs, RunId::random(), time);
         let file = File::options()
             .create_new(true)
@@ -255,7 +296,9 @@ impl Store {
                 in_use: lives(&entry.id) || Arc::strong_count(entry) > 2,
             })
             .collect();
-        let expired = retention.expired(&kept, now_millis());
+        // The system clock may jump after it was looked at.
+        let now = now_millis().min(self.believed.load(Ordering::Relaxed));
+        let expired = retention.expired(&kept, now);
         let all: u64 = kept.iter().map(|kept| kept.size).sum();
         let gone: u64 = expired.iter().map(|&at| kept[at].size).sum();
         self.size.store(all - gone, Ordering::Relaxed);

@@ -124,20 +124,25 @@ impl Jobs {
         self.jobs
     }
 
-    /// What must still be said of a run that its server left without an end.
-    pub(super) fn endings(self, died: Option<Timestamp>, began: Option<Timestamp>) -> Vec<Event> {
+    /// What must still be said of a run that its server left without an end. `host` is another machine
+    /// that its scripts may still run on. How long it took is not known.
+    pub(super) fn endings(self, host: Option<&str>) -> Vec<Event> {
         let mut counts = Vec::new();
         let mut events = Vec::new();
         for job in self.jobs {
             let finished = job.finished.unwrap_or_else(|| {
-                let message = match job.started {
+                let mut message = match job.started {
                     Some(_) => "the server died while it ran",
                     None => "the server died; whether it was started is not known",
-                };
+                }
+                .to_owned();
+                if let Some(host) = host {
+                    message += &format!("; scripts may still run on {host}");
+                }
                 let lost = NodeFinished {
                     node: job.node,
                     outcome: Outcome::Lost.into(),
-                    message: message.into(),
+                    message,
                     ..NodeFinished::default()
                 };
                 events.push(Event::NodeFinished(lost.clone()));
@@ -145,15 +150,11 @@ impl Jobs {
             });
             Outcome::count(&mut counts, &finished);
         }
-        let duration = died.zip(began).map(|(died, began)| prost_types::Duration {
-            seconds: died.seconds.saturating_sub(began.seconds).max(0),
-            nanos: 0,
-        });
         let outcome = Outcome::gravest(&counts).into();
         events.push(Event::RunFinished(RunFinished {
             outcome,
             counts,
-            duration,
+            duration: None,
         }));
         events
     }

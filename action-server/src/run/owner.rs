@@ -15,7 +15,7 @@ use super::{
     Load, Stop, StopOrder, job,
     progress::{Progress, never_started},
     recorder::Recorder,
-    shared::{Shared, tell_outcome},
+    shared::{Shared, labelled, tell_outcome},
     slots::Slots,
 };
 use crate::{
@@ -235,16 +235,15 @@ impl Owner {
         // The disk may take its time; other runs do not wait for it.
         let recorder = self.recorder;
         let written = tokio::task::spawn_blocking(move || recorder.finish(finished));
-        _ = written.await;
-        // A log that fails has said so. The record has the end.
-        _ = self.shared.audit.write(told).await;
+        // Without an end in the record the next start says in both that the run is lost.
+        if written.await.unwrap_or(false) {
+            // A log that fails has said so, and writes the line when it can.
+            _ = self.shared.audit.write(told).await;
+        }
     }
 
     fn told(&self, outcome: Outcome, counts: &[OutcomeCount]) -> audit::Event {
         let shared = &self.shared;
-        let counts = counts
-            .iter()
-            .map(|it| (it.outcome().label().to_owned(), it.count));
         audit::Event {
             // Where the call came from that started it says nothing of its end.
             who: Who {
@@ -254,7 +253,7 @@ impl Owner {
             command: Some(shared.plan.command.name.clone()),
             nodes: Some(shared.plan.nodes.clone()).filter(|nodes| !nodes.is_empty()),
             outcome: Some(outcome.label().to_owned()),
-            counts: Some(counts.collect()),
+            counts: Some(labelled(counts)),
             ..audit::Event::of_run("run_finished", &shared.run_id)
         }
     }

@@ -91,8 +91,9 @@ impl Recorder {
         }
     }
 
-    /// Records the end. Blocks for the disk, and gives it the reserve where it is full.
-    pub(super) fn finish(mut self, finished: RunFinished) {
+    /// Records the end. Blocks for the disk, and gives it the reserve where it is full. False where the
+    /// disk did not take it.
+    pub(super) fn finish(mut self, finished: RunFinished) -> bool {
         let mut events = std::mem::take(&mut self.owed.events);
         events.push(Event::RunFinished(finished));
         let tally = Tally::of(&events);
@@ -102,7 +103,7 @@ impl Recorder {
             if started.elapsed() > END_LIMIT {
                 tracing::error!(%run_id, error = %unwritten.error, "the end of the run is not recorded: it will count as lost");
                 self.writer.abandon();
-                return;
+                return false;
             }
             let full = unwritten.error.kind() == io::ErrorKind::StorageFull;
             events = unwritten.events;
@@ -113,6 +114,7 @@ impl Recorder {
             }
         }
         self.meter.add(tally);
+        true
     }
 
     fn write(&mut self) {

@@ -1,12 +1,13 @@
 //! What the jobs of a run share, and what holds for all runs.
 
 use std::{
+    collections::BTreeMap,
     path::PathBuf,
     sync::{Arc, atomic::AtomicBool},
     time::Duration,
 };
 
-use action_proto::v1::Outcome;
+use action_proto::v1::{Outcome, OutcomeCount};
 
 use crate::{
     audit::{Audit, Who},
@@ -65,6 +66,14 @@ impl Shared {
             .output_limit
             .unwrap_or(Some(self.limits.output_per_job))
     }
+}
+
+/// How many jobs ended with which outcome, as the audit log has it.
+pub(super) fn labelled(counts: &[OutcomeCount]) -> BTreeMap<String, u32> {
+    let labelled = counts
+        .iter()
+        .map(|it| (it.outcome().label().to_owned(), it.count));
+    labelled.collect()
 }
 
 /// Adds to what is said of a job's end.

@@ -1,0 +1,65 @@
+//! What is done now and then, and at a clean stop: the system clock is looked at, and old records go.
+
+use std::{
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use tokio::time::{Instant, sleep};
+
+use crate::{
+    metrics::Metrics,
+    record::{Clock, Retention, Store},
+    run::Registry,
+};
+
+/// How often old records are looked for.
+const EXPIRE_INTERVAL: Duration = Duration::from_secs(60);
+/// How often the system clock is looked at.
+const CLOCK_INTERVAL: Duration = Duration::from_secs(2);
+
+/// Looks at the system clock and removes what is no longer of use, now and then.
+pub(super) async fn tidy_regularly(
+    runs: Registry,
+    store: Arc<Store>,
+    retention: Retention,
+    clock: Arc<Mutex<Clock>>,
+    metrics: Metrics,
+) {
+    let (mut tidied, mut was_paused) = (None, false);
+    loop {
+        let is_due = tidied.is_none_or(|at: Instant| at.elapsed() >= EXPIRE_INTERVAL);
+        let (runs, store, clock) = (runs.clone(), Arc::clone(&store), Arc::clone(&clock));
+        let tidy = move || {
+            let mut clock = lock(&clock);
+            let pause = clock.look();
+            if is_due || was_paused && pause.is_none() {
+                store.believe(clock.believed());
+                runs.tidy(&retention);
+            }
+            pause
+        };
+        // A panic there is logged by the runtime's hook, and the next round tries again.
+        let pause = tokio::task::spawn_blocking(tidy).await.unwrap_or(None);
+        let jump = pause.map_or(0.0, |pause| pause.seconds());
+        metrics.gauges().clock_jump.set(jump);
+        was_paused = pause.is_some();
+        if is_due {
+            tidied = Some(Instant::now());
+        }
+        sleep(CLOCK_INTERVAL).await;
+    }
+}
+
+/// Notes what the next start needs to know of a server that stopped.
+pub(super) fn leave(store: &Store, clock: &Mutex<Clock>, is_empty: bool) {
+    lock(clock).keep();
+    // Otherwise scripts may still run here.
+    if is_empty && let Err(error) = store.leave() {
+        tracing::warn!(%error, "cannot note in the lock file that the server stopped");
+    }
+}
+
+fn lock(clock: &Mutex<Clock>) -> MutexGuard<'_, Clock> {
+    clock.lock().unwrap_or_else(PoisonError::into_inner)
+}
