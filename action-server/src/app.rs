@@ -14,11 +14,12 @@ use crate::{
     auth::{self, Acknowledgement, Authority, revocation},
     config::Settings,
     definitions::{Definitions, PlanDigests, Sources, Watch, log_fault},
+    disk_lane::LANES,
     log::ADDRESSES,
     metrics::{self, Metrics},
     net::{Listener, Tls, TlsError},
     process::base_environment,
-    record::{Retention, Store, StoreError},
+    record::{FileLog, Retention, Store, StoreError},
     rpc::{Count, Guard, Refusals, Service, Signs, report_health},
     run::{Limits, Registry},
     scrape::Scrape,
@@ -149,6 +150,7 @@ pub async fn serve(
     _ = audit.write(started()).await;
     let runs = Registry::open(
         Arc::clone(&store),
+        Arc::new(FileLog::new(Arc::clone(&store))),
         audit.clone(),
         metrics.clone(),
         limits(&settings),
@@ -285,7 +287,7 @@ async fn tidy_regularly(runs: Registry, retention: Retention) {
     loop {
         let runs = runs.clone();
         // A panic there is logged by the runtime's hook, and the next round tries again.
-        _ = tokio::task::spawn_blocking(move || runs.tidy(&retention)).await;
+        _ = LANES.tidying.run(move || runs.tidy(&retention)).await;
         sleep(EXPIRE_INTERVAL).await;
     }
 }

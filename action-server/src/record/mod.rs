@@ -6,7 +6,9 @@
 
 mod availability;
 mod directory;
+mod event_log;
 mod export;
+mod file_log;
 mod format;
 mod frames;
 mod id;
@@ -23,7 +25,9 @@ mod writer;
 
 pub use availability::Space;
 pub use directory::{StoreError, is_served};
+pub use event_log::{EventLog, EventReader, EventWriter, NewRun, Unwritten};
 pub use export::{export, to_json};
+pub use file_log::FileLog;
 pub use format::{Damage, HEADER_LEN};
 pub use id::RunId;
 pub use index::Entry;
@@ -32,4 +36,4 @@ pub use recover::Unfinished;
 pub use retention::Retention;
 pub use store::Store;
 pub use summary::Summary;
-pub use writer::{Unwritten, Watermark, Writer};
+pub use writer::{Watermark, Writer};

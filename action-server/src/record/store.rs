@@ -26,6 +26,7 @@ use tokio::sync::watch;
 
 use super::{
     Entry, Reader, Retention, RunId, StoreError, Summary, Watermark, Writer,
+    availability::Availability,
     directory::{check_owner, check_version, set_aside, take_lock},
     index::Index,
     retention::Kept,
@@ -44,8 +45,7 @@ pub struct Store {
     pub(super) reserve: File,
     /// True while the reserve is given back: what is left of the disk is for the ends of runs.
     tight: AtomicBool,
-    /// Whether a new run could be recorded: see `works`.
-    pub(super) works: watch::Sender<bool>,
+    pub(super) availability: Availability,
     /// What all records took when they were last looked at.
     pub(super) size: AtomicU64,
     /// The lock is held as long as this is open.
@@ -87,7 +87,7 @@ impl Store {
             index: Mutex::new(index),
             reserve: open("reserve")?,
             tight: AtomicBool::new(false),
-            works: watch::Sender::new(true),
+            availability: Availability::default(),
             size: AtomicU64::new(0),
             _lock: lock,
         })

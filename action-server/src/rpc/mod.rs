@@ -46,7 +46,7 @@ use crate::{
     audit::Audit,
     auth::{Authority, Caller},
     definitions::{Definitions, PlanDigests},
-    disk_lane::DiskLane,
+    disk_lane::{DiskLane, LANES},
     places::{Place, Places},
     run::Registry,
 };
@@ -68,9 +68,6 @@ const REQUEST_LIMIT: usize = 512 * 1024;
 /// that restricts a run or adds to its input goes here.
 const FEATURES: [&str; 2] = ["plan_digest", "reason"];
 
-/// How many requests to look up or read runs may wait for the disk at once.
-const CALLER_LANE: usize = 8;
-
 /// The service `action.v1.ActionService`.
 pub(crate) struct Service {
     doors: Doors,
@@ -79,7 +76,7 @@ pub(crate) struct Service {
     plan_digests: PlanDigests,
     streams: Places<String>,
     /// Where callers' requests to look up and read runs wait for the disk.
-    caller_lane: DiskLane,
+    caller_lane: &'static DiskLane,
 }
 
 impl Service {
@@ -100,7 +97,7 @@ impl Service {
             audit,
             plan_digests,
             streams: Places::new(usize::MAX, streams_per_subject),
-            caller_lane: DiskLane::new(CALLER_LANE),
+            caller_lane: &LANES.callers,
         };
         ActionServiceServer::new(service).max_decoding_message_size(REQUEST_LIMIT)
     }

@@ -6,11 +6,11 @@ use std::{
     time::Duration,
 };
 
-use action_proto::v1::Outcome;
+use action_proto::v1::{Outcome, RunStarted};
 
 use crate::{
     audit::{Audit, Who},
-    catalogue::{Identity, Plan},
+    catalogue::{Identity, Plan, PlannedJob},
     file_digest::TreeSnapshot,
     process::Descendants,
     record::RunId,
@@ -64,6 +64,24 @@ impl Shared {
             .command
             .output_limit
             .unwrap_or(Some(self.limits.output_per_job))
+    }
+}
+
+/// What is known of a run that starts, but for what its caller claims to be.
+pub(super) fn run_started(plan: &Plan, identity: &Identity) -> RunStarted {
+    let names = plan.jobs.iter().map(PlannedJob::node_name);
+    RunStarted {
+        command: plan.command.name.clone(),
+        arguments: plan.arguments.clone(),
+        subject: identity.username.clone(),
+        nodes: match plan.command.has_context {
+            true => names.map(str::to_owned).collect(),
+            false => Vec::new(),
+        },
+        fanout: plan.fanout,
+        timeout: prost_types::Duration::try_from(plan.timeout).ok(),
+        reason: identity.reason.clone(),
+        ..RunStarted::default()
     }
 }
 
