@@ -161,6 +161,9 @@ fn check_request(
 
 /// Prepares a run. Dropped where it waits for the disk, it leaves nothing.
 async fn prepare_run(service: &Service, checked: CheckedRun) -> Result<PreparedRun, Status> {
+    let waiting = WaitingCaller {
+        command: Some(checked.plan.command.name.clone()),
+    };
     let definitions = service.doors.definitions.clone();
     let plan_digests = service.plan_digests.clone();
     let checked = LANES.starts.run(move || {
@@ -179,9 +182,37 @@ async fn prepare_run(service: &Service, checked: CheckedRun) -> Result<PreparedR
     let checked = checked
         .await
         .unwrap_or_else(|error| Err(Status::internal(error.to_string())));
-    let (plan, starter) = checked.map_err(status::nothing_started)?;
+    let (plan, starter) = match checked {
+        Ok(checked) => checked,
+        Err(status) => {
+            waiting.is_answered();
+            return Err(status::nothing_started(status));
+        }
+    };
     let prepared = service.runs.prepare(plan, starter).await;
+    waiting.is_answered();
     prepared.map_err(|error| status::nothing_started(status::from_start(&error)))
+}
+
+/// A caller who waits for the disk to keep a run, and may go away before. Who left does not expect a run,
+/// and may have asked again.
+struct WaitingCaller {
+    /// `None` once it is answered.
+    command: Option<String>,
+}
+
+impl WaitingCaller {
+    fn is_answered(mut self) {
+        self.command = None;
+    }
+}
+
+impl Drop for WaitingCaller {
+    fn drop(&mut self) {
+        if let Some(command) = &self.command {
+            tracing::info!(command, "a caller went away before its run was started");
+        }
+    }
 }
 
 /// Refuses a run that does not bring what the rules that allow it require.
