@@ -185,12 +185,12 @@ async fn prepare_run(service: &Service, checked: CheckedRun) -> Result<PreparedR
     let (plan, starter) = match checked {
         Ok(checked) => checked,
         Err(status) => {
-            waiting.is_answered();
+            waiting.answer();
             return Err(status::nothing_started(status));
         }
     };
     let prepared = service.runs.prepare(plan, starter).await;
-    waiting.is_answered();
+    waiting.answer();
     prepared.map_err(|error| status::nothing_started(status::from_start(&error)))
 }
 
@@ -202,7 +202,7 @@ struct WaitingCaller {
 }
 
 impl WaitingCaller {
-    fn is_answered(mut self) {
+    fn answer(mut self) {
         self.command = None;
     }
 }

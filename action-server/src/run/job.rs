@@ -228,7 +228,7 @@ impl<'a> Job<'a> {
 
     fn pass(&mut self, stream: OutputStream, chunk: std::io::Result<Bytes>) {
         match chunk {
-            Ok(data) => self.tell(stream, data),
+            Ok(data) => self.tell(stream, &data),
             Err(error) => {
                 tracing::warn!(run_id = %self.shared.run_id, node = self.planned.node_name(), %error, "cannot read a script's output");
             }
@@ -242,15 +242,15 @@ impl<'a> Job<'a> {
             (OutputStream::Stderr, self.stderr_mask.pause()),
         ] {
             self.flush().await;
-            self.tell(stream, rest);
+            self.tell(stream, &rest);
         }
         self.flush().await;
     }
 
     /// Tells of output, as far as there is room for it. Only while nothing is pending.
-    fn tell(&mut self, stream: OutputStream, data: Bytes) {
+    fn tell(&mut self, stream: OutputStream, data: &Bytes) {
         if stream == OutputStream::Stderr {
-            self.error_line.pass(&data);
+            self.error_line.pass(data);
         }
         let limit = match &self.ear {
             Ear::Owner(_) => self.shared.output_limit(),
