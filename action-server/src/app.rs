@@ -19,11 +19,12 @@ use crate::{
     auth::{self, Acknowledgement, Authority, revocation},
     config::Settings,
     definitions::{Definitions, PlanDigests, Sources, Watch, log_fault},
+    disk_lane::LANES,
     log::ADDRESSES,
     metrics::{self, Metrics},
     net::{Listener, Tls, TlsError},
     process::base_environment,
-    record::{Clock, Retention, Store, StoreError},
+    record::{Clock, FileLog, Retention, Store, StoreError},
     rpc::{Count, Guard, Refusals, Service, Signs, report_health},
     run::{Limits, Registry},
     scrape::Scrape,
@@ -158,6 +159,7 @@ pub async fn serve(
     _ = audit.write(started()).await;
     let runs = Registry::open(
         Arc::clone(&store),
+        Arc::new(FileLog::new(Arc::clone(&store))),
         audit.clone(),
         metrics.clone(),
         limits(&settings),
@@ -261,7 +263,7 @@ pub async fn serve(
     // A log that hangs must not keep the server from stopping.
     _ = timeout(CLOSE_LIMIT, audit.close()).await;
     let is_empty = runs.living() == 0;
-    let leaving = tokio::task::spawn_blocking(move || tidying::leave(&store, &clock, is_empty));
+    let leaving = LANES.tidying.run(move || tidying::leave(&store, &clock, is_empty));
     // So must a disk.
     _ = timeout(CLOSE_LIMIT, leaving).await;
     if let Some(sending) = sending {

@@ -1,18 +1,63 @@
 //! Lanes for blocking calls: each kind of disk work has a bounded number of threads of its own, so that
 //! one kind never waits behind another.
-
-use std::sync::Arc;
+//!
+//! The runtime itself never waits for a disk. One that hangs holds up its own lane and nothing else.
 
 use thiserror::Error;
 use tokio::sync::Semaphore;
 
-/// A bounded number of threads for one kind of blocking work. A clone is the same lane.
-///
-/// The threads are those of the runtime's blocking pool, of which there are more than all lanes
-/// together may use.
-#[derive(Debug, Clone)]
+/// How many threads of the runtime may block: more than all lanes together, so that what has no lane,
+/// such as notifying the service manager, always finds one.
+pub(crate) const BLOCKING_THREADS: usize = 512;
+
+/// The lanes of this process, which has one runtime.
+pub(crate) static LANES: Lanes = Lanes {
+    starts: DiskLane::new(128),
+    appends: DiskLane::new(64),
+    syncs: DiskLane::new(32),
+    ends: DiskLane::new(96),
+    reads: DiskLane::new(16),
+    callers: DiskLane::new(8),
+    lists: DiskLane::new(4),
+    plans: DiskLane::new(16),
+    scripts: DiskLane::new(64),
+    definitions: DiskLane::new(8),
+    checks: DiskLane::new(2),
+    tidying: DiskLane::new(4),
+};
+
+/// One lane for each kind of blocking work.
+pub(crate) struct Lanes {
+    /// Starts of runs: their scripts are looked at, their records made.
+    pub(crate) starts: DiskLane,
+    /// Events on their way to the records of live runs.
+    pub(crate) appends: DiskLane,
+    /// Records that are synced while they grow.
+    pub(crate) syncs: DiskLane,
+    /// Ends of runs, which wait for the disk.
+    pub(crate) ends: DiskLane,
+    /// Records that are read for those who follow runs.
+    pub(crate) reads: DiskLane,
+    /// Callers' requests to find or read one run.
+    pub(crate) callers: DiskLane,
+    /// Callers' lists of runs, which take longer: a cancel must find its run while many list.
+    pub(crate) lists: DiskLane,
+    /// Digests of the scripts of plans that callers ask for.
+    pub(crate) plans: DiskLane,
+    /// Scripts that are looked at as they are started.
+    pub(crate) scripts: DiskLane,
+    /// Definitions, keys, policies and certificates that are read again.
+    pub(crate) definitions: DiskLane,
+    /// Whether runs can be recorded.
+    pub(crate) checks: DiskLane,
+    /// Records that are removed.
+    pub(crate) tidying: DiskLane,
+}
+
+/// A bounded number of threads for one kind of blocking work.
+#[derive(Debug)]
 pub(crate) struct DiskLane {
-    permits: Arc<Semaphore>,
+    permits: Semaphore,
 }
 
 /// Blocking work that has no result: it panicked, or the runtime is shutting down.
@@ -20,11 +65,17 @@ pub(crate) struct DiskLane {
 #[error("the server failed")]
 pub(crate) struct LaneError;
 
+impl From<LaneError> for std::io::Error {
+    fn from(error: LaneError) -> std::io::Error {
+        std::io::Error::other(error)
+    }
+}
+
 impl DiskLane {
     /// A lane in which `width` calls may block at once.
-    pub(crate) fn new(width: usize) -> DiskLane {
+    pub(crate) const fn new(width: usize) -> DiskLane {
         DiskLane {
-            permits: Arc::new(Semaphore::new(width)),
+            permits: Semaphore::const_new(width),
         }
     }
 
@@ -36,11 +87,10 @@ impl DiskLane {
     /// # Errors
     /// See [`LaneError`].
     pub(crate) async fn run<T: Send + 'static>(
-        &self,
+        &'static self,
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, LaneError> {
-        let permit = Arc::clone(&self.permits).acquire_owned().await;
-        let permit = permit.map_err(|_| LaneError)?;
+        let permit = self.permits.acquire().await.map_err(|_| LaneError)?;
         let done = tokio::task::spawn_blocking(move || {
             let _held = permit;
             work()
@@ -57,30 +107,68 @@ mod tests {
 
     const CEILING: Duration = Duration::from_secs(30);
 
+    /// Notifications, name resolution and the like.
+    const OTHERS: usize = 32;
+
+    #[test]
+    fn there_are_threads_for_all_lanes_and_some_more() {
+        let Lanes {
+            starts,
+            appends,
+            syncs,
+            ends,
+            reads,
+            callers,
+            lists,
+            plans,
+            scripts,
+            definitions,
+            checks,
+            tidying,
+        } = &LANES;
+        let lanes = [
+            starts,
+            appends,
+            syncs,
+            ends,
+            reads,
+            callers,
+            lists,
+            plans,
+            scripts,
+            definitions,
+            checks,
+            tidying,
+        ];
+        // Other tests may use the lanes meanwhile, which only makes it less.
+        let all: usize = lanes
+            .map(|lane| lane.permits.available_permits())
+            .iter()
+            .sum();
+        assert!(all + OTHERS <= BLOCKING_THREADS, "{all}");
+    }
+
     #[tokio::test]
     async fn a_full_lane_holds_up_no_other_and_forgets_dropped_work() {
-        let (full, other) = (DiskLane::new(1), DiskLane::new(1));
+        static FULL: DiskLane = DiskLane::new(1);
+        static OTHER: DiskLane = DiskLane::new(1);
         let (release, gate) = mpsc::channel::<()>();
         let (begin, begun) = tokio::sync::oneshot::channel();
-        let held = full.clone();
-        let hanging = tokio::spawn(async move {
-            held.run(move || {
-                _ = begin.send(());
-                gate.recv_timeout(CEILING)
-            })
-            .await
-        });
+        let hanging = tokio::spawn(FULL.run(move || {
+            _ = begin.send(());
+            gate.recv_timeout(CEILING)
+        }));
         begun.await.unwrap();
-        assert_eq!(other.run(|| 1).await.unwrap(), 1);
+        assert_eq!(OTHER.run(|| 1).await.unwrap(), 1);
         let (started, starts) = mpsc::channel();
         let started_later = started.clone();
-        let mut dropped = Box::pin(full.run(move || _ = started_later.send("dropped")));
+        let mut dropped = Box::pin(FULL.run(move || _ = started_later.send("dropped")));
         let polled = futures_util::poll!(&mut dropped);
         assert!(polled.is_pending());
         drop(dropped);
         release.send(()).unwrap();
         hanging.await.unwrap().unwrap().unwrap();
-        full.run(move || _ = started.send("last")).await.unwrap();
+        FULL.run(move || _ = started.send("last")).await.unwrap();
         assert_eq!(starts.try_iter().collect::<Vec<_>>(), ["last"]);
     }
 }

@@ -63,6 +63,12 @@ impl Server {
         Server::start_program(site, program, |_| {}, listening_by_log)
     }
 
+    /// The same; `change` may change how.
+    #[track_caller]
+    pub fn start_changed(site: Site, program: &Path, change: impl FnOnce(&mut Command)) -> Server {
+        Server::start_program(site, program, change, listening_by_log)
+    }
+
     #[track_caller]
     fn start_program(
         site: Site,

@@ -63,6 +63,7 @@ mod faults;
 mod flat;
 mod flight_service;
 mod groups;
+mod hanging_disk;
 mod health;
 mod hidden;
 mod intent;

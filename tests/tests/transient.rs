@@ -280,7 +280,10 @@ fn runs_are_not_said_to_be_gone_while_no_record_can_be_read() {
     }
     for id in ids {
         is_unavailable(id, api.get_run(id).unwrap_err());
-        is_unavailable(id, api.cancel(id, true).unwrap_err());
+        // One that lives is known without its record, so that it can be cancelled.
+        if !live.id.starts_with(id) {
+            is_unavailable(id, api.cancel(id, true).unwrap_err());
+        }
         is_unavailable(id, api.watch(id, 0).map(drop).unwrap_err());
     }
     let client = server.client().run(&["runs"]);

@@ -8,6 +8,7 @@ use std::{
 use tokio::time::{Instant, sleep};
 
 use crate::{
+    disk_lane::LANES,
     metrics::Metrics,
     record::{Clock, Retention, Store},
     run::Registry,
@@ -40,7 +41,7 @@ pub(super) async fn tidy_regularly(
             pause
         };
         // A panic there is logged by the runtime's hook, and the next round tries again.
-        let pause = tokio::task::spawn_blocking(tidy).await.unwrap_or(None);
+        let pause = LANES.tidying.run(tidy).await.unwrap_or(None);
         let jump = pause.map_or(0.0, |pause| pause.seconds());
         metrics.gauges().clock_jump.set(jump);
         was_paused = pause.is_some();

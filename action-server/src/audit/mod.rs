@@ -97,15 +97,12 @@ impl Audit {
         answer.await.map_err(|_| gone())?
     }
 
-    /// Writes a line, and returns when it is on the disk. Blocks.
+    /// Waits for the turn to write a line, without which none is written.
     ///
     /// # Errors
-    /// The disk's. It is logged already.
-    pub fn commit(&self, event: Event) -> io::Result<()> {
-        let (told, answer) = oneshot::channel();
-        let message = Message::write(event, true, told);
-        self.messages.blocking_send(message).map_err(|_| gone())?;
-        answer.blocking_recv().map_err(|_| gone())?
+    /// The log's thread has ended.
+    pub async fn turn(&self) -> io::Result<Turn<'_>> {
+        self.messages.reserve().await.map(Turn).map_err(|_| gone())
     }
 
     /// The runs that were accepted and have no end in the log. Ask before any run is started.
@@ -158,6 +155,22 @@ impl Audit {
     /// Whether the log can be written, as it was last known.
     pub fn works(&self) -> watch::Receiver<bool> {
         self.works.clone()
+    }
+}
+
+/// The turn to write a line, which is written whether or not its end is waited for.
+#[derive(Debug)]
+pub struct Turn<'a>(mpsc::Permit<'a, Message>);
+
+impl Turn<'_> {
+    /// Writes a line, and returns when it is on the disk.
+    ///
+    /// # Errors
+    /// The disk's. It is logged already.
+    pub async fn commit(self, event: Event) -> io::Result<()> {
+        let (told, answer) = oneshot::channel();
+        self.0.send(Message::write(event, true, told));
+        answer.await.map_err(|_| gone())?
     }
 }
 

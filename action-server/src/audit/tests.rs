@@ -212,11 +212,16 @@ fn names(path: &Path) -> Vec<String> {
     text.lines().map(name).collect()
 }
 
-#[test]
-fn a_log_is_the_servers_own_or_refused() {
+async fn commit(audit: &Audit, event: &str) {
+    let turn = audit.turn().await.unwrap();
+    turn.commit(Event::new(event)).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_log_is_the_servers_own_or_refused() {
     let place = Place::new();
     let log = place.path("log");
-    place.open().unwrap().commit(Event::new("a")).unwrap();
+    commit(&place.open().unwrap(), "a").await;
     assert_eq!(
         fs::metadata(&log).unwrap().permissions().mode() & 0o777,
         0o600
@@ -249,16 +254,16 @@ fn a_log_is_the_servers_own_or_refused() {
     );
 }
 
-#[test]
-fn a_line_without_its_end_spoils_no_other() {
+#[tokio::test]
+async fn a_line_without_its_end_spoils_no_other() {
     let place = Place::new();
-    place.open().unwrap().commit(Event::new("a")).unwrap();
+    commit(&place.open().unwrap(), "a").await;
     let mut file = OpenOptions::new()
         .append(true)
         .open(place.path("log"))
         .unwrap();
     file.write_all(b"{\"seq\":2,\"ev").unwrap();
-    place.open().unwrap().commit(Event::new("b")).unwrap();
+    commit(&place.open().unwrap(), "b").await;
     assert_eq!(names(&place.path("log")), ["a", "broken", "b"]);
 }
 

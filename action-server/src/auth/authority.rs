@@ -28,6 +28,7 @@ use super::{
     token,
 };
 use crate::{
+    disk_lane::LANES,
     fingerprint::{entries, stamp},
     shown,
     trust::{Trust, Untrusted},
@@ -295,7 +296,7 @@ impl Authority {
         loop {
             let (authority, mut next) = (Arc::clone(&self), schedules.clone());
             let acknowledgement = acknowledgement.clone();
-            let looked = tokio::task::spawn_blocking(move || {
+            let looked = LANES.definitions.run(move || {
                 let changes = authority.look(&mut next);
                 if let Some(acknowledgement) = acknowledgement {
                     authority.acknowledge(&acknowledgement, &mut next);

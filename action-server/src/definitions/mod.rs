@@ -32,6 +32,7 @@ use crate::{
     audit::Audit,
     catalogue::{Catalogue, Plan, PlannedJob, Removal},
     config::Settings,
+    disk_lane::LANES,
     file_digest::{FileDigests, in_hexadecimal, of_text},
     metrics::Metrics,
     process::give_back_memory,
@@ -294,7 +295,7 @@ async fn off_the_runtime<T: Send + 'static>(
 ) -> Result<T, Fault> {
     let sources = sources.clone();
     let failed = Fault::error(&sources.nodes, 1, "reading the definitions broke off");
-    let done = tokio::task::spawn_blocking(move || work(&sources)).await;
+    let done = LANES.definitions.run(move || work(&sources)).await;
     done.map_err(|_| failed)?
 }
 

@@ -4,7 +4,7 @@
 //! files alone, and a look every [`RESCAN`] catches what no notice told: a network file
 //! system, an overflow, a directory that was replaced.
 
-use std::{path::Path, time::Duration};
+use std::{io, path::Path, time::Duration};
 
 use notify::{RecommendedWatcher, RecursiveMode, Watcher};
 use tokio::{
@@ -16,6 +16,7 @@ use tokio::{
 use super::{Definitions, Sources, accepted::approval_path, fingerprint::stamp};
 use crate::{
     audit::{Audit, Event},
+    disk_lane::LANES,
     metrics::Metrics,
     transient::{RETRY_INTERVAL, ReadSchedule},
     yaml::Fault,
@@ -90,7 +91,7 @@ impl Looking {
         if let Some(fault) = self.reported.iter().find(|fault| fault.is_transient) {
             self.schedule.record(stamp, Some(fault));
         }
-        let mut notifier = observe(&self.sources, notices.clone());
+        let mut notifier = observed(&self.sources, &notices).await;
         log_notices(true, &notifier);
         let mut was_told = false;
         let mut asked = None;
@@ -127,7 +128,7 @@ impl Looking {
             // A rename replaced the directory: observe the new one.
             let had_notices = notifier.is_ok();
             drop(notifier);
-            notifier = observe(&self.sources, notices.clone());
+            notifier = observed(&self.sources, &notices).await;
             log_notices(had_notices, &notifier);
         }
     }
@@ -141,7 +142,10 @@ impl Looking {
 
     async fn reload(&mut self, stamp: u64) {
         let (definitions, sources) = (self.definitions.clone(), self.sources.clone());
-        let loaded = tokio::task::spawn_blocking(move || definitions.reload(&sources)).await;
+        let loaded = LANES
+            .definitions
+            .run(move || definitions.reload(&sources))
+            .await;
         if let Ok(faults) = loaded {
             let transient = faults.iter().find(|fault| fault.is_transient);
             let is_news = self.schedule.record(stamp, transient);
@@ -162,15 +166,25 @@ impl Looking {
 
 async fn stamp_of(sources: &Sources) -> u64 {
     let sources = sources.clone();
-    tokio::task::spawn_blocking(move || stamp(&sources))
-        .await
-        .unwrap_or_default()
+    let stamp = LANES.definitions.run(move || stamp(&sources)).await;
+    stamp.unwrap_or_default()
 }
 
 async fn settle(noticed: &mut mpsc::Receiver<()>) {
     // A steady stream of edits must not put the reload off for ever.
     let limit = time::Instant::now() + 10 * SETTLE;
     while time::Instant::now() < limit && time::timeout(SETTLE, noticed.recv()).await.is_ok() {}
+}
+
+/// Asks the kernel for notices, which looks at each directory.
+async fn observed(
+    sources: &Sources,
+    notices: &mpsc::Sender<()>,
+) -> notify::Result<RecommendedWatcher> {
+    let (sources, notices) = (sources.clone(), notices.clone());
+    let observed = LANES.definitions.run(move || observe(&sources, notices));
+    let failed = |error| Err(notify::Error::io(io::Error::from(error)));
+    observed.await.unwrap_or_else(failed)
 }
 
 fn observe(sources: &Sources, notices: mpsc::Sender<()>) -> notify::Result<RecommendedWatcher> {

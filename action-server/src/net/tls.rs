@@ -24,6 +24,7 @@ use super::{
     pem_files::{TlsError, certificates, damaged, labels, private_key, read_file},
 };
 use crate::{
+    disk_lane::LANES,
     shown,
     transient::{ReadSchedule, is_caused_by_transient, transient},
     trust::others_can_read,
@@ -113,11 +114,17 @@ impl Tls {
         let mut is_told = false;
         loop {
             tokio::time::sleep(schedule.pause(LOOK_INTERVAL)).await;
-            let now = stamp(&self.files);
+            let tls = Arc::clone(&self);
+            let Ok(now) = LANES.definitions.run(move || stamp(&tls.files)).await else {
+                continue;
+            };
             if !schedule.is_due(now) {
                 continue;
             }
-            let read = read(&self.files);
+            let tls = Arc::clone(&self);
+            let Ok(read) = LANES.definitions.run(move || read(&tls.files)).await else {
+                continue;
+            };
             let transient = read.as_ref().err().and_then(transient);
             schedule.record(now, transient);
             match read {

@@ -5,7 +5,10 @@ use std::{
     io::{self, Write},
     os::unix::fs::{MetadataExt, OpenOptionsExt},
     path::Path,
-    sync::atomic::Ordering,
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use rustix::fs::fstatvfs;
@@ -27,22 +30,54 @@ pub struct Space {
     pub reserve: u64,
 }
 
+/// What is known of the disk of the records.
+#[derive(Debug)]
+pub(super) struct Availability {
+    /// Whether a new run could be recorded.
+    works: watch::Sender<bool>,
+    /// True when something waited for the disk for long: whether it works is to be tried.
+    suspect: AtomicBool,
+    /// The space at the last look.
+    space: Mutex<Option<Space>>,
+}
+
+impl Default for Availability {
+    fn default() -> Availability {
+        Availability {
+            works: watch::Sender::new(true),
+            suspect: AtomicBool::new(false),
+            space: Mutex::default(),
+        }
+    }
+}
+
 impl Store {
     /// Whether a new run could be recorded, as it was last known.
     pub fn works(&self) -> watch::Receiver<bool> {
-        self.works.subscribe()
+        self.availability.works.subscribe()
     }
 
     /// Takes note that something could not be recorded.
     pub fn doubt(&self) {
-        self.works
+        self.availability
+            .works
             .send_if_modified(|works| std::mem::replace(works, false));
+    }
+
+    /// Takes note that something waits for the disk for long. The next look tries whether it works.
+    pub(super) fn mark_suspect(&self) {
+        self.availability.suspect.store(true, Ordering::Relaxed);
     }
 
     /// Looks whether a new run could be recorded. Blocks for the disk. Writes only where there is
     /// doubt, so that a server at rest leaves the disk at rest.
     pub fn look(&self) {
-        let is_sure = *self.works.borrow();
+        let Availability {
+            works,
+            suspect,
+            space,
+        } = &self.availability;
+        let is_sure = !suspect.swap(false, Ordering::Relaxed) && *works.borrow();
         let found = self.check_space().and_then(|()| match is_sure {
             true => Ok(()),
             false => probe(&self.runs),
@@ -52,7 +87,10 @@ impl Store {
                 "there is space again: the reserve is restored, and output is recorded again"
             );
         }
-        if self.works.send_replace(found.is_ok()) != found.is_ok() {
+        if let Ok(now) = self.measure_space() {
+            *space.lock().unwrap_or_else(PoisonError::into_inner) = Some(now);
+        }
+        if works.send_replace(found.is_ok()) != found.is_ok() {
             match found {
                 Ok(()) => tracing::info!("new runs can be recorded again"),
                 Err(error) => tracing::error!(%error, "new runs cannot be recorded"),
@@ -68,11 +106,13 @@ impl Store {
         File::open(&self.runs).map(drop)
     }
 
-    /// The space on the disk. Blocks for it.
-    ///
-    /// # Errors
-    /// The disk's.
-    pub fn space(&self) -> io::Result<Space> {
+    /// The space on the disk at the last look, where there was one that succeeded.
+    pub fn space(&self) -> Option<Space> {
+        let space = self.availability.space.lock();
+        *space.unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn measure_space(&self) -> io::Result<Space> {
         let disk = fstatvfs(&self.reserve)?;
         Ok(Space {
             free: disk.f_bavail.saturating_mul(disk.f_frsize),
@@ -87,7 +127,7 @@ impl Store {
     }
 
     fn check_space(&self) -> io::Result<()> {
-        let space = self.space()?;
+        let space = self.measure_space()?;
         // Not by setting the reserve aside: runs that end now may be about to use what was given back.
         let wanted = LEAST + RESERVE.saturating_sub(space.reserve);
         match space.free >= wanted {

@@ -1,19 +1,22 @@
 //! A reader of a run's record, at its own speed.
 
-use std::{fs::File, io, sync::Arc};
+use std::{
+    fs::File,
+    io::{self, IoSliceMut},
+    os::unix::fs::FileExt,
+    sync::Arc,
+};
 
 use action_proto::v1::RunEvent;
 use bytes::{Buf, Bytes};
-use rustix::{
-    buffer::spare_capacity,
-    io::{pread, retry_on_intr},
-};
+use rustix::io::{Errno, ReadWriteFlags, preadv2, retry_on_intr};
 use tokio::sync::watch;
 
 use super::{
     Entry, HEADER_LEN, Watermark,
     format::{self, Frame},
 };
+use crate::disk_lane::LANES;
 
 /// How much is read at once, in bytes: three frames of a script that prints without a pause. A frame
 /// is a chunk of 64 KiB and its names.
@@ -24,7 +27,7 @@ const READ: usize = 3 * (64 * 1024 + 1024);
 pub struct Reader {
     /// As long as this is held the record is not removed.
     _entry: Arc<Entry>,
-    file: File,
+    file: Arc<File>,
     watermark: watch::Receiver<Watermark>,
     /// How far the file has been read.
     offset: u64,
@@ -49,7 +52,7 @@ impl Reader {
     ) -> Reader {
         Reader {
             _entry: entry,
-            file,
+            file: Arc::new(file),
             watermark,
             offset: HEADER_LEN as u64,
             after,
@@ -77,7 +80,7 @@ impl Reader {
         loop {
             let mark = *self.watermark.borrow_and_update();
             if self.begin() < mark.end {
-                let events = self.read(mark.end)?;
+                let events = self.read(mark.end).await?;
                 if !events.is_empty() {
                     return Ok(events);
                 }
@@ -90,11 +93,11 @@ impl Reader {
     }
 
     /// Reads what comes next, up to `end`, and gives the whole frames in it.
-    fn read(&mut self, end: u64) -> io::Result<Vec<RunEvent>> {
+    async fn read(&mut self, end: u64) -> io::Result<Vec<RunEvent>> {
         let mut wanted = READ;
         loop {
             let left = usize::try_from(end - self.begin()).unwrap_or(usize::MAX);
-            self.fill(wanted.min(left))?;
+            self.fill(wanted.min(left)).await?;
             let begin = self.begin();
             let mut events = Vec::new();
             let whole = loop {
@@ -138,19 +141,22 @@ impl Reader {
 
     /// Reads on until so many bytes are unread. Each time into memory of its own, which the data of
     /// events stays in; and none is held while there is nothing to read.
-    fn fill(&mut self, length: usize) -> io::Result<()> {
+    async fn fill(&mut self, length: usize) -> io::Result<()> {
         let begin = self.begin();
-        let mut bytes = Vec::with_capacity(length.max(self.unread.len()));
-        bytes.extend_from_slice(&self.unread);
-        while bytes.len() < length {
-            let offset = begin + bytes.len() as u64;
-            let read = retry_on_intr(|| pread(&self.file, spare_capacity(&mut bytes), offset))?;
-            if read == 0 {
-                return Err(io::ErrorKind::UnexpectedEof.into());
-            }
+        let mut have = self.unread.len().min(length);
+        let mut bytes = Vec::with_capacity(length);
+        bytes.extend_from_slice(&self.unread[..have]);
+        bytes.resize(length, 0);
+        have += read_cached(&self.file, &mut bytes[have..], begin + have as u64)?;
+        if have < length {
+            let file = Arc::clone(&self.file);
+            let read = LANES.reads.run(move || {
+                let rest = &mut bytes[have..];
+                file.read_exact_at(rest, begin + have as u64)?;
+                Ok::<_, io::Error>(bytes)
+            });
+            bytes = read.await??;
         }
-        // Behind the watermark there may be what is not valid yet.
-        bytes.truncate(length);
         self.offset = begin + bytes.len() as u64;
         self.unread = bytes.into();
         #[cfg(test)]
@@ -169,6 +175,23 @@ impl Reader {
             _ => Ok(frame),
         }
     }
+}
+
+/// Reads what the system has in memory, and waits for no disk. Returns how much that is.
+fn read_cached(file: &File, bytes: &mut [u8], offset: u64) -> io::Result<usize> {
+    let mut have = 0;
+    while have < bytes.len() {
+        let rest = &mut [IoSliceMut::new(&mut bytes[have..])];
+        let offset = offset + have as u64;
+        match retry_on_intr(|| preadv2(file, rest, offset, ReadWriteFlags::NOWAIT)) {
+            Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
+            Ok(read) => have += read,
+            // It is not in memory, or the file system cannot tell.
+            Err(Errno::AGAIN | Errno::OPNOTSUPP | Errno::NOSYS | Errno::INVAL) => break,
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(have)
 }
 
 #[cfg(test)]

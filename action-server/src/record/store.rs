@@ -27,6 +27,7 @@ use tokio::sync::watch;
 
 use super::{
     Entry, Holder, Reader, Retention, RunId, StoreError, Summary, Watermark, Writer,
+    availability::Availability,
     directory::{check_owner, check_version, set_aside, take_lock},
     index::Index,
     retention::Kept,
@@ -45,8 +46,7 @@ pub struct Store {
     pub(super) reserve: File,
     /// True while the reserve is given back: what is left of the disk is for the ends of runs.
     tight: AtomicBool,
-    /// Whether a new run could be recorded: see `works`.
-    pub(super) works: watch::Sender<bool>,
+    pub(super) availability: Availability,
     /// The latest time that is believed, in milliseconds since 1970: no record is older than this says.
     believed: AtomicU64,
     /// What all records took when they were last looked at.
@@ -93,7 +93,7 @@ impl Store {
             index: Mutex::new(index),
             reserve: open("reserve")?,
             tight: AtomicBool::new(false),
-            works: watch::Sender::new(true),
+            availability: Availability::default(),
             believed: AtomicU64::new(u64::MAX),
             size: AtomicU64::new(0),
             lock,

@@ -2,6 +2,8 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use crate::disk_lane::LANES;
+
 /// What was asked for, and whether somebody sees to it.
 #[derive(Debug, Default)]
 struct State {
@@ -25,13 +27,13 @@ impl Syncing {
             return;
         }
         let state = Arc::clone(&self.state);
-        tokio::task::spawn_blocking(move || {
+        tokio::spawn(LANES.syncs.run(move || {
             let mut done = 0;
             while let Some(wanted) = next(&state, done) {
                 sync();
                 done = wanted;
             }
-        });
+        }));
     }
 }
 
@@ -52,7 +54,7 @@ mod tests {
 
     use super::*;
 
-    #[tokio::test]
+    #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
     async fn what_is_asked_for_during_a_sync_is_synced_after_it() {
         let ceiling = Duration::from_secs(30);
         let (began, begun) = mpsc::channel();

@@ -3,14 +3,19 @@
 use std::{
     fs::File,
     io::{self, Write},
-    time::SystemTime,
+    time::{Duration, Instant, SystemTime},
 };
 
 use action_proto::v1::{RunEvent, run_event::Event};
 use tokio::sync::watch;
 
-use super::{RunId, format, frames::Frames, syncing::Syncing};
+use super::{RunId, Unwritten, format, frames::Frames, syncing::Syncing};
 use crate::crash;
+
+/// How often what is written is put on the disk while a run goes on, and after how many bytes: so
+/// the end of a run, which waits for the disk, does not wait for all that was printed.
+const SYNC_INTERVAL: Duration = Duration::from_secs(1);
+const SYNC_BYTES: u64 = 4 << 20;
 
 /// How far a record is written: readers may read up to `end` and no further.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -23,15 +28,6 @@ pub struct Watermark {
     pub ended: bool,
 }
 
-/// Events that could not be written. The record is as if it had not been tried.
-#[derive(Debug)]
-pub struct Unwritten {
-    /// Why.
-    pub error: io::Error,
-    /// The events, to be tried again.
-    pub events: Vec<Event>,
-}
-
 /// Appends events to a record and wakes the readers.
 #[derive(Debug)]
 pub struct Writer {
@@ -41,10 +37,14 @@ pub struct Writer {
     watermark: watch::Sender<Watermark>,
     /// What is written, which readers are told only when they may see it.
     written: Watermark,
+    /// When the last events came.
+    time: SystemTime,
     /// True when a failed write may have left something behind the valid part.
     torn: bool,
     /// Up to where the disk was asked to keep it.
     synced: u64,
+    /// When that was.
+    synced_at: Instant,
     syncing: Syncing,
 }
 
@@ -74,8 +74,10 @@ impl Writer {
             mark,
             watermark,
             written,
+            time: SystemTime::UNIX_EPOCH,
             torn: false,
             synced: written.end,
+            synced_at: Instant::now(),
             syncing: Syncing::default(),
         }
     }
@@ -85,12 +87,17 @@ impl Writer {
         &self.id
     }
 
+    /// The time of the last events.
+    pub(super) fn time(&self) -> SystemTime {
+        self.time
+    }
+
     /// What readers sleep on.
     pub fn watermark(&self) -> watch::Receiver<Watermark> {
         self.watermark.subscribe()
     }
 
-    /// Numbers the events, appends them in one write, and raises the watermark.
+    /// Numbers the events, appends them in one write, and raises the watermark. Blocks for the disk.
     ///
     /// # Errors
     /// The write's, with the events.
@@ -117,13 +124,13 @@ impl Writer {
         Ok(())
     }
 
-    /// How much is written that the disk was not yet asked to keep, in bytes.
-    pub fn unsynced(&self) -> u64 {
-        self.written.end - self.synced
-    }
-
-    /// Has what is written put on the disk, without waiting for it.
-    pub fn sync_in_background(&mut self) {
+    /// Has what is written put on the disk now and then, without waiting for it.
+    pub(super) fn sync_when_due(&mut self) {
+        let unsynced = self.written.end - self.synced;
+        if unsynced < SYNC_BYTES && self.synced_at.elapsed() < SYNC_INTERVAL {
+            return;
+        }
+        self.synced_at = Instant::now();
         if let Ok(file) = self.file.try_clone() {
             self.synced = self.written.end;
             let run_id = self.id.clone();
@@ -188,6 +195,7 @@ impl Writer {
         }
         self.written.end = end;
         self.written.sequence = sequence;
+        self.time = time;
         Ok(())
     }
 

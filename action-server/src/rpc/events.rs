@@ -13,19 +13,19 @@ use crate::{
     audit::{Audit, Event, Who},
     auth::Caller,
     places::Place,
-    record::{Reader, RunId},
+    record::{EventReader, RunId},
     run::{Registry, Stop, StopOrder},
 };
 
 /// The events of a run after `after`, to its end. Reads the record at the speed of the caller.
-/// Blocks for the disk until it has begun.
-pub(super) fn stream(
+pub(super) async fn stream(
     runs: &Registry,
     run_id: &RunId,
     after: u64,
 ) -> Result<impl Stream<Item = Result<RunEvent, Status>> + Send + use<>, Status> {
     let reader = runs
         .read(run_id, after)
+        .await
         .map_err(|error| status::from_record(run_id, &error))?;
     if let Some(last) = reader.last_sequence().filter(|&last| after > last) {
         let text = format!("run {run_id} has no event {after}: its last is {last}");
@@ -36,7 +36,7 @@ pub(super) fn stream(
 
 /// The events that a reader has, to its end.
 pub(super) fn read(
-    reader: Reader,
+    reader: Box<dyn EventReader>,
     run_id: &RunId,
 ) -> impl Stream<Item = Result<RunEvent, Status>> + Send + use<> {
     let start = (reader, VecDeque::new(), run_id.clone());
@@ -50,7 +50,10 @@ pub(super) fn read(
     })
 }
 
-async fn more(reader: &mut Reader, run_id: &RunId) -> Result<VecDeque<RunEvent>, Status> {
+async fn more(
+    reader: &mut Box<dyn EventReader>,
+    run_id: &RunId,
+) -> Result<VecDeque<RunEvent>, Status> {
     let events = reader
         .next()
         .await

@@ -9,6 +9,7 @@ use super::{
     runs::{self, Found, Wanted},
     status,
 };
+use crate::disk_lane::LANES;
 
 pub(super) async fn get_run(
     service: &Service,
@@ -19,7 +20,7 @@ pub(super) async fn get_run(
     let Found { entry, run, .. } =
         runs::find(service, caller, &asked.run_id, Wanted::Reading).await?;
     let registry = service.runs.clone();
-    let jobs = runs::blocking(&service.read_lane, move || {
+    let jobs = runs::blocking(&LANES.callers, move || {
         registry
             .jobs(&entry.id)
             .map_err(|error| status::from_record(&entry.id, &error))

@@ -1,20 +1,19 @@
 //! What the standard health service says: for load balancers, that no token is good, or that no run
 //! is taken.
 
-use std::time::Duration;
+use std::{pin::pin, time::Duration};
 
 use tokio::{
     sync::watch,
-    task::JoinHandle,
     time::{sleep, timeout},
 };
 use tonic_health::{ServingStatus, server::HealthReporter};
 
-use crate::{audit::Audit, metrics::Metrics, run::Registry};
+use crate::{audit::Audit, disk_lane::LANES, metrics::Metrics, run::Registry};
 
 /// The services with a health of their own: the whole server, and the API.
 const SERVICES: [&str; 2] = ["", "action.v1.ActionService"];
-/// How often the disk of the records is looked at, and an audit log that failed is tried.
+/// How often the disks of the records and of the audit log are looked at.
 const INTERVAL: Duration = Duration::from_secs(1);
 /// A disk that says nothing for so long is broken.
 const DISK_LIMIT: Duration = Duration::from_secs(5);
@@ -35,10 +34,13 @@ pub(crate) struct Signs {
 pub(crate) async fn report(health: HealthReporter, mut signs: Signs, metrics: Metrics) {
     let mut audited = signs.audit.works();
     let (recorded, mut is_recorded) = watch::channel(true);
+    let (answered, mut answers) = watch::channel(true);
     let tell = async {
         loop {
             // Where its thread has ended the log will never work again.
-            let is_audited = *audited.borrow_and_update() && audited.has_changed().is_ok();
+            let is_audited = *audited.borrow_and_update()
+                && *answers.borrow_and_update()
+                && audited.has_changed().is_ok();
             let is_recorded_now = *is_recorded.borrow_and_update();
             let is_stopping = *signs.stopped.borrow_and_update() > 0;
             let judges = *signs.judges.borrow_and_update();
@@ -59,21 +61,46 @@ pub(crate) async fn report(health: HealthReporter, mut signs: Signs, metrics: Me
                 Ok(()) = signs.stopped.changed() => {}
                 Ok(()) = audited.changed() => {}
                 Ok(()) = is_recorded.changed() => {}
-                () = sleep(INTERVAL), if !is_audited => signs.audit.settle().await,
+                Ok(()) = answers.changed() => {}
             }
         }
     };
-    tokio::join!(tell, look_at_records(&signs.runs, &recorded));
+    let audit = signs.audit.clone();
+    tokio::join!(
+        tell,
+        look_at_records(&signs.runs, &recorded),
+        look_at_audit(&audit, &answered)
+    );
+}
+
+/// Looks now and then whether the audit log answers. One that failed is tried again by that.
+async fn look_at_audit(audit: &Audit, told: &watch::Sender<bool>) {
+    loop {
+        let mut settled = pin!(audit.settle());
+        if timeout(DISK_LIMIT, &mut settled).await.is_err() {
+            tracing::error!("the audit log's disk does not answer; no run is started meanwhile");
+            tell(told, false);
+            settled.await;
+            tracing::info!("the audit log's disk answers again");
+        }
+        tell(told, true);
+        sleep(INTERVAL).await;
+    }
 }
 
 /// Looks at the disk of the records now and then. One that hangs holds one thread, and no more.
 async fn look_at_records(runs: &Registry, told: &watch::Sender<bool>) {
     let mut works = runs.record_works();
     loop {
-        let mut look = look(runs);
+        let looking = runs.clone();
+        let mut look = pin!(LANES.checks.run(move || looking.look_at_records()));
         if timeout(DISK_LIMIT, &mut look).await.is_err() {
+            tracing::error!(
+                "the disk of the records does not answer; what needs it waits, and no run is started"
+            );
             tell(told, false);
             _ = look.await;
+            tracing::info!("the disk of the records answers again");
         }
         tell(told, *works.borrow_and_update());
         tokio::select! {
@@ -85,11 +112,6 @@ async fn look_at_records(runs: &Registry, told: &watch::Sender<bool>) {
             }
         }
     }
-}
-
-fn look(runs: &Registry) -> JoinHandle<()> {
-    let runs = runs.clone();
-    tokio::task::spawn_blocking(move || runs.look_at_records())
 }
 
 fn tell(told: &watch::Sender<bool>, works: bool) {

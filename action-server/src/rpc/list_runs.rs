@@ -13,7 +13,7 @@ use super::{
     page::{LIST, page_size},
     runs,
 };
-use crate::{record::Summary, run::Registry};
+use crate::{disk_lane::LANES, record::Summary, run::Registry};
 
 /// The most runs in one answer: each is read from the disk.
 const GREATEST: usize = 200;
@@ -29,7 +29,7 @@ pub(super) async fn list_runs(
     let registry = service.runs.clone();
     let list = move || read_page(&registry, &access, &filter, size, &request.page_token);
     Ok(Response::new(
-        runs::blocking(&service.list_lane, list).await?,
+        runs::blocking(&LANES.lists, list).await?,
     ))
 }
 

@@ -46,7 +46,6 @@ use crate::{
     audit::Audit,
     auth::{Authority, Caller},
     definitions::{Definitions, PlanDigests},
-    disk_lane::DiskLane,
     places::{Place, Places},
     run::Registry,
 };
@@ -68,11 +67,6 @@ const REQUEST_LIMIT: usize = 512 * 1024;
 /// that restricts a run or adds to its input goes here.
 const FEATURES: [&str; 2] = ["plan_digest", "reason"];
 
-/// How many requests to find or read one run may wait for the disk at once.
-const READ_LANE: usize = 8;
-/// The same for lists, which take longer.
-const LIST_LANE: usize = 4;
-
 /// The service `action.v1.ActionService`.
 pub(crate) struct Service {
     doors: Doors,
@@ -80,9 +74,6 @@ pub(crate) struct Service {
     audit: Audit,
     plan_digests: PlanDigests,
     streams: Places<String>,
-    read_lane: DiskLane,
-    /// Apart from the other: a cancel must find its run while many list.
-    list_lane: DiskLane,
 }
 
 impl Service {
@@ -103,8 +94,6 @@ impl Service {
             audit,
             plan_digests,
             streams: Places::new(usize::MAX, streams_per_subject),
-            read_lane: DiskLane::new(READ_LANE),
-            list_lane: DiskLane::new(LIST_LANE),
         };
         ActionServiceServer::new(service).max_decoding_message_size(REQUEST_LIMIT)
     }

@@ -8,7 +8,7 @@ use super::{
     planning::{as_run, plan, plan_in_part, shape},
     status,
 };
-use crate::{auth::policy::Requirements, catalogue};
+use crate::{auth::policy::Requirements, catalogue, disk_lane::LANES};
 
 pub(super) async fn plan_run(
     service: &Service,
@@ -65,7 +65,7 @@ async fn take_digest(
 ) -> Result<(catalogue::Plan, String), Status> {
     let digests = service.plan_digests.clone();
     let shape = shape(request);
-    let taken = tokio::task::spawn_blocking(move || {
+    let taken = LANES.plans.run(move || {
         let files = digests.files(&plan);
         let files = files.map_err(|error| status::from_files(&error))?;
         let digest = digests.digest(&plan, &files.digest, &shape);
@@ -73,7 +73,7 @@ async fn take_digest(
     });
     taken
         .await
-        .map_err(|_| Status::internal("the server failed"))?
+        .map_err(|error| Status::internal(error.to_string()))?
 }
 
 fn owned(names: &[&str]) -> Vec<String> {

@@ -1,9 +1,8 @@
 //! RunCommand: plan, start, and stream the record from its beginning.
 
-use std::{collections::BTreeMap, convert::Infallible};
+use std::collections::BTreeMap;
 
 use action_proto::v1::{DetachPolicy, RunCommandRequest, RunCommandResponse, RunStarted};
-use tokio::sync::oneshot;
 use tonic::{Request, Response, Status};
 
 use super::{
@@ -17,6 +16,7 @@ use crate::{
     auth::{Caller, policy::Requirements},
     catalogue::{Identity, Plan},
     definitions::{Definitions, PlanDigest, PlanDigests, ScriptError},
+    disk_lane::LANES,
     file_digest::TreeSnapshot,
     run::{PreparedRun, Starter},
     traces::Span,
@@ -159,14 +159,14 @@ fn check_request(
     })
 }
 
-/// Prepares a run, on a thread that may wait for the disk.
+/// Prepares a run. Dropped where it waits for the disk, it leaves nothing.
 async fn prepare_run(service: &Service, checked: CheckedRun) -> Result<PreparedRun, Status> {
+    let waiting = WaitingCaller {
+        command: Some(checked.plan.command.name.clone()),
+    };
     let definitions = service.doors.definitions.clone();
     let plan_digests = service.plan_digests.clone();
-    let runs = service.runs.clone();
-    // Closed when the call is dropped.
-    let (caller, _here) = oneshot::channel::<Infallible>();
-    let prepared = tokio::task::spawn_blocking(move || {
+    let checked = LANES.starts.run(move || {
         let CheckedRun {
             plan,
             mut starter,
@@ -177,22 +177,42 @@ async fn prepare_run(service: &Service, checked: CheckedRun) -> Result<PreparedR
         if let Some(binding) = bound_to {
             starter.files = Some(binding.check(&plan_digests, &plan)?);
         }
-        // Looking at scripts may take long, where they are on another machine: who left meanwhile does
-        // not expect a run, and may have asked again.
-        if caller.is_closed() {
-            tracing::info!(
-                command = plan.command.name,
-                "a caller went away before its run was started"
-            );
-            return Err(Status::cancelled("the caller went away"));
-        }
-        runs.prepare(plan, starter)
-            .map_err(|error| status::from_start(&error))
+        Ok((plan, starter))
     });
-    let prepared = prepared
+    let checked = checked
         .await
-        .unwrap_or_else(|_| Err(Status::internal("the server failed")));
-    prepared.map_err(status::nothing_started)
+        .unwrap_or_else(|error| Err(Status::internal(error.to_string())));
+    let (plan, starter) = match checked {
+        Ok(checked) => checked,
+        Err(status) => {
+            waiting.answer();
+            return Err(status::nothing_started(status));
+        }
+    };
+    let prepared = service.runs.prepare(plan, starter).await;
+    waiting.answer();
+    prepared.map_err(|error| status::nothing_started(status::from_start(&error)))
+}
+
+/// A caller who waits for the disk to keep a run, and may go away before. Who left does not expect a run,
+/// and may have asked again.
+struct WaitingCaller {
+    /// `None` once it is answered.
+    command: Option<String>,
+}
+
+impl WaitingCaller {
+    fn answer(mut self) {
+        self.command = None;
+    }
+}
+
+impl Drop for WaitingCaller {
+    fn drop(&mut self) {
+        if let Some(command) = &self.command {
+            tracing::info!(command, "a caller went away before its run was started");
+        }
+    }
 }
 
 /// Refuses a run that does not bring what the rules that allow it require.

@@ -11,9 +11,9 @@ use tonic::{Code, Status};
 use super::{Service, status};
 use crate::{
     auth::{Caller, policy::Right},
-    disk_lane::DiskLane,
-    record::{Entry, RunId, Summary, Watermark},
-    run::{self, Registry},
+    disk_lane::{DiskLane, LANES},
+    record::{Entry, RunId, Summary},
+    run::{LiveStatus, Registry},
 };
 
 /// So many runs at most are looked at for a text that is the beginning of their ids.
@@ -49,7 +49,10 @@ pub(super) async fn find(
     let access = service.doors.access(caller);
     let text: String = text.chars().take(80).flat_map(char::escape_debug).collect();
     let runs = service.runs.clone();
-    blocking(&service.read_lane, move || {
+    // Runs that live are known without the disk: no cancel waits for one that hangs.
+    let entries = runs.matching(&text, CANDIDATES);
+    let live = !entries.is_empty() && entries.iter().all(|it| runs.live_summary(&it.id).is_some());
+    let look = move |is_live: bool| {
         let mut seen = Vec::new();
         let mut damaged = Ok(());
         for entry in runs.matching(&text, CANDIDATES) {
@@ -58,7 +61,11 @@ pub(super) async fn find(
                 access.reads(run)
                     || (wanted == Wanted::Cancelling && is_whole && access.cancels(run))
             };
-            match describe(&runs, &entry.id, is_known) {
+            let described = match is_live {
+                true => describe_live(&runs, &entry.id, is_known),
+                false => describe(&runs, &entry.id, is_known),
+            };
+            match described {
                 Ok(Some((summary, run))) => seen.push((entry, run, summary.started)),
                 Ok(None) => {}
                 Err(status) if status.code() == Code::Unavailable => return Err(status),
@@ -110,8 +117,14 @@ pub(super) async fn find(
                 Err(Status::invalid_argument(text))
             }
         }
-    })
-    .await
+    };
+    if live {
+        let found = look(true);
+        if !matches!(&found, Err(status) if status.code() == Code::Unavailable) {
+            return found;
+        }
+    }
+    blocking(&LANES.callers, move || look(false)).await
 }
 
 /// A run as the API shows it, with its summary; `None` for one that is not to be known. Blocks for
@@ -121,11 +134,29 @@ pub(super) fn describe(
     run_id: &RunId,
     is_known: impl Fn(&RunStarted) -> bool,
 ) -> Result<Option<(Summary, Run)>, Status> {
+    let summary = runs.summary(run_id);
+    let summary = summary.map_err(|error| status::from_record(run_id, &error))?;
+    Ok(shown(summary, is_known))
+}
+
+/// The same for a run that lives, without the disk. Unavailable where it has ended.
+fn describe_live(
+    runs: &Registry,
+    run_id: &RunId,
+    is_known: impl Fn(&RunStarted) -> bool,
+) -> Result<Option<(Summary, Run)>, Status> {
     let (summary, live) = runs
-        .summary(run_id)
-        .map_err(|error| status::from_record(run_id, &error))?;
+        .live_summary(run_id)
+        .ok_or_else(|| Status::unavailable("the run has just ended"))?;
+    Ok(shown((summary, Some(live)), is_known))
+}
+
+fn shown(
+    (summary, live): (Summary, Option<LiveStatus>),
+    is_known: impl Fn(&RunStarted) -> bool,
+) -> Option<(Summary, Run)> {
     if !is_known(&summary.started) {
-        return Ok(None);
+        return None;
     }
     let mut run = summary.to_run();
     match live {
@@ -134,20 +165,24 @@ pub(super) fn describe(
         None if summary.finished.is_none() => run.outcome = Outcome::Lost.into(),
         None => {}
     }
-    Ok(Some((summary, run)))
+    Some((summary, run))
 }
 
-fn add_live(run: &mut Run, (status, mark): (run::Status, Watermark)) {
+fn add_live(run: &mut Run, live: LiveStatus) {
+    let LiveStatus {
+        status,
+        last_sequence,
+    } = live;
     run.running_jobs = status.running;
     run.waiting_jobs = status.waiting;
     run.queue_position = status.queue_position;
     run.counts = status.counts;
-    run.last_sequence = mark.sequence;
+    run.last_sequence = last_sequence;
 }
 
 /// Runs what waits for the disk on a lane.
 pub(super) async fn blocking<T: Send + 'static>(
-    lane: &DiskLane,
+    lane: &'static DiskLane,
     work: impl FnOnce() -> Result<T, Status> + Send + 'static,
 ) -> Result<T, Status> {
     let done = lane.run(work).await;

@@ -20,12 +20,7 @@ pub(super) async fn watch_run(
     let request = request.get_ref();
     let Found { entry, started, .. } =
         runs::find(service, caller, &request.run_id, Wanted::Reading).await?;
-    let (registry, after) = (service.runs.clone(), request.after_sequence);
-    let run_id = entry.id.clone();
-    let events = runs::blocking(&service.read_lane, move || {
-        events::stream(&registry, &run_id, after)
-    })
-    .await?;
+    let events = events::stream(&service.runs, &entry.id, request.after_sequence).await?;
     let events = events::while_visible(events, &service.doors, caller.clone(), started);
     let message = |event| WatchRunResponse { event };
     Ok(events::response(&entry.id, place, events, message))

@@ -8,7 +8,11 @@ use action_proto::v1::{
 };
 use bytes::Bytes;
 use tokio::{
-    sync::{OwnedSemaphorePermit, mpsc, watch},
+    sync::{
+        OwnedSemaphorePermit,
+        mpsc::{self, error::TrySendError},
+        watch,
+    },
     time::{Instant, sleep_until},
 };
 
@@ -71,7 +75,7 @@ pub(super) async fn run(
                 rank: planned.rank.clone(),
                 script: shared.plan.script_name(&planned.script),
             };
-            let job = Job::new(
+            let mut job = Job::new(
                 &shared,
                 planned,
                 &errand,
@@ -79,8 +83,7 @@ pub(super) async fn run(
                 stop.clone(),
                 Ear::Owner(&events),
             );
-            // The owner is there as long as its jobs are: it ends after the last of them.
-            _ = events.send(Event::NodeStarted(started)).await;
+            job.emit(Event::NodeStarted(started));
             let finished = job.see_to_its_end(Some(permit)).await.0;
             verify::wait_for_state(&shared, planned, stop, &events, finished).await
         }
@@ -125,6 +128,9 @@ pub(super) struct Job<'a> {
     process: Process,
     stop: watch::Receiver<Option<StopOrder>>,
     ear: Ear<'a>,
+    /// What the owner has not taken yet. Nothing more is read before it has: so the pipes fill up, and
+    /// the script waits, while the record does.
+    pending: Option<Event>,
     started: Instant,
     /// When the script has had its time, the grace after the first signal included.
     deadline: Instant,
@@ -169,6 +175,7 @@ impl<'a> Job<'a> {
             killed: false,
             is_over: false,
             is_incomplete: false,
+            pending: None,
             error_line: ErrorLine::default(),
             kept: 0,
             dropped: 0,
@@ -214,16 +221,17 @@ impl<'a> Job<'a> {
                     Ok(Some(status)) => return Ok(status),
                     _ => self.on_stop_order().await,
                 },
-                chunk = self.stdout_mask.read(&mut self.process.stdout) => self.pass(OutputStream::Stdout, chunk).await,
-                chunk = self.stderr_mask.read(&mut self.process.stderr) => self.pass(OutputStream::Stderr, chunk).await,
+                () = hand_over(&self.ear, &mut self.pending) => {}
+                chunk = self.stdout_mask.read(&mut self.process.stdout), if self.pending.is_none() => self.pass(OutputStream::Stdout, chunk),
+                chunk = self.stderr_mask.read(&mut self.process.stderr), if self.pending.is_none() => self.pass(OutputStream::Stderr, chunk),
                 status = self.process.child.wait() => return status,
             }
         }
     }
 
-    async fn pass(&mut self, stream: OutputStream, chunk: std::io::Result<Bytes>) {
+    fn pass(&mut self, stream: OutputStream, chunk: std::io::Result<Bytes>) {
         match chunk {
-            Ok(data) => self.tell(stream, data).await,
+            Ok(data) => self.tell(stream, &data),
             Err(error) => {
                 tracing::warn!(run_id = %self.shared.run_id, node = self.planned.node_name(), %error, "cannot read a script's output");
             }
@@ -236,14 +244,16 @@ impl<'a> Job<'a> {
             (OutputStream::Stdout, self.stdout_mask.pause()),
             (OutputStream::Stderr, self.stderr_mask.pause()),
         ] {
-            self.tell(stream, rest).await;
+            self.flush().await;
+            self.tell(stream, &rest);
         }
+        self.flush().await;
     }
 
-    /// Tells of output, as far as there is room for it.
-    async fn tell(&mut self, stream: OutputStream, data: Bytes) {
+    /// Tells of output, as far as there is room for it. Only while nothing is pending.
+    fn tell(&mut self, stream: OutputStream, data: &Bytes) {
         if stream == OutputStream::Stderr {
-            self.error_line.pass(&data);
+            self.error_line.pass(data);
         }
         let limit = match &self.ear {
             Ear::Owner(_) => self.shared.output_limit(),
@@ -257,17 +267,48 @@ impl<'a> Job<'a> {
             return;
         }
         match &mut self.ear {
-            Ear::Owner(events) => {
+            Ear::Owner(_) => {
                 crash::point("first-output");
                 let output = NodeOutput {
                     node: self.planned.node_name().to_owned(),
                     stream: stream.into(),
                     data: data.slice(..keep),
                 };
-                _ = events.send(Event::NodeOutput(output)).await;
+                self.emit(Event::NodeOutput(output));
             }
             Ear::Sender(heard) if stream == OutputStream::Stdout => heard.extend(&data[..keep]),
             Ear::Sender(_) => {}
         }
+    }
+
+    /// Hands an event to the owner, now or later. Only while nothing is pending.
+    pub(super) fn emit(&mut self, event: Event) {
+        if let Ear::Owner(events) = &self.ear {
+            match events.try_send(event) {
+                Err(TrySendError::Full(event)) => self.pending = Some(event),
+                // The owner is there as long as its jobs are: it ends after the last of them.
+                Ok(()) | Err(TrySendError::Closed(_)) => {}
+            }
+        }
+    }
+
+    /// Waits until the owner has taken what is pending.
+    async fn flush(&mut self) {
+        if self.pending.is_some() {
+            hand_over(&self.ear, &mut self.pending).await;
+        }
+    }
+}
+
+/// Hands over what is pending as soon as the owner takes it; not while nothing is. Cancel safe.
+async fn hand_over(ear: &Ear<'_>, pending: &mut Option<Event>) {
+    match ear {
+        Ear::Owner(events) if pending.is_some() => {
+            let permit = events.reserve().await;
+            if let (Ok(permit), Some(event)) = (permit, pending.take()) {
+                permit.send(event);
+            }
+        }
+        _ => std::future::pending().await,
     }
 }

@@ -15,6 +15,7 @@ use super::{
     Load, Stop, StopOrder, job,
     progress::{Progress, never_started},
     recorder::Recorder,
+    recording::Recording,
     shared::{Shared, labelled, tell_outcome},
     slots::Slots,
 };
@@ -69,12 +70,16 @@ impl Standing {
 /// The task that owns a run.
 pub(super) struct Owner {
     shared: Arc<Shared>,
-    recorder: Recorder,
+    recording: Recording,
     progress: Progress,
     status: Arc<Mutex<Standing>>,
     slots: Slots,
     orders: watch::Receiver<Option<StopOrder>>,
     started: Instant,
+    /// What is to be recorded next.
+    batch: Vec<Event>,
+    /// How many of these the progress has seen.
+    observed: usize,
 }
 
 type Slot = Pin<Box<dyn Future<Output = Result<OwnedSemaphorePermit, AcquireError>> + Send>>;
@@ -90,12 +95,14 @@ impl Owner {
         let progress = Progress::new(shared.plan.jobs.len(), shared.plan.fanout as usize);
         let owner = Owner {
             shared,
-            recorder,
+            recording: Recording::new(recorder),
             progress,
             status,
             slots,
             orders,
             started: Instant::now(),
+            batch: Vec::with_capacity(BACKLOG),
+            observed: 0,
         };
         owner.show_status();
         owner
@@ -113,27 +120,28 @@ impl Owner {
             .limits
             .run_timeout
             .map(|limit| self.started + limit);
-        let mut batch = Vec::with_capacity(BACKLOG);
         // One place in the server's queue at a time: runs take turns, however many jobs each has.
         let mut slot: Option<Slot> = None;
         while !self.progress.is_done() {
-            if !self.progress.wants_job() {
+            // Where the record hangs nothing more is started: what came of it could not be told.
+            if !self.progress.wants_job() || self.recording.is_stalled() {
                 slot = None;
             } else if slot.is_none() {
                 let ticket = self.slots.queue_up();
                 self.standing().ticket = ticket.number();
                 slot = Some(Box::pin(self.slots.clone().take(ticket)));
             }
+            let (retry, stall) = (self.recording.next_try(), self.recording.stalls_at());
             tokio::select! {
                 biased;
                 Ok(()) = self.orders.changed() => {
                     let order = self.orders.borrow_and_update().clone();
-                    order.into_iter().for_each(|order| self.stop(order, &stop_jobs, &mut batch));
+                    order.into_iter().for_each(|order| self.stop(order, &stop_jobs));
                 }
                 () = until(time_is_over), if self.progress.is_going() => {
                     let limit = self.shared.limits.run_timeout.unwrap_or_default();
                     let why = format!("the run was not done after {}", humantime::format_duration(limit));
-                    self.stop(StopOrder::new(Stop::TimeOut, why), &stop_jobs, &mut batch);
+                    self.stop(StopOrder::new(Stop::TimeOut, why), &stop_jobs);
                 }
                 Some(Ok(permit)) = poll_slot(&mut slot) => {
                     slot = None;
@@ -141,14 +149,17 @@ impl Owner {
                     let job = job::run(Arc::clone(&self.shared), at, permit, jobs_stop.clone(), sender.clone());
                     tokio::spawn(job);
                 }
-                _ = events.recv_many(&mut batch, BACKLOG) => {}
+                () = self.recording.written() => {}
+                // Events wait while others are written: the channel fills, then the pipes.
+                _ = events.recv_many(&mut self.batch, BACKLOG), if self.recording.is_idle() => {}
                 // No event may come for long, and others wait for what is owed to the record.
-                () = until(self.recorder.next_try()) => self.recorder.record(Vec::new()),
+                () = until(retry) => self.recording.record(Vec::new()),
+                () = until(stall) => self.recording.mark_stalled(),
             }
-            self.record(&mut batch);
+            self.record();
             if let Some(order) = self.halt_order() {
-                self.stop(order, &stop_jobs, &mut batch);
-                self.record(&mut batch);
+                self.stop(order, &stop_jobs);
+                self.record();
             }
         }
         self.finish().await;
@@ -164,15 +175,10 @@ impl Owner {
         (self.progress.waiting() > 0).then(|| StopOrder::new(Stop::Halt, why))
     }
 
-    fn stop(
-        &mut self,
-        order: StopOrder,
-        stop_jobs: &watch::Sender<Option<StopOrder>>,
-        batch: &mut Vec<Event>,
-    ) {
+    fn stop(&mut self, order: StopOrder, stop_jobs: &watch::Sender<Option<StopOrder>>) {
         let (never, news) = self.progress.stop(order.stop);
         let jobs = &self.shared.plan.jobs[never];
-        batch.extend(
+        self.batch.extend(
             jobs.iter()
                 .map(|job| never_started(job.node_name(), &order)),
         );
@@ -181,12 +187,15 @@ impl Owner {
         }
     }
 
-    fn record(&mut self, batch: &mut Vec<Event>) {
-        for event in batch.iter() {
+    /// Takes note of new events, and has them recorded as soon as those before are.
+    fn record(&mut self) {
+        for event in &self.batch[self.observed..] {
             self.progress.observe(event);
         }
-        if !batch.is_empty() {
-            self.recorder.record(std::mem::take(batch));
+        self.observed = self.batch.len();
+        if self.observed > 0 && self.recording.is_idle() {
+            self.observed = 0;
+            self.recording.record(std::mem::take(&mut self.batch));
         }
         self.show_status();
     }
@@ -196,7 +205,7 @@ impl Owner {
         let status = &mut standing.status;
         status.running = u32::try_from(self.progress.running()).unwrap_or(u32::MAX);
         status.waiting = u32::try_from(self.progress.waiting()).unwrap_or(u32::MAX);
-        status.failing = self.recorder.is_failing();
+        status.failing = self.recording.is_failing();
         self.progress.count_into(&mut status.counts);
     }
 
@@ -206,22 +215,23 @@ impl Owner {
 
     /// Ends what hid from its own job, behind another name or none: it has no job to hide behind
     /// any more.
-    async fn end_what_hid(&self) {
+    async fn end_what_hid(shared: &Shared) {
         let mut processes = 0;
-        if !self.shared.plan.command.leave_running {
-            let marker = EnvMarker::run(self.shared.run_id.as_str());
+        if !shared.plan.command.leave_running {
+            let marker = EnvMarker::run(shared.run_id.as_str());
             for of in [LeftoversOf::Run(marker), LeftoversOf::Everybody] {
-                let ended = self.shared.reaper.end_leftovers(&Arc::new(of)).await;
+                let ended = shared.reaper.end_leftovers(&Arc::new(of)).await;
                 processes += ended.len();
             }
         }
         if processes > 0 {
-            tracing::warn!(run_id = %self.shared.run_id, processes, "ended processes that hid from their job");
+            tracing::warn!(run_id = %shared.run_id, processes, "ended processes that hid from their job");
         }
     }
 
-    async fn finish(self) {
-        self.end_what_hid().await;
+    async fn finish(mut self) {
+        let rest = self.recording.flush(self.batch);
+        tokio::join!(rest, Owner::end_what_hid(&self.shared));
         let mut counts = Vec::new();
         self.progress.count_into(&mut counts);
         let outcome = Outcome::gravest(&counts);
@@ -230,32 +240,28 @@ impl Owner {
             counts,
             duration: prost_types::Duration::try_from(self.started.elapsed()).ok(),
         };
-        let told = self.told(outcome, &finished.counts);
+        let told = told(&self.shared, outcome, &finished.counts);
         tell_outcome(&self.shared.span, outcome, "");
-        // The disk may take its time; other runs do not wait for it.
-        let recorder = self.recorder;
-        let written = tokio::task::spawn_blocking(move || recorder.finish(finished));
         // Without an end in the record the next start says in both that the run is lost.
-        if written.await.unwrap_or(false) {
+        if self.recording.finish(finished).await {
             // A log that fails has said so, and writes the line when it can.
             _ = self.shared.audit.write(told).await;
         }
     }
+}
 
-    fn told(&self, outcome: Outcome, counts: &[OutcomeCount]) -> audit::Event {
-        let shared = &self.shared;
-        audit::Event {
-            // Where the call came from that started it says nothing of its end.
-            who: Who {
-                address: None,
-                ..shared.who.clone()
-            },
-            command: Some(shared.plan.command.name.clone()),
-            nodes: Some(shared.plan.nodes.clone()).filter(|nodes| !nodes.is_empty()),
-            outcome: Some(outcome.label().to_owned()),
-            counts: Some(labelled(counts)),
-            ..audit::Event::of_run("run_finished", &shared.run_id)
-        }
+fn told(shared: &Shared, outcome: Outcome, counts: &[OutcomeCount]) -> audit::Event {
+    audit::Event {
+        // Where the call came from that started it says nothing of its end.
+        who: Who {
+            address: None,
+            ..shared.who.clone()
+        },
+        command: Some(shared.plan.command.name.clone()),
+        nodes: Some(shared.plan.nodes.clone()).filter(|nodes| !nodes.is_empty()),
+        outcome: Some(outcome.label().to_owned()),
+        counts: Some(labelled(counts)),
+        ..audit::Event::of_run("run_finished", &shared.run_id)
     }
 }
 

@@ -4,10 +4,17 @@
 //! that is not launched by then never is, so a caller who is told that the call failed has started
 //! nothing.
 
-use std::sync::{Arc, Mutex};
+use std::{
+    io,
+    sync::{Arc, Mutex},
+    time::{Duration, SystemTime},
+};
 
 use action_proto::v1::Outcome;
-use tokio::{runtime::Handle, sync::watch};
+use tokio::{
+    sync::watch,
+    time::{Instant, timeout_at},
+};
 
 use super::{
     Registry, StartError, Starter,
@@ -19,83 +26,96 @@ use super::{
 use crate::{
     audit::{self, Audit},
     catalogue::Plan,
-    record::{Entry, Reader, RunId, Store, Writer},
+    record::{EventReader, EventWriter, NewRun, RunId},
 };
+
+/// How long the start of a run waits for a disk that does not answer. A caller without a deadline is
+/// told then.
+const START_LIMIT: Duration = Duration::from_secs(30);
 
 /// A run that is on the disk and in the audit log, and not started. Where it is dropped it never is.
 #[must_use]
 pub struct PreparedRun {
     registry: Registry,
     room: Room,
-    entry: DiscardOnDrop,
-    writer: Writer,
-    reader: Reader,
+    audited: AuditedRun,
+    writer: Box<dyn EventWriter>,
+    reader: Box<dyn EventReader>,
+    time: SystemTime,
     plan: Plan,
     starter: Starter,
 }
 
 impl Registry {
-    /// Prepares a run: puts its first event on the disk, and its line into the audit log. Blocks for
-    /// the disk.
+    /// Prepares a run: puts its first event on the disk, and its line into the audit log. Where it is
+    /// dropped meanwhile nothing is left of the run.
     ///
     /// # Errors
     /// See [`StartError`]; nothing is left of the run then.
-    pub fn prepare(&self, plan: Plan, starter: Starter) -> Result<PreparedRun, StartError> {
+    pub async fn prepare(&self, plan: Plan, starter: Starter) -> Result<PreparedRun, StartError> {
         let inner = &self.inner;
+        let limit = Instant::now() + START_LIMIT;
         let room = inner.room(&starter.identity.username)?;
-        let first = starter.first_event(&plan);
-        let (entry, writer) = inner.store.create(first).map_err(StartError::Record)?;
-        let entry = Arc::new(entry);
-        let discard = || inner.store.discard(&entry);
-        // Opened now: a run that is started must not fail for want of a descriptor to show it.
-        let reader = inner.store.read_new(&entry, &writer);
-        let reader = reader
-            .inspect_err(|_| discard())
-            .map_err(StartError::Record)?;
-        starter
-            .commit(&inner.audit, writer.id(), &plan)
-            .inspect_err(|_| discard())
-            .map_err(StartError::Audit)?;
-        let entry = DiscardOnDrop {
-            store: Arc::clone(&inner.store),
+        let begun = inner.log.begin(starter.first_event(&plan));
+        let NewRun {
+            time,
+            writer,
+            reader,
+        } = in_time(limit, begun).await.map_err(StartError::Record)?;
+        let turn = in_time(limit, inner.audit.turn()).await;
+        let turn = turn.map_err(StartError::Audit)?;
+        let audited = AuditedRun {
             audit: inner.audit.clone(),
-            entry: Some(entry),
+            run_id: Some(writer.run_id().clone()),
         };
+        let committed = starter.commit(&inner.audit, turn, writer.run_id(), &plan);
+        match timeout_at(limit, committed).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => {
+                // The log has its end already.
+                audited.keep();
+                return Err(StartError::Audit(error));
+            }
+            Err(_) => return Err(StartError::Audit(io::ErrorKind::TimedOut.into())),
+        }
         Ok(PreparedRun {
             registry: self.clone(),
             room,
-            entry,
+            audited,
             writer,
             reader,
+            time,
             plan,
             starter,
         })
     }
 }
 
+/// What the disk says before the limit.
+async fn in_time<T>(limit: Instant, work: impl Future<Output = io::Result<T>>) -> io::Result<T> {
+    let done = timeout_at(limit, work).await;
+    done.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
+}
+
 impl PreparedRun {
     /// Starts the run, which will be seen to its end whatever becomes of the caller. Waits for
     /// nothing. Returns a reader of its events from the first.
-    pub fn launch(self) -> (RunId, Reader) {
+    pub fn launch(self) -> (RunId, Box<dyn EventReader>) {
         let PreparedRun {
             registry,
             room,
-            entry,
-            writer,
+            audited,
+            mut writer,
             reader,
+            time,
             plan,
             starter,
         } = self;
         let inner = Arc::clone(&registry.inner);
-        let run_id = writer.id().clone();
+        let run_id = writer.run_id().clone();
         let orders = watch::Sender::new(None);
         let orders_receiver = orders.subscribe();
         let status = Arc::new(Mutex::default());
-        let live = Live {
-            watermark: writer.watermark(),
-            orders,
-            status: Arc::clone(&status),
-        };
         let shared = Arc::new(Shared {
             run_id: run_id.clone(),
             span: starter.begin_span(&run_id, &plan),
@@ -109,13 +129,20 @@ impl PreparedRun {
             audit: inner.audit.clone(),
             logged_start_failure: false.into(),
         });
+        let live = Live {
+            shared: Arc::clone(&shared),
+            time,
+            orders,
+            status: Arc::clone(&status),
+        };
         let meter = inner.metrics.run_accepted(&shared.plan.command.name);
-        let recorder = Recorder::new(writer, Arc::clone(&inner.store), meter);
-        let slots = inner.slots.clone();
-        let owner = Owner::new(shared, recorder, slots, orders_receiver, status);
         registry.live().insert(run_id.clone(), live);
         // Found by others only now: whoever finds it finds it alive.
-        entry.keep();
+        writer.release();
+        audited.keep();
+        let recorder = Recorder::new(writer, meter);
+        let slots = inner.slots.clone();
+        let owner = Owner::new(shared, recorder, slots, orders_receiver, status);
         let guard = Leave::new(registry, run_id.clone(), room);
         tokio::spawn(async move {
             owner.run().await;
@@ -125,39 +152,31 @@ impl PreparedRun {
     }
 }
 
-/// The record of a run that may never be started.
-struct DiscardOnDrop {
-    store: Arc<Store>,
+/// A run whose acceptance is in the audit log, or about to be, and that may never be started.
+struct AuditedRun {
     audit: Audit,
-    /// `None` once it is kept.
-    entry: Option<Arc<Entry>>,
+    /// `None` once it is started.
+    run_id: Option<RunId>,
 }
 
-impl DiscardOnDrop {
-    /// Lets others find the record.
+impl AuditedRun {
+    /// Leaves the log as it is.
     fn keep(mut self) {
-        if let Some(entry) = self.entry.take() {
-            self.store.add(entry);
-        }
+        self.run_id = None;
     }
 }
 
-impl Drop for DiscardOnDrop {
+impl Drop for AuditedRun {
     fn drop(&mut self) {
-        let Some(entry) = self.entry.take() else {
+        let Some(run_id) = self.run_id.take() else {
             return;
         };
         let why = "its caller went away, or its deadline passed, before it was started";
-        tracing::info!(run_id = %entry.id, "a run was not started: {why}");
+        tracing::info!(%run_id, "a run was not started: {why}");
         self.audit.note(audit::Event {
             outcome: Some(Outcome::NotStarted.label().to_owned()),
             reason: Some(why.to_owned()),
-            ..audit::Event::of_run("run_finished", &entry.id)
+            ..audit::Event::of_run("run_finished", &run_id)
         });
-        // Where no runtime is left the next start sees to it.
-        if let Ok(runtime) = Handle::try_current() {
-            let store = Arc::clone(&self.store);
-            runtime.spawn_blocking(move || store.discard(&entry));
-        }
     }
 }

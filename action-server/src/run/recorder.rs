@@ -5,35 +5,27 @@
 
 use std::{
     collections::HashMap,
-    io,
-    sync::Arc,
     time::{Duration, Instant},
 };
 
 use action_proto::v1::{RunFinished, run_event::Event};
+use tokio::time::sleep;
 
 use super::shared::say_too;
 use crate::{
     metrics::{RunMeter, Tally},
-    record::{Store, Writer},
+    record::EventWriter,
 };
 
-/// How often what is written is put on the disk while a run goes on, and after how many bytes: so
-/// the end of a run, which waits for the disk, does not wait for all that was printed.
-const SYNC_INTERVAL: Duration = Duration::from_secs(1);
-const SYNC_BYTES: u64 = 4 << 20;
 /// How often a record that cannot be written is tried again.
 const RETRY_INTERVAL: Duration = Duration::from_millis(100);
 /// How long the end of a run waits for a disk that does not take it.
 const END_LIMIT: Duration = Duration::from_secs(10);
 
 /// The writing side of a run.
-#[derive(Debug)]
 pub(super) struct Recorder {
-    writer: Writer,
-    store: Arc<Store>,
+    writer: Box<dyn EventWriter>,
     meter: RunMeter,
-    synced: Instant,
     /// When the record could last not be written; `None` while it can.
     failing: Option<Instant>,
     owed: Owed,
@@ -49,12 +41,10 @@ struct Owed {
 }
 
 impl Recorder {
-    pub(super) fn new(writer: Writer, store: Arc<Store>, meter: RunMeter) -> Recorder {
+    pub(super) fn new(writer: Box<dyn EventWriter>, meter: RunMeter) -> Recorder {
         Recorder {
             writer,
-            store,
             meter,
-            synced: Instant::now(),
             failing: None,
             owed: Owed::default(),
         }
@@ -72,56 +62,47 @@ impl Recorder {
     }
 
     /// Records events, or keeps what must not be lost of them.
-    pub(super) fn record(&mut self, events: Vec<Event>) {
+    pub(super) async fn record(&mut self, events: Vec<Event>) {
         match self.failing {
             Some(tried) if tried.elapsed() < RETRY_INTERVAL => self.owed.keep_but_output(events),
             // What is left of the disk is for the ends of runs.
-            _ if self.store.is_tight() => {
+            _ if !self.writer.takes_output() => {
                 self.owed.keep_but_output(events);
-                self.write();
+                self.write().await;
             }
             _ => {
                 self.owed.keep(events);
-                self.write();
+                self.write().await;
             }
-        }
-        if self.synced.elapsed() >= SYNC_INTERVAL || self.writer.unsynced() >= SYNC_BYTES {
-            self.synced = Instant::now();
-            self.writer.sync_in_background();
         }
     }
 
-    /// Records the end. Blocks for the disk, and gives it the reserve where it is full. False where the
-    /// disk did not take it.
-    pub(super) fn finish(mut self, finished: RunFinished) -> bool {
+    /// Records the end, and is done when the disk has it. False where the disk did not take it.
+    pub(super) async fn finish(mut self, finished: RunFinished) -> bool {
         let mut events = std::mem::take(&mut self.owed.events);
         events.push(Event::RunFinished(finished));
         let tally = Tally::of(&events);
         let started = Instant::now();
-        while let Err(unwritten) = self.writer.finish(events) {
-            let run_id = self.writer.id();
+        while let Err(unwritten) = self.writer.finish(events).await {
             if started.elapsed() > END_LIMIT {
+                let run_id = self.writer.run_id();
                 tracing::error!(%run_id, error = %unwritten.error, "the end of the run is not recorded: it will count as lost");
                 self.writer.abandon();
                 return false;
             }
-            let full = unwritten.error.kind() == io::ErrorKind::StorageFull;
             events = unwritten.events;
-            if full && self.store.release_reserve() {
-                tracing::warn!(%run_id, "the disk is full: the reserve is used for the end of the run");
-            } else {
-                std::thread::sleep(RETRY_INTERVAL);
-            }
+            sleep(RETRY_INTERVAL).await;
         }
         self.meter.add(tally);
         true
     }
 
-    fn write(&mut self) {
-        let run_id = self.writer.id().clone();
+    async fn write(&mut self) {
         let events = std::mem::take(&mut self.owed.events);
         let tally = Tally::of(&events);
-        match self.writer.append(events) {
+        let written = self.writer.append(events).await;
+        let run_id = self.writer.run_id();
+        match written {
             Ok(()) => {
                 self.meter.add(tally);
                 if self.failing.take().is_some() {
@@ -133,7 +114,6 @@ impl Recorder {
                     tracing::error!(%run_id, error = %unwritten.error, "cannot write the record; the run goes on, its output is dropped and counted");
                 }
                 self.failing = Some(Instant::now());
-                self.store.doubt();
                 self.owed.keep_but_output(unwritten.events);
             }
         }

@@ -7,7 +7,7 @@ use std::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
-    time::Duration,
+    time::{Duration, SystemTime},
 };
 
 use action_proto::v1::Job;
@@ -17,7 +17,10 @@ use tokio::{
 };
 
 use super::{
-    Limits, Load, StartError, Status, Stop, StopOrder, owner::Standing, recover::recover,
+    Limits, Load, StartError, Status, Stop, StopOrder,
+    owner::Standing,
+    recover::recover,
+    shared::{Shared, run_started},
     slots::Slots,
 };
 use crate::{
@@ -25,16 +28,27 @@ use crate::{
     metrics::Metrics,
     places::{Place, Places},
     process::Reaper,
-    record::{Entry, Reader, Retention, RunId, Store, Summary, Watermark},
+    record::{Entry, EventLog, EventReader, Retention, RunId, Store, Summary},
 };
 
 /// How long runs have to end after the last of their scripts was killed.
 const STOP_LIMIT: Duration = Duration::from_secs(15);
 
 pub(super) struct Live {
-    pub(super) watermark: watch::Receiver<Watermark>,
+    pub(super) shared: Arc<Shared>,
+    /// When it was accepted.
+    pub(super) time: SystemTime,
     pub(super) orders: watch::Sender<Option<StopOrder>>,
     pub(super) status: Arc<Mutex<Standing>>,
+}
+
+/// Where a run that lives stands now.
+#[derive(Debug, Clone)]
+pub struct LiveStatus {
+    /// What its owner tells.
+    pub status: Status,
+    /// The sequence of the last event that can be read.
+    pub last_sequence: u64,
 }
 
 /// All runs.
@@ -44,7 +58,8 @@ pub struct Registry {
 }
 
 pub(super) struct Inner {
-    pub(super) store: Arc<Store>,
+    store: Arc<Store>,
+    pub(super) log: Arc<dyn EventLog>,
     pub(super) audit: Audit,
     pub(super) metrics: Metrics,
     pub(super) limits: Arc<Limits>,
@@ -59,7 +74,7 @@ pub(super) struct Inner {
 }
 
 impl Registry {
-    /// A registry with its records in `store`.
+    /// A registry with its records in `store`, where `log` puts them.
     ///
     /// Runs that another server left without an end get one here, and what still runs of them
     /// is ended.
@@ -68,6 +83,7 @@ impl Registry {
     /// The disk's.
     pub async fn open(
         store: Arc<Store>,
+        log: Arc<dyn EventLog>,
         audit: Audit,
         metrics: Metrics,
         limits: Limits,
@@ -78,6 +94,7 @@ impl Registry {
         let subjects = Places::new(usize::MAX, limits.runs_per_subject);
         let inner = Inner {
             store,
+            log,
             audit,
             metrics,
             limits: Arc::new(limits),
@@ -97,9 +114,8 @@ impl Registry {
     ///
     /// # Errors
     /// No such run (`NotFound`), or the disk's.
-    pub fn read(&self, run_id: &RunId, after: u64) -> io::Result<Reader> {
-        let watermark = self.live().get(run_id).map(|live| live.watermark.clone());
-        self.inner.store.read(run_id, watermark, after)
+    pub async fn read(&self, run_id: &RunId, after: u64) -> io::Result<Box<dyn EventReader>> {
+        self.inner.log.read(run_id, after).await
     }
 
     /// The runs whose id is, or begins with, `text`: at most `most`.
@@ -116,19 +132,37 @@ impl Registry {
     ///
     /// # Errors
     /// No such run (`NotFound`), or the disk's.
-    pub fn summary(&self, run_id: &RunId) -> io::Result<(Summary, Option<(Status, Watermark)>)> {
+    pub fn summary(&self, run_id: &RunId) -> io::Result<(Summary, Option<LiveStatus>)> {
         // In this order: a run that ends in between has its end in the record.
-        let live = self.live().get(run_id).map(|live| {
-            let status = live
-                .status
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .now(&self.inner.slots);
-            (status, *live.watermark.borrow())
-        });
-        let summary = self.inner.store.summary(run_id)?;
-        let live = live.filter(|_| summary.finished.is_none());
-        Ok((summary, live))
+        if let Some((summary, live)) = self.live_summary(run_id) {
+            return Ok((summary, Some(live)));
+        }
+        Ok((self.inner.store.summary(run_id)?, None))
+    }
+
+    /// The same of a run that lives, which is known without the disk; `None` for others.
+    pub fn live_summary(&self, run_id: &RunId) -> Option<(Summary, LiveStatus)> {
+        let runs = self.live();
+        let live = runs.get(run_id)?;
+        // Whose end can be read is not live any more.
+        let last_sequence = self.inner.log.live_sequence(run_id)?;
+        let status = {
+            let standing = live.status.lock().unwrap_or_else(PoisonError::into_inner);
+            standing.now(&self.inner.slots)
+        };
+        let status = LiveStatus {
+            status,
+            last_sequence,
+        };
+        let (shared, time) = (Arc::clone(&live.shared), live.time);
+        drop(runs);
+        let summary = Summary {
+            id: run_id.clone(),
+            started: run_started(&shared.plan, &shared.identity),
+            start_time: Some(time.into()),
+            finished: None,
+        };
+        Some((summary, status))
     }
 
     /// Each job of a run, as far as its record tells now. Blocks for the disk.

@@ -8,6 +8,7 @@ use tokio::sync::mpsc;
 use super::shared::Shared;
 use crate::{
     catalogue::{Command, PlannedJob, environment},
+    disk_lane::LANES,
     process::{Process, Script, check_script, spawn},
 };
 
@@ -52,21 +53,25 @@ pub(super) async fn start(
         directory: &shared.limits.working_directory,
     };
     check_files(shared).await?;
-    spawn(&script, &shared.reaper).await.map_err(|error| {
-        // The kernel says the same of a missing script and of a missing interpreter.
-        let (reason, brief) = match check_script(errand.script) {
-            Err(reason) => (reason.to_string(), reason.brief().into_owned()),
-            Ok(_) => (error.to_string(), error.brief()),
-        };
-        let name = shared.plan.script_name(errand.script);
-        // Once a run: it may have thousands of nodes, and look at each again and again.
-        if !shared.logged_start_failure.swap(true, Ordering::Relaxed) {
-            let run_id = shared.run_id.as_str();
-            tracing::warn!(run_id, "cannot start {name}: {reason}");
-        }
-        let name = errand.alias.map_or(name, str::to_owned);
-        format!("cannot start {name}: {brief}")
-    })
+    let error = match spawn(&script, &shared.reaper).await {
+        Ok(process) => return Ok(process),
+        Err(error) => error,
+    };
+    // The kernel says the same of a missing script and of a missing interpreter.
+    let path = errand.script.to_owned();
+    let checked = LANES.scripts.run(move || check_script(&path).map(drop));
+    let (reason, brief) = match checked.await {
+        Ok(Err(reason)) => (reason.to_string(), reason.brief().into_owned()),
+        _ => (error.to_string(), error.brief()),
+    };
+    let name = shared.plan.script_name(errand.script);
+    // Once a run: it may have thousands of nodes, and look at each again and again.
+    if !shared.logged_start_failure.swap(true, Ordering::Relaxed) {
+        let run_id = shared.run_id.as_str();
+        tracing::warn!(run_id, "cannot start {name}: {reason}");
+    }
+    let name = errand.alias.map_or(name, str::to_owned);
+    Err(format!("cannot start {name}: {brief}"))
 }
 
 /// Refuses to start a script of a run that is bound to a plan, when the files are not those of the
@@ -75,7 +80,7 @@ async fn check_files(shared: &Shared) -> Result<(), String> {
     let Some(files) = shared.files.clone() else {
         return Ok(());
     };
-    let checked = tokio::task::spawn_blocking(move || files.is_unchanged()).await;
+    let checked = LANES.scripts.run(move || files.is_unchanged()).await;
     match checked {
         Ok(true) => Ok(()),
         _ => Err("the script, or a file beside it, has changed since the plan was shown".into()),

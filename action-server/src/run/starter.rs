@@ -6,9 +6,10 @@ use std::{collections::BTreeMap, io};
 use action_proto::v1::{Outcome, RunStarted, run_event::Event};
 use thiserror::Error;
 
+use super::shared::run_started;
 use crate::{
-    audit::{self, Audit, Who},
-    catalogue::{Identity, Plan, PlannedJob},
+    audit::{self, Audit, Turn, Who},
+    catalogue::{Identity, Plan},
     file_digest::TreeSnapshot,
     record::RunId,
     traces::Span,
@@ -63,28 +64,23 @@ pub enum StartError {
 impl Starter {
     /// The first event of the run's record.
     pub(super) fn first_event(&self, plan: &Plan) -> Event {
-        let names = plan.jobs.iter().map(PlannedJob::node_name);
-        let nodes = match plan.command.has_context {
-            true => names.map(str::to_owned).collect(),
-            false => Vec::new(),
-        };
         Event::RunStarted(RunStarted {
-            command: plan.command.name.clone(),
-            arguments: plan.arguments.clone(),
-            subject: self.identity.username.clone(),
-            nodes,
             request_username: self.claimed_username.clone(),
             request_uid: self.claimed_uid.clone(),
-            fanout: plan.fanout,
-            timeout: prost_types::Duration::try_from(plan.timeout).ok(),
-            reason: self.identity.reason.clone(),
+            ..run_started(plan, &self.identity)
         })
     }
 
     /// Has the audit log keep that a run is accepted. The record comes first, so that a run which
     /// was accepted has one, and with it an end, whenever the server dies. A record whose line
     /// cannot be written is to be taken away before anybody could know of it.
-    pub(super) fn commit(&self, audit: &Audit, run_id: &RunId, plan: &Plan) -> io::Result<()> {
+    pub(super) async fn commit(
+        &self,
+        audit: &Audit,
+        turn: Turn<'_>,
+        run_id: &RunId,
+        plan: &Plan,
+    ) -> io::Result<()> {
         let event = audit::Event {
             who: self.who.clone(),
             command: Some(plan.command.name.clone()),
@@ -96,7 +92,7 @@ impl Starter {
             reason: Some(self.identity.reason.clone()).filter(|reason| !reason.is_empty()),
             ..audit::Event::of_run("run_accepted", run_id)
         };
-        audit.commit(event).inspect_err(|error| {
+        if let Err(error) = turn.commit(event).await {
             // The line may be in the file, where the disk took it and did not keep it: it needs
             // its end there. Where this fails too there was no room for either.
             let event = audit::Event {
@@ -104,8 +100,12 @@ impl Starter {
                 reason: Some(format!("the audit log could not be written: {error}")),
                 ..audit::Event::of_run("run_finished", run_id)
             };
-            _ = audit.commit(event);
-        })
+            if let Ok(turn) = audit.turn().await {
+                _ = turn.commit(event).await;
+            }
+            return Err(error);
+        }
+        Ok(())
     }
 
     /// The run's span, within the call's.

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use action_proto::v1::OutputStream;
 use tokio::time::{Instant, sleep, sleep_until};
 
-use super::{Job, Stop};
+use super::{Job, Stop, hand_over};
 use crate::process::{EnvMarker, LeftoversOf, Reaper, Remaining};
 
 /// An output that a process holds open after the script's own end is read until it pauses for so
@@ -22,6 +22,15 @@ const EXIT_PAUSE: Duration = Duration::from_millis(5);
 /// How often those that got TERM are looked for.
 const LEFTOVERS_PAUSE: Duration = Duration::from_millis(20);
 
+/// What becomes of the rest of an output that the record does not take before the limit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Rest {
+    /// It stays in the pipe: the processes that may still write have to end first.
+    IsLeft,
+    /// Nothing writes any more.
+    IsWaitedFor,
+}
+
 impl Job<'_> {
     /// Passes on the rest of the output, and ends what the script left running.
     pub(super) async fn clean_up(&mut self) {
@@ -31,7 +40,7 @@ impl Job<'_> {
             std::mem::take(&mut self.tree),
         ));
         self.terminate_leftovers(&of).await;
-        self.is_incomplete = !self.drain(self.drain_limit()).await;
+        self.is_incomplete = !self.drain(self.drain_limit(), Rest::IsLeft).await;
         self.end_leftovers(&of).await;
     }
 
@@ -46,7 +55,7 @@ impl Job<'_> {
 
     /// Passes on what comes until both outputs have ended, neither says anything for a while, the job
     /// is stopped or the limit has come. True when both have ended.
-    async fn drain(&mut self, mut limit: Instant) -> bool {
+    async fn drain(&mut self, mut limit: Instant, rest: Rest) -> bool {
         let began = Instant::now();
         while self.process.stdout.is_open() || self.process.stderr.is_open() {
             let last = self
@@ -54,17 +63,26 @@ impl Job<'_> {
                 .last_read()
                 .max(self.stderr_mask.last_read());
             let quiet = last.max(began) + QUIET;
+            // While the record takes nothing, a pause is not the script's.
+            let until = match (&self.pending, rest) {
+                (None, _) => Some(limit.min(quiet)),
+                (Some(_), Rest::IsLeft) => Some(limit),
+                (Some(_), Rest::IsWaitedFor) => None,
+            };
             tokio::select! {
-                chunk = self.stdout_mask.read(&mut self.process.stdout) => self.pass(OutputStream::Stdout, chunk).await,
-                chunk = self.stderr_mask.read(&mut self.process.stderr) => self.pass(OutputStream::Stderr, chunk).await,
+                () = hand_over(&self.ear, &mut self.pending) => if rest == Rest::IsWaitedFor {
+                    limit = limit.max(Instant::now() + QUIET);
+                },
+                chunk = self.stdout_mask.read(&mut self.process.stdout), if self.pending.is_none() => self.pass(OutputStream::Stdout, chunk),
+                chunk = self.stderr_mask.read(&mut self.process.stderr), if self.pending.is_none() => self.pass(OutputStream::Stderr, chunk),
                 Ok(()) = self.stop.changed() => if self.is_stopped() {
                     limit = limit.min(Instant::now() + QUIET);
                 },
-                () = sleep_until(limit.min(quiet)) => if !self.pass_what_is_there().await {
+                () = sleep_until(until.unwrap_or(limit)), if until.is_some() => if !self.pass_what_is_there().await {
                     return false;
                 }
             }
-            if Instant::now() > limit {
+            if self.pending.is_none() && Instant::now() > limit {
                 // A process that was left behind writes without a pause.
                 return false;
             }
@@ -76,8 +94,8 @@ impl Job<'_> {
     async fn pass_what_is_there(&mut self) -> bool {
         tokio::select! {
             biased;
-            chunk = self.stdout_mask.read(&mut self.process.stdout) => self.pass(OutputStream::Stdout, chunk).await,
-            chunk = self.stderr_mask.read(&mut self.process.stderr) => self.pass(OutputStream::Stderr, chunk).await,
+            chunk = self.stdout_mask.read(&mut self.process.stdout), if self.pending.is_none() => self.pass(OutputStream::Stdout, chunk),
+            chunk = self.stderr_mask.read(&mut self.process.stderr), if self.pending.is_none() => self.pass(OutputStream::Stderr, chunk),
             () = std::future::ready(()) => return false,
         }
         true
@@ -128,8 +146,9 @@ impl Job<'_> {
                     }
                     next_look = Instant::now() + LEFTOVERS_PAUSE;
                 }
-                chunk = self.stdout_mask.read(&mut self.process.stdout) => self.pass(OutputStream::Stdout, chunk).await,
-                chunk = self.stderr_mask.read(&mut self.process.stderr) => self.pass(OutputStream::Stderr, chunk).await,
+                () = hand_over(&self.ear, &mut self.pending) => {}
+                chunk = self.stdout_mask.read(&mut self.process.stdout), if self.pending.is_none() => self.pass(OutputStream::Stdout, chunk),
+                chunk = self.stderr_mask.read(&mut self.process.stderr), if self.pending.is_none() => self.pass(OutputStream::Stderr, chunk),
             }
         }
     }
@@ -145,7 +164,7 @@ impl Job<'_> {
         let ended = self.shared.reaper.end_leftovers(of).await;
         if self.is_incomplete {
             // No process of this job holds the pipes now; what is in them is still the job's.
-            self.drain(Instant::now() + QUIET).await;
+            self.drain(Instant::now() + QUIET, Rest::IsWaitedFor).await;
         }
         self.leftovers.extend(ended);
     }
