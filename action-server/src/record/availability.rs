@@ -60,14 +60,6 @@ impl Store {
         }
     }
 
-    /// Whether records can be read at all. Blocks for the disk.
-    ///
-    /// # Errors
-    /// The disk's, or that no descriptor is left.
-    pub fn check_readable(&self) -> io::Result<()> {
-        File::open(&self.runs).map(drop)
-    }
-
     /// The space on the disk. Blocks for it.
     ///
     /// # Errors

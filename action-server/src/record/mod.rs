@@ -5,12 +5,20 @@
 //! bytes, a slow one slows no other, and memory does not grow with output.
 
 mod availability;
+mod contents;
 mod directory;
+mod entry;
 mod export;
+mod file;
 mod format;
 mod frames;
 mod id;
 mod index;
+mod index_file;
+mod interned;
+mod jobs;
+mod load;
+mod lookup;
 mod reader;
 mod recover;
 mod retention;
@@ -23,13 +31,15 @@ mod writer;
 
 pub use availability::Space;
 pub use directory::{StoreError, is_served};
+pub use entry::{Entry, Known, RecordFault};
 pub use export::{export, to_json};
-pub use format::{Damage, HEADER_LEN};
+pub use format::{Damage, HEADER_LEN, TooLong, check_length};
 pub use id::RunId;
-pub use index::Entry;
+pub use index::{Position, RunIndex};
+pub use interned::NodeList;
 pub use reader::Reader;
 pub use recover::Unfinished;
 pub use retention::Retention;
 pub use store::Store;
-pub use summary::Summary;
+pub use summary::{RunTexts, Summary};
 pub use writer::{Unwritten, Watermark, Writer};

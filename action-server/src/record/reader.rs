@@ -1,6 +1,6 @@
 //! A reader of a run's record, at its own speed.
 
-use std::{fs::File, io, sync::Arc};
+use std::{fs::File, io};
 
 use action_proto::v1::RunEvent;
 use bytes::{Buf, Bytes};
@@ -11,7 +11,8 @@ use rustix::{
 use tokio::sync::watch;
 
 use super::{
-    Entry, HEADER_LEN, Watermark,
+    HEADER_LEN, Watermark,
+    entry::RecordHold,
     format::{self, Frame},
 };
 
@@ -22,8 +23,7 @@ const READ: usize = 3 * (64 * 1024 + 1024);
 /// Reads a record from some event on, and waits for more while the run goes on.
 #[derive(Debug)]
 pub struct Reader {
-    /// As long as this is held the record is not removed.
-    _entry: Arc<Entry>,
+    _hold: RecordHold,
     file: File,
     watermark: watch::Receiver<Watermark>,
     /// How far the file has been read.
@@ -40,18 +40,19 @@ pub struct Reader {
 }
 
 impl Reader {
-    /// A reader of the events after `after`.
+    /// A reader of the events after `after`, which begin at `offset` or behind it.
     pub(super) fn new(
-        entry: Arc<Entry>,
+        hold: RecordHold,
         file: File,
         watermark: watch::Receiver<Watermark>,
         after: u64,
+        offset: u64,
     ) -> Reader {
         Reader {
-            _entry: entry,
+            _hold: hold,
             file,
             watermark,
-            offset: HEADER_LEN as u64,
+            offset,
             after,
             next: after.saturating_add(1),
             unread: Bytes::new(),
@@ -84,6 +85,10 @@ impl Reader {
                 // Far from where to begin: others shall have their turn on the way.
                 tokio::task::yield_now().await;
             } else if mark.ended || self.watermark.changed().await.is_err() {
+                // Cut since, where one frame ends and the next begins.
+                if mark.ended && self.next <= mark.sequence {
+                    return Err(format::Damage::Frame("sequence").into());
+                }
                 return Ok(Vec::new());
             }
         }

@@ -29,6 +29,7 @@ mod run_command;
 mod runs;
 mod sights;
 mod status;
+mod verdicts;
 mod watch_run;
 mod whole_request;
 
@@ -70,6 +71,8 @@ const FEATURES: [&str; 2] = ["plan_digest", "reason"];
 
 /// How many requests to look up or read runs may wait for the disk at once.
 const CALLER_LANE: usize = 8;
+/// How many lists and searches of what is in memory are made at once.
+const LOOKUP_LANE: usize = 4;
 
 /// The service `action.v1.ActionService`.
 pub(crate) struct Service {
@@ -80,6 +83,8 @@ pub(crate) struct Service {
     streams: Places<String>,
     /// Where callers' requests to look up and read runs wait for the disk.
     caller_lane: DiskLane,
+    /// Where lists are made and runs searched for, in memory.
+    lookup_lane: DiskLane,
 }
 
 impl Service {
@@ -101,6 +106,7 @@ impl Service {
             plan_digests,
             streams: Places::new(usize::MAX, streams_per_subject),
             caller_lane: DiskLane::new(CALLER_LANE),
+            lookup_lane: DiskLane::new(LOOKUP_LANE),
         };
         ActionServiceServer::new(service).max_decoding_message_size(REQUEST_LIMIT)
     }

@@ -6,17 +6,25 @@ use action_proto::{
     input::shown_run_id,
     v1::{Outcome, Run, RunStarted},
 };
-use tonic::{Code, Status};
+use prost_types::Timestamp;
+use tonic::Status;
 
-use super::{Service, status};
+use super::{
+    Service,
+    access::{Access, RunAction},
+    status,
+    verdicts::Verdicts,
+};
 use crate::{
     auth::{Caller, policy::Right},
-    record::{Entry, RunId, Summary, Watermark},
-    run::{self, Registry},
+    record::{Entry, Known, RecordFault, RunId, RunTexts, Summary},
+    run::Registry,
 };
 
-/// So many runs at most are looked at for a text that is the beginning of their ids.
-const CANDIDATES: usize = 1000;
+/// So many runs are looked up at once.
+const PART: usize = 1000;
+/// So many ids are offered for a text that is the beginning of several.
+const OFFERED: usize = 5;
 
 /// What is wanted of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,6 +39,7 @@ pub(super) enum Wanted {
 pub(super) struct Found {
     pub(super) entry: Arc<Entry>,
     pub(super) run: Run,
+    /// What rules are asked of.
     pub(super) started: RunStarted,
     /// False for a run that the caller may cancel and not see.
     pub(super) is_visible: bool,
@@ -45,103 +54,184 @@ pub(super) async fn find(
     text: &str,
     wanted: Wanted,
 ) -> Result<Found, Status> {
-    let access = service.doors.access(caller);
     let text: String = text.chars().take(80).flat_map(char::escape_debug).collect();
-    let runs = service.runs.clone();
-    blocking(service, move || {
-        let mut seen = Vec::new();
-        let mut damaged = Ok(());
-        for entry in runs.matching(&text, CANDIDATES) {
-            let is_whole = entry.id.as_str() == text;
-            let is_known = |run: &RunStarted| {
-                access.reads(run)
-                    || (wanted == Wanted::Cancelling && is_whole && access.cancels(run))
+    let search = Search {
+        runs: service.runs.clone(),
+        access: service.doors.access(caller),
+        is_whole: text.parse::<RunId>().is_ok(),
+        text,
+        wanted,
+    };
+    // Nothing that waits keeps a caller from a run whose whole id it has.
+    let (search, found) = match search.is_whole {
+        true => {
+            let found = search.find(false);
+            (search, found)
+        }
+        false => {
+            let look_up = move || {
+                let found = search.find(false);
+                Ok((search, found))
             };
-            match describe(&runs, &entry.id, is_known) {
-                Ok(Some((summary, run))) => seen.push((entry, run, summary.started)),
-                Ok(None) => {}
-                Err(status) if status.code() == Code::Unavailable => return Err(status),
-                // Whose a damaged record is cannot be read: only who named it whole, or may see
-                // all, is told of it.
-                Err(status) if access.reads_all() || is_whole => {
-                    damaged = Err(status);
+            in_memory(service, look_up).await?
+        }
+    };
+    let (search, entry) = match found? {
+        Answer::Found(entry) => (search, entry),
+        // A record that could not be read before: it is tried again.
+        Answer::NeedsDisk => {
+            let look_up = move || match search.find(true)? {
+                Answer::Found(entry) => Ok((search, entry)),
+                Answer::NeedsDisk => Err(status::unreadable_now(&std::io::ErrorKind::Other.into())),
+            };
+            blocking(service, look_up).await?
+        }
+    };
+    search.describe(service, entry).await
+}
+
+/// What a caller looks for.
+struct Search {
+    runs: Registry,
+    access: Access,
+    text: String,
+    /// True for a text that is a whole id.
+    is_whole: bool,
+    wanted: Wanted,
+}
+
+enum Answer {
+    Found(Arc<Entry>),
+    /// The answer depends on a record that could not be read before.
+    NeedsDisk,
+}
+
+impl Search {
+    /// Looks through the runs whose ids begin so. Blocks for the disk only where it may.
+    fn find(&self, may_block: bool) -> Result<Answer, Status> {
+        let index = self.runs.index();
+        let mut verdicts = Verdicts::new(&self.access);
+        let (mut seen, mut fault) = (Vec::new(), None);
+        let mut after = None;
+        while seen.len() <= OFFERED {
+            let part = index.find(&self.text, after, PART);
+            let Some(last) = part.last() else { break };
+            after = Some(last.id.clone());
+            for entry in part {
+                if entry.known().is_none() && !may_block {
+                    return Ok(Answer::NeedsDisk);
                 }
-                Err(_) => {}
+                match index.summary(&entry) {
+                    Ok(Known::Run(summary)) if self.is_known(&mut verdicts, summary) => {
+                        seen.push(entry);
+                    }
+                    Ok(Known::Run(_)) => {}
+                    // Whose a damaged record is cannot be read: only who named it whole, or may see
+                    // all, is told of it.
+                    Ok(Known::Fault(found)) => {
+                        if self.access.reads_all() || self.is_whole {
+                            fault = Some((entry.id.clone(), *found));
+                        }
+                    }
+                    Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+                    Err(error) => return Err(status::from_record(&entry.id, &error)),
+                }
             }
         }
-        match seen.len() {
-            0 => {
-                damaged?;
-                // Where no record can be read none is said not to be there, hidden or not.
-                let readable = runs.check_readable();
-                readable.map_err(|error| status::unreadable_now(&error))?;
-                let why = access.unresolved(&[Right::ReadOwn, Right::ReadAny], None);
-                Err(Status::not_found(format!(
-                    "no such run: {}{why}",
-                    shown_run_id(&text)
-                )))
-            }
-            1 => {
-                let (entry, run, started) = seen.remove(0);
-                if wanted == Wanted::Cancelling && !access.cancels(&started) {
-                    let command = Some(started.command.as_str());
-                    let why = access.unresolved(&[Right::CancelOwn, Right::CancelAny], command);
-                    let text = format!("you may see run {} but not cancel it{why}", entry.id);
-                    return Err(Status::permission_denied(text));
-                }
-                Ok(Found {
-                    is_visible: access.reads(&started),
-                    entry,
-                    run,
-                    started,
-                })
+        match (seen.len(), fault) {
+            (1, _) => Ok(Answer::Found(seen.remove(0))),
+            (0, Some((id, fault))) => Err(status::from_fault(&id, fault)),
+            (0, None) => {
+                let why = self
+                    .access
+                    .unresolved(&[Right::ReadOwn, Right::ReadAny], None);
+                let text = shown_run_id(&self.text);
+                Err(Status::not_found(format!("no such run: {text}{why}")))
             }
             _ => {
-                let ids: Vec<&str> = seen
-                    .iter()
-                    .take(5)
-                    .map(|(entry, ..)| entry.id.as_str())
-                    .collect();
-                let text = format!(
-                    "{text} is the beginning of more than one run's id: {}",
-                    ids.join(", ")
-                );
-                Err(Status::invalid_argument(text))
+                let ids = seen.iter().take(OFFERED).map(|entry| entry.id.as_str());
+                let ids = ids.collect::<Vec<_>>().join(", ");
+                let text = &self.text;
+                Err(Status::invalid_argument(format!(
+                    "{text} is the beginning of more than one run's id: {ids}"
+                )))
             }
         }
-    })
-    .await
+    }
+
+    fn is_known(&self, verdicts: &mut Verdicts<'_>, run: &Summary) -> bool {
+        let is_cancelled_unseen = self.wanted == Wanted::Cancelling && self.is_whole;
+        verdicts.may(RunAction::Read, run)
+            || (is_cancelled_unseen && verdicts.may(RunAction::Cancel, run))
+    }
+
+    async fn describe(self, service: &Service, entry: Arc<Entry>) -> Result<Found, Status> {
+        let Some(summary) = entry.summary() else {
+            return Err(status::from_fault(&entry.id, RecordFault::Damaged));
+        };
+        let started = summary.identified();
+        if self.wanted == Wanted::Cancelling && !self.access.cancels(&started) {
+            let command = Some(started.command.as_str());
+            let rights = [Right::CancelOwn, Right::CancelAny];
+            let why = self.access.unresolved(&rights, command);
+            let text = format!("you may see run {} but not cancel it{why}", entry.id);
+            return Err(Status::permission_denied(text));
+        }
+        let texts = match (summary.texts(), self.wanted) {
+            (Some(texts), _) => texts.clone(),
+            // No disk holds up a cancel.
+            (None, Wanted::Cancelling) => RunTexts::default(),
+            (None, Wanted::Reading) => {
+                let (runs, entry) = (self.runs.clone(), Arc::clone(&entry));
+                let read = move || {
+                    let texts = runs.texts(&entry);
+                    texts.map_err(|error| status::from_record(&entry.id, &error))
+                };
+                blocking(service, read).await?
+            }
+        };
+        Ok(Found {
+            is_visible: self.access.reads(&started),
+            run: describe(&self.runs, summary, texts),
+            entry,
+            started,
+        })
+    }
 }
 
-/// A run as the API shows it, with its summary; `None` for one that is not to be known. Blocks for
-/// the disk.
-pub(super) fn describe(
-    runs: &Registry,
-    run_id: &RunId,
-    is_known: impl Fn(&RunStarted) -> bool,
-) -> Result<Option<(Summary, Run)>, Status> {
-    let (summary, live) = runs
-        .summary(run_id)
-        .map_err(|error| status::from_record(run_id, &error))?;
-    if !is_known(&summary.started) {
-        return Ok(None);
-    }
-    let mut run = summary.to_run();
+/// A run as the API shows it.
+pub(super) fn describe(runs: &Registry, summary: &Summary, texts: RunTexts) -> Run {
+    // In this order: a run that ends in between has its end in the summary.
+    let live = runs.status(&summary.id);
+    let mut run = summary.to_run(texts);
     match live {
-        Some(live) => add_live(&mut run, live),
+        _ if summary.finished().is_some() => {}
+        Some((status, mark)) => {
+            run.running_jobs = status.running;
+            run.waiting_jobs = status.waiting;
+            run.queue_position = status.queue_position;
+            run.counts = status.counts;
+            run.last_sequence = mark.sequence;
+        }
         // Nobody owns it and it has no end: the end could not be written.
-        None if summary.finished.is_none() => run.outcome = Outcome::Lost.into(),
-        None => {}
+        None => run.outcome = Outcome::Lost.into(),
     }
-    Ok(Some((summary, run)))
+    run
 }
 
-fn add_live(run: &mut Run, (status, mark): (run::Status, Watermark)) {
-    run.running_jobs = status.running;
-    run.waiting_jobs = status.waiting;
-    run.queue_position = status.queue_position;
-    run.counts = status.counts;
-    run.last_sequence = mark.sequence;
+/// What is known of a run whose record is damaged, for callers who may see all.
+pub(super) fn describe_fault(entry: &Entry, fault: RecordFault) -> Run {
+    let millis = i64::try_from(entry.time).unwrap_or(i64::MAX);
+    Run {
+        run_id: entry.id.to_string(),
+        start_time: Some(Timestamp {
+            seconds: millis / 1000,
+            nanos: i32::try_from(millis % 1000).unwrap_or(0) * 1_000_000,
+        }),
+        outcome: Outcome::Lost.into(),
+        message: fault.to_string(),
+        ..Run::default()
+    }
 }
 
 /// Runs what waits for the disk on the lane of callers' requests.
@@ -150,5 +240,14 @@ pub(super) async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, Status> + Send + 'static,
 ) -> Result<T, Status> {
     let done = service.caller_lane.run(work).await;
+    done.map_err(|error| Status::internal(error.to_string()))?
+}
+
+/// Runs what takes a moment and waits for no disk on a lane that no disk holds up.
+pub(super) async fn in_memory<T: Send + 'static>(
+    service: &Service,
+    work: impl FnOnce() -> Result<T, Status> + Send + 'static,
+) -> Result<T, Status> {
+    let done = service.lookup_lane.run(work).await;
     done.map_err(|error| Status::internal(error.to_string()))?
 }

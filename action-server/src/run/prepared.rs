@@ -19,7 +19,7 @@ use super::{
 use crate::{
     audit::{self, Audit},
     catalogue::Plan,
-    record::{Entry, Reader, RunId, Store, Writer},
+    record::{Entry, Reader, RunId, Store, Writer, check_length},
 };
 
 /// A run that is on the disk and in the audit log, and not started. Where it is dropped it never is.
@@ -44,8 +44,8 @@ impl Registry {
         let inner = &self.inner;
         let room = inner.room(&starter.identity.username)?;
         let first = starter.first_event(&plan);
+        check_length(&first)?;
         let (entry, writer) = inner.store.create(first).map_err(StartError::Record)?;
-        let entry = Arc::new(entry);
         let discard = || inner.store.discard(&entry);
         // Opened now: a run that is started must not fail for want of a descriptor to show it.
         let reader = inner.store.read_new(&entry, &writer);
@@ -59,7 +59,8 @@ impl Registry {
         let entry = DiscardOnDrop {
             store: Arc::clone(&inner.store),
             audit: inner.audit.clone(),
-            entry: Some(entry),
+            entry,
+            is_kept: false,
         };
         Ok(PreparedRun {
             registry: self.clone(),
@@ -92,6 +93,7 @@ impl PreparedRun {
         let orders_receiver = orders.subscribe();
         let status = Arc::new(Mutex::default());
         let live = Live {
+            entry: Arc::clone(&entry.entry),
             watermark: writer.watermark(),
             orders,
             status: Arc::clone(&status),
@@ -129,24 +131,24 @@ impl PreparedRun {
 struct DiscardOnDrop {
     store: Arc<Store>,
     audit: Audit,
-    /// `None` once it is kept.
-    entry: Option<Arc<Entry>>,
+    entry: Arc<Entry>,
+    is_kept: bool,
 }
 
 impl DiscardOnDrop {
     /// Lets others find the record.
     fn keep(mut self) {
-        if let Some(entry) = self.entry.take() {
-            self.store.add(entry);
-        }
+        self.is_kept = true;
+        self.store.add(Arc::clone(&self.entry));
     }
 }
 
 impl Drop for DiscardOnDrop {
     fn drop(&mut self) {
-        let Some(entry) = self.entry.take() else {
+        if self.is_kept {
             return;
-        };
+        }
+        let entry = Arc::clone(&self.entry);
         let why = "its caller went away, or its deadline passed, before it was started";
         tracing::info!(run_id = %entry.id, "a run was not started: {why}");
         self.audit.note(audit::Event {

@@ -8,18 +8,26 @@ use crate::{
     audit::{self, Audit},
     metrics::Metrics,
     process::end_orphans,
-    record::{Store, Summary},
+    record::{Entry, RecordFault, RunId, RunIndex, Store, Unfinished},
 };
 
 /// Sees to what a server that died left behind: its scripts are ended, and its runs are marked.
 pub(super) async fn recover(store: &Store, audit: &Audit, metrics: &Metrics) -> io::Result<()> {
-    let unfinished = store.unfinished()?;
+    let (unfinished, damaged) = (store.unfinished(), store.newly_damaged());
+    let ids = unfinished.iter().map(Unfinished::id);
+    let ids = ids.chain(damaged.iter().map(|entry| &entry.id));
+    let ids: Vec<&str> = ids.map(RunId::as_str).collect();
+    if ids.is_empty() {
+        return Ok(());
+    }
+    let processes = end_orphans(&ids).await;
+    for entry in damaged {
+        put_aside(store, audit, &entry).await;
+    }
     if unfinished.is_empty() {
         return Ok(());
     }
-    let ids: Vec<&str> = unfinished.iter().map(|run| run.id().as_str()).collect();
-    let processes = end_orphans(&ids).await;
-    let runs = ids.len();
+    let runs = unfinished.len();
     tracing::warn!(
         runs,
         processes,
@@ -31,12 +39,12 @@ pub(super) async fn recover(store: &Store, audit: &Audit, metrics: &Metrics) -> 
             tracing::error!(%run_id, %error, "cannot record that the run is lost; it is tried at the next start");
             continue;
         }
-        if let Ok(Summary {
-            started, finished, ..
-        }) = store.summary(&run_id)
-            && let Some((finished, ..)) = finished
+        let entry = store.find(run_id.as_str(), None, 1).pop();
+        let summary = entry.as_ref().and_then(|entry| entry.summary());
+        if let Some(summary) = summary
+            && let Some(finished) = summary.finished()
         {
-            metrics.run_lost(&started.command, &finished);
+            metrics.run_lost(&summary.command, &finished.result);
         }
         let event = audit::Event {
             outcome: Some(Outcome::Lost.label().to_owned()),
@@ -47,4 +55,20 @@ pub(super) async fn recover(store: &Store, audit: &Audit, metrics: &Metrics) -> 
         _ = audit.write(event).await;
     }
     Ok(())
+}
+
+/// Reports a damaged record, and puts it aside. The report comes first: where the server dies in
+/// between, the next one repeats it.
+async fn put_aside(store: &Store, audit: &Audit, entry: &Entry) {
+    let run_id = &entry.id;
+    tracing::error!(%run_id, "the record is damaged from its beginning: it is put aside");
+    let event = audit::Event {
+        outcome: Some(Outcome::Lost.label().to_owned()),
+        reason: Some(RecordFault::Damaged.to_string()),
+        ..audit::Event::of_run("record_damaged", run_id)
+    };
+    _ = audit.write(event).await;
+    if let Err(error) = store.put_aside(entry) {
+        tracing::error!(%run_id, %error, "cannot put a damaged record aside: it is left where it is");
+    }
 }

@@ -25,13 +25,14 @@ use crate::{
     metrics::Metrics,
     places::{Place, Places},
     process::Descendants,
-    record::{Entry, Reader, Retention, RunId, Store, Summary, Watermark},
+    record::{Entry, Reader, Retention, RunId, RunIndex, RunTexts, Store, Watermark},
 };
 
 /// How long runs have to end after the last of their scripts was killed.
 const STOP_LIMIT: Duration = Duration::from_secs(15);
 
 pub(super) struct Live {
+    pub(super) entry: Arc<Entry>,
     pub(super) watermark: watch::Receiver<Watermark>,
     pub(super) orders: watch::Sender<Option<StopOrder>>,
     pub(super) status: Arc<Mutex<Standing>>,
@@ -45,6 +46,7 @@ pub struct Registry {
 
 pub(super) struct Inner {
     pub(super) store: Arc<Store>,
+    index: Arc<dyn RunIndex>,
     pub(super) audit: Audit,
     pub(super) metrics: Metrics,
     pub(super) limits: Arc<Limits>,
@@ -77,6 +79,7 @@ impl Registry {
         let room = Arc::new(Semaphore::new(limits.live_runs));
         let subjects = Places::new(usize::MAX, limits.runs_per_subject);
         let inner = Inner {
+            index: Arc::clone(&store) as Arc<dyn RunIndex>,
             store,
             audit,
             metrics,
@@ -102,49 +105,42 @@ impl Registry {
         self.inner.store.read(run_id, watermark, after)
     }
 
-    /// The runs whose id is, or begins with, `text`: at most `most`.
-    pub fn matching(&self, text: &str, most: usize) -> Vec<Arc<Entry>> {
-        self.inner.store.matching(text, most)
+    /// The runs that there are, in brief.
+    pub fn index(&self) -> &dyn RunIndex {
+        &*self.inner.index
     }
 
-    /// All runs, the newest first.
-    pub fn newest_first(&self) -> Vec<Arc<Entry>> {
-        self.inner.store.newest_first()
+    /// The runs that live, the newest first.
+    pub fn living_runs(&self) -> Vec<Arc<Entry>> {
+        let live = self.live();
+        let mut entries: Vec<_> = live.values().map(|it| Arc::clone(&it.entry)).collect();
+        drop(live);
+        entries.sort_unstable_by(|one, other| other.position().cmp(&one.position()));
+        entries
     }
 
-    /// What a run came to so far, and where it stands if it lives. Blocks for the disk.
+    /// Where a run stands; `None` for one that does not live.
+    pub fn status(&self, run_id: &RunId) -> Option<(Status, Watermark)> {
+        let live = self.live();
+        let live = live.get(run_id)?;
+        let standing = live.status.lock().unwrap_or_else(PoisonError::into_inner);
+        Some((standing.now(&self.inner.slots), *live.watermark.borrow()))
+    }
+
+    /// Arguments and reason of a run. Blocks for the disk where they are long.
     ///
     /// # Errors
-    /// No such run (`NotFound`), or the disk's.
-    pub fn summary(&self, run_id: &RunId) -> io::Result<(Summary, Option<(Status, Watermark)>)> {
-        // In this order: a run that ends in between has its end in the record.
-        let live = self.live().get(run_id).map(|live| {
-            let status = live
-                .status
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .now(&self.inner.slots);
-            (status, *live.watermark.borrow())
-        });
-        let summary = self.inner.store.summary(run_id)?;
-        let live = live.filter(|_| summary.finished.is_none());
-        Ok((summary, live))
+    /// The disk's.
+    pub fn texts(&self, entry: &Entry) -> io::Result<RunTexts> {
+        self.inner.store.texts(entry)
     }
 
-    /// Each job of a run, as far as its record tells now. Blocks for the disk.
+    /// Each job of a run, as far as its record tells now. Blocks for the disk, but for one that lives.
     ///
     /// # Errors
     /// No such run (`NotFound`), or the disk's.
     pub fn jobs(&self, run_id: &RunId) -> io::Result<Vec<Job>> {
         self.inner.store.jobs(run_id)
-    }
-
-    /// Whether records can be read at all. Blocks for the disk.
-    ///
-    /// # Errors
-    /// The disk's, or that no descriptor is left.
-    pub fn check_readable(&self) -> io::Result<()> {
-        self.inner.store.check_readable()
     }
 
     /// Whether new runs can be recorded, as it was last known.

@@ -10,7 +10,7 @@ use crate::{
     audit::{self, Audit, Who},
     catalogue::{Identity, Plan, PlannedJob},
     file_digest::TreeSnapshot,
-    record::RunId,
+    record::{RunId, TooLong},
     traces::Span,
 };
 
@@ -52,6 +52,9 @@ pub enum StartError {
     /// Too many runs of the subject live.
     #[error("{0} runs of yours are going on, the limit (limits.runs_per_subject); try again later")]
     TooManyOfSubject(usize),
+    /// The record could not hold the run's first event.
+    #[error(transparent)]
+    TooLong(#[from] TooLong),
     /// The record cannot be written.
     #[error("the run cannot be recorded, so it was not started")]
     Record(#[source] io::Error),
