@@ -117,13 +117,13 @@ fn strange_files_in_it_harm_nothing() {
     let run = server.api().run(on("hello", "n1"));
     let site = server.stop();
     site.write("state/runs/README", "hello");
-    site.write(
-        "state/runs/0000000000001-zzzzzzzzzzzzzzzz.run",
-        "this is no record of a run",
-    );
-    site.write("state/runs/0000000000002-yyyyyyyyyyyyyyyy.run", [0; 4096]);
-    fs::create_dir(site.path("state/runs/0000000000003-xxxxxxxxxxxxxxxx.run")).unwrap();
-    let pipe = site.path("state/runs/0000000000004-wwwwwwwwwwwwwwww.run");
+    // As old as no retention removes it.
+    let now = action_tests::token::now();
+    let named = |id: &str| format!("state/runs/{now}000-{id}.run");
+    site.write(named("zzzzzzzzzzzzzzzz"), "this is no record of a run");
+    site.write(named("yyyyyyyyyyyyyyyy"), [0; 4096]);
+    fs::create_dir(site.path(named("xxxxxxxxxxxxxxxx"))).unwrap();
+    let pipe = site.path(named("wwwwwwwwwwwwwwww"));
     rustix::fs::mknodat(
         rustix::fs::CWD,
         pipe,

@@ -297,7 +297,7 @@ fn records_that_could_not_be_read_at_the_start_are_not_said_to_be_gone() {
     // The tracer is a process beside the server's.
     let program = site.path("failing-server");
     let script = format!(
-        "#!/bin/bash\nexec strace -D -f -qq -o /dev/null -e trace=openat -e inject=openat:error=EIO -P {} {} \"$@\"\n",
+        "#!/bin/bash\nexec strace -D -I 2 -f -qq -o /dev/null -e trace=openat -e inject=openat:error=EIO -P {} {} \"$@\"\n",
         site.record(&run.id).display(),
         site.program("action-server").display(),
     );

@@ -22,6 +22,7 @@ mod latency;
 mod measure;
 mod output;
 mod plot;
+mod records;
 mod report;
 mod timed;
 
@@ -45,7 +46,7 @@ const QUICK: Scale = Scale {
 type Measuring = fn(&Scale) -> Vec<Measure>;
 
 /// Each measure's name, and how it is measured.
-const MEASURES: [(&str, Measuring); 13] = [
+const MEASURES: [(&str, Measuring); 15] = [
     ("fanout-100", |scale| fanout::measure(100, scale)),
     ("fanout-1000", |scale| fanout::measure(1000, scale)),
     ("fanout-10000", |scale| fanout::measure(10_000, scale)),
@@ -58,6 +59,8 @@ const MEASURES: [(&str, Measuring); 13] = [
     ("resume", latency::resume),
     ("memory", footprint::memory),
     ("verbs", footprint::small_verbs),
+    ("records", records::many),
+    ("record", records::long),
     // The table and the plot again, from the figures that are there.
     ("report", |_| Vec::new()),
 ];
