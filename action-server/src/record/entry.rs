@@ -230,8 +230,8 @@ impl Entry {
         *self.live() = None;
     }
 
-    /// Each job of a run that is being recorded.
-    pub(super) fn live_jobs(&self) -> Option<Vec<Job>> {
+    /// Each job of a run that is being recorded, as far as readers see it; `None` for others.
+    pub fn live_jobs(&self) -> Option<Vec<Job>> {
         self.live().as_deref().map(Contents::jobs)
     }
 

@@ -71,8 +71,8 @@ const FEATURES: [&str; 2] = ["plan_digest", "reason"];
 
 /// How many requests to look up or read runs may wait for the disk at once.
 const CALLER_LANE: usize = 8;
-/// How many lists and searches of what is in memory are made at once.
-const LOOKUP_LANE: usize = 4;
+/// How many lists and searches of what is in memory are made at once: few, as they take a processor.
+const LOOKUP_LANE: usize = 2;
 
 /// The service `action.v1.ActionService`.
 pub(crate) struct Service {

@@ -102,9 +102,7 @@ pub(crate) fn long(scale: &Scale) -> Vec<Measure> {
         });
         median(&times.collect::<Vec<_>>())
     };
-    let get = || {
-        often(&|| assert_eq!(api.get_run(&run).expect("the run").jobs.len(), 1))
-    };
+    let get = || often(&|| assert_eq!(api.get_run(&run).expect("the run").jobs.len(), 1));
     let resume = || {
         often(&|| {
             let (events, error) = api.watch(&run, last - 1).expect("the run").rest();
