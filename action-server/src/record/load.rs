@@ -68,7 +68,7 @@ pub(super) fn load(runs: &Arc<Path>, damaged: &Arc<Path>) -> io::Result<Loaded> 
                     Ok(Looked::NoFile) => left_alone.push(entry.id.clone()),
                     // One record must not keep the server from all others.
                     Err(error) => {
-                        tracing::error!(run_id = %entry.id, file = %shown::file(&entry.path()), %error, "cannot read a record");
+                        tracing::error!(run_id = %entry.id, file = %shown::file(entry.path()), %error, "cannot read a record");
                     }
                 }
             }
@@ -185,7 +185,7 @@ pub(super) fn look(
             entry.learn(Known::Fault(fault));
             // A damaged one is told of when it is put aside.
             if fault != RecordFault::Damaged {
-                tracing::error!(run_id = %entry.id, file = %shown::file(&entry.path()), %error, "left alone");
+                tracing::error!(run_id = %entry.id, file = %shown::file(entry.path()), %error, "left alone");
             }
             return Ok(Looked::Ended);
         }

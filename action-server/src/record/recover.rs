@@ -53,7 +53,7 @@ impl Store {
             Ok(unfinished) => Some(unfinished),
             // One record must not keep the server from all others.
             Err(error) => {
-                tracing::error!(run_id = %entry.id, file = %shown::file(&entry.path()), %error, "left alone");
+                tracing::error!(run_id = %entry.id, file = %shown::file(entry.path()), %error, "left alone");
                 None
             }
         };

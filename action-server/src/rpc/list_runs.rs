@@ -111,16 +111,15 @@ impl RunList {
         loop {
             let part = self.next_part();
             if part.is_empty() {
-                self.response.next_page_token.clear();
                 return Ok(true);
             }
             for entry in part {
                 if self.filter.is_past(&entry) {
-                    self.response.next_page_token.clear();
                     return Ok(true);
                 }
                 let is_enough = look.work + look.verdicts.judged_nodes() > MOST_WORK;
                 if is_enough || self.caller.is_closed() {
+                    self.end_page();
                     return Ok(true);
                 }
                 match self.examine(&entry, &mut look)? {
@@ -130,16 +129,22 @@ impl RunList {
                         self.bytes += run.encoded_len();
                         let count = self.response.runs.len();
                         if count == self.size || (self.bytes > LIST.bytes && count > 0) {
+                            self.end_page();
                             return Ok(true);
                         }
                         self.response.runs.push(*run);
                     }
                 }
-                // The next page begins behind the last one that was examined.
-                self.response.next_page_token = format!("{}-{}", entry.time, entry.id);
                 self.before = Some(entry.position());
             }
         }
+    }
+
+    /// Ends the page before the last run: the next one begins behind the last that was examined.
+    fn end_page(&mut self) {
+        let last = self.before.as_ref();
+        let token = last.map(|(time, id)| format!("{time}-{id}"));
+        self.response.next_page_token = token.unwrap_or_default();
     }
 
     /// The next runs to examine.

@@ -115,7 +115,7 @@ impl Registry {
         let live = self.live();
         let mut entries: Vec<_> = live.values().map(|it| Arc::clone(&it.entry)).collect();
         drop(live);
-        entries.sort_unstable_by(|one, other| other.position().cmp(&one.position()));
+        entries.sort_unstable_by_key(|entry| std::cmp::Reverse(entry.position()));
         entries
     }
 
