@@ -15,6 +15,9 @@ rules:
 - {name: not of others, deny: ['read:any'], subjects: [bob]}
 ";
 
+/// What happens to a record, to that of which command, and how.
+type Damage = (&'static str, &'static str, fn(&Path));
+
 fn site() -> Site {
     let site = Site::new();
     site.command("hello", "echo hello");
@@ -47,7 +50,7 @@ fn flip(path: &Path, at: usize) {
 
 #[test]
 fn a_damaged_record_is_put_aside_and_reported() {
-    let spoil: [(&str, &str, fn(&Path)); 7] = [
+    let spoil: [Damage; 7] = [
         ("emptied", "hello", |path| cut(path, 0)),
         ("cut in its header", "hello", |path| cut(path, 7)),
         ("cut behind its header", "hello", |path| cut(path, 16)),

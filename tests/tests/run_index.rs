@@ -1,7 +1,7 @@
 //! Lists and look-ups over tens of thousands of runs, which open no record; and long records, of which only
 //! what is asked for is read.
 
-use std::{collections::BTreeSet, fs};
+use std::{collections::BTreeSet, fs, path::Path};
 
 use action_proto::v1::{ListRunsRequest, ListRunsResponse, Outcome};
 use action_tests::{Api, CEILING, Server, Site, on, token, usage, wait_until, with_arguments};
@@ -15,6 +15,9 @@ rules:
 - {name: all, allow: [all], subjects: [alice]}
 - {name: own, allow: [run], subjects: ['*'], commands: [hello]}
 ";
+
+/// What happens to a record, and how.
+type Damage = (&'static str, fn(&Path));
 
 fn site() -> Site {
     let site = Site::new();
@@ -142,7 +145,7 @@ fn an_own_run_is_found_among_thousands_of_hidden_ones() {
 /// Whatever becomes of its record, a run that goes on is to be stopped by who knows its id.
 #[test]
 fn a_run_that_goes_on_can_be_cancelled_without_its_record() {
-    let spoil: [(&str, fn(&std::path::Path)); 4] = [
+    let spoil: [Damage; 4] = [
         ("removed", |path| fs::remove_file(path).unwrap()),
         ("emptied", |path| fs::write(path, "").unwrap()),
         ("overwritten", |path| fs::write(path, [7; 5000]).unwrap()),
