@@ -281,11 +281,27 @@ impl Connection {
         Ok(EventStream::new(response, Messages::Watched))
     }
 
-    /// One page of runs and the token of the next, which is empty on the last.
-    pub(crate) async fn list_runs(&self, request: ListRunsRequest) -> Result<(Vec<Run>, String)> {
-        let mut client = self.client.clone();
-        let page = self.answer(client.list_runs(self.request(request))).await?;
-        Ok((page.runs, page.next_page_token))
+    /// The newest runs that the request asks for, at most `limit`. A page may be short or empty, and
+    /// others follow all the same.
+    pub(crate) async fn list_runs(
+        &self,
+        mut request: ListRunsRequest,
+        limit: usize,
+    ) -> Result<Vec<Run>> {
+        let mut runs = Vec::new();
+        while runs.len() < limit {
+            request.page_size = i32::try_from(limit - runs.len()).unwrap_or(0);
+            let mut client = self.client.clone();
+            let page = self.answer(client.list_runs(self.request(request.clone())));
+            let page = page.await?;
+            runs.extend(page.runs);
+            if page.next_page_token.is_empty() {
+                break;
+            }
+            request.page_token = page.next_page_token;
+        }
+        runs.truncate(limit);
+        Ok(runs)
     }
 
     /// A run as it is now, and all its jobs.

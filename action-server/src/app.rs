@@ -263,7 +263,9 @@ pub async fn serve(
     // A log that hangs must not keep the server from stopping.
     _ = timeout(CLOSE_LIMIT, audit.close()).await;
     let is_empty = runs.living() == 0;
-    let leaving = LANES.tidying.run(move || tidying::leave(&store, &clock, is_empty));
+    let leaving = LANES
+        .tidying
+        .run(move || tidying::leave(&store, &clock, is_empty));
     // So must a disk.
     _ = timeout(CLOSE_LIMIT, leaving).await;
     if let Some(sending) = sending {

@@ -18,7 +18,7 @@ pub(crate) static LANES: Lanes = Lanes {
     ends: DiskLane::new(96),
     reads: DiskLane::new(16),
     callers: DiskLane::new(8),
-    lists: DiskLane::new(4),
+    lookups: DiskLane::new(2),
     plans: DiskLane::new(16),
     scripts: DiskLane::new(64),
     definitions: DiskLane::new(8),
@@ -40,8 +40,8 @@ pub(crate) struct Lanes {
     pub(crate) reads: DiskLane,
     /// Callers' requests to find or read one run.
     pub(crate) callers: DiskLane,
-    /// Callers' lists of runs, which take longer: a cancel must find its run while many list.
-    pub(crate) lists: DiskLane,
+    /// Lists of runs and searches for one among what is in memory: few, as they take a processor.
+    pub(crate) lookups: DiskLane,
     /// Digests of the scripts of plans that callers ask for.
     pub(crate) plans: DiskLane,
     /// Scripts that are looked at as they are started.
@@ -119,7 +119,7 @@ mod tests {
             ends,
             reads,
             callers,
-            lists,
+            lookups,
             plans,
             scripts,
             definitions,
@@ -133,7 +133,7 @@ mod tests {
             ends,
             reads,
             callers,
-            lists,
+            lookups,
             plans,
             scripts,
             definitions,

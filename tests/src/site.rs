@@ -254,6 +254,20 @@ impl Site {
             .unwrap_or_else(|| panic!("no record of {run_id}"))
     }
 
+    /// Writes copies of a record, as of runs that were accepted before it, a millisecond apart, the newest
+    /// first. `id` makes the ids: of 16 characters, digits and letters without i, l, o and u.
+    pub fn copy_record(&self, run_id: &str, count: usize, id: impl Fn(usize) -> String) {
+        let record = self.record(run_id);
+        let bytes = fs::read(&record).unwrap();
+        let name = record.file_name().unwrap().to_str().unwrap();
+        let (time, _) = name.split_once('-').unwrap();
+        let time: usize = time.parse().unwrap();
+        for at in 0..count {
+            let name = format!("{:013}-{}.run", time - 1 - at, id(at));
+            fs::write(record.with_file_name(name), &bytes).unwrap();
+        }
+    }
+
     /// Writes a run's events with `action-server runs export`.
     #[track_caller]
     pub fn export(&self, run_id: &str) -> Ran {

@@ -117,18 +117,30 @@ fn strange_files_in_it_harm_nothing() {
     let run = server.api().run(on("hello", "n1"));
     let site = server.stop();
     site.write("state/runs/README", "hello");
-    site.write(
-        "state/runs/0000000000001-zzzzzzzzzzzzzzzz.run",
-        "this is no record of a run",
-    );
-    site.write("state/runs/0000000000002-yyyyyyyyyyyyyyyy.run", [0; 4096]);
-    fs::create_dir(site.path("state/runs/0000000000003-xxxxxxxxxxxxxxxx.run")).unwrap();
+    // As old as no retention removes it.
+    let now = action_tests::token::now();
+    let named = |id: &str| format!("state/runs/{now}000-{id}.run");
+    site.write(named("zzzzzzzzzzzzzzzz"), "this is no record of a run");
+    site.write(named("yyyyyyyyyyyyyyyy"), [0; 4096]);
+    fs::create_dir(site.path(named("xxxxxxxxxxxxxxxx"))).unwrap();
+    let pipe = site.path(named("wwwwwwwwwwwwwwww"));
+    rustix::fs::mknodat(
+        rustix::fs::CWD,
+        pipe,
+        rustix::fs::FileType::Fifo,
+        rustix::fs::Mode::RUSR,
+        0,
+    )
+    .unwrap();
     site.write("state/lock", "somebody wrote here");
     let server = site.start();
     let api = server.api();
     assert_eq!(api.ended(&run.id).events, run.events);
     assert_eq!(api.run(on("hello", "n1")).answer_of("n1"), "hello\n");
     let listed = api.list_runs(action_proto::v1::ListRunsRequest::default());
-    assert_eq!(listed.unwrap().runs.len(), 2);
+    let listed = listed.unwrap().runs;
+    // What is no record has the name of one: it is kept, and shown as what it is.
+    let damaged = listed.iter().filter(|run| run.message == "record damaged");
+    assert_eq!((damaged.count(), listed.len()), (2, 4));
     assert_eq!(server.read("state/runs/README"), "hello");
 }

@@ -8,11 +8,12 @@ use std::{
     process::{Command, Output},
 };
 
-use action_proto::v1::{ListCommandsRequest, ListNodesRequest, ListRunsRequest};
+use action_proto::v1::{ListCommandsRequest, ListNodesRequest, ListRunsRequest, Outcome};
 use action_tests::{
-    Api, Base, CEILING, Server, Site, on, program::AT_ONCE, token, usage, wait_until,
+    Api, Base, CEILING, Server, Site, on, processes, program::AT_ONCE, token, usage, wait_until,
 };
 use jsonwebtoken::Algorithm;
+use rustix::process::Signal;
 use tonic::Code;
 
 use crate::faults::Failing;
@@ -256,13 +257,6 @@ fn runs_are_not_said_to_be_gone_while_no_record_can_be_read() {
     let mut live = api.start(on("wait", "n1")).unwrap();
     live.wait_for("n1", "ready\n");
     let ended = api.run(on("hello", "n1"));
-    let ids = [
-        &live.id,
-        &live.id[..4],
-        &ended.id,
-        &ended.id[..4],
-        "0000000000000000",
-    ];
     let is_unavailable = |what: &str, status: tonic::Status| {
         assert_eq!(status.code(), Code::Unavailable, "{what}: {status}");
         assert!(
@@ -271,31 +265,70 @@ fn runs_are_not_said_to_be_gone_while_no_record_can_be_read() {
         );
     };
     let usual = usage::limit_descriptors(server.id(), 3);
-    for running in [true, false] {
+    // What is in memory is told: which runs there are, and of those that go on all but the events.
+    for (running, count) in [(true, 1), (false, 2)] {
         let request = ListRunsRequest {
             running,
             ..ListRunsRequest::default()
         };
-        is_unavailable("ListRuns", api.list_runs(request).unwrap_err());
+        assert_eq!(api.list_runs(request).unwrap().runs.len(), count);
     }
-    for id in ids {
+    assert_eq!(api.run_now(&live.id).outcome(), Outcome::Unspecified);
+    let unknown = "0000000000000000";
+    assert_eq!(api.get_run(unknown).unwrap_err().code(), Code::NotFound);
+    for id in [&ended.id[..], &ended.id[..6]] {
         is_unavailable(id, api.get_run(id).unwrap_err());
-        // One that lives is known without its record, so that it can be cancelled.
-        if !live.id.starts_with(id) {
-            is_unavailable(id, api.cancel(id, true).unwrap_err());
-        }
+    }
+    for id in [&live.id[..], &live.id[..6], &ended.id] {
         is_unavailable(id, api.watch(id, 0).map(drop).unwrap_err());
     }
+    assert_eq!(api.cancel(&ended.id, true).unwrap().outcome(), Outcome::Ok);
+    api.cancel(&live.id, true).unwrap();
+    _ = live.finish();
+    usage::limit_descriptors(server.id(), usual);
+}
+
+/// A server that could read no record when it started.
+#[test]
+fn records_that_could_not_be_read_at_the_start_are_not_said_to_be_gone() {
+    let server = site().start();
+    let run = server.api().run(on("hello", "n1"));
+    let site = server.stop();
+    // The tracer is a process beside the server's.
+    let program = site.path("failing-server");
+    let script = format!(
+        "#!/bin/bash\nexec strace -D -I 2 -f -qq -o /dev/null -e trace=openat -e inject=openat:error=EIO -P {} {} \"$@\"\n",
+        site.record(&run.id).display(),
+        site.program("action-server").display(),
+    );
+    action_tests::program::write_script(&program, script);
+    let server = Server::start_other(site, &program);
+    let tracer = || {
+        let text = fs::read_to_string(format!("/proc/{}/status", server.id())).unwrap();
+        let line = text.lines().find_map(|it| it.strip_prefix("TracerPid:\t"));
+        line.unwrap().parse::<i32>().unwrap()
+    };
+    let api = server.api();
+    let request = ListRunsRequest::default;
+    let refused = api.list_runs(request()).unwrap_err();
+    assert_eq!(refused.code(), Code::Unavailable, "{refused}");
     let client = server.client().run(&["runs"]);
     assert_eq!(
         (client.code(), client.stdout().as_str()),
         (255, ""),
         "{client}"
     );
-    usage::limit_descriptors(server.id(), usual);
-    let listed = api.list_runs(ListRunsRequest::default()).unwrap();
-    assert_eq!(listed.runs.len(), 2);
-    assert_eq!(api.get_run(ids[4]).unwrap_err().code(), Code::NotFound);
-    api.cancel(&live.id, true).unwrap();
-    _ = live.finish();
+    for id in [&run.id[..], &run.id[..3]] {
+        assert_eq!(
+            api.get_run(id).unwrap_err().code(),
+            Code::Unavailable,
+            "{id}"
+        );
+    }
+    processes::signal(tracer(), Signal::INT);
+    wait_until("the tracer to leave", CEILING, || {
+        (tracer() == 0).then_some(())
+    });
+    assert_eq!(api.list_runs(request()).unwrap().runs.len(), 1);
+    assert_eq!(api.ended(&run.id).events, run.events);
 }

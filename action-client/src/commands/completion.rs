@@ -4,7 +4,7 @@
 use crate::cli::entry::Entry;
 use crate::cli::parse;
 use crate::commands::Context;
-use crate::complete::known::{Store, now};
+use crate::complete::known::{RUNS, Store, now};
 use crate::complete::scripts::Shell;
 use crate::complete::{self, REFRESH};
 use crate::config::Config;
@@ -98,7 +98,9 @@ pub(crate) async fn refresh(args: &[OsString], environment: &Environment) -> Res
         let connection = Connection::open(&config, config.timeout.min(PATIENCE)).await?;
         let commands = connection.list_commands().await?;
         let nodes = connection.list_nodes("", "").await?;
-        let (runs, _) = connection.list_runs(ListRunsRequest::default()).await?;
+        let runs = connection
+            .list_runs(ListRunsRequest::default(), RUNS)
+            .await?;
         store.update(|known| {
             known.take(commands, &nodes, &runs, now());
             true

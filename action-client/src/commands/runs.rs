@@ -77,19 +77,9 @@ pub(crate) async fn run(
         limit => usize::try_from(limit).unwrap_or(usize::MAX),
     };
     let long = args.long;
-    let mut request = request(args, options);
+    let request = request(args, options);
     let connection = context.connect().await?;
-    let mut runs = Vec::new();
-    while runs.len() < limit {
-        request.page_size = i32::try_from(limit - runs.len()).unwrap_or(0);
-        let (page, next) = connection.list_runs(request.clone()).await?;
-        runs.extend(page);
-        if next.is_empty() {
-            break;
-        }
-        request.page_token = next;
-    }
-    runs.truncate(limit);
+    let runs = connection.list_runs(request, limit).await?;
     if context.is_json() {
         for run in &runs {
             json::write(&object(run), context.output)?;
@@ -156,8 +146,11 @@ fn row(run: &Run) -> [String; 9] {
     ]
 }
 
-/// The command and its arguments, as far as a line has space for them.
+/// The command and its arguments, as far as a line has space for them; or why they are not known.
 pub(crate) fn called(run: &Run) -> String {
+    if run.command.is_empty() && !run.message.is_empty() {
+        return table::bounded(&format!("({})", run.message), LONGEST_COMMAND);
+    }
     let arguments = run.arguments.iter().map(String::as_str);
     let words = std::iter::once(run.command.as_str()).chain(arguments);
     // As many as can matter: each takes a character or more with its blank.
@@ -201,6 +194,7 @@ pub(crate) fn object(run: &Run) -> Value {
         "queue_position": run.queue_position,
         "reason": run.reason,
         "last_sequence": run.last_sequence,
+        "message": run.message,
     })
 }
 
@@ -264,5 +258,16 @@ mod tests {
         assert_eq!(object["end_time"], Value::Null);
         assert_eq!(object["outcome"], "running");
         assert_eq!(object["counts"], json!({"failed": 2}));
+        let unknown = Run {
+            run_id: "r2".into(),
+            outcome: Outcome::Lost.into(),
+            message: "record damaged".into(),
+            ..Run::default()
+        };
+        let row = super::row(&unknown);
+        assert_eq!(
+            (row[3].as_str(), row[7].as_str()),
+            ("lost", "(record damaged)")
+        );
     }
 }

@@ -19,7 +19,7 @@ const FRESH: Duration = Duration::from_secs(30);
 /// How long a server that did not answer is left alone.
 const RETRY: Duration = Duration::from_secs(10);
 /// The most runs that are remembered.
-const RUNS: usize = 50;
+pub(crate) const RUNS: usize = 50;
 
 /// What the server said last.
 #[derive(Clone, Debug, Default, PartialEq)]

@@ -140,3 +140,20 @@ async fn a_reader_that_goes_is_no_error() {
     let ran = Ran::from(output.unwrap().unwrap());
     assert_eq!((ran.code, ran.stderr.as_str()), (Some(141), ""));
 }
+
+#[tokio::test]
+async fn a_list_goes_on_behind_pages_that_are_empty() {
+    let server = Server::start(State {
+        empty_pages: 3,
+        ..State::default()
+    })
+    .await;
+    let ran = server.run(&["runs", "--command", "usage"]).await;
+    assert!(ran.stdout.contains(RUN_ID), "{}", ran.stdout);
+    // What completes the ids of runs asks for them in the background.
+    let refreshed = server.run(&["__refresh"]).await;
+    assert_eq!(refreshed.code, Some(0), "{}", refreshed.stderr);
+    let calls = server.state().seen.clone();
+    let lists = calls.iter().filter(|call| call.starts_with("ListRuns"));
+    assert_eq!(lists.count(), 8, "{calls:?}");
+}

@@ -24,6 +24,8 @@ pub(crate) struct State {
     pub(crate) cuts: VecDeque<u64>,
     /// Whether the stream stays open before the last event until the run is cancelled.
     pub(crate) waits_for_cancel: bool,
+    /// How many pages of the list of runs are empty before the run is in one.
+    pub(crate) empty_pages: usize,
     /// Whether RunCommand takes the request and does not answer.
     pub(crate) answers_late: bool,
     /// Whether cancelling ends the run.
@@ -306,10 +308,20 @@ impl ActionService for Server {
         request: Request<ListRunsRequest>,
     ) -> Result<Response<ListRunsResponse>, Status> {
         self.see("ListRuns", &request, &request.get_ref().command)?;
-        let runs = vec![self.describe()];
-        Ok(Response::new(ListRunsResponse {
-            runs,
-            next_page_token: String::new(),
+        let page = match request.get_ref().page_token.as_str() {
+            "" => 0,
+            token => token.parse().expect("the token of a page"),
+        };
+        let is_empty = page < self.state().empty_pages;
+        Ok(Response::new(match is_empty {
+            true => ListRunsResponse {
+                runs: Vec::new(),
+                next_page_token: (page + 1).to_string(),
+            },
+            false => ListRunsResponse {
+                runs: vec![self.describe()],
+                next_page_token: String::new(),
+            },
         }))
     }
 

@@ -98,14 +98,6 @@ impl Store {
         }
     }
 
-    /// Whether records can be read at all. Blocks for the disk.
-    ///
-    /// # Errors
-    /// The disk's, or that no descriptor is left.
-    pub fn check_readable(&self) -> io::Result<()> {
-        File::open(&self.runs).map(drop)
-    }
-
     /// The space on the disk at the last look, where there was one that succeeded.
     pub fn space(&self) -> Option<Space> {
         let space = self.availability.space.lock();

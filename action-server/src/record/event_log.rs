@@ -1,12 +1,12 @@
 //! The log of runs' events, as those who write and read it know it: append, finish, read from a
 //! sequence on. [`FileLog`](super::FileLog) keeps each run in a file of its own.
 
-use std::{io, time::SystemTime};
+use std::{io, sync::Arc};
 
 use action_proto::v1::{RunEvent, run_event::Event};
 use futures_util::future::BoxFuture;
 
-use super::RunId;
+use super::{Entry, RunId};
 
 /// The events of all runs. Each run has one writer and any number of readers.
 pub trait EventLog: Send + Sync {
@@ -36,8 +36,8 @@ pub trait EventLog: Send + Sync {
 
 /// A run that is begun, and its events from the first.
 pub struct NewRun {
-    /// When it began, as its first event says.
-    pub time: SystemTime,
+    /// What is known of it.
+    pub entry: Arc<Entry>,
     /// Appends to it.
     pub writer: Box<dyn EventWriter>,
     /// Reads it.

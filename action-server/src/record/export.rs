@@ -1,9 +1,10 @@
 //! A record as JSON lines, for people and programs without a server.
 
 use std::{
-    fs::File,
+    fs::{File, ReadDir},
     io::{self, Write},
     path::Path,
+    sync::Arc,
 };
 
 use action_proto::{
@@ -13,7 +14,7 @@ use action_proto::{
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde_json::{Map, Value, json};
 
-use super::{index::Index, summary};
+use super::{Entry, file, index::Index};
 
 use crate::shown;
 
@@ -24,19 +25,26 @@ use crate::shown;
 /// The disk's, the output's, or that no run or more than one is meant (`NotFound`).
 pub fn export(directory: &Path, run: &str, out: &mut impl Write) -> io::Result<()> {
     let mut index = Index::default();
-    let runs = directory.join("runs");
+    let runs: Arc<Path> = directory.join("runs").into();
+    let damaged: Arc<Path> = directory.join("damaged").into();
     let unreadable = |error: io::Error| {
         io::Error::new(
             error.kind(),
             format!("cannot read the records in {}: {error}", shown::file(&runs)),
         )
     };
-    for entry in std::fs::read_dir(&runs).map_err(unreadable)? {
-        if let Some(entry) = super::Entry::of_file(entry?.path()) {
-            index.insert(entry);
+    for (directory, files) in [
+        (&damaged, read_optional(&damaged)),
+        (&runs, std::fs::read_dir(&runs).map(Some)),
+    ] {
+        for file in files.map_err(unreadable)?.into_iter().flatten() {
+            let name = file?.file_name();
+            if let Some((id, time)) = name.to_str().and_then(Entry::name_of) {
+                index.insert(Arc::new(Entry::new(Arc::clone(directory), id, time)));
+            }
         }
     }
-    let matching = index.matching(run, 2);
+    let matching = index.find(run, None, 2);
     let [entry] = matching.as_slice() else {
         let what = if matching.is_empty() {
             "no such run"
@@ -49,24 +57,32 @@ pub fn export(directory: &Path, run: &str, out: &mut impl Write) -> io::Result<(
         ));
     };
     let mut written = Ok(());
-    let file = File::open(&entry.path)?;
-    let mark = summary::scan(&file, |event, _| {
+    let file = File::open(entry.path())?;
+    let mark = file::scan(&file, |event, _| {
         if written.is_ok() {
             let json = to_json(&event).to_string();
             written = writeln!(out, "{}", action_proto::escape_in_json(&json));
         }
     })?;
     written?;
-    if !summary::has_ended(&file)? {
+    if !file::has_ended(&file)? {
         tracing::warn!(
             "the run goes on, or its server died: there is no more than event {}",
             mark.sequence
         );
-    } else if mark.end < summary::whole_part(&file)?.end {
+    } else if mark.end < file::whole_part(&file)?.end {
         let text = format!("the record is damaged behind event {}", mark.sequence);
         return Err(io::Error::new(io::ErrorKind::InvalidData, text));
     }
     Ok(())
+}
+
+/// A directory that need not be there.
+fn read_optional(directory: &Path) -> io::Result<Option<ReadDir>> {
+    match std::fs::read_dir(directory) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        read => read.map(Some),
+    }
 }
 
 /// An event as JSON. Keys are the .proto's field names, `event` names the kind, outcomes are

@@ -48,12 +48,11 @@ impl EventLog for FileLog {
             let own = Arc::clone(&store);
             let begun = LANES.starts.run(move || {
                 let (entry, writer) = own.create(first)?;
-                let time = writer.time();
-                let writer = FileWriter::new(Arc::clone(&own), live, entry, writer);
+                let writer = FileWriter::new(Arc::clone(&own), live, Arc::clone(&entry), writer);
                 // Opened now: a run that is started must not fail for want of a descriptor to show it.
                 let reader = writer.read()?;
                 Ok(NewRun {
-                    time,
+                    entry,
                     writer: Box::new(writer),
                     reader: Box::new(reader),
                 })
@@ -106,11 +105,11 @@ struct FileWriter {
 }
 
 impl FileWriter {
-    fn new(store: Arc<Store>, live: LiveRuns, entry: Entry, writer: Writer) -> FileWriter {
+    fn new(store: Arc<Store>, live: LiveRuns, entry: Arc<Entry>, writer: Writer) -> FileWriter {
         FileWriter {
             store,
             live,
-            entry: Arc::new(entry),
+            entry,
             is_released: false,
             writer: Some(writer),
         }

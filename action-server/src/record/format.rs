@@ -12,7 +12,7 @@
 
 use std::{io, ops::Range};
 
-use action_proto::v1::RunEvent;
+use action_proto::v1::{RunEvent, run_event::Event};
 use bytes::Bytes;
 use prost::{DecodeError, Message};
 use thiserror::Error;
@@ -34,6 +34,8 @@ pub const HEADER_LEN: usize = 16;
 pub(super) const FRAME_LEN: usize = 8;
 /// No event is longer: output comes in chunks of 64 KiB, and the largest plan has 10,000 names.
 const PAYLOAD_LIMIT: usize = 16 << 20;
+/// What stands before an event in its payload, at most: run id, sequence and time.
+const BEFORE_EVENT: usize = 64;
 
 /// What is wrong with a record's bytes.
 #[derive(Debug, Error, PartialEq, Eq)]
@@ -52,6 +54,25 @@ pub enum Damage {
 impl From<Damage> for io::Error {
     fn from(damage: Damage) -> io::Error {
         io::Error::new(io::ErrorKind::InvalidData, damage)
+    }
+}
+
+/// An event that is longer than a record holds.
+#[derive(Debug, Error, PartialEq, Eq)]
+#[error(
+    "the nodes and arguments of the run take {0} bytes in its record, which holds {PAYLOAD_LIMIT} of one event; run it on fewer nodes at once"
+)]
+pub struct TooLong(usize);
+
+/// Checks that a record can hold an event: its readers take none that is longer.
+///
+/// # Errors
+/// It is too long.
+pub fn check_length(event: &Event) -> Result<(), TooLong> {
+    let length = event.encoded_len().saturating_add(BEFORE_EVENT);
+    match length > PAYLOAD_LIMIT {
+        true => Err(TooLong(length)),
+        false => Ok(()),
     }
 }
 
@@ -184,6 +205,7 @@ fn read(
 
 #[cfg(test)]
 mod tests {
+    use action_proto::v1::RunStarted;
     use proptest::prelude::*;
 
     use super::*;
@@ -201,6 +223,29 @@ mod tests {
             );
         }
         bytes
+    }
+
+    #[test]
+    fn what_readers_would_not_take_is_not_recorded() {
+        let started = |nodes: usize| {
+            Event::RunStarted(RunStarted {
+                nodes: vec!["n".repeat(62); nodes],
+                ..RunStarted::default()
+            })
+        };
+        for (nodes, is_taken) in [(10_000, true), (262_142, true), (262_144, false)] {
+            let event = started(nodes);
+            assert_eq!(check_length(&event).is_ok(), is_taken, "{nodes}");
+            let event = RunEvent {
+                run_id: "r".repeat(16),
+                sequence: 1,
+                time: Some(std::time::SystemTime::now().into()),
+                event: Some(event),
+            };
+            let mut bytes = Vec::new();
+            encode(&event, &mut bytes);
+            assert_eq!(decode(&bytes).is_ok(), is_taken, "{nodes}");
+        }
     }
 
     fn sequences(mut bytes: &[u8]) -> Vec<u64> {

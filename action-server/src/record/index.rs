@@ -1,59 +1,44 @@
-//! Which records there are: by id, by the beginning of an id, and by time.
+//! Which runs there are: by the beginning of an id, and by time. In memory; no call here reads a record.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    path::{Path, PathBuf},
-    sync::Arc,
-};
+use std::{collections::BTreeMap, io, ops::Bound, sync::Arc};
 
-use super::RunId;
+use super::{Entry, Known, RunId};
 
-/// One record on the disk.
-#[derive(Debug)]
-pub struct Entry {
-    /// The run.
-    pub id: RunId,
-    /// When it was accepted, in milliseconds since 1970.
-    pub time: u64,
-    /// Its file.
-    pub path: PathBuf,
-}
+/// Where a run stands among all: when it was accepted, in milliseconds since 1970, and its id.
+pub type Position = (u64, RunId);
 
-impl Entry {
-    /// A new run's entry, in the directory of the records.
-    pub(super) fn new(runs: &Path, id: RunId, time: u64) -> Entry {
-        let path = runs.join(format!("{time:013}-{id}.run"));
-        Entry { id, time, path }
-    }
+/// The runs that there are, in brief, for lists and for looking up.
+///
+/// What comes at once is bounded by the caller, who goes on behind the last one.
+pub trait RunIndex: Send + Sync {
+    /// The runs whose id is, or begins with, `prefix`, in the order of their ids, from behind `after`:
+    /// at most `most`.
+    fn find(&self, prefix: &str, after: Option<RunId>, most: usize) -> Vec<Arc<Entry>>;
 
-    /// Where a damaged end of the record is put aside.
-    pub(super) fn tail_path(&self) -> PathBuf {
-        self.path.with_extension("run.tail")
-    }
+    /// The runs before `before`, the newest first: at most `most`.
+    fn list(&self, before: Option<Position>, most: usize) -> Vec<Arc<Entry>>;
 
-    /// The entry of a file's name; `None` for other files.
-    pub(super) fn of_file(path: PathBuf) -> Option<Entry> {
-        let name = path.file_name()?.to_str()?;
-        let (time, id) = name.strip_suffix(".run")?.split_once('-')?;
-        Some(Entry {
-            id: id.parse().ok()?,
-            time: time.parse().ok()?,
-            path,
-        })
-    }
+    /// What is known of a run. Blocks for the disk where the record could not be read before, and only
+    /// there.
+    ///
+    /// # Errors
+    /// The record cannot be read now, or is gone (`NotFound`).
+    fn summary<'a>(&self, entry: &'a Entry) -> io::Result<&'a Known>;
 }
 
 /// The records, for looking up.
 #[derive(Debug, Default)]
 pub(super) struct Index {
     by_id: BTreeMap<RunId, Arc<Entry>>,
-    by_time: BTreeSet<(u64, RunId)>,
+    by_time: BTreeMap<Position, Arc<Entry>>,
 }
 
 impl Index {
-    pub(super) fn insert(&mut self, entry: impl Into<Arc<Entry>>) {
-        let entry = entry.into();
-        self.by_time.insert((entry.time, entry.id.clone()));
+    /// Adds a record, in place of another one of the same run.
+    pub(super) fn insert(&mut self, entry: Arc<Entry>) {
+        self.remove(&entry.id);
+        let position = (entry.time, entry.id.clone());
+        self.by_time.insert(position, Arc::clone(&entry));
         self.by_id.insert(entry.id.clone(), entry);
     }
 
@@ -67,11 +52,26 @@ impl Index {
         self.by_id.get(id).cloned()
     }
 
-    /// The runs whose id is, or begins with, `text`: at most `most`.
-    pub(super) fn matching(&self, text: &str, most: usize) -> Vec<Arc<Entry>> {
-        let from = self.by_id.iter().skip_while(|(id, _)| id.as_str() < text);
-        let matching = from.take_while(|(id, _)| !text.is_empty() && id.as_str().starts_with(text));
+    /// See [`RunIndex::find`].
+    pub(super) fn find(&self, prefix: &str, after: Option<RunId>, most: usize) -> Vec<Arc<Entry>> {
+        let from = match after {
+            Some(id) => Bound::Excluded(id),
+            None => Bound::Included(RunId::first_with(prefix)),
+        };
+        let from = self.by_id.range((from, Bound::Unbounded));
+        let matching =
+            from.take_while(|(id, _)| !prefix.is_empty() && id.as_str().starts_with(prefix));
         matching
+            .take(most)
+            .map(|(_, entry)| Arc::clone(entry))
+            .collect()
+    }
+
+    /// See [`RunIndex::list`].
+    pub(super) fn list(&self, before: Option<Position>, most: usize) -> Vec<Arc<Entry>> {
+        let before = before.map_or(Bound::Unbounded, Bound::Excluded);
+        let older = self.by_time.range((Bound::Unbounded, before)).rev();
+        older
             .take(most)
             .map(|(_, entry)| Arc::clone(entry))
             .collect()
@@ -83,20 +83,14 @@ impl Index {
 
     /// The time of the newest record.
     pub(super) fn newest_time(&self) -> Option<u64> {
-        self.by_time.last().map(|(time, _)| *time)
-    }
-
-    /// All records, the newest first.
-    pub(super) fn newest_first(&self) -> Vec<Arc<Entry>> {
-        let newest = self.by_time.iter().rev();
-        newest
-            .filter_map(|(_, id)| self.by_id.get(id).cloned())
-            .collect()
+        self.by_time.last_key_value().map(|((time, _), _)| *time)
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::*;
 
     #[test]
@@ -107,44 +101,33 @@ mod tests {
             (1, "aaab000000000000"),
             (2, "b000000000000000"),
         ] {
-            index.insert(Entry::new(Path::new("/r"), id.parse().unwrap(), time));
+            let directory = Path::new("/r").into();
+            index.insert(Arc::new(Entry::new(directory, id.parse().unwrap(), time)));
         }
         let ids = |text: &str| -> Vec<String> {
-            index
-                .matching(text, 2)
-                .iter()
-                .map(|entry| entry.id.to_string())
-                .collect()
+            let found = index.find(text, None, 2);
+            found.iter().map(|entry| entry.id.to_string()).collect()
         };
         assert_eq!(ids("b"), ["b000000000000000"]);
         assert_eq!(ids("aaab"), ["aaab000000000000"]);
         assert_eq!(ids("aaaa000000000000"), ["aaaa000000000000"]);
         assert_eq!(ids("aaa").len(), 2);
-        for nothing in ["", "c", "aaaa0000000000000", "../x"] {
+        for nothing in ["", "c", "aaaa0000000000000", "../x", "\u{10ffff}"] {
             assert_eq!(ids(nothing), [""; 0], "{nothing}");
         }
-        let times: Vec<_> = index
-            .newest_first()
-            .iter()
-            .map(|entry| entry.time)
-            .collect();
-        assert_eq!(times, [3, 2, 1]);
+        let rest = index.find(
+            "aaa",
+            index.find("aaa", None, 1).first().map(|it| it.id.clone()),
+            9,
+        );
+        assert_eq!(rest.len(), 1);
+        let times = |before| -> Vec<u64> {
+            let listed = index.list(before, 9);
+            listed.iter().map(|entry| entry.time).collect()
+        };
+        assert_eq!(times(None), [3, 2, 1]);
+        assert_eq!(times(Some((2, "b000000000000000".parse().unwrap()))), [1]);
         index.remove(&"b000000000000000".parse().unwrap());
-        assert_eq!(index.newest_first().len(), 2);
-    }
-
-    #[test]
-    fn files_name_their_runs() {
-        let entry = Entry::new(Path::new("/r"), RunId::random(), 1_795_539_045_326);
-        let back = Entry::of_file(entry.path.clone()).unwrap();
-        assert_eq!((back.id, back.time), (entry.id, entry.time));
-        for other in [
-            "lock",
-            "x.run",
-            "1-short.run",
-            "12-aaaa000000000000.run.tail",
-        ] {
-            assert!(Entry::of_file(other.into()).is_none(), "{other}");
-        }
+        assert_eq!(index.list(None, 9).len(), 2);
     }
 }

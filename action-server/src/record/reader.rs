@@ -13,7 +13,8 @@ use rustix::io::{Errno, ReadWriteFlags, preadv2, retry_on_intr};
 use tokio::sync::watch;
 
 use super::{
-    Entry, HEADER_LEN, Watermark,
+    HEADER_LEN, Watermark,
+    entry::RecordHold,
     format::{self, Frame},
 };
 use crate::disk_lane::LANES;
@@ -25,8 +26,7 @@ const READ: usize = 3 * (64 * 1024 + 1024);
 /// Reads a record from some event on, and waits for more while the run goes on.
 #[derive(Debug)]
 pub struct Reader {
-    /// As long as this is held the record is not removed.
-    _entry: Arc<Entry>,
+    _hold: RecordHold,
     file: Arc<File>,
     watermark: watch::Receiver<Watermark>,
     /// How far the file has been read.
@@ -43,18 +43,19 @@ pub struct Reader {
 }
 
 impl Reader {
-    /// A reader of the events after `after`.
+    /// A reader of the events after `after`, which begin at `offset` or behind it.
     pub(super) fn new(
-        entry: Arc<Entry>,
+        hold: RecordHold,
         file: File,
         watermark: watch::Receiver<Watermark>,
         after: u64,
+        offset: u64,
     ) -> Reader {
         Reader {
-            _entry: entry,
+            _hold: hold,
             file: Arc::new(file),
             watermark,
-            offset: HEADER_LEN as u64,
+            offset,
             after,
             next: after.saturating_add(1),
             unread: Bytes::new(),
@@ -87,6 +88,10 @@ impl Reader {
                 // Far from where to begin: others shall have their turn on the way.
                 tokio::task::yield_now().await;
             } else if mark.ended || self.watermark.changed().await.is_err() {
+                // Cut since, where one frame ends and the next begins.
+                if mark.ended && self.next <= mark.sequence {
+                    return Err(format::Damage::Frame("sequence").into());
+                }
                 return Ok(Vec::new());
             }
         }

@@ -1,16 +1,21 @@
-//! What a server that died left behind: records without an end, and how they get one.
+//! What a server that died left behind: records without an end, and how they get one; and records
+//! that are damaged, and where they are kept.
 
 use std::{
-    fs::File,
+    fs::{self, DirBuilder, File},
     io::{self, Seek, SeekFrom},
-    sync::Arc,
+    mem::take,
+    os::unix::fs::DirBuilderExt,
+    sync::{Arc, PoisonError},
 };
 
 use action_proto::v1::run_event::Event;
 
 use super::{
-    Entry, Holder, RunId, Store, Watermark, Writer,
-    summary::{self, Jobs},
+    Entry, Holder, RecordFault, RunId, Store, Watermark, Writer,
+    contents::{Contents, WrittenEvent},
+    file, format,
+    summary::Finished,
 };
 
 use crate::shown;
@@ -19,12 +24,10 @@ use crate::shown;
 #[derive(Debug)]
 pub struct Unfinished {
     entry: Arc<Entry>,
-    /// False for a record that cannot be gone on with: not even its first event can be read.
-    is_readable: bool,
     mark: Watermark,
-    jobs: Jobs,
-    /// Where the run's end begins, when only the footer is missing.
-    end: Option<u64>,
+    contents: Contents,
+    /// The run's end, when only the footer is missing, and where it begins.
+    end: Option<(Finished, u64)>,
 }
 
 impl Unfinished {
@@ -36,59 +39,54 @@ impl Unfinished {
 
 impl Store {
     /// The runs that another server left without an end. Call it before any run is started.
-    ///
-    /// A record without even its first event is of a run that nobody was told of and of which
-    /// nothing was started: it is removed.
+    pub fn unfinished(&self) -> Vec<Unfinished> {
+        let found = take(
+            &mut *self
+                .unfinished
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner),
+        );
+        let read = |entry: Arc<Entry>| match Unfinished::read(&entry) {
+            Ok(unfinished) => Some(unfinished),
+            // One record must not keep the server from all others.
+            Err(error) => {
+                tracing::error!(run_id = %entry.id, file = %shown::file(entry.path()), %error, "left alone");
+                None
+            }
+        };
+        found.into_iter().filter_map(read).collect()
+    }
+
+    /// The records whose first event is damaged, since the last start. They are to be reported, and then
+    /// put aside.
+    pub fn newly_damaged(&self) -> Vec<Arc<Entry>> {
+        take(
+            &mut *self
+                .newly_damaged
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner),
+        )
+    }
+
+    /// Puts a damaged record aside, with what belongs to it. It is found there until retention removes it.
     ///
     /// # Errors
-    /// The disk's.
-    pub fn unfinished(&self) -> io::Result<Vec<Unfinished>> {
-        let mut unfinished = Vec::new();
-        for entry in self.newest_first() {
-            let file = match File::open(&entry.path) {
-                Ok(file) => file,
-                // One record must not keep the server from all others.
-                Err(error) => {
-                    tracing::error!(run_id = %entry.id, file = %shown::file(&entry.path), %error, "cannot read a record");
-                    continue;
-                }
-            };
-            if summary::has_ended(&file).unwrap_or(false) {
-                continue;
-            }
-            let mut jobs = Jobs::default();
-            let mut end = None;
-            let scanned = summary::scan(&file, |event, offset| {
-                end = matches!(event.event, Some(Event::RunFinished(_))).then_some(offset);
-                if let Some(event) = event.event {
-                    jobs.observe(event);
-                }
-            });
-            match scanned {
-                Ok(mark) if mark.sequence == 0 && summary::first_is_torn(&file)? => {
-                    self.remove(&entry)?;
-                }
-                Ok(mark) => {
-                    let is_readable = mark.sequence > 0;
-                    let run = Unfinished {
-                        entry,
-                        is_readable,
-                        mark,
-                        jobs,
-                        end,
-                    };
-                    unfinished.push(run);
-                }
-                Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
-                    self.remove(&entry)?;
-                }
-                // Not ours to write in: a newer server's, or no record.
-                Err(error) => {
-                    tracing::error!(run_id = %entry.id, file = %shown::file(&entry.path), %error, "left alone");
-                }
-            }
+    /// The disk's. It is where it was then, and found there.
+    pub fn put_aside(&self, entry: &Entry) -> io::Result<()> {
+        let mut directory = DirBuilder::new();
+        match directory.mode(0o700).create(&self.damaged) {
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
+            _ => {}
         }
-        Ok(unfinished)
+        let aside = entry.moved_to(Arc::clone(&self.damaged), RecordFault::Damaged);
+        if entry.tail_path().exists() {
+            fs::rename(entry.tail_path(), aside.tail_path())?;
+        }
+        fs::rename(entry.path(), aside.path())?;
+        // Of no use to anybody.
+        _ = fs::remove_file(entry.index_path());
+        self.add(Arc::new(aside));
+        Ok(())
     }
 
     /// Gives a record its end: each job that has none was lost. What stood behind the whole part
@@ -99,25 +97,27 @@ impl Store {
     pub fn end_lost(&self, unfinished: Unfinished) -> io::Result<()> {
         let Unfinished {
             entry,
-            is_readable,
             mark,
-            jobs,
+            contents,
             end,
         } = unfinished;
-        if !is_readable {
-            let what = "the record is damaged from its beginning, and is left as it is";
-            return Err(io::Error::new(io::ErrorKind::InvalidData, what));
-        }
-        let file = File::options().read(true).append(true).open(&entry.path)?;
-        let own_mark = summary::check_header(&file)?;
+        let file = File::options().read(true).append(true).open(entry.path())?;
+        let own_mark = file::check_header(&file)?;
         keep_tail(&entry, &file, mark.end)?;
         file.set_len(mark.end)?;
-        if let Some(end) = end {
-            return Writer::resume(entry.id.clone(), file, own_mark, mark).add_footer(end);
+        let events = contents
+            .jobs
+            .endings(self.last_holder().map(Holder::shown).as_deref());
+        entry.resume(contents);
+        let mut writer = Writer::resume(Arc::clone(&entry), file, own_mark, mark);
+        if let Some((finished, offset)) = end {
+            writer.add_footer(offset)?;
+            if let Some(summary) = entry.summary() {
+                summary.finish(finished);
+            }
+            entry.close(own_mark, mark.end + format::FOOTER_LEN as u64);
+            return Ok(());
         }
-        let host = self.last_holder().map(Holder::shown);
-        let events = jobs.endings(host.as_deref());
-        let mut writer = Writer::resume(entry.id.clone(), file, own_mark, mark);
         let mut unwritten = match writer.finish(events) {
             Ok(()) => return Ok(()),
             Err(unwritten) => unwritten,
@@ -130,6 +130,26 @@ impl Store {
             };
         }
         Err(unwritten.error)
+    }
+}
+
+impl Unfinished {
+    fn read(entry: &Arc<Entry>) -> io::Result<Unfinished> {
+        let file = File::open(entry.path())?;
+        let mut contents = Contents::default();
+        let mut last = None;
+        let mark = file::scan(&file, |event, offset| {
+            contents.observe(WrittenEvent::of(&event, offset));
+            let is_end = matches!(event.event, Some(Event::RunFinished(_)));
+            last = is_end.then_some((event, offset));
+        })?;
+        let end = last.and_then(|(event, offset)| Some((Finished::of(event, mark.end)?, offset)));
+        Ok(Unfinished {
+            entry: Arc::clone(entry),
+            mark,
+            contents,
+            end,
+        })
     }
 }
 

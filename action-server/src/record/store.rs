@@ -8,13 +8,17 @@
 //!   reserve                  space set aside, so that runs can end on a full disk
 //!   probe                    there for a moment, while it is tried whether the disk takes anything
 //!   runs/<time>-<id>.run     one record; the time, in milliseconds since 1970, sorts them
+//!   runs/<time>-<id>.new     one whose first event is not on the disk yet: of no run
+//!   runs/<time>-<id>.idx     the jobs and offsets of a long record; made again where it is missing
+//!   damaged/<time>-<id>.run  a record whose first event cannot be read
 //! ```
 
 use std::{
+    collections::HashSet,
     fs::{self, DirBuilder, File},
     io,
     os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt},
-    path::{Path, PathBuf},
+    path::Path,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, AtomicU64, Ordering},
@@ -22,17 +26,19 @@ use std::{
     time::{SystemTime, UNIX_EPOCH},
 };
 
-use action_proto::v1::{Job, run_event::Event};
-use tokio::sync::watch;
+use action_proto::v1::run_event::Event;
 
 use super::{
-    Entry, Holder, Reader, Retention, RunId, StoreError, Summary, Watermark, Writer,
+    Entry, HEADER_LEN, Holder, Known, Position, Reader, RecordFault, Retention, RunId, RunIndex,
+    StoreError, Writer,
     availability::Availability,
     directory::{check_owner, check_version, set_aside, take_lock},
     index::Index,
+    interned::Interned,
+    load::{Loaded, Looked, load, look},
     retention::Kept,
-    summary::{self, Jobs, whole_part},
 };
+use crate::crash;
 
 /// So much of the reserve is given back at least.
 const RESERVE_PART: u64 = 256 << 10;
@@ -40,8 +46,14 @@ const RESERVE_PART: u64 = 256 << 10;
 /// The records of all runs.
 #[derive(Debug)]
 pub struct Store {
-    pub(super) runs: PathBuf,
+    pub(super) runs: Arc<Path>,
+    /// Where damaged records are put aside.
+    pub(super) damaged: Arc<Path>,
     index: Mutex<Index>,
+    interned: Mutex<Interned>,
+    /// What was found at the start and is to be seen to.
+    pub(super) unfinished: Mutex<Vec<Arc<Entry>>>,
+    pub(super) newly_damaged: Mutex<Vec<Arc<Entry>>>,
     /// Space that is given back when a run could not end otherwise.
     pub(super) reserve: File,
     /// True while the reserve is given back: what is left of the disk is for the ends of runs.
@@ -67,7 +79,7 @@ impl Store {
             let path = path.to_owned();
             move |source| StoreError::Io { path, source }
         };
-        let runs = directory.join("runs");
+        let runs: Arc<Path> = directory.join("runs").into();
         DirBuilder::new()
             .recursive(true)
             .mode(0o700)
@@ -86,11 +98,19 @@ impl Store {
         let lock = open("lock")?;
         take_lock(&lock).map_err(|()| StoreError::InUse(directory.to_owned()))?;
         check_version(directory).map_err(failed(directory))??;
-        let index = read_index(&runs).map_err(failed(&runs))?;
+        let damaged: Arc<Path> = directory.join("damaged").into();
+        let loaded = load(&runs, &damaged).map_err(failed(&runs))?;
+        let Loaded {
+            index, interned, ..
+        } = loaded;
         let last_holder = Holder::read(&lock).map_err(failed(directory))?;
         Ok(Store {
             runs,
+            damaged,
             index: Mutex::new(index),
+            interned: Mutex::new(interned),
+            unfinished: Mutex::new(loaded.unfinished),
+            newly_damaged: Mutex::new(loaded.damaged),
             reserve: open("reserve")?,
             tight: AtomicBool::new(false),
             availability: Availability::default(),
@@ -138,25 +158,33 @@ impl Store {
     ///
     /// # Errors
     /// The disk's, or that the reserve cannot be set aside. Nothing is left of the record then.
-    pub fn create(&self, first: Event) -> io::Result<(Entry, Writer)> {
+    pub fn create(&self, first: Event) -> io::Result<(Arc<Entry>, Writer)> {
         self.begin(first).inspect_err(|_| self.doubt())
     }
 
-    fn begin(&self, first: Event) -> io::Result<(Entry, Writer)> {
+    fn begin(&self, first: Event) -> io::Result<(Arc<Entry>, Writer)> {
         self.restore_reserve()?;
         // A clock that was set back must not put a new record before older ones.
         let time = now_millis().max(self.newest_time().map_or(0, |time| time.saturating_add(1)));
-        let entry = Entry::new(&self.runs, RunId::random(), time);
+        let entry = Entry::of_new_run(Arc::clone(&self.runs), RunId::random(), time);
+        let entry = Arc::new(entry);
+        // Under another name until its first event is on the disk: one of these that a server leaves
+        // behind is of a run that nobody was told of, and all others are evidence.
+        let begun = entry.begun_path();
         let file = File::options()
             .create_new(true)
             .append(true)
             .mode(0o600)
-            .open(&entry.path)?;
-        let written = Writer::begin(entry.id.clone(), file, first).and_then(|writer| {
+            .open(&begun)?;
+        crash::point("before-intent");
+        let written = Writer::begin(Arc::clone(&entry), file, first).and_then(|writer| {
+            fs::rename(&begun, entry.path())?;
             // The name is durable only when the directory is.
             File::open(&self.runs)?.sync_all()?;
+            look(&entry, &self.interned, &mut Vec::new())?;
             Ok(writer)
         });
+        crash::point("after-intent");
         match written {
             Ok(writer) => Ok((entry, writer)),
             Err(error) => {
@@ -169,11 +197,12 @@ impl Store {
     /// Removes the record of a run that is neither known to a caller nor started.
     pub fn discard(&self, entry: &Entry) {
         // Best effort: a record without an end is seen to at the next start.
-        _ = fs::remove_file(&entry.path);
+        _ = fs::remove_file(entry.begun_path());
+        _ = fs::remove_file(entry.path());
     }
 
     /// Lets a new run be found.
-    pub fn add(&self, entry: impl Into<Arc<Entry>>) {
+    pub fn add(&self, entry: Arc<Entry>) {
         self.index().insert(entry);
     }
 
@@ -182,8 +211,10 @@ impl Store {
     /// # Errors
     /// The disk's, or that no descriptor is left.
     pub fn read_new(&self, entry: &Arc<Entry>, writer: &Writer) -> io::Result<Reader> {
-        let file = File::open(&entry.path)?;
-        Ok(Reader::new(Arc::clone(entry), file, writer.watermark(), 0))
+        let hold = Arc::clone(entry).hold();
+        let file = File::open(entry.path())?;
+        let begin = HEADER_LEN as u64;
+        Ok(Reader::new(hold, file, writer.watermark(), 0, begin))
     }
 
     /// Gives a part of the reserve back to the disk, so that what must be written can be. The rest
@@ -213,87 +244,38 @@ impl Store {
         self.tight.load(Ordering::Relaxed)
     }
 
-    /// A reader of a run's record. `watermark` is the writer's while the run lives; without one
-    /// the record is read as far as it is whole.
-    ///
-    /// # Errors
-    /// No such run (`NotFound`), or the disk's.
-    pub fn read(
-        &self,
-        id: &RunId,
-        watermark: Option<watch::Receiver<Watermark>>,
-        after: u64,
-    ) -> io::Result<Reader> {
-        let (entry, file) = self.open_record(id)?;
-        let watermark = match watermark {
-            Some(watermark) => watermark,
-            None => watch::Sender::new(whole_part(&file)?).subscribe(),
-        };
-        Ok(Reader::new(entry, file, watermark, after))
-    }
-
-    /// What a run came to, in brief.
-    ///
-    /// # Errors
-    /// No such run (`NotFound`), or the disk's.
-    pub fn summary(&self, id: &RunId) -> io::Result<Summary> {
-        let (_, file) = self.open_record(id)?;
-        Summary::read(id, &file)
-    }
-
-    /// Each job of a run, as far as its record goes now. Reads the whole record.
-    ///
-    /// # Errors
-    /// No such run (`NotFound`), or the disk's.
-    pub fn jobs(&self, id: &RunId) -> io::Result<Vec<Job>> {
-        let (_, file) = self.open_record(id)?;
-        let mut jobs = Jobs::default();
-        let mark = summary::scan(&file, |event, _| {
-            event
-                .event
-                .into_iter()
-                .for_each(|event| jobs.observe(event));
-        })?;
-        if summary::has_ended(&file)? && mark.end < whole_part(&file)?.end {
-            let text = format!("the record is damaged behind event {}", mark.sequence);
-            return Err(io::Error::new(io::ErrorKind::InvalidData, text));
-        }
-        Ok(jobs.into_vec())
-    }
-
-    /// The runs whose id is, or begins with, `text`: at most `most`.
-    pub fn matching(&self, text: &str, most: usize) -> Vec<Arc<Entry>> {
-        self.index().matching(text, most)
-    }
-
     /// How many records there are.
     pub fn count(&self) -> usize {
         self.index().count()
     }
 
-    /// All records, the newest first.
-    pub fn newest_first(&self) -> Vec<Arc<Entry>> {
-        self.index().newest_first()
+    /// The record of a run.
+    pub(super) fn get(&self, id: &RunId) -> Option<Arc<Entry>> {
+        self.index().get(id)
+    }
+
+    /// Takes a record that is not there any more from what is found.
+    pub(super) fn forget(&self, id: &RunId) {
+        self.index().remove(id);
     }
 
     /// Removes the records that `retention` lets go and that neither `lives` nor a reader holds.
     ///
     /// # Errors
-    /// The disk's, at the first that could not be removed.
+    /// The first that could not be removed. All others are.
     pub fn expire(
         &self,
         retention: &Retention,
         lives: impl Fn(&RunId) -> bool,
     ) -> io::Result<usize> {
-        let entries = self.newest_first();
+        let entries = self.list(None, usize::MAX);
+        self.forget_missing(&entries, &lives)?;
         let kept: Vec<Kept> = entries
             .iter()
             .map(|entry| Kept {
                 time: entry.time,
-                // What it takes on the disk, which for a short one is more than its length.
-                size: fs::metadata(&entry.path).map_or(0, |metadata| metadata.blocks() * 512),
-                // The index and this list hold one each; a third is a reader's.
-                in_use: lives(&entry.id) || Arc::strong_count(entry) > 2,
+                size: entry.size().unwrap_or_else(|| measure(entry)),
+                in_use: lives(&entry.id) || entry.is_held(),
             })
             .collect();
         // The system clock may jump after it was looked at.
@@ -302,28 +284,55 @@ impl Store {
         let all: u64 = kept.iter().map(|kept| kept.size).sum();
         let gone: u64 = expired.iter().map(|&at| kept[at].size).sum();
         self.size.store(all - gone, Ordering::Relaxed);
+        let mut failed = Ok(expired.len());
         for &at in &expired {
-            self.remove(&entries[at])?;
+            if let Err(error) = self.remove(&entries[at]) {
+                failed = failed.and(Err(error));
+            }
         }
-        Ok(expired.len())
+        self.interned().sweep();
+        failed
     }
 
+    /// Forgets the records that somebody else removed.
+    fn forget_missing(
+        &self,
+        entries: &[Arc<Entry>],
+        lives: impl Fn(&RunId) -> bool,
+    ) -> io::Result<()> {
+        let mut there = HashSet::with_capacity(entries.len());
+        for directory in [&self.runs, &self.damaged] {
+            for id in ids_in(directory)? {
+                there.insert(id);
+            }
+        }
+        for entry in entries {
+            if !there.contains(&entry.id) && !lives(&entry.id) {
+                self.forget(&entry.id);
+            }
+        }
+        Ok(())
+    }
+
+    /// Removes a record and what belongs to it. One that is gone already counts as removed.
     pub(super) fn remove(&self, entry: &Entry) -> io::Result<()> {
-        self.index().remove(&entry.id);
-        // What was put aside of it goes with it, where there is such a thing.
-        _ = fs::remove_file(entry.tail_path());
-        fs::remove_file(&entry.path)
-    }
-
-    fn open_record(&self, id: &RunId) -> io::Result<(Arc<Entry>, File)> {
-        let entry = self.index().get(id).ok_or(io::ErrorKind::NotFound)?;
-        let file = File::open(&entry.path)?;
-        summary::check_header(&file)?;
-        Ok((entry, file))
+        match fs::remove_file(entry.path()) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+        for beside in [entry.tail_path(), entry.index_path()] {
+            _ = fs::remove_file(beside);
+        }
+        self.forget(&entry.id);
+        Ok(())
     }
 
     fn index(&self) -> MutexGuard<'_, Index> {
         self.index.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn interned(&self) -> MutexGuard<'_, Interned> {
+        self.interned.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -334,12 +343,51 @@ fn now_millis() -> u64 {
     u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }
 
-fn read_index(runs: &Path) -> io::Result<Index> {
-    let mut index = Index::default();
-    for entry in fs::read_dir(runs)? {
-        if let Some(entry) = Entry::of_file(entry?.path()) {
-            index.insert(entry);
-        }
+/// The space that a record takes on the disk, with what belongs to it: for a short one that is more
+/// than its length.
+fn measure(entry: &Entry) -> u64 {
+    let files = [entry.path(), entry.tail_path(), entry.index_path()];
+    let sizes = files
+        .iter()
+        .map(|path| fs::metadata(path).map_or(0, |it| it.blocks() * 512));
+    let size = sizes.sum();
+    entry.set_size(size);
+    size
+}
+
+/// The runs whose records are in a directory.
+fn ids_in(directory: &Path) -> io::Result<Vec<RunId>> {
+    let files = match fs::read_dir(directory) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        files => files?,
+    };
+    let mut ids = Vec::new();
+    for file in files {
+        let name = file?.file_name();
+        ids.extend(name.to_str().and_then(Entry::name_of).map(|(id, _)| id));
     }
-    Ok(index)
+    Ok(ids)
+}
+
+impl RunIndex for Store {
+    fn find(&self, prefix: &str, after: Option<RunId>, most: usize) -> Vec<Arc<Entry>> {
+        self.index().find(prefix, after, most)
+    }
+
+    fn list(&self, before: Option<Position>, most: usize) -> Vec<Arc<Entry>> {
+        self.index().list(before, most)
+    }
+
+    fn summary<'a>(&self, entry: &'a Entry) -> io::Result<&'a Known> {
+        if entry.known().is_none() {
+            let looked = look(entry, &self.interned, &mut Vec::new());
+            if matches!(&looked, Err(error) if error.kind() == io::ErrorKind::NotFound) {
+                self.forget(&entry.id);
+            }
+            if let Looked::NoFile = looked? {
+                entry.learn(Known::Fault(RecordFault::Unreadable));
+            }
+        }
+        entry.known().ok_or_else(|| io::ErrorKind::NotFound.into())
+    }
 }

@@ -7,9 +7,11 @@ use std::{
     time::Duration,
 };
 
-use action_proto::v1::{NodeStarted, Outcome, RunFinished, RunStarted, run_event::Event};
+use action_proto::v1::{
+    NodeOutput, NodeStarted, Outcome, RunFinished, RunStarted, run_event::Event,
+};
 
-use super::{Retention, RunId, Store, StoreError, Writer};
+use super::{Known, RecordFault, Retention, RunId, RunIndex, Store, StoreError, Summary, Writer};
 
 struct Fixture {
     directory: tempfile::TempDir,
@@ -62,6 +64,17 @@ fn begin(store: &Store) -> Writer {
     writer
 }
 
+/// The outcome of a run's end; `None` where it has none.
+fn outcome(store: &Store, id: &RunId) -> Option<Outcome> {
+    let entry = store.find(id.as_str(), None, 1).pop()?;
+    let finished = entry.summary().and_then(Summary::finished);
+    finished.map(|it| it.result.outcome())
+}
+
+fn is_known(store: &Store, id: &RunId) -> bool {
+    !store.find(id.as_str(), None, 1).is_empty()
+}
+
 async fn sequences(store: &Store, id: &RunId, after: u64) -> Vec<u64> {
     let mut reader = store.read(id, None, after).unwrap();
     let mut sequences = Vec::new();
@@ -102,8 +115,8 @@ async fn readers_follow_the_writer_and_read_again_later() {
     drop((writer, store));
     let store = fixture.open();
     assert_eq!(sequences(&store, &id, 2).await, [3, 4]);
-    assert!(store.summary(&id).unwrap().finished.is_some());
-    assert!(store.unfinished().unwrap().is_empty());
+    assert!(outcome(&store, &id).is_some());
+    assert!(store.unfinished().is_empty());
 }
 
 #[tokio::test]
@@ -137,7 +150,7 @@ async fn what_a_dead_server_left_gets_its_end_and_keeps_its_evidence() {
             .unwrap();
 
         let store = fixture.open();
-        let unfinished = store.unfinished().unwrap();
+        let unfinished = store.unfinished();
         assert_eq!(
             unfinished.iter().map(|run| run.id()).collect::<Vec<_>>(),
             [&id]
@@ -145,13 +158,14 @@ async fn what_a_dead_server_left_gets_its_end_and_keeps_its_evidence() {
         for run in unfinished {
             store.end_lost(run).unwrap();
         }
-        let (finished, ..) = store.summary(&id).unwrap().finished.unwrap();
-        assert_eq!(finished.outcome(), Outcome::Lost);
-        assert_eq!(finished.counts[0].count, 2);
+        let entry = store.find(id.as_str(), None, 1).remove(0);
+        let finished = entry.summary().and_then(Summary::finished).unwrap();
+        assert_eq!(finished.result.outcome(), Outcome::Lost);
+        assert_eq!(finished.result.counts[0].count, 2);
         let read = sequences(&store, &id, 0).await;
         assert!(read.iter().copied().eq(1..=read.len() as u64), "{read:?}");
         assert_eq!(path.with_extension("run.tail").exists(), cut > 0);
-        assert!(store.unfinished().unwrap().is_empty());
+        assert!(store.unfinished().is_empty());
     }
 }
 
@@ -169,7 +183,7 @@ async fn a_run_that_had_its_end_gets_no_second_one() {
     let whole = fs::read(&path).unwrap();
     fs::write(&path, &whole[..whole.len() - 16]).unwrap();
     let store = fixture.open();
-    for run in store.unfinished().unwrap() {
+    for run in store.unfinished() {
         store.end_lost(run).unwrap();
     }
     assert!(fs::read(&path).unwrap() == whole);
@@ -177,19 +191,183 @@ async fn a_run_that_had_its_end_gets_no_second_one() {
 }
 
 #[test]
-fn a_record_without_its_first_event_is_of_no_run() {
+fn a_record_that_was_begun_and_never_synced_is_of_no_run() {
     let fixture = Fixture::new();
     let store = fixture.open();
     drop(begin(&store));
     drop(store);
     let path = fixture.record();
     let whole = fs::read(&path).unwrap();
-    for length in [40, 16, 3, 0] {
-        fs::write(&path, &whole[..length]).unwrap();
+    fs::remove_file(&path).unwrap();
+    let begun = path.with_extension("new");
+    for length in [whole.len(), 40, 16, 3, 0] {
+        fs::write(&begun, &whole[..length]).unwrap();
         let store = fixture.open();
-        assert!(store.unfinished().unwrap().is_empty(), "{length}");
-        assert!(!path.exists(), "{length}");
+        assert_eq!((store.unfinished().len(), store.count()), (0, 0));
+        assert!(!begun.exists(), "{length}");
     }
+}
+
+#[test]
+fn a_record_whose_first_event_is_damaged_is_put_aside_and_goes_with_the_others() {
+    let fixture = Fixture::new();
+    let store = fixture.open();
+    let mut writer = begin(&store);
+    let id = writer.id().clone();
+    let last = Event::RunFinished(RunFinished::default());
+    writer.finish(vec![last]).unwrap();
+    drop((writer, store));
+    let path = fixture.record();
+    let whole = fs::read(&path).unwrap();
+    let aside = fixture
+        .state()
+        .join("damaged")
+        .join(path.file_name().unwrap());
+    let mut flipped = whole.clone();
+    flipped[30] ^= 1;
+    let bytes = [
+        &whole[..0],
+        &whole[..3],
+        &whole[..16],
+        &whole[..40],
+        &flipped,
+    ];
+    for (at, bytes) in bytes.into_iter().enumerate() {
+        _ = fs::remove_file(&aside);
+        fs::write(&path, bytes).unwrap();
+        let store = fixture.open();
+        assert!(store.unfinished().is_empty(), "{at}");
+        for entry in store.newly_damaged() {
+            assert_eq!(entry.id, id);
+            store.put_aside(&entry).unwrap();
+        }
+        assert!(!path.exists() && fs::read(&aside).unwrap() == bytes, "{at}");
+        drop(store);
+        // The next start tells nothing new.
+        let store = fixture.open();
+        assert!(store.newly_damaged().is_empty(), "{at}");
+        let found = store.find(id.as_str(), None, 2);
+        assert!(matches!(
+            found[0].known(),
+            Some(Known::Fault(RecordFault::Damaged))
+        ));
+        let nothing = Retention {
+            age: Duration::from_secs(3600),
+            size: 0,
+        };
+        // An empty file takes no space.
+        let removed = store.expire(&nothing, |_| false).unwrap();
+        assert_eq!(
+            (removed, aside.exists()),
+            (usize::from(at > 0), at == 0),
+            "{at}"
+        );
+    }
+}
+
+/// Output that makes a record long.
+fn print_much(writer: &mut Writer, mebibytes: usize) {
+    for _ in 0..mebibytes * 16 {
+        let output = NodeOutput {
+            node: "n1".into(),
+            data: vec![b'x'; 64 << 10].into(),
+            ..NodeOutput::default()
+        };
+        writer.append(vec![Event::NodeOutput(output)]).unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_long_record_has_an_index_that_is_made_again_and_goes_with_it() {
+    let fixture = Fixture::new();
+    let store = fixture.open();
+    let mut writer = begin(&store);
+    let id = writer.id().clone();
+    writer.append(vec![node_started("n1")]).unwrap();
+    print_much(&mut writer, 2);
+    let index = fixture.record().with_extension("idx");
+    assert!(store.jobs(&id).unwrap()[0].started.is_some() && !index.exists());
+    let last = Event::RunFinished(RunFinished::default());
+    writer.finish(vec![last]).unwrap();
+    let (jobs, written) = (store.jobs(&id).unwrap(), fs::read(&index).unwrap());
+    assert_eq!(jobs.len(), 2);
+    drop((writer, store));
+    let all: Vec<u64> = (1..=35).collect();
+    for change in [None, Some(&b""[..]), Some(&written[..40]), Some(b"other")] {
+        match change {
+            Some(bytes) => fs::write(&index, bytes).unwrap(),
+            None => fs::remove_file(&index).unwrap(),
+        }
+        let store = fixture.open();
+        // What is left of another server is no index.
+        assert_eq!(sequences(&store, &id, 30).await, all[30..]);
+        assert_eq!(store.jobs(&id).unwrap(), jobs);
+        assert!(fs::read(&index).unwrap() == written, "{change:?}");
+    }
+    let store = fixture.open();
+    for after in [0, 1, 2, 17, 34] {
+        assert_eq!(sequences(&store, &id, after as u64).await, all[after..]);
+    }
+    let nothing = Retention {
+        age: Duration::from_secs(3600),
+        size: 0,
+    };
+    assert_eq!(store.expire(&nothing, |_| false).unwrap(), 1);
+    assert!(!index.exists());
+}
+
+#[tokio::test]
+async fn a_run_that_goes_on_is_described_and_resumed_without_its_record() {
+    let fixture = Fixture::new();
+    let store = fixture.open();
+    let mut writer = begin(&store);
+    let id = writer.id().clone();
+    print_much(&mut writer, 1);
+    writer.append(vec![node_started("n2")]).unwrap();
+    let mut reader = store.read(&id, Some(writer.watermark()), 16).unwrap();
+    assert_eq!(reader.next().await.unwrap()[0].sequence, 17);
+    fs::write(fixture.record(), "").unwrap();
+    let started: Vec<bool> = store
+        .jobs(&id)
+        .unwrap()
+        .iter()
+        .map(|job| job.started.is_some())
+        .collect();
+    assert_eq!(started, [false, true]);
+}
+
+#[tokio::test]
+async fn records_that_somebody_removed_hold_up_no_others() {
+    let fixture = Fixture::new();
+    let store = fixture.open();
+    let ids: Vec<RunId> = (0..4).map(|_| begin(&store).id().clone()).collect();
+    let file = |id: &RunId| {
+        let files = fs::read_dir(fixture.state().join("runs")).unwrap();
+        let paths = files.map(|file| file.unwrap().path());
+        let mut paths = paths.filter(|path| path.to_str().unwrap().contains(id.as_str()));
+        paths.next().unwrap()
+    };
+    for id in &ids[..3] {
+        fs::remove_file(file(id)).unwrap();
+    }
+    let kept = Retention {
+        age: Duration::from_secs(3600),
+        size: u64::MAX,
+    };
+    // One that lives is to be found, so that it can be cancelled.
+    assert_eq!(store.expire(&kept, |id| *id == ids[0]).unwrap(), 0);
+    let known: Vec<bool> = ids.iter().map(|id| is_known(&store, id)).collect();
+    assert_eq!(known, [true, false, false, true]);
+    // A record that cannot be removed, since a directory has its name, keeps no other.
+    fs::remove_file(file(&ids[3])).unwrap_or_default();
+    let stuck = begin(&store).id().clone();
+    let path = file(&stuck);
+    fs::remove_file(&path).unwrap();
+    fs::create_dir(&path).unwrap();
+    let other = begin(&store).id().clone();
+    let nothing = Retention { size: 0, ..kept };
+    store.expire(&nothing, |_| false).unwrap_err();
+    assert!(!is_known(&store, &other) && is_known(&store, &stuck));
 }
 
 #[test]
@@ -224,8 +402,8 @@ async fn old_records_go_unless_they_are_used() {
         size: 0,
     };
     assert_eq!(store.expire(&nothing, |id| *id == ids[1]).unwrap(), 1);
-    assert!(store.summary(&ids[0]).is_ok() && store.summary(&ids[1]).is_ok());
-    assert!(store.summary(&ids[2]).is_err());
+    assert!(is_known(&store, &ids[0]) && is_known(&store, &ids[1]));
+    assert!(!is_known(&store, &ids[2]));
     drop(watched);
     assert_eq!(store.expire(&nothing, |_| false).unwrap(), 2);
 }

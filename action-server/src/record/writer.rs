@@ -3,13 +3,16 @@
 use std::{
     fs::File,
     io::{self, Write},
+    sync::Arc,
     time::{Duration, Instant, SystemTime},
 };
 
 use action_proto::v1::{RunEvent, run_event::Event};
 use tokio::sync::watch;
 
-use super::{RunId, Unwritten, format, frames::Frames, syncing::Syncing};
+use super::{
+    Entry, RunId, Unwritten, contents::WrittenEvent, format, frames::Frames, syncing::Syncing,
+};
 use crate::crash;
 
 /// How often what is written is put on the disk while a run goes on, and after how many bytes: so
@@ -31,14 +34,14 @@ pub struct Watermark {
 /// Appends events to a record and wakes the readers.
 #[derive(Debug)]
 pub struct Writer {
-    id: RunId,
+    entry: Arc<Entry>,
     file: File,
     mark: format::Mark,
     watermark: watch::Sender<Watermark>,
     /// What is written, which readers are told only when they may see it.
     written: Watermark,
-    /// When the last events came.
-    time: SystemTime,
+    /// What the entry is told when readers are.
+    unpublished: Vec<WrittenEvent>,
     /// True when a failed write may have left something behind the valid part.
     torn: bool,
     /// Up to where the disk was asked to keep it.
@@ -50,31 +53,34 @@ pub struct Writer {
 
 impl Writer {
     /// Begins a record in a new, empty file, and waits until its first event is on the disk.
-    pub(super) fn begin(id: RunId, file: File, first: Event) -> io::Result<Writer> {
+    pub(super) fn begin(entry: Arc<Entry>, file: File, first: Event) -> io::Result<Writer> {
         let mark: format::Mark = rand::random();
         let start = Watermark::default();
-        let mut writer = Writer::resume(id, file, mark, start);
-        crash::point("before-intent");
+        let mut writer = Writer::resume(entry, file, mark, start);
         writer
             .write(vec![first], false)
             .map_err(|unwritten| unwritten.error)?;
         writer.file.sync_all()?;
         writer.synced = writer.written.end;
-        crash::point("after-intent");
         writer.publish(false);
         Ok(writer)
     }
 
     /// Goes on with a record that is valid up to `written` and has nothing after it.
-    pub(super) fn resume(id: RunId, file: File, mark: format::Mark, written: Watermark) -> Writer {
+    pub(super) fn resume(
+        entry: Arc<Entry>,
+        file: File,
+        mark: format::Mark,
+        written: Watermark,
+    ) -> Writer {
         let watermark = watch::Sender::new(written);
         Writer {
-            id,
+            entry,
             file,
             mark,
             watermark,
             written,
-            time: SystemTime::UNIX_EPOCH,
+            unpublished: Vec::new(),
             torn: false,
             synced: written.end,
             synced_at: Instant::now(),
@@ -84,12 +90,7 @@ impl Writer {
 
     /// The run that is recorded.
     pub fn id(&self) -> &RunId {
-        &self.id
-    }
-
-    /// The time of the last events.
-    pub(super) fn time(&self) -> SystemTime {
-        self.time
+        &self.entry.id
     }
 
     /// What readers sleep on.
@@ -117,10 +118,12 @@ impl Writer {
         crash::point("before-end");
         self.write(events, true)?;
         if let Err(error) = self.file.sync_data() {
-            tracing::error!(run_id = %self.id, %error, "the disk may not keep the end of this record");
+            tracing::error!(run_id = %self.entry.id, %error, "the disk may not keep the end of this record");
         }
         crash::point("after-end");
         self.publish(true);
+        let length = self.written.end + format::FOOTER_LEN as u64;
+        self.entry.close(self.mark, length);
         Ok(())
     }
 
@@ -133,7 +136,7 @@ impl Writer {
         self.synced_at = Instant::now();
         if let Ok(file) = self.file.try_clone() {
             self.synced = self.written.end;
-            let run_id = self.id.clone();
+            let run_id = self.entry.id.clone();
             self.syncing.ask(self.synced, move || {
                 if let Err(error) = file.sync_data() {
                     tracing::error!(%run_id, %error, "the disk may not keep this record");
@@ -166,16 +169,18 @@ impl Writer {
             frames.add_header(self.mark);
         }
         let mut numbered = Vec::with_capacity(events.len());
+        let mut written_events = Vec::with_capacity(events.len());
         for event in events {
             sequence += 1;
             last = self.written.end + frames.len() as u64;
             let event = RunEvent {
-                run_id: self.id.to_string(),
+                run_id: self.entry.id.to_string(),
                 sequence,
                 time: Some(time.into()),
                 event: Some(event),
             };
             frames.add(&event);
+            written_events.push(WrittenEvent::of(&event, last));
             numbered.push(event);
         }
         let end = self.written.end + frames.len() as u64;
@@ -195,7 +200,7 @@ impl Writer {
         }
         self.written.end = end;
         self.written.sequence = sequence;
-        self.time = time;
+        self.unpublished.append(&mut written_events);
         Ok(())
     }
 
@@ -210,6 +215,9 @@ impl Writer {
 
     fn publish(&mut self, ended: bool) {
         self.written.ended = ended;
+        // First: who sees the end finds it in the summary too.
+        let events = std::mem::take(&mut self.unpublished);
+        self.entry.observe(events, self.written.end);
         self.watermark.send_replace(self.written);
     }
 }

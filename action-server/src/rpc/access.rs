@@ -31,6 +31,15 @@ pub(crate) struct Access {
     listed: Option<Arc<[bool]>>,
 }
 
+/// What is done with a run that there is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) enum RunAction {
+    /// It is seen.
+    Read,
+    /// It is cancelled.
+    Cancel,
+}
+
 /// What a caller may do of a plan.
 #[derive(Debug, Default)]
 pub(super) struct Judgement {
@@ -145,26 +154,48 @@ impl Access {
 
     /// True for a run that the caller may see.
     pub(super) fn reads(&self, run: &RunStarted) -> bool {
-        self.may(run, Right::ReadOwn, Right::ReadAny)
+        self.may_do(RunAction::Read, run)
     }
 
     /// True for a run that the caller may cancel.
     pub(super) fn cancels(&self, run: &RunStarted) -> bool {
-        self.may(run, Right::CancelOwn, Right::CancelAny)
+        self.may_do(RunAction::Cancel, run)
     }
 
-    fn may(&self, run: &RunStarted, own: Right, any: Right) -> bool {
-        let is_own = run.subject == self.subject;
+    fn may_do(&self, action: RunAction, run: &RunStarted) -> bool {
+        let nodes = run.nodes.iter().map(String::as_str);
+        self.may(action, self.is_own(&run.subject), &run.command, nodes)
+    }
+
+    /// True for the subject that calls.
+    pub(super) fn is_own(&self, subject: &str) -> bool {
+        subject == self.subject
+    }
+
+    /// True for a run that the caller may do this with.
+    pub(super) fn may<'a>(
+        &self,
+        action: RunAction,
+        is_own: bool,
+        command: &str,
+        nodes: impl Iterator<Item = &'a str>,
+    ) -> bool {
+        let right = match (action, is_own) {
+            (RunAction::Read, true) => Right::ReadOwn,
+            (RunAction::Read, false) => Right::ReadAny,
+            (RunAction::Cancel, true) => Right::CancelOwn,
+            (RunAction::Cancel, false) => Right::CancelAny,
+        };
         let question = self.decider.question(Ask {
-            right: if is_own { own } else { any },
-            command: &run.command,
+            right,
+            command,
             arguments: &[],
             brings: Requirements::NONE,
         });
-        if run.nodes.is_empty() {
+        let mut nodes = nodes.peekable();
+        if nodes.peek().is_none() {
             return question.verdict(On::Nothing).allowed;
         }
-        let mut nodes = run.nodes.iter();
         nodes.all(|name| {
             let on = match self.catalogue.nodes.position(name) {
                 None if is_own => On::OwnGone,

@@ -9,7 +9,6 @@ use super::{
     runs::{self, Found, Wanted},
     status,
 };
-use crate::disk_lane::LANES;
 
 pub(super) async fn get_run(
     service: &Service,
@@ -19,14 +18,19 @@ pub(super) async fn get_run(
     let asked = request.get_ref();
     let Found { entry, run, .. } =
         runs::find(service, caller, &asked.run_id, Wanted::Reading).await?;
-    let registry = service.runs.clone();
-    let jobs = runs::blocking(&LANES.callers, move || {
-        registry
-            .jobs(&entry.id)
-            .map_err(|error| status::from_record(&entry.id, &error))
-    });
+    let jobs = match entry.live_jobs() {
+        Some(jobs) => jobs,
+        None => {
+            let registry = service.runs.clone();
+            let read = move || {
+                let jobs = registry.jobs(&entry.id);
+                jobs.map_err(|error| status::from_record(&entry.id, &error))
+            };
+            runs::blocking(read).await?
+        }
+    };
     let (jobs, next_page_token) = page(
-        &jobs.await?,
+        &jobs,
         |job| &job.node,
         Job::clone,
         asked.page_size,

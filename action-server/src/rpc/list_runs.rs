@@ -1,22 +1,42 @@
-//! ListRuns: the runs that the caller may see, the newest first.
+//! ListRuns: the runs that the caller may see, the newest first. Made of what is in memory.
 
-use std::{collections::HashSet, time::SystemTime};
+use std::{
+    collections::{HashMap, HashSet},
+    convert::Infallible,
+    io::ErrorKind,
+    sync::Arc,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
 
 use action_proto::v1::{ListRunsRequest, ListRunsResponse, Outcome, Run};
 use prost::Message;
 use prost_types::Timestamp;
+use tokio::sync::oneshot;
 use tonic::{Request, Response, Status};
 
 use super::{
     Service,
-    access::Access,
+    access::{Access, RunAction},
     page::{LIST, page_size},
-    runs,
+    runs, status,
+    verdicts::Verdicts,
 };
-use crate::{disk_lane::LANES, record::Summary, run::Registry};
+use crate::{
+    record::{Entry, Known, NodeList, Position, RecordFault, RunId, RunTexts, Summary},
+    run::Registry,
+    transient::is_transient,
+};
 
-/// The most runs in one answer: each is read from the disk.
+/// The most runs in one answer.
 const GREATEST: usize = 200;
+/// So many runs are examined for one answer, and nodes judged: a list in which little is found comes
+/// in short pages.
+const MOST_WORK: usize = 20_000;
+/// So many runs are looked up at once.
+const PART: usize = 1000;
+/// A record is named just before its first event is written, which a slow disk may hold up: so much
+/// older than asked for by its name a run may be.
+const NAMED_BEFORE: Duration = Duration::from_secs(60);
 
 pub(super) async fn list_runs(
     service: &Service,
@@ -25,60 +45,172 @@ pub(super) async fn list_runs(
     let access = service.doors.access(service.doors.caller(&request)?);
     let request = request.into_inner();
     let filter = Filter::new(&request, &access)?;
-    let size = page_size(request.page_size, GREATEST)?;
-    let registry = service.runs.clone();
-    let list = move || read_page(&registry, &access, &filter, size, &request.page_token);
-    Ok(Response::new(
-        runs::blocking(&LANES.lists, list).await?,
-    ))
+    // Closed when the call is dropped.
+    let (caller, _here) = oneshot::channel::<Infallible>();
+    let mut list = RunList {
+        runs: service.runs.clone(),
+        before: filter.begin(&request.page_token)?,
+        access: Arc::new(access),
+        filter,
+        size: page_size(request.page_size, GREATEST)?,
+        caller,
+        response: ListRunsResponse::default(),
+        bytes: 0,
+    };
+    let fill = move || {
+        let is_made = list.fill(false)?;
+        Ok((list, is_made))
+    };
+    let (mut list, is_made) = runs::in_memory(fill).await?;
+    if is_made {
+        return Ok(Response::new(list.response));
+    }
+    let fill = move || {
+        list.fill(true)?;
+        Ok(list.response)
+    };
+    Ok(Response::new(runs::blocking(fill).await?))
 }
 
-fn read_page(
-    registry: &Registry,
-    access: &Access,
-    filter: &Filter,
+/// A page that is being made.
+struct RunList {
+    runs: Registry,
+    access: Arc<Access>,
+    filter: Filter,
+    /// The most runs in it.
     size: usize,
-    token: &str,
-) -> Result<ListRunsResponse, Status> {
-    let mut response = ListRunsResponse::default();
-    let mut bytes = 0;
-    let mut entries = registry.newest_first().into_iter().peekable();
-    if !token.is_empty() {
-        // The record the token names may be gone by now: its time is in the token too.
-        let (time, id) = token.split_once('-').unwrap_or_default();
-        let time: u64 = time
-            .parse()
-            .map_err(|_| Status::invalid_argument("page_token is not of this list"))?;
-        while entries
-            .next_if(|entry| (entry.time, entry.id.as_str()) >= (time, id))
-            .is_some()
-        {}
-    }
-    for entry in entries {
-        let described = runs::describe(registry, &entry.id, |run| access.reads(run))
-            .or_else(skip_what_is_gone)?;
-        let Some((_, run)) = described.filter(|(summary, run)| filter.admits(summary, run)) else {
-            continue;
-        };
-        bytes += run.encoded_len();
-        let is_full = response.runs.len() == size || bytes > LIST.bytes;
-        if is_full && !response.runs.is_empty() {
-            // There is more: the next page begins behind the last one here.
-            return Ok(response);
-        }
-        response.next_page_token = format!("{}-{}", entry.time, entry.id);
-        response.runs.push(run);
-    }
-    response.next_page_token.clear();
-    Ok(response)
+    /// Closed when the caller has gone.
+    caller: oneshot::Sender<Infallible>,
+    /// The runs from here on were examined.
+    before: Option<Position>,
+    response: ListRunsResponse,
+    bytes: usize,
 }
 
-/// A record that was removed, or is damaged, while the list was made hides none of the others.
-fn skip_what_is_gone<T>(status: Status) -> Result<Option<T>, Status> {
-    match status.code() {
-        tonic::Code::NotFound | tonic::Code::Internal | tonic::Code::DataLoss => Ok(None),
-        _ => Err(status),
+/// What was found of one run.
+enum Examined {
+    /// It is not in the list.
+    Out,
+    /// It is, and so described.
+    In(Box<Run>),
+    /// That takes its record.
+    NeedsDisk,
+}
+
+impl RunList {
+    /// Goes on with the page. False where it can only go on with the disk, which is used only where it
+    /// may block.
+    fn fill(&mut self, may_block: bool) -> Result<bool, Status> {
+        let access = Arc::clone(&self.access);
+        let mut look = Look {
+            verdicts: Verdicts::new(&access),
+            on_nodes: HashMap::new(),
+            work: 0,
+            may_block,
+        };
+        loop {
+            let part = self.next_part();
+            if part.is_empty() {
+                return Ok(true);
+            }
+            for entry in part {
+                if self.filter.is_past(&entry) {
+                    return Ok(true);
+                }
+                let is_enough = look.work + look.verdicts.judged_nodes() > MOST_WORK;
+                if is_enough || self.caller.is_closed() {
+                    self.end_page();
+                    return Ok(true);
+                }
+                match self.examine(&entry, &mut look)? {
+                    Examined::Out => {}
+                    Examined::NeedsDisk => return Ok(false),
+                    Examined::In(run) => {
+                        self.bytes += run.encoded_len();
+                        let count = self.response.runs.len();
+                        if count == self.size || (self.bytes > LIST.bytes && count > 0) {
+                            self.end_page();
+                            return Ok(true);
+                        }
+                        self.response.runs.push(*run);
+                    }
+                }
+                self.before = Some(entry.position());
+            }
+        }
     }
+
+    /// Ends the page before the last run: the next one begins behind the last that was examined.
+    fn end_page(&mut self) {
+        let last = self.before.as_ref();
+        let token = last.map(|(time, id)| format!("{time}-{id}"));
+        self.response.next_page_token = token.unwrap_or_default();
+    }
+
+    /// The next runs to examine.
+    fn next_part(&self) -> Vec<Arc<Entry>> {
+        if !self.filter.running {
+            return self.runs.index().list(self.before.clone(), PART);
+        }
+        let mut living = self.runs.living_runs();
+        if let Some(before) = &self.before {
+            living.retain(|entry| entry.position() < *before);
+        }
+        living
+    }
+
+    fn examine(&self, entry: &Arc<Entry>, look: &mut Look<'_>) -> Result<Examined, Status> {
+        look.work += 1;
+        if entry.known().is_none() && !look.may_block {
+            return Ok(Examined::NeedsDisk);
+        }
+        let summary = match self.runs.index().summary(entry) {
+            Ok(Known::Run(summary)) => summary,
+            Ok(Known::Fault(fault)) => {
+                let is_shown = self.access.reads_all() && self.filter.admits_unknown();
+                let run = is_shown.then(|| Box::new(runs::describe_fault(entry, *fault)));
+                return Ok(run.map_or(Examined::Out, Examined::In));
+            }
+            // It was removed meanwhile.
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Examined::Out),
+            Err(error) => return Err(status::from_record(&entry.id, &error)),
+        };
+        if !self.filter.admits(summary, look) || !look.verdicts.may(RunAction::Read, summary) {
+            return Ok(Examined::Out);
+        }
+        let mut damage = None;
+        let texts = match summary.texts() {
+            Some(texts) => texts.clone(),
+            None if !look.may_block => return Ok(Examined::NeedsDisk),
+            None => match self.runs.texts(entry) {
+                Ok(texts) => texts,
+                Err(error) if is_transient(&error) => return Err(status::unreadable_now(&error)),
+                Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Examined::Out),
+                Err(_) => {
+                    damage = Some(RecordFault::Damaged);
+                    RunTexts::default()
+                }
+            },
+        };
+        let mut run = runs::describe(&self.runs, summary, texts);
+        if let Some(fault) = damage {
+            run.message = fault.to_string();
+        }
+        // What only a run that lives has is asked now: it may have ended since.
+        match self.filter.admits_outcome(run.outcome()) {
+            true => Ok(Examined::In(Box::new(run))),
+            false => Ok(Examined::Out),
+        }
+    }
+}
+
+/// What is known while runs are examined.
+struct Look<'a> {
+    verdicts: Verdicts<'a>,
+    /// For each list of nodes whether it has one of those that are asked for.
+    on_nodes: HashMap<*const NodeList, (bool, Arc<NodeList>)>,
+    work: usize,
+    may_block: bool,
 }
 
 /// What a request asks for.
@@ -116,23 +248,73 @@ impl Filter {
         })
     }
 
-    fn admits(&self, summary: &Summary, run: &Run) -> bool {
-        let start = run
-            .start_time
-            .and_then(|time| SystemTime::try_from(time).ok());
-        let is = |wanted: &str, is: &str| wanted.is_empty() || wanted == is;
-        is(&self.command, &run.command)
-            && is(&self.subject, &run.subject)
-            && (self.outcome == Outcome::Unspecified || self.outcome == run.outcome())
-            && (!self.running || run.outcome() == Outcome::Unspecified)
-            && self.since.is_none_or(|since| start >= Some(since))
-            && self.until.is_none_or(|until| start < Some(until))
-            && self.nodes.as_ref().is_none_or(|nodes| {
-                summary
-                    .started
-                    .nodes
-                    .iter()
-                    .any(|node| nodes.contains(node))
-            })
+    /// Where the page begins whose token this is.
+    fn begin(&self, token: &str) -> Result<Option<Position>, Status> {
+        if token.is_empty() {
+            // Nothing is accepted before it is named.
+            let until = self.until.map(millis);
+            return Ok(until.map(|until| (until.saturating_add(1), RunId::LEAST)));
+        }
+        let parse = |token: &str| {
+            let (time, id) = token.split_once('-')?;
+            Some((time.parse().ok()?, id.parse().ok()?))
+        };
+        let position = parse(token);
+        let position =
+            position.ok_or_else(|| Status::invalid_argument("page_token is not of this list"));
+        position.map(Some)
     }
+
+    /// True for a run that is, with all that are older, too old.
+    fn is_past(&self, entry: &Entry) -> bool {
+        let slack = u64::try_from(NAMED_BEFORE.as_millis()).unwrap_or(u64::MAX);
+        let since = self.since.map(millis);
+        since.is_some_and(|since| entry.time.saturating_add(slack) < since)
+    }
+
+    /// True where a run of which nothing is known may be meant.
+    fn admits_unknown(&self) -> bool {
+        let is_any = self.command.is_empty() && self.subject.is_empty() && self.nodes.is_none();
+        is_any && !self.running && self.admits_outcome(Outcome::Lost)
+    }
+
+    /// True for a run that is meant, as far as its outcome is known.
+    fn admits(&self, run: &Summary, look: &mut Look<'_>) -> bool {
+        let is = |wanted: &str, is: &str| wanted.is_empty() || wanted == is;
+        if !is(&self.command, &run.command) || !is(&self.subject, &run.subject) {
+            return false;
+        }
+        let finished = run.finished().map(|it| it.result.outcome());
+        if finished.is_some_and(|outcome| !self.admits_outcome(outcome)) {
+            return false;
+        }
+        let start = run.start_time.and_then(|it| SystemTime::try_from(it).ok());
+        self.since.is_none_or(|since| start >= Some(since))
+            && self.until.is_none_or(|until| start < Some(until))
+            && self.admits_nodes(&run.nodes, look)
+    }
+
+    fn admits_outcome(&self, outcome: Outcome) -> bool {
+        let is_meant = self.outcome == Outcome::Unspecified || self.outcome == outcome;
+        is_meant && (!self.running || outcome == Outcome::Unspecified)
+    }
+
+    fn admits_nodes(&self, list: &Arc<NodeList>, look: &mut Look<'_>) -> bool {
+        let Some(wanted) = &self.nodes else {
+            return true;
+        };
+        let known = look.on_nodes.entry(Arc::as_ptr(list));
+        let (has_some, _) = known.or_insert_with(|| {
+            look.work += list.len();
+            let has_some = list.names().any(|node| wanted.contains(node));
+            (has_some, Arc::clone(list))
+        });
+        *has_some
+    }
+}
+
+/// A time in milliseconds since 1970, as records are named.
+fn millis(time: SystemTime) -> u64 {
+    let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }

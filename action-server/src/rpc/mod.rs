@@ -29,6 +29,7 @@ mod run_command;
 mod runs;
 mod sights;
 mod status;
+mod verdicts;
 mod watch_run;
 mod whole_request;
 

@@ -6,18 +6,26 @@ use action_proto::{
     input::shown_run_id,
     v1::{Outcome, Run, RunStarted},
 };
-use tonic::{Code, Status};
+use prost_types::Timestamp;
+use tonic::Status;
 
-use super::{Service, status};
+use super::{
+    Service,
+    access::{Access, RunAction},
+    status,
+    verdicts::Verdicts,
+};
 use crate::{
     auth::{Caller, policy::Right},
-    disk_lane::{DiskLane, LANES},
-    record::{Entry, RunId, Summary},
+    disk_lane::LANES,
+    record::{Entry, Known, RecordFault, RunId, RunTexts, Summary},
     run::{LiveStatus, Registry},
 };
 
-/// So many runs at most are looked at for a text that is the beginning of their ids.
-const CANDIDATES: usize = 1000;
+/// So many runs are looked up at once.
+const PART: usize = 1000;
+/// So many ids are offered for a text that is the beginning of several.
+const OFFERED: usize = 5;
 
 /// What is wanted of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,6 +40,7 @@ pub(super) enum Wanted {
 pub(super) struct Found {
     pub(super) entry: Arc<Entry>,
     pub(super) run: Run,
+    /// What rules are asked of.
     pub(super) started: RunStarted,
     /// False for a run that the caller may cancel and not see.
     pub(super) is_visible: bool,
@@ -46,145 +55,201 @@ pub(super) async fn find(
     text: &str,
     wanted: Wanted,
 ) -> Result<Found, Status> {
-    let access = service.doors.access(caller);
     let text: String = text.chars().take(80).flat_map(char::escape_debug).collect();
-    let runs = service.runs.clone();
-    // Runs that live are known without the disk: no cancel waits for one that hangs.
-    let entries = runs.matching(&text, CANDIDATES);
-    let live = !entries.is_empty() && entries.iter().all(|it| runs.live_summary(&it.id).is_some());
-    let look = move |is_live: bool| {
-        let mut seen = Vec::new();
-        let mut damaged = Ok(());
-        for entry in runs.matching(&text, CANDIDATES) {
-            let is_whole = entry.id.as_str() == text;
-            let is_known = |run: &RunStarted| {
-                access.reads(run)
-                    || (wanted == Wanted::Cancelling && is_whole && access.cancels(run))
-            };
-            let described = match is_live {
-                true => describe_live(&runs, &entry.id, is_known),
-                false => describe(&runs, &entry.id, is_known),
-            };
-            match described {
-                Ok(Some((summary, run))) => seen.push((entry, run, summary.started)),
-                Ok(None) => {}
-                Err(status) if status.code() == Code::Unavailable => return Err(status),
-                // Whose a damaged record is cannot be read: only who named it whole, or may see
-                // all, is told of it.
-                Err(status) if access.reads_all() || is_whole => {
-                    damaged = Err(status);
-                }
-                Err(_) => {}
-            }
+    let search = Search {
+        runs: service.runs.clone(),
+        access: service.doors.access(caller),
+        is_whole: text.parse::<RunId>().is_ok(),
+        text,
+        wanted,
+    };
+    // Nothing that waits keeps a caller from a run whose whole id it has.
+    let (search, found) = match search.is_whole {
+        true => {
+            let found = search.find(false);
+            (search, found)
         }
-        match seen.len() {
-            0 => {
-                damaged?;
-                // Where no record can be read none is said not to be there, hidden or not.
-                let readable = runs.check_readable();
-                readable.map_err(|error| status::unreadable_now(&error))?;
-                let why = access.unresolved(&[Right::ReadOwn, Right::ReadAny], None);
-                Err(Status::not_found(format!(
-                    "no such run: {}{why}",
-                    shown_run_id(&text)
-                )))
-            }
-            1 => {
-                let (entry, run, started) = seen.remove(0);
-                if wanted == Wanted::Cancelling && !access.cancels(&started) {
-                    let command = Some(started.command.as_str());
-                    let why = access.unresolved(&[Right::CancelOwn, Right::CancelAny], command);
-                    let text = format!("you may see run {} but not cancel it{why}", entry.id);
-                    return Err(Status::permission_denied(text));
-                }
-                Ok(Found {
-                    is_visible: access.reads(&started),
-                    entry,
-                    run,
-                    started,
-                })
-            }
-            _ => {
-                let ids: Vec<&str> = seen
-                    .iter()
-                    .take(5)
-                    .map(|(entry, ..)| entry.id.as_str())
-                    .collect();
-                let text = format!(
-                    "{text} is the beginning of more than one run's id: {}",
-                    ids.join(", ")
-                );
-                Err(Status::invalid_argument(text))
-            }
+        false => {
+            let look_up = move || {
+                let found = search.find(false);
+                Ok((search, found))
+            };
+            in_memory(look_up).await?
         }
     };
-    if live {
-        let found = look(true);
-        if !matches!(&found, Err(status) if status.code() == Code::Unavailable) {
-            return found;
+    let (search, entry) = match found? {
+        Answer::Found(entry) => (search, entry),
+        // A record that could not be read before: it is tried again.
+        Answer::NeedsDisk => {
+            let look_up = move || match search.find(true)? {
+                Answer::Found(entry) => Ok((search, entry)),
+                Answer::NeedsDisk => Err(status::unreadable_now(&std::io::ErrorKind::Other.into())),
+            };
+            blocking(look_up).await?
+        }
+    };
+    search.describe(entry).await
+}
+
+/// What a caller looks for.
+struct Search {
+    runs: Registry,
+    access: Access,
+    text: String,
+    /// True for a text that is a whole id.
+    is_whole: bool,
+    wanted: Wanted,
+}
+
+enum Answer {
+    Found(Arc<Entry>),
+    /// The answer depends on a record that could not be read before.
+    NeedsDisk,
+}
+
+impl Search {
+    /// Looks through the runs whose ids begin so. Blocks for the disk only where it may.
+    fn find(&self, may_block: bool) -> Result<Answer, Status> {
+        let index = self.runs.index();
+        let mut verdicts = Verdicts::new(&self.access);
+        let (mut seen, mut fault) = (Vec::new(), None);
+        let mut after = None;
+        while seen.len() <= OFFERED {
+            let part = index.find(&self.text, after, PART);
+            let Some(last) = part.last() else { break };
+            after = Some(last.id.clone());
+            for entry in part {
+                if entry.known().is_none() && !may_block {
+                    return Ok(Answer::NeedsDisk);
+                }
+                match index.summary(&entry) {
+                    Ok(Known::Run(summary)) if self.is_known(&mut verdicts, summary) => {
+                        seen.push(entry);
+                    }
+                    Ok(Known::Run(_)) => {}
+                    // Whose a damaged record is cannot be read: only who named it whole, or may see
+                    // all, is told of it.
+                    Ok(Known::Fault(found)) => {
+                        if self.access.reads_all() || self.is_whole {
+                            fault = Some((entry.id.clone(), *found));
+                        }
+                    }
+                    Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+                    Err(error) => return Err(status::from_record(&entry.id, &error)),
+                }
+            }
+        }
+        match (seen.len(), fault) {
+            (1, _) => Ok(Answer::Found(seen.remove(0))),
+            (0, Some((id, fault))) => Err(status::from_fault(&id, fault)),
+            (0, None) => {
+                let why = self
+                    .access
+                    .unresolved(&[Right::ReadOwn, Right::ReadAny], None);
+                let text = shown_run_id(&self.text);
+                Err(Status::not_found(format!("no such run: {text}{why}")))
+            }
+            _ => {
+                let ids = seen.iter().take(OFFERED).map(|entry| entry.id.as_str());
+                let ids = ids.collect::<Vec<_>>().join(", ");
+                let text = &self.text;
+                Err(Status::invalid_argument(format!(
+                    "{text} is the beginning of more than one run's id: {ids}"
+                )))
+            }
         }
     }
-    blocking(&LANES.callers, move || look(false)).await
-}
 
-/// A run as the API shows it, with its summary; `None` for one that is not to be known. Blocks for
-/// the disk.
-pub(super) fn describe(
-    runs: &Registry,
-    run_id: &RunId,
-    is_known: impl Fn(&RunStarted) -> bool,
-) -> Result<Option<(Summary, Run)>, Status> {
-    let summary = runs.summary(run_id);
-    let summary = summary.map_err(|error| status::from_record(run_id, &error))?;
-    Ok(shown(summary, is_known))
-}
-
-/// The same for a run that lives, without the disk. Unavailable where it has ended.
-fn describe_live(
-    runs: &Registry,
-    run_id: &RunId,
-    is_known: impl Fn(&RunStarted) -> bool,
-) -> Result<Option<(Summary, Run)>, Status> {
-    let (summary, live) = runs
-        .live_summary(run_id)
-        .ok_or_else(|| Status::unavailable("the run has just ended"))?;
-    Ok(shown((summary, Some(live)), is_known))
-}
-
-fn shown(
-    (summary, live): (Summary, Option<LiveStatus>),
-    is_known: impl Fn(&RunStarted) -> bool,
-) -> Option<(Summary, Run)> {
-    if !is_known(&summary.started) {
-        return None;
+    fn is_known(&self, verdicts: &mut Verdicts<'_>, run: &Summary) -> bool {
+        let is_cancelled_unseen = self.wanted == Wanted::Cancelling && self.is_whole;
+        verdicts.may(RunAction::Read, run)
+            || (is_cancelled_unseen && verdicts.may(RunAction::Cancel, run))
     }
-    let mut run = summary.to_run();
+
+    async fn describe(self, entry: Arc<Entry>) -> Result<Found, Status> {
+        let Some(summary) = entry.summary() else {
+            return Err(status::from_fault(&entry.id, RecordFault::Damaged));
+        };
+        let started = summary.identified();
+        if self.wanted == Wanted::Cancelling && !self.access.cancels(&started) {
+            let command = Some(started.command.as_str());
+            let rights = [Right::CancelOwn, Right::CancelAny];
+            let why = self.access.unresolved(&rights, command);
+            let text = format!("you may see run {} but not cancel it{why}", entry.id);
+            return Err(Status::permission_denied(text));
+        }
+        let texts = match (summary.texts(), self.wanted) {
+            (Some(texts), _) => texts.clone(),
+            // No disk holds up a cancel.
+            (None, Wanted::Cancelling) => RunTexts::default(),
+            (None, Wanted::Reading) => {
+                let (runs, entry) = (self.runs.clone(), Arc::clone(&entry));
+                let read = move || {
+                    let texts = runs.texts(&entry);
+                    texts.map_err(|error| status::from_record(&entry.id, &error))
+                };
+                blocking(read).await?
+            }
+        };
+        Ok(Found {
+            is_visible: self.access.reads(&started),
+            run: describe(&self.runs, summary, texts),
+            entry,
+            started,
+        })
+    }
+}
+
+/// A run as the API shows it.
+pub(super) fn describe(runs: &Registry, summary: &Summary, texts: RunTexts) -> Run {
+    // In this order: a run that ends in between has its end in the summary.
+    let live = runs.status(&summary.id);
+    let mut run = summary.to_run(texts);
     match live {
-        Some(live) => add_live(&mut run, live),
+        _ if summary.finished().is_some() => {}
+        Some(LiveStatus {
+            status,
+            last_sequence,
+        }) => {
+            run.running_jobs = status.running;
+            run.waiting_jobs = status.waiting;
+            run.queue_position = status.queue_position;
+            run.counts = status.counts;
+            run.last_sequence = last_sequence;
+        }
         // Nobody owns it and it has no end: the end could not be written.
-        None if summary.finished.is_none() => run.outcome = Outcome::Lost.into(),
-        None => {}
+        None => run.outcome = Outcome::Lost.into(),
     }
-    Some((summary, run))
+    run
 }
 
-fn add_live(run: &mut Run, live: LiveStatus) {
-    let LiveStatus {
-        status,
-        last_sequence,
-    } = live;
-    run.running_jobs = status.running;
-    run.waiting_jobs = status.waiting;
-    run.queue_position = status.queue_position;
-    run.counts = status.counts;
-    run.last_sequence = last_sequence;
+/// What is known of a run whose record is damaged, for callers who may see all.
+pub(super) fn describe_fault(entry: &Entry, fault: RecordFault) -> Run {
+    let millis = i64::try_from(entry.time).unwrap_or(i64::MAX);
+    Run {
+        run_id: entry.id.to_string(),
+        start_time: Some(Timestamp {
+            seconds: millis / 1000,
+            nanos: i32::try_from(millis % 1000).unwrap_or(0) * 1_000_000,
+        }),
+        outcome: Outcome::Lost.into(),
+        message: fault.to_string(),
+        ..Run::default()
+    }
 }
 
-/// Runs what waits for the disk on a lane.
+/// Runs what waits for the disk on the lane of callers' requests.
 pub(super) async fn blocking<T: Send + 'static>(
-    lane: &'static DiskLane,
     work: impl FnOnce() -> Result<T, Status> + Send + 'static,
 ) -> Result<T, Status> {
-    let done = lane.run(work).await;
+    let done = LANES.callers.run(work).await;
+    done.map_err(|error| Status::internal(error.to_string()))?
+}
+
+/// Runs what takes a moment and waits for no disk on a lane that no disk holds up.
+pub(super) async fn in_memory<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, Status> + Send + 'static,
+) -> Result<T, Status> {
+    let done = LANES.lookups.run(work).await;
     done.map_err(|error| Status::internal(error.to_string()))?
 }

@@ -7,7 +7,7 @@ use tonic::{Status, metadata::MetadataValue};
 use crate::{
     catalogue::{PlanError, SelectionError},
     file_digest::TooManyFiles,
-    record::RunId,
+    record::{RecordFault, RunId},
     run::StartError,
     transient::is_transient,
 };
@@ -59,7 +59,7 @@ pub(super) fn from_start(error: &StartError) -> Status {
     let text = error.to_string();
     match error {
         StartError::Stopping => Status::unavailable(text),
-        StartError::TooManyRuns(_) | StartError::TooManyOfSubject(_) => {
+        StartError::TooManyRuns(_) | StartError::TooManyOfSubject(_) | StartError::TooLong(_) => {
             Status::resource_exhausted(text)
         }
         // The audit log has told why.
@@ -95,6 +95,18 @@ pub(super) fn plan_changed(parts: &[&str]) -> Status {
 pub(super) fn unreadable_now(error: &std::io::Error) -> Status {
     tracing::error!(%error, "cannot read the records now");
     Status::unavailable("the server cannot read the records now; try again later")
+}
+
+/// For records of which no more is known than the run's id.
+pub(super) fn from_fault(run_id: &RunId, fault: RecordFault) -> Status {
+    match fault {
+        RecordFault::Damaged | RecordFault::Newer => {
+            Status::data_loss(format!("the record of run {run_id} is damaged"))
+        }
+        RecordFault::Unreadable => {
+            Status::internal(format!("the record of run {run_id} cannot be read"))
+        }
+    }
 }
 
 /// For records that cannot be read.

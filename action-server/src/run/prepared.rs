@@ -7,7 +7,7 @@
 use std::{
     io,
     sync::{Arc, Mutex},
-    time::{Duration, SystemTime},
+    time::Duration,
 };
 
 use action_proto::v1::Outcome;
@@ -26,7 +26,7 @@ use super::{
 use crate::{
     audit::{self, Audit},
     catalogue::Plan,
-    record::{EventReader, EventWriter, NewRun, RunId},
+    record::{Entry, EventReader, EventWriter, NewRun, RunId, check_length},
 };
 
 /// How long the start of a run waits for a disk that does not answer. A caller without a deadline is
@@ -41,7 +41,7 @@ pub struct PreparedRun {
     audited: AuditedRun,
     writer: Box<dyn EventWriter>,
     reader: Box<dyn EventReader>,
-    time: SystemTime,
+    entry: Arc<Entry>,
     plan: Plan,
     starter: Starter,
 }
@@ -56,9 +56,11 @@ impl Registry {
         let inner = &self.inner;
         let limit = Instant::now() + START_LIMIT;
         let room = inner.room(&starter.identity.username)?;
-        let begun = inner.log.begin(starter.first_event(&plan));
+        let first = starter.first_event(&plan);
+        check_length(&first)?;
+        let begun = inner.log.begin(first);
         let NewRun {
-            time,
+            entry,
             writer,
             reader,
         } = in_time(limit, begun).await.map_err(StartError::Record)?;
@@ -84,7 +86,7 @@ impl Registry {
             audited,
             writer,
             reader,
-            time,
+            entry,
             plan,
             starter,
         })
@@ -107,7 +109,7 @@ impl PreparedRun {
             audited,
             mut writer,
             reader,
-            time,
+            entry,
             plan,
             starter,
         } = self;
@@ -130,8 +132,7 @@ impl PreparedRun {
             logged_start_failure: false.into(),
         });
         let live = Live {
-            shared: Arc::clone(&shared),
-            time,
+            entry,
             orders,
             status: Arc::clone(&status),
         };

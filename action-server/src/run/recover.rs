@@ -11,22 +11,28 @@ use crate::{
     crash,
     metrics::Metrics,
     process::end_orphans,
-    record::{Holder, RunId, Store, Summary, Unfinished},
-    transient::is_transient,
+    record::{Entry, Holder, Known, RecordFault, RunId, RunIndex, Store, Summary, Unfinished},
 };
 
 /// Sees to what a server that died left behind.
 pub(super) async fn recover(store: &Store, audit: &Audit, metrics: &Metrics) -> io::Result<()> {
     let mut open = audit.open_runs().await;
-    let elsewhere = store.last_holder();
-    if let Some(holder) = elsewhere {
+    if let Some(holder) = store.last_holder() {
         tell_of_takeover(holder, audit).await;
     }
-    let unfinished = store.unfinished()?;
+    let (unfinished, damaged) = (store.unfinished(), store.newly_damaged());
+    let ids = unfinished.iter().map(Unfinished::id);
+    let ids = ids.chain(damaged.iter().map(|entry| &entry.id));
+    let ids: Vec<&str> = ids.map(RunId::as_str).collect();
+    let processes = match ids.is_empty() {
+        true => 0,
+        false => end_orphans(&ids).await,
+    };
+    for entry in damaged {
+        put_aside(store, audit, &entry).await;
+    }
     if !unfinished.is_empty() {
-        let ids: Vec<&str> = unfinished.iter().map(|run| run.id().as_str()).collect();
-        let processes = end_orphans(&ids).await;
-        let runs = ids.len();
+        let runs = unfinished.len();
         tracing::warn!(
             runs,
             processes,
@@ -73,12 +79,12 @@ async fn end_lost(
         }
         return;
     }
-    let summary = store.summary(&run_id).ok();
-    if let Some((summary, (finished, ..))) = summary
-        .as_ref()
-        .and_then(|it| Some((it, it.finished.as_ref()?)))
+    let entry = store.find(run_id.as_str(), None, 1).pop();
+    let summary = entry.as_ref().and_then(|entry| entry.summary());
+    if let Some(summary) = summary
+        && let Some(finished) = summary.finished()
     {
-        metrics.run_lost(&summary.started.command, finished);
+        metrics.run_lost(&summary.command, &finished.result);
     }
     // It was refused after its record was begun, and the server died before that was removed.
     if open.ended.contains(run_id.as_str()) {
@@ -94,7 +100,7 @@ async fn end_lost(
     if let Some(holder) = store.last_holder().filter(|_| told.is_some()) {
         reason += &format!("; scripts may still run on {}", holder.shown());
     }
-    let event = finished(&run_id, &told.unwrap_or_default(), summary.as_ref(), reason);
+    let event = finished(&run_id, &told.unwrap_or_default(), summary, reason);
     // A log that fails has said so, and takes no run as long as it does.
     _ = audit.write(event).await;
     crash::point("audit-end");
@@ -120,27 +126,36 @@ async fn complete_audit(open: OpenRuns, store: &Store, audit: &Audit) {
         let Ok(run_id) = run_id.parse::<RunId>() else {
             continue;
         };
-        let event = match store.summary(&run_id) {
-            // Its end could not be recorded now: the next start does both.
-            Ok(summary) if summary.finished.is_none() => continue,
-            Ok(summary) => {
-                let reason = "completed at a start: the run ended before the server died";
-                finished(&run_id, &told, Some(&summary), reason.to_owned())
-            }
-            Err(error) if is_transient(&error) => continue,
-            Err(error) => {
-                let what = match error.kind() {
-                    io::ErrorKind::NotFound => "there is no record of the run",
-                    _ => "the record of the run is damaged",
-                };
-                tracing::error!(%run_id, %error, "the audit log has no end of a run, and {what}");
-                let reason = format!("completed at a start: {what}");
-                finished(&run_id, &told, None, reason)
-            }
-        };
-        _ = audit.write(event).await;
-        crash::point("audit-end");
+        if let Some(event) = completed(&run_id, &told, store) {
+            _ = audit.write(event).await;
+            crash::point("audit-end");
+        }
     }
+}
+
+/// The end that the log lacks of a run; `None` where the next start may know more.
+fn completed(run_id: &RunId, told: &OpenRun, store: &Store) -> Option<audit::Event> {
+    let entry = store.find(run_id.as_str(), None, 1).pop();
+    let known = match &entry {
+        Some(entry) => store.summary(entry),
+        None => Err(io::ErrorKind::NotFound.into()),
+    };
+    let fault = match known {
+        // Its end could not be recorded now: the next start does both.
+        Ok(Known::Run(summary)) if summary.finished().is_none() => return None,
+        Ok(Known::Run(summary)) => {
+            let reason = "completed at a start: the run ended before the server died";
+            return Some(finished(run_id, told, Some(summary), reason.to_owned()));
+        }
+        Ok(Known::Fault(fault)) => fault.to_string(),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            "there is no record of the run".to_owned()
+        }
+        Err(_) => return None,
+    };
+    tracing::error!(%run_id, "the audit log has no end of a run: {fault}");
+    let reason = format!("completed at a start: {fault}");
+    Some(finished(run_id, told, None, reason))
 }
 
 /// The line of a run that has ended, as its record tells. Without a record it counts as lost.
@@ -158,13 +173,28 @@ fn finished(
         ..audit::Event::of_run("run_finished", run_id)
     };
     let Some(summary) = summary else { return event };
-    event.who.subject = Some(summary.started.subject.clone());
-    event.command = Some(summary.started.command.clone());
-    let nodes = action_proto::fold(summary.started.nodes.iter().map(String::as_str));
-    event.nodes = Some(nodes).filter(|nodes| !nodes.is_empty());
-    if let Some((finished, ..)) = &summary.finished {
-        event.outcome = Some(finished.outcome().label().to_owned());
-        event.counts = Some(labelled(&finished.counts));
+    event.who.subject = Some(summary.subject.to_string());
+    event.command = Some(summary.command.to_string());
+    event.nodes = Some(summary.nodes.folded().to_owned()).filter(|nodes| !nodes.is_empty());
+    if let Some(finished) = summary.finished() {
+        event.outcome = Some(finished.result.outcome().label().to_owned());
+        event.counts = Some(labelled(&finished.result.counts));
     }
     event
+}
+
+/// Reports a damaged record, and puts it aside. The report comes first: where the server dies in
+/// between, the next one repeats it.
+async fn put_aside(store: &Store, audit: &Audit, entry: &Entry) {
+    let run_id = &entry.id;
+    tracing::error!(%run_id, "the record is damaged from its beginning: it is put aside");
+    let event = audit::Event {
+        outcome: Some(Outcome::Lost.label().to_owned()),
+        reason: Some(RecordFault::Damaged.to_string()),
+        ..audit::Event::of_run("record_damaged", run_id)
+    };
+    _ = audit.write(event).await;
+    if let Err(error) = store.put_aside(entry) {
+        tracing::error!(%run_id, %error, "cannot put a damaged record aside: it is left where it is");
+    }
 }

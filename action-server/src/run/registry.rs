@@ -7,7 +7,7 @@ use std::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
-    time::{Duration, SystemTime},
+    time::Duration,
 };
 
 use action_proto::v1::Job;
@@ -17,10 +17,7 @@ use tokio::{
 };
 
 use super::{
-    Limits, Load, StartError, Status, Stop, StopOrder,
-    owner::Standing,
-    recover::recover,
-    shared::{Shared, run_started},
+    Limits, Load, StartError, Status, Stop, StopOrder, owner::Standing, recover::recover,
     slots::Slots,
 };
 use crate::{
@@ -28,16 +25,14 @@ use crate::{
     metrics::Metrics,
     places::{Place, Places},
     process::Reaper,
-    record::{Entry, EventLog, EventReader, Retention, RunId, Store, Summary},
+    record::{Entry, EventLog, EventReader, Retention, RunId, RunIndex, RunTexts, Store},
 };
 
 /// How long runs have to end after the last of their scripts was killed.
 const STOP_LIMIT: Duration = Duration::from_secs(15);
 
 pub(super) struct Live {
-    pub(super) shared: Arc<Shared>,
-    /// When it was accepted.
-    pub(super) time: SystemTime,
+    pub(super) entry: Arc<Entry>,
     pub(super) orders: watch::Sender<Option<StopOrder>>,
     pub(super) status: Arc<Mutex<Standing>>,
 }
@@ -60,6 +55,7 @@ pub struct Registry {
 pub(super) struct Inner {
     store: Arc<Store>,
     pub(super) log: Arc<dyn EventLog>,
+    index: Arc<dyn RunIndex>,
     pub(super) audit: Audit,
     pub(super) metrics: Metrics,
     pub(super) limits: Arc<Limits>,
@@ -93,6 +89,7 @@ impl Registry {
         let room = Arc::new(Semaphore::new(limits.live_runs));
         let subjects = Places::new(usize::MAX, limits.runs_per_subject);
         let inner = Inner {
+            index: Arc::clone(&store) as Arc<dyn RunIndex>,
             store,
             log,
             audit,
@@ -118,67 +115,46 @@ impl Registry {
         self.inner.log.read(run_id, after).await
     }
 
-    /// The runs whose id is, or begins with, `text`: at most `most`.
-    pub fn matching(&self, text: &str, most: usize) -> Vec<Arc<Entry>> {
-        self.inner.store.matching(text, most)
+    /// The runs that there are, in brief.
+    pub fn index(&self) -> &dyn RunIndex {
+        &*self.inner.index
     }
 
-    /// All runs, the newest first.
-    pub fn newest_first(&self) -> Vec<Arc<Entry>> {
-        self.inner.store.newest_first()
+    /// The runs that live, the newest first.
+    pub fn living_runs(&self) -> Vec<Arc<Entry>> {
+        let live = self.live();
+        let mut entries: Vec<_> = live.values().map(|it| Arc::clone(&it.entry)).collect();
+        drop(live);
+        entries.sort_unstable_by_key(|entry| std::cmp::Reverse(entry.position()));
+        entries
     }
 
-    /// What a run came to so far, and where it stands if it lives. Blocks for the disk.
+    /// Where a run stands; `None` for one that does not live.
+    pub fn status(&self, run_id: &RunId) -> Option<LiveStatus> {
+        let last_sequence = self.inner.log.live_sequence(run_id)?;
+        let live = self.live();
+        let live = live.get(run_id)?;
+        let standing = live.status.lock().unwrap_or_else(PoisonError::into_inner);
+        Some(LiveStatus {
+            status: standing.now(&self.inner.slots),
+            last_sequence,
+        })
+    }
+
+    /// Arguments and reason of a run. Blocks for the disk where they are long.
     ///
     /// # Errors
-    /// No such run (`NotFound`), or the disk's.
-    pub fn summary(&self, run_id: &RunId) -> io::Result<(Summary, Option<LiveStatus>)> {
-        // In this order: a run that ends in between has its end in the record.
-        if let Some((summary, live)) = self.live_summary(run_id) {
-            return Ok((summary, Some(live)));
-        }
-        Ok((self.inner.store.summary(run_id)?, None))
+    /// The disk's.
+    pub fn texts(&self, entry: &Entry) -> io::Result<RunTexts> {
+        self.inner.store.texts(entry)
     }
 
-    /// The same of a run that lives, which is known without the disk; `None` for others.
-    pub fn live_summary(&self, run_id: &RunId) -> Option<(Summary, LiveStatus)> {
-        let runs = self.live();
-        let live = runs.get(run_id)?;
-        // Whose end can be read is not live any more.
-        let last_sequence = self.inner.log.live_sequence(run_id)?;
-        let status = {
-            let standing = live.status.lock().unwrap_or_else(PoisonError::into_inner);
-            standing.now(&self.inner.slots)
-        };
-        let status = LiveStatus {
-            status,
-            last_sequence,
-        };
-        let (shared, time) = (Arc::clone(&live.shared), live.time);
-        drop(runs);
-        let summary = Summary {
-            id: run_id.clone(),
-            started: run_started(&shared.plan, &shared.identity),
-            start_time: Some(time.into()),
-            finished: None,
-        };
-        Some((summary, status))
-    }
-
-    /// Each job of a run, as far as its record tells now. Blocks for the disk.
+    /// Each job of a run, as far as its record tells now. Blocks for the disk, but for one that lives.
     ///
     /// # Errors
     /// No such run (`NotFound`), or the disk's.
     pub fn jobs(&self, run_id: &RunId) -> io::Result<Vec<Job>> {
         self.inner.store.jobs(run_id)
-    }
-
-    /// Whether records can be read at all. Blocks for the disk.
-    ///
-    /// # Errors
-    /// The disk's, or that no descriptor is left.
-    pub fn check_readable(&self) -> io::Result<()> {
-        self.inner.store.check_readable()
     }
 
     /// Whether new runs can be recorded, as it was last known.

@@ -11,7 +11,7 @@ use crate::{
     audit::{self, Audit, Turn, Who},
     catalogue::{Identity, Plan},
     file_digest::TreeSnapshot,
-    record::RunId,
+    record::{RunId, TooLong},
     traces::Span,
 };
 
@@ -53,6 +53,9 @@ pub enum StartError {
     /// Too many runs of the subject live.
     #[error("{0} runs of yours are going on, the limit (limits.runs_per_subject); try again later")]
     TooManyOfSubject(usize),
+    /// The record could not hold the run's first event.
+    #[error(transparent)]
+    TooLong(#[from] TooLong),
     /// The record cannot be written.
     #[error("the run cannot be recorded, so it was not started")]
     Record(#[source] io::Error),

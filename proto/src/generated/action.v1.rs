@@ -505,6 +505,10 @@ pub struct Run {
     /// Why the caller ran it; empty when no reason was given.
     #[prost(string, tag = "15")]
     pub reason: ::prost::alloc::string::String,
+    /// Why no more is known of the run than its id and start_time, as in "record damaged"; empty otherwise.
+    /// Only callers that may read everybody's runs of everything are told of such runs.
+    #[prost(string, tag = "16")]
+    pub message: ::prost::alloc::string::String,
 }
 /// One job of a run.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]

@@ -8,7 +8,7 @@ use proptest::{collection::vec, prelude::*};
 use super::*;
 use crate::{
     corruption,
-    record::{RunId, Store, summary},
+    record::{RunId, Store, file},
 };
 
 /// A record that has ended, as its writer left it, and what is true of it.
@@ -28,7 +28,7 @@ impl Fixture {
         let (entry, mut writer) = store
             .create(Event::RunStarted(RunStarted::default()))
             .unwrap();
-        let (id, path) = (writer.id().clone(), entry.path.clone());
+        let (id, path) = (writer.id().clone(), entry.path());
         store.add(entry);
         // One is longer than what is read at once.
         for length in [1, 40, 200, READ + 1, 3] {
@@ -87,8 +87,7 @@ impl Fixture {
         assert!(expected.starts_with(&told), "told what was not so");
         match end {
             Ok(()) => {
-                let has_ended =
-                    summary::has_ended(&File::open(&self.path).unwrap()).unwrap_or(false);
+                let has_ended = file::has_ended(&File::open(&self.path).unwrap()).unwrap_or(false);
                 assert!(!has_ended || told.len() == expected.len(), "damage hidden");
             }
             Err(error) => {

@@ -23,6 +23,7 @@ mod latency;
 mod measure;
 mod output;
 mod plot;
+mod records;
 mod report;
 mod timed;
 
@@ -46,7 +47,7 @@ const QUICK: Scale = Scale {
 type Measuring = fn(&Scale) -> Vec<Measure>;
 
 /// Each measure's name, and how it is measured.
-const MEASURES: [(&str, Measuring); 14] = [
+const MEASURES: [(&str, Measuring); 16] = [
     ("fanout-100", |scale| fanout::measure(100, scale)),
     ("fanout-1000", |scale| fanout::measure(1000, scale)),
     ("fanout-10000", |scale| fanout::measure(10_000, scale)),
@@ -60,6 +61,8 @@ const MEASURES: [(&str, Measuring); 14] = [
     ("cancel-300", cancel::measure),
     ("memory", footprint::memory),
     ("verbs", footprint::small_verbs),
+    ("records", records::many),
+    ("record", records::long),
     // The table and the plot again, from the figures that are there.
     ("report", |_| Vec::new()),
 ];

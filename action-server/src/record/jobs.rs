@@ -1,0 +1,89 @@
+//! The jobs of a run as its events tell of them.
+
+use std::collections::HashMap;
+
+use action_proto::v1::{Job, NodeFinished, Outcome, RunFinished, run_event::Event};
+
+/// The jobs of a run in the order of its plan, each as far as the events tell.
+#[derive(Debug, Default)]
+pub(super) struct Jobs {
+    jobs: Vec<Job>,
+    by_node: HashMap<String, usize>,
+}
+
+impl Jobs {
+    /// Takes the next event of the record.
+    pub(super) fn observe(&mut self, event: Event) {
+        match event {
+            Event::RunStarted(started) => {
+                let nodes = if started.nodes.is_empty() {
+                    vec![String::new()]
+                } else {
+                    started.nodes
+                };
+                for node in nodes {
+                    self.by_node.insert(node.clone(), self.jobs.len());
+                    self.jobs.push(Job {
+                        node,
+                        ..Job::default()
+                    });
+                }
+            }
+            Event::NodeStarted(started) => {
+                if let Some(job) = self.job(&started.node) {
+                    job.started = Some(started);
+                }
+            }
+            Event::NodeFinished(finished) => {
+                if let Some(job) = self.job(&finished.node) {
+                    job.finished = Some(finished);
+                }
+            }
+            Event::NodeOutput(_) | Event::RunFinished(_) => {}
+        }
+    }
+
+    /// The jobs.
+    pub(super) fn as_slice(&self) -> &[Job] {
+        &self.jobs
+    }
+
+    /// What must still be said of a run that its server left without an end. `host` is another machine
+    /// that its scripts may still run on. How long it took is not known.
+    pub(super) fn endings(&self, host: Option<&str>) -> Vec<Event> {
+        let mut counts = Vec::new();
+        let mut events = Vec::new();
+        for job in &self.jobs {
+            let finished = job.finished.clone().unwrap_or_else(|| {
+                let mut message = match job.started {
+                    Some(_) => "the server died while it ran",
+                    None => "the server died; whether it was started is not known",
+                }
+                .to_owned();
+                if let Some(host) = host {
+                    message += &format!("; scripts may still run on {host}");
+                }
+                let lost = NodeFinished {
+                    node: job.node.clone(),
+                    outcome: Outcome::Lost.into(),
+                    message,
+                    ..NodeFinished::default()
+                };
+                events.push(Event::NodeFinished(lost.clone()));
+                lost
+            });
+            Outcome::count(&mut counts, &finished);
+        }
+        let outcome = Outcome::gravest(&counts).into();
+        events.push(Event::RunFinished(RunFinished {
+            outcome,
+            counts,
+            duration: None,
+        }));
+        events
+    }
+
+    fn job(&mut self, node: &str) -> Option<&mut Job> {
+        self.by_node.get(node).and_then(|&at| self.jobs.get_mut(at))
+    }
+}

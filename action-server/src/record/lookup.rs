@@ -1,0 +1,147 @@
+//! What is read of one run's record: its events, its jobs, and the texts that are not in memory.
+
+use std::{fs::File, io, sync::Arc};
+
+use action_proto::v1::{Job, run_event::Event};
+use tokio::sync::watch;
+
+use super::{
+    Entry, HEADER_LEN, Reader, RunId, Store, Summary, Watermark,
+    contents::{Contents, StoredContents, WrittenEvent},
+    entry::RecordHold,
+    file::{check_header, event_at, has_ended, scan, whole_part},
+    format::{Damage, FOOTER_LEN},
+    index_file,
+    summary::RunTexts,
+};
+
+impl Store {
+    /// A reader of a run's events after `after`. `watermark` is the writer's while the run lives; without
+    /// one the record is read as far as it is whole. Blocks for the disk.
+    ///
+    /// # Errors
+    /// No such run (`NotFound`), or the disk's.
+    pub fn read(
+        &self,
+        id: &RunId,
+        watermark: Option<watch::Receiver<Watermark>>,
+        after: u64,
+    ) -> io::Result<Reader> {
+        let (hold, file) = self.open_record(id)?;
+        let begin = match after {
+            0 => HEADER_LEN as u64,
+            _ => self.place_of(&hold, &file, after)?,
+        };
+        let watermark = match watermark {
+            Some(watermark) => watermark,
+            None => watch::Sender::new(end_of(&hold, &file)?).subscribe(),
+        };
+        Ok(Reader::new(hold, file, watermark, after, begin))
+    }
+
+    /// Where to begin to read for the events after `after`.
+    fn place_of(&self, entry: &Entry, file: &File, after: u64) -> io::Result<u64> {
+        if let Some(offset) = entry.live_offset(after) {
+            return Ok(offset);
+        }
+        match self.stored_contents(entry, file)? {
+            Ok(contents) => Ok(contents.before(after)),
+            // The reader reports the damage where it is.
+            Err(_) => Ok(HEADER_LEN as u64),
+        }
+    }
+
+    /// Each job of a run, as far as its record goes now. Blocks for the disk, but for a run that is being
+    /// recorded.
+    ///
+    /// # Errors
+    /// No such run (`NotFound`), or the disk's.
+    pub fn jobs(&self, id: &RunId) -> io::Result<Vec<Job>> {
+        if let Some(jobs) = self.get(id).and_then(|entry| entry.live_jobs()) {
+            return Ok(jobs);
+        }
+        let (hold, file) = self.open_record(id)?;
+        Ok(self.stored_contents(&hold, &file)??.jobs)
+    }
+
+    /// What a record has besides output: from its index, or from the record, of which the index is made
+    /// again then. The inner error is that the record is damaged.
+    fn stored_contents(
+        &self,
+        entry: &Entry,
+        file: &File,
+    ) -> io::Result<Result<StoredContents, io::Error>> {
+        let length = file.metadata()?.len();
+        let mark = check_header(file)?;
+        // Of one that says nothing of its end nothing can be kept.
+        let end = entry.summary().and_then(Summary::finished).map(|it| it.end);
+        let is_whole = end.is_some_and(|end| length == end + FOOTER_LEN as u64);
+        let has_index = is_whole && index_file::is_wanted(length);
+        if has_index && let Some(stored) = index_file::read(&entry.index_path(), mark, length)? {
+            return Ok(Ok(stored));
+        }
+        let mut contents = Contents::default();
+        let scanned = scan(file, |event, offset| {
+            contents.observe(WrittenEvent::of(&event, offset));
+        })?;
+        let end = match end {
+            None if has_ended(file)? => Some(whole_part(file)?.end),
+            end => end,
+        };
+        if end.is_some_and(|end| scanned.end < end) {
+            let text = format!("the record is damaged behind event {}", scanned.sequence);
+            return Ok(Err(io::Error::new(io::ErrorKind::InvalidData, text)));
+        }
+        let stored = contents.to_stored();
+        if has_index
+            && let Err(error) = index_file::write(&entry.index_path(), mark, length, &stored)
+        {
+            tracing::warn!(run_id = %entry.id, %error, "cannot write the index of a record");
+        }
+        Ok(Ok(stored))
+    }
+
+    /// Arguments and reason of a run, which are not in memory where they are long. Blocks for the disk
+    /// then.
+    ///
+    /// # Errors
+    /// The record cannot be read, or is damaged.
+    pub fn texts(&self, entry: &Entry) -> io::Result<RunTexts> {
+        if let Some(texts) = entry.summary().and_then(Summary::texts) {
+            return Ok(texts.clone());
+        }
+        let file = File::open(entry.path())?;
+        check_header(&file)?;
+        match event_at(&file, HEADER_LEN as u64)?.event {
+            Some(Event::RunStarted(started)) => Ok(RunTexts::of(started)),
+            _ => Err(Damage::Frame("content").into()),
+        }
+    }
+
+    fn open_record(&self, id: &RunId) -> io::Result<(RecordHold, File)> {
+        let entry = self.get(id).ok_or(io::ErrorKind::NotFound)?;
+        // Before it is opened: retention leaves it alone from here on.
+        let hold = Arc::clone(&entry).hold();
+        let file = File::open(entry.path()).inspect_err(|error| {
+            // Somebody else removed it. One that lives is to be found, to be cancelled.
+            if error.kind() == io::ErrorKind::NotFound && entry.is_closed() {
+                self.forget(id);
+            }
+        })?;
+        check_header(&file)?;
+        Ok((hold, file))
+    }
+}
+
+/// Where the events of a record end that nobody writes.
+fn end_of(entry: &Entry, file: &File) -> io::Result<Watermark> {
+    match entry.summary().and_then(Summary::finished) {
+        // One that was cut since has the same last event: its readers miss it, and say so.
+        Some(finished) => Ok(Watermark {
+            end: finished.end.min(file.metadata()?.len()),
+            sequence: finished.sequence,
+            ended: true,
+        }),
+        None => whole_part(file),
+    }
+}
