@@ -1,6 +1,10 @@
 //! A system clock that jumps makes no record old.
 
-use std::{fs, path::Path, process::Command};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
 
 use action_tests::{CEILING, Ended, Ran, Running, Server, Site, on, token, wait_until};
 use jsonwebtoken::Algorithm;
@@ -50,7 +54,11 @@ fn verb(site: &Site, words: &[&str]) -> Ran {
 }
 
 fn files(site: &Site) -> usize {
-    fs::read_dir(site.path("state/runs")).unwrap().count()
+    let files = fs::read_dir(site.path("state/runs")).unwrap();
+    let is_record = |path: PathBuf| path.extension().is_some_and(|it| it == "run");
+    files
+        .filter(|file| is_record(file.as_ref().unwrap().path()))
+        .count()
 }
 
 fn with_runs(count: usize) -> (Site, Vec<Ended>) {

@@ -17,6 +17,7 @@ use super::{
     contents::{Contents, WrittenEvent},
     format::Mark,
     index_file,
+    interned::Interned,
     summary::Finished,
 };
 
@@ -153,6 +154,16 @@ impl Entry {
     /// Takes note of what the record is. The first note stays.
     pub(super) fn learn(&self, known: Known) {
         _ = self.known.set(known);
+    }
+
+    /// Takes note of a new run's first event.
+    pub(super) fn learn_first(&self, first: &WrittenEvent, interned: &Mutex<Interned>) {
+        if let Some(Event::RunStarted(started)) = &first.event {
+            let mut interned = interned.lock().unwrap_or_else(PoisonError::into_inner);
+            let id = self.id.clone();
+            let summary = Summary::of(id, started.clone(), first.time, &mut interned);
+            self.learn(Known::Run(summary));
+        }
     }
 
     /// True for a run whose end is recorded, and for a record that tells of none.

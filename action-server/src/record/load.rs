@@ -12,6 +12,7 @@ use std::{
     },
 };
 
+use action_proto::v1::run_event::Event;
 use rustix::fs::OFlags;
 
 use super::{
@@ -201,13 +202,13 @@ fn learn(entry: &Entry, glance: Glance, interned: &Mutex<Interned>) -> Looked {
         last,
         end,
     } = glance;
-    let summary = {
-        let mut interned = interned.lock().unwrap_or_else(PoisonError::into_inner);
-        Summary::of(entry.id.clone(), first, &mut interned)
-    };
-    let Some(summary) = summary else {
+    let Some(Event::RunStarted(started)) = first.event else {
         entry.learn(Known::Fault(RecordFault::Damaged));
         return Looked::Ended;
+    };
+    let summary = {
+        let mut interned = interned.lock().unwrap_or_else(PoisonError::into_inner);
+        Summary::of(entry.id.clone(), started, first.time, &mut interned)
     };
     if let Some(finished) = last.and_then(|last| Finished::of(last, end)) {
         summary.finish(finished);

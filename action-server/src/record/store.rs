@@ -177,11 +177,11 @@ impl Store {
             .mode(0o600)
             .open(&begun)?;
         crash::point("before-intent");
-        let written = Writer::begin(Arc::clone(&entry), file, first).and_then(|writer| {
+        let writer = Writer::begin(Arc::clone(&entry), file, first, &self.interned);
+        let written = writer.and_then(|writer| {
             fs::rename(&begun, entry.path())?;
             // The name is durable only when the directory is.
             File::open(&self.runs)?.sync_all()?;
-            look(&entry, &self.interned, &mut Vec::new())?;
             Ok(writer)
         });
         crash::point("after-intent");

@@ -69,20 +69,22 @@ impl Finished {
 }
 
 impl Summary {
-    /// The summary of a run whose first event this is; `None` where it is no run's first event.
-    pub(super) fn of(id: RunId, first: RunEvent, interned: &mut Interned) -> Option<Summary> {
-        let Some(Event::RunStarted(started)) = first.event else {
-            return None;
-        };
-        Some(Summary {
+    /// The summary of a run that started so, at `time`.
+    pub(super) fn of(
+        id: RunId,
+        started: RunStarted,
+        time: Option<Timestamp>,
+        interned: &mut Interned,
+    ) -> Summary {
+        Summary {
             id,
             command: interned.text(&started.command),
             subject: interned.text(&started.subject),
             nodes: interned.list(&started.nodes),
-            start_time: first.time,
+            start_time: time,
             texts: RunTexts::of(started).kept(),
             finished: OnceLock::new(),
-        })
+        }
     }
 
     /// How it ended, if it has.

@@ -3,7 +3,7 @@
 use std::{
     fs::File,
     io::{self, Write},
-    sync::Arc,
+    sync::{Arc, Mutex},
     time::{Duration, Instant, SystemTime},
 };
 
@@ -11,7 +11,8 @@ use action_proto::v1::{RunEvent, run_event::Event};
 use tokio::sync::watch;
 
 use super::{
-    Entry, RunId, Unwritten, contents::WrittenEvent, format, frames::Frames, syncing::Syncing,
+    Entry, RunId, Unwritten, contents::WrittenEvent, format, frames::Frames, interned::Interned,
+    syncing::Syncing,
 };
 use crate::crash;
 
@@ -53,7 +54,12 @@ pub struct Writer {
 
 impl Writer {
     /// Begins a record in a new, empty file, and waits until its first event is on the disk.
-    pub(super) fn begin(entry: Arc<Entry>, file: File, first: Event) -> io::Result<Writer> {
+    pub(super) fn begin(
+        entry: Arc<Entry>,
+        file: File,
+        first: Event,
+        interned: &Mutex<Interned>,
+    ) -> io::Result<Writer> {
         let mark: format::Mark = rand::random();
         let start = Watermark::default();
         let mut writer = Writer::resume(entry, file, mark, start);
@@ -62,6 +68,9 @@ impl Writer {
             .map_err(|unwritten| unwritten.error)?;
         writer.file.sync_all()?;
         writer.synced = writer.written.end;
+        if let Some(first) = writer.unpublished.first() {
+            writer.entry.learn_first(first, interned);
+        }
         writer.publish(false);
         Ok(writer)
     }
