@@ -1,29 +1,43 @@
-//! Lanes for blocking calls: each kind of disk work has a bounded number of threads of its own, so that
-//! one kind never waits behind another.
+//! Lanes for blocking calls: each kind of disk work has threads of its own, and a bounded number of them,
+//! so that one kind never waits behind another.
 //!
 //! The runtime itself never waits for a disk. One that hangs holds up its own lane and nothing else.
+//!
+//! A lane does its work on few threads, which go from one call to the next without sleep in between: a
+//! thread that is woken for each call costs more than a short call. Only where calls wait, as behind a
+//! disk that is slow, more threads come.
+
+use std::{
+    collections::BTreeMap,
+    io,
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::{Condvar, Mutex, MutexGuard, PoisonError},
+    thread,
+    time::Duration,
+};
 
 use thiserror::Error;
-use tokio::sync::Semaphore;
+use tokio::{runtime::Handle, sync::oneshot, time::sleep};
 
-/// How many threads of the runtime may block: more than all lanes together, so that what has no lane,
-/// such as notifying the service manager, always finds one.
-pub(crate) const BLOCKING_THREADS: usize = 512;
+/// A call that is not done for so long has those behind it started on another thread.
+const PATIENCE: Duration = Duration::from_millis(5);
+/// How long a thread without work stays.
+const IDLE_TIME: Duration = Duration::from_secs(10);
 
-/// The lanes of this process, which has one runtime.
+/// The lanes of this process.
 pub(crate) static LANES: Lanes = Lanes {
-    starts: DiskLane::new(128),
-    appends: DiskLane::new(64),
-    syncs: DiskLane::new(32),
-    ends: DiskLane::new(96),
-    reads: DiskLane::new(16),
-    callers: DiskLane::new(8),
-    lookups: DiskLane::new(2),
-    plans: DiskLane::new(16),
-    scripts: DiskLane::new(64),
-    definitions: DiskLane::new(8),
-    checks: DiskLane::new(2),
-    tidying: DiskLane::new(4),
+    starts: DiskLane::new(8, 128),
+    appends: DiskLane::new(2, 64),
+    syncs: DiskLane::new(2, 32),
+    ends: DiskLane::new(8, 96),
+    reads: DiskLane::new(2, 16),
+    callers: DiskLane::new(2, 8),
+    lookups: DiskLane::new(1, 2),
+    plans: DiskLane::new(2, 16),
+    scripts: DiskLane::new(2, 64),
+    definitions: DiskLane::new(2, 8),
+    checks: DiskLane::new(1, 2),
+    tidying: DiskLane::new(1, 4),
 };
 
 /// One lane for each kind of blocking work.
@@ -54,32 +68,58 @@ pub(crate) struct Lanes {
     pub(crate) tidying: DiskLane,
 }
 
-/// A bounded number of threads for one kind of blocking work.
+type Work = Box<dyn FnOnce() + Send>;
+
+/// Threads for one kind of blocking work.
 #[derive(Debug)]
 pub(crate) struct DiskLane {
-    permits: Semaphore,
+    /// So many threads work while no call waits for long.
+    usual: usize,
+    /// The most threads.
+    most: usize,
+    state: Mutex<State>,
+    has_work: Condvar,
 }
 
-/// Blocking work that has no result: it panicked, or the runtime is shutting down.
+struct State {
+    /// What waits, by the numbers of the calls.
+    queue: BTreeMap<u64, Work>,
+    /// The number of the next call.
+    next: u64,
+    /// How many threads there are.
+    threads: usize,
+    /// How many of them wait for work.
+    idle: usize,
+}
+
+/// Blocking work that has no result: it panicked, or there is no thread for it.
 #[derive(Debug, Error)]
 #[error("the server failed")]
 pub(crate) struct LaneError;
 
-impl From<LaneError> for std::io::Error {
-    fn from(error: LaneError) -> std::io::Error {
-        std::io::Error::other(error)
+impl From<LaneError> for io::Error {
+    fn from(error: LaneError) -> io::Error {
+        io::Error::other(error)
     }
 }
 
 impl DiskLane {
-    /// A lane in which `width` calls may block at once.
-    pub(crate) const fn new(width: usize) -> DiskLane {
+    /// A lane of `most` threads, of which `usual` do while no call waits for long.
+    pub(crate) const fn new(usual: usize, most: usize) -> DiskLane {
         DiskLane {
-            permits: Semaphore::const_new(width),
+            usual,
+            most,
+            state: Mutex::new(State {
+                queue: BTreeMap::new(),
+                next: 0,
+                threads: 0,
+                idle: 0,
+            }),
+            has_work: Condvar::new(),
         }
     }
 
-    /// Runs `work` on a thread of the lane as soon as one is free.
+    /// Runs `work` on a thread of the lane as soon as one is free, in the order of the calls.
     ///
     /// Dropping the future before then means that `work` never starts; work that has started runs to
     /// its end and holds its thread until then.
@@ -90,70 +130,129 @@ impl DiskLane {
         &'static self,
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, LaneError> {
-        let permit = self.permits.acquire().await.map_err(|_| LaneError)?;
-        let done = tokio::task::spawn_blocking(move || {
-            let _held = permit;
-            work()
-        });
-        done.await.map_err(|_| LaneError)
+        let (done, mut result) = oneshot::channel();
+        let runtime = Handle::current();
+        let number = self.add(Box::new(move || {
+            if !done.is_closed() {
+                let _entered = runtime.enter();
+                _ = done.send(work());
+            }
+        }));
+        let _waiting = Waiting { lane: self, number };
+        loop {
+            tokio::select! {
+                biased;
+                result = &mut result => return result.map_err(|_| LaneError),
+                () = sleep(PATIENCE) => self.hurry(),
+            }
+        }
+    }
+
+    fn add(&'static self, work: Work) -> u64 {
+        let mut state = self.state();
+        let number = state.next;
+        state.next += 1;
+        state.queue.insert(number, work);
+        if state.threads - state.idle < self.usual {
+            self.wake(&mut state);
+        }
+        if state.threads == 0 {
+            // None could be started, and nobody would ever take it.
+            state.queue.clear();
+        }
+        number
+    }
+
+    /// Has what waits done by one thread more.
+    fn hurry(&'static self) {
+        let mut state = self.state();
+        if !state.queue.is_empty() {
+            self.wake(&mut state);
+        }
+    }
+
+    fn wake(&'static self, state: &mut State) {
+        if state.idle > 0 {
+            self.has_work.notify_one();
+        } else if state.threads < self.most {
+            let thread = thread::Builder::new().name("disk".into());
+            match thread.spawn(|| self.work()) {
+                Ok(_) => state.threads += 1,
+                Err(error) => tracing::error!(%error, "cannot start a thread"),
+            }
+        }
+    }
+
+    /// What a thread does.
+    fn work(&self) {
+        let mut state = self.state();
+        loop {
+            if let Some((_, work)) = state.queue.pop_first() {
+                drop(state);
+                // The runtime's hook has logged it, and who waits has an error.
+                _ = catch_unwind(AssertUnwindSafe(work));
+                state = self.state();
+                continue;
+            }
+            if state.threads > self.usual {
+                break;
+            }
+            state.idle += 1;
+            let waited = self.has_work.wait_timeout(state, IDLE_TIME);
+            let (woken, time) = waited.unwrap_or_else(PoisonError::into_inner);
+            state = woken;
+            state.idle -= 1;
+            if time.timed_out() && state.queue.is_empty() {
+                break;
+            }
+        }
+        state.threads -= 1;
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A call that waits or is done; what it left in the queue goes with it.
+struct Waiting {
+    lane: &'static DiskLane,
+    number: u64,
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        let removed = self.lane.state().queue.remove(&self.number);
+        // Behind the lock: it may call anything.
+        drop(removed);
+    }
+}
+
+impl std::fmt::Debug for State {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("State")
+            .field("waiting", &self.queue.len())
+            .field("threads", &self.threads)
+            .finish_non_exhaustive()
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::{sync::mpsc, time::Duration};
+    use std::sync::mpsc;
+
+    use tokio::task::JoinHandle;
 
     use super::*;
 
     const CEILING: Duration = Duration::from_secs(30);
 
-    /// Notifications, name resolution and the like.
-    const OTHERS: usize = 32;
-
-    #[test]
-    fn there_are_threads_for_all_lanes_and_some_more() {
-        let Lanes {
-            starts,
-            appends,
-            syncs,
-            ends,
-            reads,
-            callers,
-            lookups,
-            plans,
-            scripts,
-            definitions,
-            checks,
-            tidying,
-        } = &LANES;
-        let lanes = [
-            starts,
-            appends,
-            syncs,
-            ends,
-            reads,
-            callers,
-            lookups,
-            plans,
-            scripts,
-            definitions,
-            checks,
-            tidying,
-        ];
-        // Other tests may use the lanes meanwhile, which only makes it less.
-        let all: usize = lanes
-            .map(|lane| lane.permits.available_permits())
-            .iter()
-            .sum();
-        assert!(all + OTHERS <= BLOCKING_THREADS, "{all}");
-    }
-
     #[tokio::test]
     async fn a_full_lane_holds_up_no_other_and_forgets_dropped_work() {
-        static FULL: DiskLane = DiskLane::new(1);
-        static OTHER: DiskLane = DiskLane::new(1);
+        static FULL: DiskLane = DiskLane::new(1, 1);
+        static OTHER: DiskLane = DiskLane::new(1, 1);
         let (release, gate) = mpsc::channel::<()>();
-        let (begin, begun) = tokio::sync::oneshot::channel();
+        let (begin, begun) = oneshot::channel();
         let hanging = tokio::spawn(FULL.run(move || {
             _ = begin.send(());
             gate.recv_timeout(CEILING)
@@ -166,9 +265,58 @@ mod tests {
         let polled = futures_util::poll!(&mut dropped);
         assert!(polled.is_pending());
         drop(dropped);
+        assert!(FULL.state().queue.is_empty());
         release.send(()).unwrap();
         hanging.await.unwrap().unwrap().unwrap();
         FULL.run(move || _ = started.send("last")).await.unwrap();
         assert_eq!(starts.try_iter().collect::<Vec<_>>(), ["last"]);
+    }
+
+    #[tokio::test]
+    async fn calls_behind_those_that_hang_are_done_by_more_threads_up_to_the_most() {
+        static LANE: DiskLane = DiskLane::new(1, 3);
+        async fn hang() -> (mpsc::Sender<()>, JoinHandle<bool>) {
+            let (release, gate) = mpsc::channel::<()>();
+            let (begin, begun) = oneshot::channel();
+            let call = LANE.run(move || {
+                _ = begin.send(());
+                gate.recv_timeout(CEILING).is_ok()
+            });
+            let call = tokio::spawn(async { call.await.unwrap() });
+            begun.await.unwrap();
+            (release, call)
+        }
+        let mut hanging = vec![hang().await, hang().await];
+        assert_eq!(LANE.run(|| 3).await.unwrap(), 3);
+        hanging.push(hang().await);
+        let mut refused = Box::pin(LANE.run(|| 4));
+        let waited = tokio::time::timeout(10 * PATIENCE, &mut refused).await;
+        assert!(waited.is_err() && LANE.state().threads == 3);
+        for (release, call) in hanging {
+            release.send(()).unwrap();
+            assert!(call.await.unwrap());
+        }
+        assert_eq!(refused.await.unwrap(), 4);
+        // Those that came for the wait leave.
+        while LANE.state().threads > 1 {
+            LANE.run(|| ()).await.unwrap();
+        }
+    }
+
+    #[tokio::test]
+    async fn a_panic_is_an_error_of_its_own_call() {
+        static LANE: DiskLane = DiskLane::new(1, 1);
+        assert!(LANE.run(|| panic!("as a fault of ours")).await.is_err());
+        assert_eq!(LANE.run(|| 1).await.unwrap(), 1);
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn each_call_is_done_once_whoever_waits() {
+        static LANE: DiskLane = DiskLane::new(2, 4);
+        let calls = (0..2000).map(|number| tokio::spawn(LANE.run(move || number)));
+        for (number, call) in calls.collect::<Vec<_>>().into_iter().enumerate() {
+            assert_eq!(call.await.unwrap().unwrap(), number);
+        }
+        assert!(LANE.state().queue.is_empty());
     }
 }

@@ -34,7 +34,6 @@ use crate::{
     app::{self, ServeError, Signals},
     cert,
     config::{DEFAULT_PATH, LogFormat, Settings},
-    disk_lane::BLOCKING_THREADS,
     init, log,
     process::{inherited_listener, prepare_server},
     record,
@@ -193,7 +192,6 @@ fn serve(config: &Path, listen: Option<String>) -> Result<(), Failure> {
     let _log = log::start(&settings)?;
     prepare_server(settings.umask)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
-        .max_blocking_threads(BLOCKING_THREADS)
         .enable_all()
         .build()?;
     let served = runtime.block_on(async {

@@ -7,6 +7,7 @@ mod accepted;
 mod fingerprint;
 mod load;
 mod nodes;
+mod notices;
 mod plan_digest;
 mod text;
 mod tree_trust;

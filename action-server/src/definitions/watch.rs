@@ -1,19 +1,18 @@
 //! Notices edits of the definitions and reloads.
 //!
-//! The kernel's notices (inotify(7)) only say when to look. What is loaded follows from the
+//! The kernel's notices only say when to look. What is loaded follows from the
 //! files alone, and a look every [`RESCAN`] catches what no notice told: a network file
 //! system, an overflow, a directory that was replaced.
 
-use std::{io, path::Path, time::Duration};
+use std::{io, time::Duration};
 
-use notify::{RecommendedWatcher, RecursiveMode, Watcher};
 use tokio::{
     sync::{mpsc, oneshot},
     task::JoinHandle,
     time,
 };
 
-use super::{Definitions, Sources, accepted::approval_path, fingerprint::stamp};
+use super::{Definitions, Sources, fingerprint::stamp, notices::Notices};
 use crate::{
     audit::{Audit, Event},
     disk_lane::LANES,
@@ -45,8 +44,6 @@ impl Watch {
         audit: Audit,
         metrics: Metrics,
     ) -> Watch {
-        // One place is enough: a notice only says "look", and one waiting says it as well as ten.
-        let (notices, noticed) = mpsc::channel(1);
         let (requests, requested) = mpsc::channel(1);
         let looking = Looking {
             schedule: ReadSchedule::new("definitions", definitions.stamp),
@@ -56,7 +53,7 @@ impl Watch {
             audit,
             metrics,
         };
-        let task = tokio::spawn(looking.run(notices, noticed, requested));
+        let task = tokio::spawn(looking.run(requested));
         Watch { task, requests }
     }
 
@@ -81,18 +78,13 @@ struct Looking {
 }
 
 impl Looking {
-    async fn run(
-        mut self,
-        notices: mpsc::Sender<()>,
-        mut noticed: mpsc::Receiver<()>,
-        mut requested: mpsc::Receiver<oneshot::Sender<()>>,
-    ) {
+    async fn run(mut self, mut requested: mpsc::Receiver<oneshot::Sender<()>>) {
         let stamp = self.definitions.stamp;
         if let Some(fault) = self.reported.iter().find(|fault| fault.is_transient) {
             self.schedule.record(stamp, Some(fault));
         }
-        let mut notifier = observed(&self.sources, &notices).await;
-        log_notices(true, &notifier);
+        let mut notices = observed(&self.sources).await;
+        log_notices(true, &notices);
         let mut was_told = false;
         let mut asked = None;
         // An edit between the first load and the first notice must not be missed: look once at once.
@@ -108,14 +100,14 @@ impl Looking {
                 _ = oneshot::Sender::send(asked, ());
             }
             // Without notices only looking is left.
-            let usual = if notifier.is_ok() {
+            let usual = if notices.is_ok() {
                 RESCAN
             } else {
                 RETRY_INTERVAL
             };
             was_told = tokio::select! {
-                Some(()) = noticed.recv() => {
-                    settle(&mut noticed).await;
+                () = edit(&mut notices) => {
+                    settle(&mut notices).await;
                     // Two writes within a tick of the clock leave one stamp: a notice is always heard.
                     true
                 }
@@ -126,10 +118,10 @@ impl Looking {
                 () = time::sleep(self.schedule.pause(usual)) => false,
             };
             // A rename replaced the directory: observe the new one.
-            let had_notices = notifier.is_ok();
-            drop(notifier);
-            notifier = observed(&self.sources, &notices).await;
-            log_notices(had_notices, &notifier);
+            let had_notices = notices.is_ok();
+            drop(notices);
+            notices = observed(&self.sources).await;
+            log_notices(had_notices, &notices);
         }
     }
 
@@ -170,63 +162,30 @@ async fn stamp_of(sources: &Sources) -> u64 {
     stamp.unwrap_or_default()
 }
 
-async fn settle(noticed: &mut mpsc::Receiver<()>) {
+/// Asks the kernel for notices, which looks at each directory.
+async fn observed(sources: &Sources) -> io::Result<Notices> {
+    let sources = sources.clone();
+    let observed = LANES.definitions.run(move || Notices::observe(&sources));
+    observed.await?
+}
+
+/// Returns when an edit was noticed; not where there are no notices. Cancel safe.
+async fn edit(notices: &mut io::Result<Notices>) {
+    match notices {
+        Ok(notices) => notices.edit().await,
+        Err(_) => std::future::pending().await,
+    }
+}
+
+async fn settle(notices: &mut io::Result<Notices>) {
     // A steady stream of edits must not put the reload off for ever.
     let limit = time::Instant::now() + 10 * SETTLE;
-    while time::Instant::now() < limit && time::timeout(SETTLE, noticed.recv()).await.is_ok() {}
-}
-
-/// Asks the kernel for notices, which looks at each directory.
-async fn observed(
-    sources: &Sources,
-    notices: &mpsc::Sender<()>,
-) -> notify::Result<RecommendedWatcher> {
-    let (sources, notices) = (sources.clone(), notices.clone());
-    let observed = LANES.definitions.run(move || observe(&sources, notices));
-    let failed = |error| Err(notify::Error::io(io::Error::from(error)));
-    observed.await.unwrap_or_else(failed)
-}
-
-fn observe(sources: &Sources, notices: mpsc::Sender<()>) -> notify::Result<RecommendedWatcher> {
-    let (nodes, commands) = (sources.nodes.clone(), sources.commands.clone());
-    let approval = approval_path(sources);
-    let tell = move |event: notify::Result<notify::Event>| {
-        let worth_a_look = match event {
-            // Reading is no edit, and our own reading would wake us for ever.
-            Ok(event) if event.kind.is_access() => false,
-            // The directories above hold other things too, such as a log.
-            Ok(event) => {
-                event.paths.is_empty()
-                    || event.paths.iter().any(|path| {
-                        [&nodes, &approval].contains(&path) || path.starts_with(&commands)
-                    })
-            }
-            // What was missed is not known.
-            Err(_) => true,
-        };
-        if worth_a_look {
-            _ = notices.try_send(());
-        }
-    };
-    let mut watcher = notify::recommended_watcher(tell)?;
-    let mut watch = |path: Option<&Path>, mode| {
-        if let Some(path) = path {
-            // What is not there now is looked for at the next scan.
-            _ = watcher.watch(path, mode);
-        }
-    };
-    // The parents too: editors and packages replace by rename, and links are swapped.
-    watch(sources.nodes.parent(), RecursiveMode::NonRecursive);
-    watch(sources.commands.parent(), RecursiveMode::NonRecursive);
-    watch(Some(&sources.nodes), RecursiveMode::NonRecursive);
-    watch(Some(&sources.commands), RecursiveMode::Recursive);
-    watch(Some(&sources.state), RecursiveMode::NonRecursive);
-    Ok(watcher)
+    while time::Instant::now() < limit && time::timeout(SETTLE, edit(notices)).await.is_ok() {}
 }
 
 /// Logs that there are no notices any more, or that there are some again.
-fn log_notices(had_notices: bool, notifier: &notify::Result<RecommendedWatcher>) {
-    match notifier {
+fn log_notices(had_notices: bool, notices: &io::Result<Notices>) {
+    match notices {
         Err(error) if had_notices => {
             tracing::warn!(%error, "no notices of edits; looking every second instead");
         }

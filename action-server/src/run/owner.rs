@@ -231,7 +231,7 @@ impl Owner {
 
     async fn finish(mut self) {
         let rest = self.recording.flush(self.batch);
-        tokio::join!(rest, Owner::end_what_hid(&self.shared));
+        let (rest, ()) = tokio::join!(rest, Owner::end_what_hid(&self.shared));
         let mut counts = Vec::new();
         self.progress.count_into(&mut counts);
         let outcome = Outcome::gravest(&counts);
@@ -243,7 +243,7 @@ impl Owner {
         let told = told(&self.shared, outcome, &finished.counts);
         tell_outcome(&self.shared.span, outcome, "");
         // Without an end in the record the next start says in both that the run is lost.
-        if self.recording.finish(finished).await {
+        if self.recording.finish(rest, finished).await {
             // A log that fails has said so, and writes the line when it can.
             _ = self.shared.audit.write(told).await;
         }

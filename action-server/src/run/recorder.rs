@@ -63,22 +63,27 @@ impl Recorder {
 
     /// Records events, or keeps what must not be lost of them.
     pub(super) async fn record(&mut self, events: Vec<Event>) {
-        match self.failing {
-            Some(tried) if tried.elapsed() < RETRY_INTERVAL => self.owed.keep_but_output(events),
-            // What is left of the disk is for the ends of runs.
-            _ if !self.writer.takes_output() => {
-                self.owed.keep_but_output(events);
-                self.write().await;
-            }
-            _ => {
-                self.owed.keep(events);
-                self.write().await;
-            }
+        let is_waiting = self
+            .failing
+            .is_some_and(|tried| tried.elapsed() < RETRY_INTERVAL);
+        self.keep(events, is_waiting);
+        if !is_waiting {
+            self.write().await;
         }
     }
 
-    /// Records the end, and is done when the disk has it. False where the disk did not take it.
-    pub(super) async fn finish(mut self, finished: RunFinished) -> bool {
+    fn keep(&mut self, events: Vec<Event>, is_waiting: bool) {
+        // What is left of the disk is for the ends of runs.
+        match is_waiting || !self.writer.takes_output() {
+            true => self.owed.keep_but_output(events),
+            false => self.owed.keep(events),
+        }
+    }
+
+    /// Records the rest and the end, and is done when the disk has them. False where the disk did not take
+    /// them.
+    pub(super) async fn finish(mut self, rest: Vec<Event>, finished: RunFinished) -> bool {
+        self.keep(rest, self.is_failing());
         let mut events = std::mem::take(&mut self.owed.events);
         events.push(Event::RunFinished(finished));
         let tally = Tally::of(&events);

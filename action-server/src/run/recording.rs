@@ -11,6 +11,8 @@ use super::recorder::Recorder;
 
 /// A record that does not take a batch for so long is stalled: its disk hangs.
 const STALL_LIMIT: Duration = Duration::from_secs(1);
+/// So much output may wait for the end of its run, in bytes: the reserve has room for it.
+const LITTLE_OUTPUT: usize = 64 << 10;
 
 /// The recorder, at rest or writing.
 pub(super) struct Recording {
@@ -102,21 +104,28 @@ impl Recording {
         }
     }
 
-    /// Records what there still is, and returns when it is written.
-    pub(super) async fn flush(&mut self, events: Vec<Event>) {
+    /// Returns when all before is written, with what there still is: a little goes with the end, in one
+    /// write.
+    pub(super) async fn flush(&mut self, events: Vec<Event>) -> Vec<Event> {
         if !self.is_idle() {
             self.written().await;
         }
-        if !events.is_empty() {
-            self.record(events);
-            self.written().await;
+        let output = |event: &Event| match event {
+            Event::NodeOutput(output) => output.data.len(),
+            _ => 0,
+        };
+        if events.iter().map(output).sum::<usize>() <= LITTLE_OUTPUT {
+            return events;
         }
+        self.record(events);
+        self.written().await;
+        Vec::new()
     }
 
-    /// Records the end, after all else was flushed. False where the disk did not take it.
-    pub(super) async fn finish(self, finished: RunFinished) -> bool {
+    /// Records the end, with what [`Recording::flush`] left. False where the disk did not take it.
+    pub(super) async fn finish(self, rest: Vec<Event>, finished: RunFinished) -> bool {
         match self.state {
-            State::Idle(recorder) => recorder.finish(finished).await,
+            State::Idle(recorder) => recorder.finish(rest, finished).await,
             _ => false,
         }
     }

@@ -1,15 +1,22 @@
 //! Many records, and long ones: the start, lists, and what is asked of one run.
 
-use std::time::Instant;
+use std::{
+    sync::atomic::{AtomicBool, Ordering},
+    thread,
+    time::Instant,
+};
 
 use action_proto::v1::{ListRunsRequest, Outcome};
-use action_tests::{Api, Server, Site, usage, with_arguments};
+use action_tests::{Api, Server, Site, on, usage, with_arguments};
 
 use super::{
     Scale,
-    measure::{Measure, below, contender, median, side_by_side},
-    timed::mebibytes,
+    measure::{Measure, at_most, below, contender, median, side_by_side},
+    timed::{mebibytes, millis},
 };
+
+/// How many callers list at once.
+const LISTS: usize = 20;
 
 /// A site with one run, and the run's id.
 fn site_of_one(command: &str, arguments: &[&str]) -> (Site, String) {
@@ -60,6 +67,12 @@ pub(crate) fn many(scale: &Scale) -> Vec<Measure> {
     };
     let one = |values| vec![("Action".to_owned(), values)];
     let list = side_by_side(scale.rounds, vec![contender("Action", list)]);
+    let beside = contender("Action", || beside_lists(&server));
+    let starts_beside = side_by_side(
+        scale.rounds,
+        vec![beside, contender("alone", || time_to_start(&api))],
+    );
+    let beside = format!("a run's first event, beside {LISTS} lists of {count} runs");
     let start = format!("a start with {count} records, warm");
     let held = format!("memory of {count} runs of one kind");
     let listed = format!("processor time of a list of {count} runs that finds none");
@@ -67,7 +80,38 @@ pub(crate) fn many(scale: &Scale) -> Vec<Measure> {
         Measure::new("records-start", start, "s", one(starts.split_off(1))).goal(below(2.0)),
         Measure::new("records-memory", held, "MiB", one(vec![memory])).goal(below(100.0)),
         Measure::new("records-list", listed, "ms", list).goal(below(50.0)),
+        Measure::new("records-beside", beside, "ms", starts_beside).goal(at_most(2.0, "alone")),
     ]
+}
+
+/// How long a run takes to its first event, in milliseconds: the median of many.
+fn time_to_start(api: &Api) -> f64 {
+    let times = (0..50).map(|_| {
+        let begin = Instant::now();
+        let run = api.start(on("hello", "n1")).expect("a run");
+        let time = millis(begin.elapsed());
+        _ = run.finish();
+        time
+    });
+    median(&times.collect::<Vec<_>>())
+}
+
+/// The same while callers list without a pause.
+fn beside_lists(server: &Server) -> f64 {
+    let is_over = AtomicBool::new(false);
+    thread::scope(|scope| {
+        for _ in 0..LISTS {
+            scope.spawn(|| {
+                let api = server.api();
+                while !is_over.load(Ordering::Relaxed) {
+                    nothing(&api);
+                }
+            });
+        }
+        let time = time_to_start(&server.api());
+        is_over.store(true, Ordering::Relaxed);
+        time
+    })
 }
 
 /// All pages of a list that finds nothing.
