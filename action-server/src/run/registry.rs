@@ -24,7 +24,7 @@ use crate::{
     audit::{self, Audit},
     metrics::Metrics,
     places::{Place, Places},
-    process::Reaper,
+    process::{Reaper, give_back_memory},
     record::{Entry, EventLog, EventReader, Retention, RunId, RunIndex, RunTexts, Store},
 };
 
@@ -209,7 +209,10 @@ impl Registry {
             .expire(retention, |id| self.live().contains_key(id))
         {
             Ok(0) => {}
-            Ok(runs) => tracing::info!(runs, "removed old records"),
+            Ok(runs) => {
+                tracing::info!(runs, "removed old records");
+                give_back_memory();
+            }
             Err(error) => tracing::error!(%error, "cannot remove an old record"),
         }
     }
