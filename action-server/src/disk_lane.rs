@@ -21,6 +21,8 @@ use tokio::{runtime::Handle, sync::oneshot, time::sleep};
 
 /// A call that is not done for so long has those behind it started on another thread.
 const PATIENCE: Duration = Duration::from_millis(5);
+/// It asks for that again and again, at most in such intervals.
+const GREATEST_PATIENCE: Duration = Duration::from_secs(1);
 /// How long a thread without work stays.
 const IDLE_TIME: Duration = Duration::from_secs(10);
 
@@ -139,12 +141,15 @@ impl DiskLane {
             }
         }));
         let _waiting = Waiting { lane: self, number };
+        let mut patience = PATIENCE;
         loop {
             tokio::select! {
                 biased;
                 result = &mut result => return result.map_err(|_| LaneError),
-                () = sleep(PATIENCE) => self.hurry(),
+                () = sleep(patience) => self.hurry(),
             }
+            // Behind a disk that hangs all threads are there soon.
+            patience = (2 * patience).min(GREATEST_PATIENCE);
         }
     }
 
