@@ -1,6 +1,7 @@
 //! Processes: starting a script in a group of its own, signalling it, reading its output, and
 //! finding what it left behind. The only room that knows unix, and the only one with `unsafe`.
 
+mod env_marks;
 mod group;
 mod inherited;
 mod interpreter;
@@ -8,6 +9,7 @@ mod leftovers;
 mod memory;
 mod orphans;
 mod output;
+mod own_processes;
 mod proc;
 mod process_scanner;
 mod process_signal;

@@ -4,7 +4,7 @@
 use std::{collections::HashMap, sync::Arc};
 
 use super::{
-    leftovers::EnvMarks,
+    env_marks::EnvMarks,
     proc::{Status, all_pids, children_of, environment, heirs, own_pid},
 };
 

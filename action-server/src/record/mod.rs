@@ -10,6 +10,7 @@ mod contents;
 mod directory;
 mod entry;
 mod event_log;
+mod expiry;
 mod export;
 mod file;
 mod file_log;

@@ -1,0 +1,107 @@
+//! The removal of old records.
+
+use std::{
+    collections::HashSet,
+    fs, io,
+    os::unix::fs::MetadataExt,
+    path::Path,
+    sync::{Arc, atomic::Ordering},
+};
+
+use super::{Entry, Retention, RunId, RunIndex, Store, retention::Kept, store::now_millis};
+
+impl Store {
+    /// Removes the records that `retention` lets go and that neither `lives` nor a reader holds.
+    ///
+    /// # Errors
+    /// The first that could not be removed. All others are.
+    pub fn expire(
+        &self,
+        retention: &Retention,
+        lives: impl Fn(&RunId) -> bool,
+    ) -> io::Result<usize> {
+        let entries = self.list(None, usize::MAX);
+        self.forget_missing(&entries, &lives)?;
+        let kept: Vec<Kept> = entries
+            .iter()
+            .map(|entry| Kept {
+                time: entry.time,
+                size: entry.size().unwrap_or_else(|| measure(entry)),
+                in_use: lives(&entry.id) || entry.is_held(),
+            })
+            .collect();
+        // The system clock may jump after it was looked at.
+        let now = now_millis().min(self.believed.load(Ordering::Relaxed));
+        let expired = retention.expired(&kept, now);
+        let all: u64 = kept.iter().map(|kept| kept.size).sum();
+        let gone: u64 = expired.iter().map(|&at| kept[at].size).sum();
+        self.size.store(all - gone, Ordering::Relaxed);
+        let mut failed = Ok(expired.len());
+        for &at in &expired {
+            if let Err(error) = self.remove(&entries[at]) {
+                failed = failed.and(Err(error));
+            }
+        }
+        self.interned().sweep();
+        failed
+    }
+
+    /// Forgets the records that somebody else removed.
+    fn forget_missing(
+        &self,
+        entries: &[Arc<Entry>],
+        lives: impl Fn(&RunId) -> bool,
+    ) -> io::Result<()> {
+        let mut there = HashSet::with_capacity(entries.len());
+        for directory in [&self.runs, &self.damaged] {
+            for id in ids_in(directory)? {
+                there.insert(id);
+            }
+        }
+        for entry in entries {
+            if !there.contains(&entry.id) && !lives(&entry.id) {
+                self.forget(&entry.id);
+            }
+        }
+        Ok(())
+    }
+
+    /// Removes a record and what belongs to it. One that is gone already counts as removed.
+    pub(super) fn remove(&self, entry: &Entry) -> io::Result<()> {
+        match fs::remove_file(entry.path()) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+        for beside in [entry.tail_path(), entry.index_path()] {
+            _ = fs::remove_file(beside);
+        }
+        self.forget(&entry.id);
+        Ok(())
+    }
+}
+
+/// The space that a record takes on the disk, with what belongs to it: for a short one that is more
+/// than its length.
+fn measure(entry: &Entry) -> u64 {
+    let files = [entry.path(), entry.tail_path(), entry.index_path()];
+    let sizes = files
+        .iter()
+        .map(|path| fs::metadata(path).map_or(0, |it| it.blocks() * 512));
+    let size = sizes.sum();
+    entry.set_size(size);
+    size
+}
+
+/// The runs whose records are in a directory.
+fn ids_in(directory: &Path) -> io::Result<Vec<RunId>> {
+    let files = match fs::read_dir(directory) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        files => files?,
+    };
+    let mut ids = Vec::new();
+    for file in files {
+        let name = file?.file_name();
+        ids.extend(name.to_str().and_then(Entry::name_of).map(|(id, _)| id));
+    }
+    Ok(ids)
+}
