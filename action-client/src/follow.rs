@@ -300,11 +300,18 @@ impl Follow {
 
     fn lost_for_good(&self, cause: CliError) -> CliError {
         let run_id = self.run_id.as_deref().unwrap_or("?");
+        let hint = match cause.kind() {
+            ErrorKind::Refused => {
+                format!("`action-client runs` shows whether run {run_id} goes on")
+            }
+            ErrorKind::Login => format!(
+                "the run is not ended by this; with a new token `action-client attach {run_id}` shows its output"
+            ),
+            _ => format!("the run goes on; `action-client attach {run_id}` shows its output"),
+        };
         CliError::new(ErrorKind::Lost, format!("lost the output of run {run_id}"))
             .caused_by(cause)
-            .hint(format!(
-                "the run goes on; `action-client attach {run_id}` shows its output"
-            ))
+            .hint(hint)
     }
 }
 

@@ -259,6 +259,45 @@ fn a_run_without_a_good_record_has_an_honest_end() {
 }
 
 #[test]
+fn a_record_that_was_restored_or_cut_gives_no_second_end() {
+    let server = site().start();
+    let api = server.api();
+    let cut = api.run(on("quick", "n1"));
+    let restored = api.run(on("quick", "n1"));
+    // A clean stop, so that the lines stand before the checkpoint.
+    let site = server.stop();
+    let ends = [&cut.id, &restored.id].map(|id| end_of(&site, id));
+    for (id, by) in [(&cut.id, 16), (&restored.id, 100)] {
+        let file = fs::File::options()
+            .write(true)
+            .open(site.record(id))
+            .unwrap();
+        file.set_len(file.metadata().unwrap().len() - by).unwrap();
+    }
+    let server = site.start();
+    for (id, end) in [&cut.id, &restored.id].into_iter().zip(ends) {
+        assert_eq!(end_of(&server, id), end);
+    }
+}
+
+#[test]
+fn scripts_of_a_run_whose_record_was_removed_are_ended_at_the_next_start() {
+    let site = site();
+    site.command(
+        "stay",
+        "echo $$ >\"$SCRIPT_ROOT/../pid\"; echo ready; exec sleep 1000",
+    );
+    let server = site.start();
+    let mut run = server.api().start(on("stay", "n1")).unwrap();
+    run.wait_for("n1", "ready\n");
+    let pid: i32 = server.read("pid").trim().parse().unwrap();
+    fs::remove_file(server.record(&run.id)).unwrap();
+    let server = server.kill().start();
+    assert!(!processes::is_alive(pid), "{}", server.log());
+    assert_eq!(end_of(&server, &run.id)["outcome"], "lost");
+}
+
+#[test]
 fn lines_go_to_the_file_that_has_the_name() {
     let server = site().start();
     let log = server.path("state/audit.jsonl");

@@ -2,8 +2,9 @@
 
 use std::fs;
 
-use action_tests::{Client, Running, Server, Site, token};
+use action_tests::{Client, Running, Server, Site, processes, program::write_script, token};
 use jsonwebtoken::Algorithm;
+use rustix::process::Signal;
 
 fn serving() -> Server {
     let site = Site::new();
@@ -98,6 +99,23 @@ fn without_another_token_the_loss_is_told() {
     let ran = running.finish();
     assert_eq!(ran.code(), 254, "{ran}");
     assert!(ran.stderr().contains("which jwt_token_path names"), "{ran}");
+}
+
+#[test]
+fn a_program_may_leave_another_one_behind() {
+    let server = serving();
+    put(&server, "only");
+    // It holds the program's stdout open, as an agent that was started does.
+    let script =
+        "#!/bin/bash\nsleep 1000 2>/dev/null &\necho $! >\"${0%/*}/agent\"\ncat \"${0%/*}/jwt\"\n";
+    let program = server.path("print-token");
+    write_script(&program, script);
+    let client = server
+        .client()
+        .variable("ACTION_CLIENT_JWT_TOKEN_COMMAND", &program);
+    _ = client.run(&["nodes"]).ok();
+    let agent: i32 = server.read("agent").trim().parse().unwrap();
+    processes::signal(agent, Signal::KILL);
 }
 
 #[test]

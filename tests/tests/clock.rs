@@ -6,6 +6,7 @@ use std::{
     process::Command,
 };
 
+use action_proto::v1::ListRunsRequest;
 use action_tests::{CEILING, Ended, Ran, Running, Server, Site, on, token, wait_until};
 use jsonwebtoken::Algorithm;
 
@@ -162,6 +163,18 @@ fn records_of_a_clock_that_went_back_come_after_the_older_ones() {
     let run = server.api_with(Some(&token)).run(on("print", "n1"));
     let name = |id: &str| server.record(id).file_name().unwrap().to_owned();
     assert!(name(&run.id) > name(&runs[2].id));
+    // It is listed by the time of its start all the same.
+    let until = prost_types::Timestamp {
+        seconds: i64::try_from(token::now()).unwrap() - 3600,
+        nanos: 0,
+    };
+    let request = ListRunsRequest {
+        until: Some(until),
+        ..ListRunsRequest::default()
+    };
+    let listed = server.api_with(Some(&token)).list_runs(request).unwrap();
+    let listed: Vec<_> = listed.runs.iter().map(|it| &it.run_id).collect();
+    assert_eq!(listed, [&run.id]);
     let site = server.stop();
     // The oldest are those of before.
     site.set("retention", "{age: 30days, size: 250000}");

@@ -107,7 +107,9 @@ fn a_damaged_record_is_put_aside_and_reported() {
         assert_eq!(code, Code::DataLoss, "{text}");
         assert!(text.contains("damaged"), "{text}");
     }
-    assert_eq!(listed(&api_of(&server, "bob")), []);
+    let bob = api_of(&server, "bob");
+    assert_eq!(listed(&bob), []);
+    assert_eq!(bob.refused_run(&runs[0].id).0, Code::NotFound);
     let shown = server.client().run(&["runs"]).ok();
     assert_eq!(
         shown.stdout().matches("(record damaged)").count(),
@@ -160,4 +162,33 @@ fn what_was_begun_for_a_run_that_nobody_was_told_of_leaves_nothing() {
     assert_eq!(listed(&server.api()).len(), 1);
     assert_eq!(fs::read_dir(server.path("state/runs")).unwrap().count(), 1);
     assert!(!server.has("state/damaged"));
+}
+
+#[test]
+fn what_is_good_of_a_record_that_is_damaged_behind_is_shown() {
+    // A short record, and a long one whose index is there or not.
+    for (command, has_index) in [("hello", true), ("pour", true), ("pour", false)] {
+        let server = site().start();
+        let run = server.api().run(on(command, "n1"));
+        let record = server.record(&run.id);
+        let length = fs::metadata(&record).unwrap().len();
+        // In the frame of the run's end.
+        flip(&record, usize::try_from(length).unwrap() - 40);
+        if !has_index {
+            fs::remove_file(record.with_extension("idx")).unwrap();
+        }
+        let got = server.api().get_run(&run.id).unwrap();
+        assert_eq!(got.jobs.len(), 1, "{command}");
+        let is_told = got
+            .run
+            .unwrap()
+            .message
+            .starts_with("record damaged behind event ");
+        assert_eq!(is_told, command == "hello" || !has_index, "{command}");
+        let shown = server.client().run(&["show", &run.id]);
+        assert_eq!(shown.code(), 254, "{shown}");
+        assert!(shown.stdout().len() > 5, "{shown}");
+        assert!(shown.stderr().contains("is damaged"), "{shown}");
+        assert!(!shown.stderr().contains("goes on; "), "{shown}");
+    }
 }

@@ -10,6 +10,7 @@ use std::{
 
 use action_proto::v1::Outcome;
 use action_tests::{CEILING, Ended, Server, Site, on, program::run, usage, wait_until};
+use serde_json::json;
 use tonic::Code;
 
 /// A small disk of its own for a directory. Needs root. Taken away with the value, which must
@@ -106,6 +107,30 @@ pub(crate) fn is_honest(run: &Ended, printed: usize) {
     assert!(dropped > 0, "the disk was never full");
     let said = format!("{dropped} bytes of output could not be recorded");
     assert!(end.message.contains(&said), "{}", end.message);
+}
+
+/// As when the ends of many runs have used the reserve.
+#[test]
+fn an_end_that_was_not_written_for_long_is_written_when_there_is_room() {
+    let (disk, server) = small();
+    let api = server.api();
+    // Their ends take more than the rest of a page.
+    let mut run = api.start(on("either", "n[1-60]")).unwrap();
+    for number in 1..=60 {
+        run.wait_for(&format!("n{number}"), "ready\n");
+    }
+    fs::write(server.path("state/reserve"), "").unwrap();
+    disk.fill();
+    for number in 1..=60 {
+        server.write(&format!("end.n{number}"), "");
+    }
+    server.wait_for_log("the end of the run cannot be recorded, retrying every second");
+    disk.free();
+    let run = run.finish();
+    assert_eq!(run.end_of("n1").exit_code, Some(6));
+    server.wait_for_log("the end of the run is recorded");
+    let audited = json!({"run_id": run.id, "outcome": "failed"});
+    server.audited("run_finished", &audited);
 }
 
 #[test]

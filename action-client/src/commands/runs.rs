@@ -128,6 +128,8 @@ fn row(run: &Run) -> [String; 9] {
     };
     let bounded = |text: &str, most| dash(table::bounded(text, most));
     let took = match (&run.start_time, &run.end_time) {
+        // Its end is when a server found it.
+        _ if run.outcome() == Outcome::Lost => "-".to_owned(),
         (Some(start), Some(end)) => between(start, end),
         _ => "-".to_owned(),
     };

@@ -6,8 +6,20 @@ use crate::error::Result;
 use crate::token_expiry;
 use action_proto::input::shown_file;
 use std::fmt;
+use std::io::{self, Read};
 use std::path::PathBuf;
-use std::process::{Command, Stdio};
+use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// How long the program of `jwt_token_command` may take.
+const PROGRAM_LIMIT: Duration = Duration::from_secs(30);
+const PROGRAM_PAUSE: Duration = Duration::from_millis(5);
+/// How long its output is waited for after its end.
+const OUTPUT_LIMIT: Duration = Duration::from_millis(500);
+/// So much of its output is read at most, in bytes.
+const MOST_OUTPUT: u64 = 64 << 10;
 
 /// A JWT. Its text leaves this type only towards the server.
 #[derive(Clone, PartialEq, Eq)]
@@ -110,19 +122,77 @@ fn printed(words: &[String]) -> Result<Token> {
     let command = command
         .args(arguments.unwrap_or_default())
         .stdin(Stdio::null())
+        .stdout(Stdio::piped())
         .stderr(Stdio::inherit());
-    let output = command.output().map_err(|error| {
+    let cannot_run = |error: io::Error| {
         fault("cannot run the program that jwt_token_command names").caused_by(error)
             .hint("jwt_token_command is a program and its arguments, with blanks between them; there is no shell")
-    })?;
-    if !output.status.success() {
-        let how = output.status;
+    };
+    let mut child = command.spawn().map_err(cannot_run)?;
+    let output = Output::of(child.stdout.take());
+    let Some(status) = wait(&mut child, PROGRAM_LIMIT).map_err(cannot_run)? else {
+        let limit = PROGRAM_LIMIT.as_secs();
         return Err(fault(format!(
-            "the program that jwt_token_command names failed: {how}"
+            "the program that jwt_token_command names did not end within {limit} seconds"
+        ))
+        .hint("it must print the token and end, without asking anything"));
+    };
+    if !status.success() {
+        return Err(fault(format!(
+            "the program that jwt_token_command names failed: {status}"
         )));
     }
-    Token::new(
-        &String::from_utf8_lossy(&output.stdout),
-        "the output of jwt_token_command",
-    )
+    Token::new(&output.text(), "the output of jwt_token_command")
+}
+
+/// Waits for a program, and kills it when the limit is over: `None` then.
+fn wait(child: &mut Child, limit: Duration) -> io::Result<Option<ExitStatus>> {
+    let began = Instant::now();
+    loop {
+        if let Some(status) = child.try_wait()? {
+            return Ok(Some(status));
+        }
+        if began.elapsed() > limit {
+            _ = child.kill();
+            _ = child.wait();
+            return Ok(None);
+        }
+        thread::sleep(PROGRAM_PAUSE);
+    }
+}
+
+/// What a program prints, read on a thread: another one that it left behind may hold its stdout open.
+struct Output {
+    bytes: Arc<Mutex<Vec<u8>>>,
+    is_read: mpsc::Receiver<()>,
+}
+
+impl Output {
+    fn of(stdout: Option<ChildStdout>) -> Output {
+        let bytes: Arc<Mutex<Vec<u8>>> = Arc::default();
+        let (read, is_read) = mpsc::channel();
+        let kept = Arc::clone(&bytes);
+        thread::spawn(move || {
+            let mut part = [0; 1024];
+            if let Some(stdout) = stdout {
+                // What is longer is no token.
+                let mut stdout = stdout.take(MOST_OUTPUT);
+                while let Ok(count @ 1..) = stdout.read(&mut part) {
+                    lock(&kept).extend(&part[..count]);
+                }
+            }
+            _ = read.send(());
+        });
+        Output { bytes, is_read }
+    }
+
+    /// All that came, once the program has ended.
+    fn text(&self) -> String {
+        _ = self.is_read.recv_timeout(OUTPUT_LIMIT);
+        String::from_utf8_lossy(&lock(&self.bytes)).into_owned()
+    }
+}
+
+fn lock(bytes: &Mutex<Vec<u8>>) -> MutexGuard<'_, Vec<u8>> {
+    bytes.lock().unwrap_or_else(PoisonError::into_inner)
 }

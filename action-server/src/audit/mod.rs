@@ -10,6 +10,7 @@ mod open_runs;
 mod writer;
 
 use std::{
+    collections::HashSet,
     io,
     path::{Path, PathBuf},
 };
@@ -110,6 +111,16 @@ impl Audit {
         let (told, answer) = oneshot::channel();
         if self.messages.send(Message::OpenRuns(told)).await.is_err() {
             return OpenRuns::default();
+        }
+        answer.await.unwrap_or_default()
+    }
+
+    /// Which of these runs have an end in the log's file. Reads all of it.
+    pub async fn ended(&self, run_ids: HashSet<String>) -> HashSet<String> {
+        let (told, answer) = oneshot::channel();
+        let message = Message::Ended(run_ids, told);
+        if self.messages.send(message).await.is_err() {
+            return HashSet::new();
         }
         answer.await.unwrap_or_default()
     }

@@ -96,6 +96,22 @@ impl OpenRuns {
     }
 }
 
+/// Which of these runs have an end in a file of the log. Reads all of it.
+pub(super) fn ended_among(file: &File, run_ids: &HashSet<String>) -> io::Result<HashSet<String>> {
+    let mut reader = BufReader::new(file);
+    reader.rewind()?;
+    let (mut line, mut found) = (Vec::new(), HashSet::new());
+    while reader.read_until(b'\n', &mut line)? > 0 {
+        if let Ok(event) = serde_json::from_slice::<Event>(&line)
+            && event.name == "run_finished"
+        {
+            found.extend(event.run_id.filter(|run_id| run_ids.contains(run_id)));
+        }
+        line.clear();
+    }
+    Ok(found)
+}
+
 /// A position of the log, and what is open there.
 #[derive(Debug, Serialize, Deserialize)]
 struct Checkpoint {

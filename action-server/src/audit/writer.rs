@@ -4,6 +4,7 @@
 //! which come together are synced together.
 
 use std::{
+    collections::HashSet,
     io,
     path::{Path, PathBuf},
     time::{Duration, Instant, SystemTime},
@@ -16,7 +17,7 @@ use super::{
     AuditError, Event, OpenRuns,
     file::{LogFile, Place},
     line::{line, log},
-    open_runs::Checkpoints,
+    open_runs::{Checkpoints, ended_among},
 };
 use crate::{metrics::Metrics, shown, trust::Trust};
 
@@ -47,6 +48,8 @@ pub(super) enum Message {
     Close(Answer),
     /// Tell which runs have no end in the log.
     OpenRuns(oneshot::Sender<OpenRuns>),
+    /// Tell which of these runs have an end in the log's file, wherever it stands.
+    Ended(HashSet<String>, oneshot::Sender<HashSet<String>>),
 }
 
 impl Message {
@@ -81,6 +84,8 @@ pub(super) struct Writer {
     checkpoints: Checkpoints,
     /// When the last checkpoint was written, and how many bytes were since.
     checkpoint: (Instant, usize),
+    /// When the last one could not be written; `None` where it was.
+    checkpoint_failed: Option<Instant>,
     /// True when the server stops.
     is_closing: bool,
     works: watch::Sender<bool>,
@@ -115,6 +120,7 @@ impl Writer {
             })?,
             checkpoints,
             checkpoint: (Instant::now(), 0),
+            checkpoint_failed: None,
             is_closing: false,
             works,
             metrics,
@@ -139,7 +145,10 @@ impl Writer {
     }
 
     fn handle(&mut self, message: Message) {
-        if !matches!(message, Message::Reopen(_) | Message::OpenRuns(_)) {
+        if matches!(
+            message,
+            Message::Write { .. } | Message::Settle(_) | Message::Close(_)
+        ) {
             self.follow_name();
         }
         self.is_closing |= matches!(message, Message::Close(_));
@@ -165,11 +174,21 @@ impl Writer {
                 Ok(()) => {
                     self.waiting.push(answer);
                     self.sync();
-                    self.keep_checkpoint();
+                    // Health asks again and again while the disk is full.
+                    let has_failed = |at: Instant| at.elapsed() < COMPLAINT_INTERVAL;
+                    let is_due =
+                        self.checkpoint.1 > 0 && !self.checkpoint_failed.is_some_and(has_failed);
+                    if self.is_closing || is_due {
+                        self.keep_checkpoint();
+                    }
                 }
                 failed => _ = answer.send(failed),
             },
             Message::OpenRuns(answer) => _ = answer.send(self.open.clone()),
+            Message::Ended(run_ids, answer) => {
+                let found = ended_among(self.file.as_file(), &run_ids);
+                _ = answer.send(found.unwrap_or_default());
+            }
         }
     }
 
@@ -311,6 +330,7 @@ impl Writer {
 
     fn keep_checkpoint(&mut self) {
         self.checkpoint = (Instant::now(), 0);
+        self.checkpoint_failed = None;
         if let Err(error) = self
             .checkpoints
             .write(self.file.as_file(), &self.open, self.is_closing)
@@ -318,6 +338,7 @@ impl Writer {
             // The next start reads more.
             tracing::warn!(%error, "cannot keep a checkpoint of the audit log");
             self.checkpoint.1 = 1;
+            self.checkpoint_failed = Some(Instant::now());
         }
     }
 

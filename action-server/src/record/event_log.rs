@@ -65,9 +65,6 @@ pub trait EventWriter: Send {
     /// As of [`EventWriter::append`].
     fn finish(&mut self, events: Vec<Event>) -> BoxFuture<'_, Result<(), Unwritten>>;
 
-    /// Lets the readers come to their end: the end cannot be written.
-    fn abandon(&mut self);
-
     /// False while there is room for the ends of jobs and runs only.
     fn takes_output(&self) -> bool;
 }

@@ -53,14 +53,15 @@ impl Store {
         lives: impl Fn(&RunId) -> bool,
     ) -> io::Result<()> {
         let mut there = HashSet::with_capacity(entries.len());
-        for directory in [&self.runs, &self.damaged] {
-            for id in ids_in(directory)? {
-                there.insert(id);
-            }
+        there.extend(ids_in(&self.runs)?);
+        match ids_in(&self.damaged) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            damaged => there.extend(damaged?),
         }
         for entry in entries {
             if !there.contains(&entry.id) && !lives(&entry.id) {
                 self.forget(&entry.id);
+                remove_what_belongs_to(entry);
             }
         }
         Ok(())
@@ -72,9 +73,7 @@ impl Store {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
             _ => {}
         }
-        for beside in [entry.tail_path(), entry.index_path()] {
-            _ = fs::remove_file(beside);
-        }
+        remove_what_belongs_to(entry);
         self.forget(&entry.id);
         Ok(())
     }
@@ -92,14 +91,16 @@ fn measure(entry: &Entry) -> u64 {
     size
 }
 
+fn remove_what_belongs_to(entry: &Entry) {
+    for beside in [entry.tail_path(), entry.index_path()] {
+        _ = fs::remove_file(beside);
+    }
+}
+
 /// The runs whose records are in a directory.
 fn ids_in(directory: &Path) -> io::Result<Vec<RunId>> {
-    let files = match fs::read_dir(directory) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-        files => files?,
-    };
     let mut ids = Vec::new();
-    for file in files {
+    for file in fs::read_dir(directory)? {
         let name = file?.file_name();
         ids.extend(name.to_str().and_then(Entry::name_of).map(|(id, _)| id));
     }

@@ -57,13 +57,21 @@ pub fn export(directory: &Path, run: &str, out: &mut impl Write) -> io::Result<(
         ));
     };
     let mut written = Ok(());
+    let torn = |error: io::Error| match error.kind() {
+        io::ErrorKind::UnexpectedEof => io::Error::new(
+            io::ErrorKind::InvalidData,
+            "the record is damaged: it is too short",
+        ),
+        _ => error,
+    };
     let file = File::open(entry.path())?;
     let mark = file::scan(&file, |event, _| {
         if written.is_ok() {
             let json = to_json(&event).to_string();
             written = writeln!(out, "{}", action_proto::escape_in_json(&json));
         }
-    })?;
+    })
+    .map_err(torn)?;
     written?;
     if !file::has_ended(&file)? {
         tracing::warn!(

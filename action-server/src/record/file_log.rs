@@ -189,12 +189,6 @@ impl EventWriter for FileWriter {
         }))
     }
 
-    fn abandon(&mut self) {
-        if let Some(writer) = &mut self.writer {
-            writer.abandon();
-        }
-    }
-
     fn takes_output(&self) -> bool {
         !self.store.is_tight()
     }

@@ -1,6 +1,12 @@
 //! Which runs there are: by the beginning of an id, and by time. In memory; no call here reads a record.
 
-use std::{collections::BTreeMap, io, ops::Bound, sync::Arc};
+use std::{
+    collections::BTreeMap,
+    io,
+    ops::Bound,
+    sync::Arc,
+    time::{SystemTime, UNIX_EPOCH},
+};
 
 use super::{Entry, Known, RunId};
 
@@ -18,6 +24,10 @@ pub trait RunIndex: Send + Sync {
     /// The runs before `before`, the newest first: at most `most`.
     fn list(&self, before: Option<Position>, most: usize) -> Vec<Arc<Entry>>;
 
+    /// By how much the time that runs are listed by may be later than their start, in milliseconds: a clock
+    /// that was set back puts no run before older ones.
+    fn lead(&self) -> u64;
+
     /// What is known of a run. Blocks for the disk where the record could not be read before, and only
     /// there.
     ///
@@ -31,12 +41,20 @@ pub trait RunIndex: Send + Sync {
 pub(super) struct Index {
     by_id: BTreeMap<RunId, Arc<Entry>>,
     by_time: BTreeMap<Position, Arc<Entry>>,
+    /// See [`RunIndex::lead`].
+    pub(super) lead: u64,
 }
 
 impl Index {
     /// Adds a record, in place of another one of the same run.
     pub(super) fn insert(&mut self, entry: Arc<Entry>) {
         self.remove(&entry.id);
+        let started = entry.summary().and_then(|it| it.start_time);
+        if let Some(started) = started.and_then(|it| SystemTime::try_from(it).ok()) {
+            let started = started.duration_since(UNIX_EPOCH).unwrap_or_default();
+            let started = u64::try_from(started.as_millis()).unwrap_or(u64::MAX);
+            self.lead = self.lead.max(entry.time.saturating_sub(started));
+        }
         let position = (entry.time, entry.id.clone());
         self.by_time.insert(position, Arc::clone(&entry));
         self.by_id.insert(entry.id.clone(), entry);

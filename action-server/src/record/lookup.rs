@@ -44,33 +44,31 @@ impl Store {
         if let Some(offset) = entry.live_offset(after) {
             return Ok(offset);
         }
-        match self.stored_contents(entry, file)? {
-            Ok(contents) => Ok(contents.before(after)),
-            // The reader reports the damage where it is.
-            Err(_) => Ok(HEADER_LEN as u64),
-        }
+        // The reader reports damage where it is.
+        Ok(self.stored_contents(entry, file)?.0.before(after))
     }
 
-    /// Each job of a run, as far as its record goes now. Blocks for the disk, but for a run that is being
-    /// recorded.
+    /// Each job of a run, as far as its record goes now, and where that is damaged before its end, in words.
+    /// Blocks for the disk, but for a run that is being recorded.
     ///
     /// # Errors
     /// No such run (`NotFound`), or the disk's.
-    pub fn jobs(&self, id: &RunId) -> io::Result<Vec<Job>> {
+    pub fn jobs(&self, id: &RunId) -> io::Result<(Vec<Job>, Option<String>)> {
         if let Some(jobs) = self.get(id).and_then(|entry| entry.live_jobs()) {
-            return Ok(jobs);
+            return Ok((jobs, None));
         }
         let (hold, file) = self.open_record(id)?;
-        Ok(self.stored_contents(&hold, &file)??.jobs)
+        let (contents, damage) = self.stored_contents(&hold, &file)?;
+        Ok((contents.jobs, damage))
     }
 
     /// What a record has besides output: from its index, or from the record, of which the index is made
-    /// again then. The inner error is that the record is damaged.
+    /// again then; and where the record is damaged, in words.
     fn stored_contents(
         &self,
         entry: &Entry,
         file: &File,
-    ) -> io::Result<Result<StoredContents, io::Error>> {
+    ) -> io::Result<(StoredContents, Option<String>)> {
         let length = file.metadata()?.len();
         let mark = check_header(file)?;
         // Of one that says nothing of its end nothing can be kept.
@@ -78,7 +76,7 @@ impl Store {
         let is_whole = end.is_some_and(|end| length == end + FOOTER_LEN as u64);
         let has_index = is_whole && index_file::is_wanted(length);
         if has_index && let Some(stored) = index_file::read(&entry.index_path(), mark, length)? {
-            return Ok(Ok(stored));
+            return Ok((stored, None));
         }
         let mut contents = Contents::default();
         let scanned = scan(file, |event, offset| {
@@ -88,17 +86,17 @@ impl Store {
             None if has_ended(file)? => Some(whole_part(file)?.end),
             end => end,
         };
-        if end.is_some_and(|end| scanned.end < end) {
-            let text = format!("the record is damaged behind event {}", scanned.sequence);
-            return Ok(Err(io::Error::new(io::ErrorKind::InvalidData, text)));
-        }
         let stored = contents.to_stored();
+        if end.is_some_and(|end| scanned.end < end) {
+            let damage = format!("record damaged behind event {}", scanned.sequence);
+            return Ok((stored, Some(damage)));
+        }
         if has_index
             && let Err(error) = index_file::write(&entry.index_path(), mark, length, &stored)
         {
             tracing::warn!(run_id = %entry.id, %error, "cannot write the index of a record");
         }
-        Ok(Ok(stored))
+        Ok((stored, None))
     }
 
     /// Arguments and reason of a run, which are not in memory where they are long. Blocks for the disk

@@ -282,6 +282,10 @@ impl RunIndex for Store {
         self.index().list(before, most)
     }
 
+    fn lead(&self) -> u64 {
+        self.index().lead
+    }
+
     fn summary<'a>(&self, entry: &'a Entry) -> io::Result<&'a Known> {
         if entry.known().is_none() {
             let looked = look(entry, &self.interned, &mut Vec::new());

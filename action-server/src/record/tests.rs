@@ -286,10 +286,10 @@ async fn a_long_record_has_an_index_that_is_made_again_and_goes_with_it() {
     writer.append(vec![node_started("n1")]).unwrap();
     print_much(&mut writer, 2);
     let index = fixture.record().with_extension("idx");
-    assert!(store.jobs(&id).unwrap()[0].started.is_some() && !index.exists());
+    assert!(store.jobs(&id).unwrap().0[0].started.is_some() && !index.exists());
     let last = Event::RunFinished(RunFinished::default());
     writer.finish(vec![last]).unwrap();
-    let (jobs, written) = (store.jobs(&id).unwrap(), fs::read(&index).unwrap());
+    let (jobs, written) = (store.jobs(&id).unwrap().0, fs::read(&index).unwrap());
     assert_eq!(jobs.len(), 2);
     drop((writer, store));
     let all: Vec<u64> = (1..=35).collect();
@@ -301,7 +301,7 @@ async fn a_long_record_has_an_index_that_is_made_again_and_goes_with_it() {
         let store = fixture.open();
         // What is left of another server is no index.
         assert_eq!(sequences(&store, &id, 30).await, all[30..]);
-        assert_eq!(store.jobs(&id).unwrap(), jobs);
+        assert_eq!(store.jobs(&id).unwrap().0, jobs);
         assert!(fs::read(&index).unwrap() == written, "{change:?}");
     }
     let store = fixture.open();
@@ -330,6 +330,7 @@ async fn a_run_that_goes_on_is_described_and_resumed_without_its_record() {
     let started: Vec<bool> = store
         .jobs(&id)
         .unwrap()
+        .0
         .iter()
         .map(|job| job.started.is_some())
         .collect();
@@ -358,6 +359,12 @@ async fn records_that_somebody_removed_hold_up_no_others() {
     assert_eq!(store.expire(&kept, |id| *id == ids[0]).unwrap(), 0);
     let known: Vec<bool> = ids.iter().map(|id| is_known(&store, id)).collect();
     assert_eq!(known, [true, false, false, true]);
+    // While the directory itself is away nothing is known to be gone.
+    let runs = fixture.state().join("runs");
+    fs::rename(&runs, fixture.state().join("away")).unwrap();
+    store.expire(&kept, |_| false).unwrap_err();
+    fs::rename(fixture.state().join("away"), &runs).unwrap();
+    assert!(is_known(&store, &ids[3]));
     // A record that cannot be removed, since a directory has its name, keeps no other.
     fs::remove_file(file(&ids[3])).unwrap_or_default();
     let stuck = begin(&store).id().clone();

@@ -154,11 +154,6 @@ impl Writer {
         }
     }
 
-    /// Lets the readers come to their end: the record can no longer be written.
-    pub fn abandon(&mut self) {
-        self.publish(true);
-    }
-
     /// Writes the footer of a record that has its last event, which begins at `last`.
     pub(super) fn add_footer(&mut self, last: u64) -> io::Result<()> {
         let mut footer = Vec::with_capacity(format::FOOTER_LEN);

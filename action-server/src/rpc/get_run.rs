@@ -16,10 +16,10 @@ pub(super) async fn get_run(
 ) -> Result<Response<GetRunResponse>, Status> {
     let caller = service.doors.caller(request)?;
     let asked = request.get_ref();
-    let Found { entry, run, .. } =
+    let Found { entry, mut run, .. } =
         runs::find(service, caller, &asked.run_id, Wanted::Reading).await?;
-    let jobs = match entry.live_jobs() {
-        Some(jobs) => jobs,
+    let (jobs, damage) = match entry.live_jobs() {
+        Some(jobs) => (jobs, None),
         None => {
             let registry = service.runs.clone();
             let read = move || {
@@ -29,6 +29,9 @@ pub(super) async fn get_run(
             runs::blocking(read).await?
         }
     };
+    if let Some(damage) = damage {
+        run.message = damage;
+    }
     let (jobs, next_page_token) = page(
         &jobs,
         |job| &job.node,

@@ -49,7 +49,7 @@ pub(super) async fn list_runs(
     let (caller, _here) = oneshot::channel::<Infallible>();
     let mut list = RunList {
         runs: service.runs.clone(),
-        before: filter.begin(&request.page_token)?,
+        before: filter.begin(&request.page_token, service.runs.index().lead())?,
         access: Arc::new(access),
         filter,
         size: page_size(request.page_size, GREATEST)?,
@@ -249,10 +249,10 @@ impl Filter {
     }
 
     /// Where the page begins whose token this is.
-    fn begin(&self, token: &str) -> Result<Option<Position>, Status> {
+    fn begin(&self, token: &str, lead: u64) -> Result<Option<Position>, Status> {
         if token.is_empty() {
             // Nothing is accepted before it is named.
-            let until = self.until.map(millis);
+            let until = self.until.map(|until| millis(until).saturating_add(lead));
             return Ok(until.map(|until| (until.saturating_add(1), RunId::LEAST)));
         }
         let parse = |token: &str| {

@@ -127,10 +127,9 @@ impl Search {
                         seen.push(entry);
                     }
                     Ok(Known::Run(_)) => {}
-                    // Whose a damaged record is cannot be read: only who named it whole, or may see
-                    // all, is told of it.
+                    // Whose a damaged record is cannot be read: only callers who may see all are told of it.
                     Ok(Known::Fault(found)) => {
-                        if self.access.reads_all() || self.is_whole {
+                        if self.access.reads_all() {
                             fault = Some((entry.id.clone(), *found));
                         }
                     }

@@ -242,11 +242,10 @@ impl Owner {
         };
         let told = told(&self.shared, outcome, &finished.counts);
         tell_outcome(&self.shared.span, outcome, "");
-        // Without an end in the record the next start says in both that the run is lost.
-        if self.recording.finish(rest, finished).await {
-            // A log that fails has said so, and writes the line when it can.
-            _ = self.shared.audit.write(told).await;
-        }
+        self.recording.finish(rest, finished).await;
+        // Only now: without an end in the record the next start says in both that the run is lost. A log
+        // that fails has said so, and writes the line when it can.
+        _ = self.shared.audit.write(told).await;
     }
 }
 

@@ -19,8 +19,9 @@ use crate::{
 
 /// How often a record that cannot be written is tried again.
 const RETRY_INTERVAL: Duration = Duration::from_millis(100);
-/// How long the end of a run waits for a disk that does not take it.
+/// After so long an end that the disk does not take is reported, and tried again less often.
 const END_LIMIT: Duration = Duration::from_secs(10);
+const LATE_INTERVAL: Duration = Duration::from_secs(1);
 
 /// The writing side of a run.
 pub(super) struct Recorder {
@@ -80,26 +81,33 @@ impl Recorder {
         }
     }
 
-    /// Records the rest and the end, and is done when the disk has them. False where the disk did not take
-    /// them.
-    pub(super) async fn finish(mut self, rest: Vec<Event>, finished: RunFinished) -> bool {
+    /// Records the rest and the end, and is done when the disk has them: it is tried again for as long as the
+    /// server runs.
+    pub(super) async fn finish(mut self, rest: Vec<Event>, finished: RunFinished) {
         self.keep(rest, self.is_failing());
         let mut events = std::mem::take(&mut self.owed.events);
         events.push(Event::RunFinished(finished));
         let tally = Tally::of(&events);
         let started = Instant::now();
+        let mut is_late = false;
         while let Err(unwritten) = self.writer.finish(events).await {
-            if started.elapsed() > END_LIMIT {
-                let run_id = self.writer.run_id();
-                tracing::error!(%run_id, error = %unwritten.error, "the end of the run is not recorded: it will count as lost");
-                self.writer.abandon();
-                return false;
+            let run_id = self.writer.run_id();
+            if !is_late && started.elapsed() > END_LIMIT {
+                is_late = true;
+                tracing::error!(%run_id, error = %unwritten.error, "the end of the run cannot be recorded, retrying every second; it counts as lost if the server stops before");
             }
             events = unwritten.events;
-            sleep(RETRY_INTERVAL).await;
+            sleep(if is_late {
+                LATE_INTERVAL
+            } else {
+                RETRY_INTERVAL
+            })
+            .await;
+        }
+        if is_late {
+            tracing::info!(run_id = %self.writer.run_id(), "the end of the run is recorded");
         }
         self.meter.add(tally);
-        true
     }
 
     async fn write(&mut self) {

@@ -122,11 +122,10 @@ impl Recording {
         Vec::new()
     }
 
-    /// Records the end, with what [`Recording::flush`] left. False where the disk did not take it.
-    pub(super) async fn finish(self, rest: Vec<Event>, finished: RunFinished) -> bool {
-        match self.state {
-            State::Idle(recorder) => recorder.finish(rest, finished).await,
-            _ => false,
+    /// Records the end, with what [`Recording::flush`] left.
+    pub(super) async fn finish(self, rest: Vec<Event>, finished: RunFinished) {
+        if let State::Idle(recorder) = self.state {
+            recorder.finish(rest, finished).await;
         }
     }
 }

@@ -1,7 +1,7 @@
 //! What a server that died left behind: its scripts are ended, its runs get their end, and the audit log
 //! gets the ends that it lacks.
 
-use std::io;
+use std::{collections::HashSet, io};
 
 use action_proto::v1::Outcome;
 
@@ -23,7 +23,12 @@ pub(super) async fn recover(store: &Store, audit: &Audit, metrics: &Metrics) -> 
     let (unfinished, damaged) = (store.unfinished(), store.newly_damaged());
     let ids = unfinished.iter().map(Unfinished::id);
     let ids = ids.chain(damaged.iter().map(|entry| &entry.id));
-    let ids: Vec<&str> = ids.map(RunId::as_str).collect();
+    // Those too whose record somebody removed.
+    let ids: HashSet<&str> = ids
+        .map(RunId::as_str)
+        .chain(open.runs.keys().map(String::as_str))
+        .collect();
+    let ids: Vec<&str> = ids.into_iter().collect();
     let processes = match ids.is_empty() {
         true => 0,
         false => end_orphans(&ids).await,
@@ -31,13 +36,21 @@ pub(super) async fn recover(store: &Store, audit: &Audit, metrics: &Metrics) -> 
     for entry in damaged {
         put_aside(store, audit, &entry).await;
     }
-    if !unfinished.is_empty() {
-        let runs = unfinished.len();
-        tracing::warn!(
+    let runs = unfinished.len();
+    match store.last_holder() {
+        _ if runs == 0 => {}
+        None => tracing::warn!(
             runs,
             processes,
             "the last server died: its scripts are ended, its runs lost"
-        );
+        ),
+        Some(_) => tracing::warn!(runs, "the last server's runs are lost"),
+    }
+    // A record that was restored, or cut, may be of a run that ended long ago.
+    let unknown = unfinished.iter().map(|run| run.id().to_string());
+    let unknown: HashSet<String> = unknown.filter(|id| !open.runs.contains_key(id)).collect();
+    if !unknown.is_empty() {
+        open.ended.extend(audit.ended(unknown).await);
     }
     for run in unfinished {
         end_lost(run, &mut open, store, audit, metrics).await;
@@ -86,7 +99,8 @@ async fn end_lost(
     {
         metrics.run_lost(&summary.command, &finished.result);
     }
-    // It was refused after its record was begun, and the server died before that was removed.
+    // The log has its end: it was refused after its record was begun and the server died before that was
+    // removed, or its record was restored or cut since.
     if open.ended.contains(run_id.as_str()) {
         return;
     }

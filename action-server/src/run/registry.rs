@@ -149,11 +149,11 @@ impl Registry {
         self.inner.store.texts(entry)
     }
 
-    /// Each job of a run, as far as its record tells now. Blocks for the disk, but for one that lives.
+    /// Each job of a run, as far as its record tells now, and where that is damaged. Blocks for the disk, but for one that lives.
     ///
     /// # Errors
     /// No such run (`NotFound`), or the disk's.
-    pub fn jobs(&self, run_id: &RunId) -> io::Result<Vec<Job>> {
+    pub fn jobs(&self, run_id: &RunId) -> io::Result<(Vec<Job>, Option<String>)> {
         self.inner.store.jobs(run_id)
     }
 
