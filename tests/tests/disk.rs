@@ -122,7 +122,7 @@ fn an_end_that_was_not_written_for_long_is_written_when_there_is_room() {
     fs::write(server.path("state/reserve"), "").unwrap();
     disk.fill();
     for number in 1..=60 {
-        server.write(&format!("end.n{number}"), "");
+        server.write(format!("end.n{number}"), "");
     }
     server.wait_for_log("the end of the run cannot be recorded, retrying every second");
     disk.free();
