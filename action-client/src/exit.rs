@@ -46,7 +46,7 @@ pub(crate) const MEANINGS: [(&str, &str); 11] = [
     ),
     (
         "143",
-        "the client was ended by SIGTERM; it cancelled its run, and waited 2 s for the end of it",
+        "the client was ended by SIGTERM; `run` cancelled its run, and waited up to 2 s for the end of it; `attach` and `show` leave the run",
     ),
     ("141", "stdout was closed before all output was written"),
     ("130", "your own Ctrl-C cancelled the run, or left it"),

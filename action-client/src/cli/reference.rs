@@ -53,7 +53,7 @@ const CONFIGURATION: [(&str, &str, &str, &str); 7] = [
         "jwt_token_command",
         "text",
         "none",
-        "a program that prints the token, and its arguments, with blanks between them; there is no shell. It is run for each command of the client, and where the file would be read again",
+        "a program that prints the token, and its arguments, with blanks between them; there is no shell. It may be run several times for one command of the client, and has 30 seconds to print and end",
     ),
     (
         "verify_ssl",
