@@ -4,7 +4,7 @@
 use std::{fs, path::Path};
 
 use action_proto::v1::{ListRunsRequest, Outcome, Run};
-use action_tests::{Api, Server, Site, on, token};
+use action_tests::{Api, CEILING, Server, Site, on, token, wait_until};
 use jsonwebtoken::Algorithm;
 use serde_json::json;
 use tonic::Code;
@@ -171,6 +171,12 @@ fn what_is_good_of_a_record_that_is_damaged_behind_is_shown() {
         let server = site().start();
         let run = server.api().run(on(command, "n1"));
         let record = server.record(&run.id);
+        if command == "pour" {
+            // It is written after readers have seen the end.
+            wait_until("the index", CEILING, || {
+                record.with_extension("idx").exists().then_some(())
+            });
+        }
         let length = fs::metadata(&record).unwrap().len();
         // In the frame of the run's end.
         flip(&record, usize::try_from(length).unwrap() - 40);

@@ -13,10 +13,7 @@ use std::{
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
-use rustix::{
-    fs::OFlags,
-    time::{ClockId, clock_gettime},
-};
+use rustix::fs::OFlags;
 use serde::{Deserialize, Serialize};
 
 use super::{Holder, Store};
@@ -50,7 +47,6 @@ struct Moment {
 
 impl Moment {
     fn now() -> Moment {
-        let up = clock_gettime(ClockId::Boottime);
         let since = SystemTime::now()
             .duration_since(UNIX_EPOCH)
             .unwrap_or_default();
@@ -58,7 +54,7 @@ impl Moment {
         Moment {
             machine: Holder::own().machine_id().to_owned(),
             boot: boot.unwrap_or_default().trim().to_owned(),
-            up: up.tv_sec.saturating_mul(1000) + up.tv_nsec / 1_000_000,
+            up: uptime().unwrap_or_default(),
             wall: i64::try_from(since.as_millis()).unwrap_or(i64::MAX),
         }
     }
@@ -66,6 +62,15 @@ impl Moment {
     fn offset(&self) -> i64 {
         self.wall.saturating_sub(self.up)
     }
+}
+
+/// Time since the boot in milliseconds: proc_uptime(5).
+fn uptime() -> Option<i64> {
+    let text = fs::read_to_string("/proc/uptime").ok()?;
+    let seconds: Duration = text
+        .split_once(' ')
+        .and_then(|(up, _)| Duration::try_from_secs_f64(up.parse().ok()?).ok())?;
+    i64::try_from(seconds.as_millis()).ok()
 }
 
 /// How far the clock may be off before it is doubted, in milliseconds. Records whose age matters more are
