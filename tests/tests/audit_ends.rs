@@ -60,10 +60,10 @@ fn end_of(site: &Site, id: &str) -> Value {
 /// What must be true after any start: both know the same runs, each with one end, and the same. Records
 /// that were checked are left out.
 #[track_caller]
-fn compare(server: &Server, told: &BTreeSet<String>, checked: &mut BTreeSet<String>) {
+fn compare(server: &Server, started: &BTreeSet<String>, checked: &mut BTreeSet<String>) {
     let (accepted, ended) = (lines(server, "run_accepted"), lines(server, "run_finished"));
-    for id in told {
-        assert!(accepted.contains_key(id), "{id} was told to a caller");
+    for id in started {
+        assert!(accepted.contains_key(id), "{id} is known to a caller");
     }
     for (id, lines) in &accepted {
         assert_eq!(lines.len(), 1, "{id} is accepted twice");
@@ -96,13 +96,13 @@ fn compare(server: &Server, told: &BTreeSet<String>, checked: &mut BTreeSet<Stri
     }
 }
 
-/// Starts runs and follows them until it is told to stop or the server is gone.
-fn call(api: &Api, command: &str, stop: &AtomicBool, told: &Mutex<BTreeSet<String>>) {
+/// Starts runs and follows them until `stop` is set or the server is gone.
+fn call(api: &Api, command: &str, stop: &AtomicBool, started: &Mutex<BTreeSet<String>>) {
     while !stop.load(Ordering::Acquire) {
         let Ok(mut run) = api.start(on(command, "n[1-3]")) else {
             return;
         };
-        told.lock().unwrap().insert(run.id.clone());
+        started.lock().unwrap().insert(run.id.clone());
         while matches!(run.read(), Ok(Some(_))) {}
     }
 }
@@ -111,15 +111,15 @@ fn call(api: &Api, command: &str, stop: &AtomicBool, told: &Mutex<BTreeSet<Strin
 fn both_know_the_same_ends_after_kills_at_random_moments() {
     let mut chance = Chance::new();
     let mut server = site().start();
-    let (told, mut checked) = (Mutex::new(BTreeSet::new()), BTreeSet::new());
+    let (started, mut checked) = (Mutex::new(BTreeSet::new()), BTreeSet::new());
     for round in 0..rounds(50) {
         let moment = Duration::from_micros(chance.below(200_000));
         let stop = AtomicBool::new(false);
         let apis = ["quick", "fail", "brief"].map(|command| (command, server.api()));
         thread::scope(|scope| {
             for (command, api) in &apis {
-                let (stop, told) = (&stop, &told);
-                scope.spawn(move || call(api, command, stop, told));
+                let (stop, started) = (&stop, &started);
+                scope.spawn(move || call(api, command, stop, started));
             }
             thread::park_timeout(moment);
             processes::signal(server.id(), Signal::KILL);
@@ -132,18 +132,18 @@ fn both_know_the_same_ends_after_kills_at_random_moments() {
             fs::rename(site.path("state/audit.jsonl"), moved).unwrap();
         }
         server = site.start();
-        compare(&server, &told.lock().unwrap(), &mut checked);
+        compare(&server, &started.lock().unwrap(), &mut checked);
     }
-    assert!(!told.lock().unwrap().is_empty(), "no run was accepted");
+    assert!(!started.lock().unwrap().is_empty(), "no run was accepted");
 }
 
 /// Starts the server with a point at which it dies, has a run come there, and starts it again.
-fn killed_at(site: Site, point: &str, told: &mut BTreeSet<String>) -> Server {
+fn killed_at(site: Site, point: &str, started: &mut BTreeSet<String>) -> Server {
     let mut server = Server::start(site, |command| {
         command.env("ACTION_CRASH_AT", point);
     });
     if let Ok(mut run) = server.api().start(on("quick", "n1")) {
-        told.insert(run.id.clone());
+        started.insert(run.id.clone());
         while matches!(run.read(), Ok(Some(_))) {}
     }
     let ended = server.wait();
@@ -153,7 +153,7 @@ fn killed_at(site: Site, point: &str, told: &mut BTreeSet<String>) -> Server {
 
 #[test]
 fn both_know_the_same_ends_after_a_crash_at_each_point() {
-    let mut told = BTreeSet::new();
+    let mut started = BTreeSet::new();
     let mut site = site();
     for point in [
         "before-intent",
@@ -164,11 +164,11 @@ fn both_know_the_same_ends_after_a_crash_at_each_point() {
         "before-end",
         "after-end",
     ] {
-        let server = killed_at(site, point, &mut told);
-        compare(&server, &told, &mut BTreeSet::new());
+        let server = killed_at(site, point, &mut started);
+        compare(&server, &started, &mut BTreeSet::new());
         // Once is enough: another start adds nothing.
         let server = server.kill().start();
-        compare(&server, &told, &mut BTreeSet::new());
+        compare(&server, &started, &mut BTreeSet::new());
         site = server.stop();
     }
 }
@@ -193,15 +193,15 @@ fn a_start_that_dies_is_completed_by_the_next() {
         assert_eq!(ended.code(), None, "{point}: {ended}");
     }
     let server = site.start();
-    let told = ids.iter().cloned().collect();
-    compare(&server, &told, &mut BTreeSet::new());
+    let started = ids.iter().cloned().collect();
+    compare(&server, &started, &mut BTreeSet::new());
     for id in &ids {
         assert_eq!(end_of(&server, id)["outcome"], "lost");
     }
 }
 
 #[test]
-fn an_end_that_is_recorded_is_told_as_the_record_has_it() {
+fn an_end_that_is_recorded_is_logged_as_the_record_has_it() {
     let mut server = Server::start(site(), |command| {
         command.env("ACTION_CRASH_AT", "after-end");
     });
@@ -295,6 +295,27 @@ fn scripts_of_a_run_whose_record_was_removed_are_ended_at_the_next_start() {
     let server = server.kill().start();
     assert!(!processes::is_alive(pid), "{}", server.log());
     assert_eq!(end_of(&server, &run.id)["outcome"], "lost");
+}
+
+#[test]
+fn what_a_run_may_leave_running_lives_on_while_its_end_is_added_to_the_log() {
+    let site = site();
+    let script = "sleep 1000 >/dev/null 2>&1 & echo $! >\"$SCRIPT_ROOT/../pid\"";
+    site.command_with(
+        "daemon",
+        "help: {summary: s}\nleave_running: true\n",
+        script,
+    );
+    let mut server = Server::start(site, |command| {
+        command.env("ACTION_CRASH_AT", "after-end");
+    });
+    let run = server.api().start(on("daemon", "n1")).unwrap();
+    server.wait();
+    let server = server.kill().start();
+    assert_eq!(end_of(&server, &run.id)["outcome"], "ok");
+    let pid: i32 = server.read("pid").trim().parse().unwrap();
+    assert!(processes::is_alive(pid), "{}", server.log());
+    processes::signal(pid, Signal::KILL);
 }
 
 #[test]

@@ -18,17 +18,15 @@ use crate::{
 pub(super) async fn recover(store: &Store, audit: &Audit, metrics: &Metrics) -> io::Result<()> {
     let mut open = audit.open_runs().await;
     if let Some(holder) = store.last_holder() {
-        tell_of_takeover(holder, audit).await;
+        report_takeover(holder, audit).await;
     }
     let (unfinished, damaged) = (store.unfinished(), store.newly_damaged());
     let ids = unfinished.iter().map(Unfinished::id);
     let ids = ids.chain(damaged.iter().map(|entry| &entry.id));
-    // Those too whose record somebody removed.
-    let ids: HashSet<&str> = ids
-        .map(RunId::as_str)
-        .chain(open.runs.keys().map(String::as_str))
-        .collect();
-    let ids: Vec<&str> = ids.into_iter().collect();
+    // Those too whose record somebody removed. What ended runs left alive stays.
+    let removed = open.runs.keys().map(String::as_str);
+    let removed = removed.filter(|id| store.find(id, None, 1).is_empty());
+    let ids: Vec<&str> = ids.map(RunId::as_str).chain(removed).collect();
     let processes = match ids.is_empty() {
         true => 0,
         false => end_orphans(&ids).await,
@@ -60,7 +58,7 @@ pub(super) async fn recover(store: &Store, audit: &Audit, metrics: &Metrics) -> 
     Ok(())
 }
 
-async fn tell_of_takeover(holder: &Holder, audit: &Audit) {
+async fn report_takeover(holder: &Holder, audit: &Audit) {
     let host = holder.shown();
     tracing::warn!(
         host,
@@ -75,7 +73,7 @@ async fn tell_of_takeover(holder: &Holder, audit: &Audit) {
     _ = audit.write(event).await;
 }
 
-/// Ends the record of a run that was lost, and then tells the audit log.
+/// Ends the record of a lost run, and then writes the end into the audit log.
 async fn end_lost(
     run: Unfinished,
     open: &mut OpenRuns,
@@ -84,11 +82,11 @@ async fn end_lost(
     metrics: &Metrics,
 ) {
     let run_id = run.id().clone();
-    let told = open.runs.remove(run_id.as_str());
+    let accepted = open.runs.remove(run_id.as_str());
     if let Err(error) = store.end_lost(run) {
         tracing::error!(%run_id, %error, "cannot record that the run is lost; it is tried at the next start");
-        if let Some(told) = told {
-            open.runs.insert(run_id.to_string(), told);
+        if let Some(accepted) = accepted {
+            open.runs.insert(run_id.to_string(), accepted);
         }
         return;
     }
@@ -104,17 +102,17 @@ async fn end_lost(
     if open.ended.contains(run_id.as_str()) {
         return;
     }
-    let mut reason = match &told {
+    let mut reason = match &accepted {
         None if open.is_complete => {
             "the server died before it accepted the run: nothing was started"
         }
         _ => "the server died while it ran",
     }
     .to_owned();
-    if let Some(holder) = store.last_holder().filter(|_| told.is_some()) {
+    if let Some(holder) = store.last_holder().filter(|_| accepted.is_some()) {
         reason += &format!("; scripts may still run on {}", holder.shown());
     }
-    let event = finished(&run_id, &told.unwrap_or_default(), summary, reason);
+    let event = finished(&run_id, &accepted.unwrap_or_default(), summary, reason);
     // A log that fails has said so, and takes no run as long as it does.
     _ = audit.write(event).await;
     crash::point("audit-end");
@@ -136,11 +134,11 @@ async fn complete_audit(open: OpenRuns, store: &Store, audit: &Audit) {
         };
         _ = audit.write(event).await;
     }
-    for (run_id, told) in open.runs {
+    for (run_id, accepted) in open.runs {
         let Ok(run_id) = run_id.parse::<RunId>() else {
             continue;
         };
-        if let Some(event) = completed(&run_id, &told, store) {
+        if let Some(event) = completed(&run_id, &accepted, store) {
             _ = audit.write(event).await;
             crash::point("audit-end");
         }
@@ -148,7 +146,7 @@ async fn complete_audit(open: OpenRuns, store: &Store, audit: &Audit) {
 }
 
 /// The end that the log lacks of a run; `None` where the next start may know more.
-fn completed(run_id: &RunId, told: &OpenRun, store: &Store) -> Option<audit::Event> {
+fn completed(run_id: &RunId, accepted: &OpenRun, store: &Store) -> Option<audit::Event> {
     let entry = store.find(run_id.as_str(), None, 1).pop();
     let known = match &entry {
         Some(entry) => store.summary(entry),
@@ -159,7 +157,7 @@ fn completed(run_id: &RunId, told: &OpenRun, store: &Store) -> Option<audit::Eve
         Ok(Known::Run(summary)) if summary.finished().is_none() => return None,
         Ok(Known::Run(summary)) => {
             let reason = "completed at a start: the run ended before the server died";
-            return Some(finished(run_id, told, Some(summary), reason.to_owned()));
+            return Some(finished(run_id, accepted, Some(summary), reason.to_owned()));
         }
         Ok(Known::Fault(fault)) => fault.to_string(),
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
@@ -169,19 +167,19 @@ fn completed(run_id: &RunId, told: &OpenRun, store: &Store) -> Option<audit::Eve
     };
     tracing::error!(%run_id, "the audit log has no end of a run: {fault}");
     let reason = format!("completed at a start: {fault}");
-    Some(finished(run_id, told, None, reason))
+    Some(finished(run_id, accepted, None, reason))
 }
 
-/// The line of a run that has ended, as its record tells. Without a record it counts as lost.
+/// The line of a run that has ended, as its record has it. Without a record it counts as lost.
 fn finished(
     run_id: &RunId,
-    told: &OpenRun,
+    accepted: &OpenRun,
     summary: Option<&Summary>,
     reason: String,
 ) -> audit::Event {
     let mut event = audit::Event {
-        who: told.who.clone(),
-        command: told.command.clone(),
+        who: accepted.who.clone(),
+        command: accepted.command.clone(),
         outcome: Some(Outcome::Lost.label().to_owned()),
         reason: Some(reason),
         ..audit::Event::of_run("run_finished", run_id)
