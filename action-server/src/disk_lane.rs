@@ -40,6 +40,7 @@ pub(crate) static LANES: Lanes = Lanes {
     definitions: DiskLane::new(2, 8),
     checks: DiskLane::new(1, 2),
     tidying: DiskLane::new(1, 4),
+    metrics: DiskLane::new(1, 4),
 };
 
 /// One lane for each kind of blocking work.
@@ -68,6 +69,8 @@ pub(crate) struct Lanes {
     pub(crate) checks: DiskLane,
     /// Records that are removed.
     pub(crate) tidying: DiskLane,
+    /// Answers to scrapes.
+    pub(crate) metrics: DiskLane,
 }
 
 type Work = Box<dyn FnOnce() + Send>;
@@ -162,7 +165,7 @@ impl DiskLane {
             self.wake(&mut state);
         }
         if state.threads == 0 {
-            // None could be started, and nobody would ever take it.
+            // No thread could be started: the work would wait for ever.
             state.queue.clear();
         }
         number

@@ -8,6 +8,7 @@ use std::{
     process::{Child, Command, ExitStatus},
 };
 
+use jsonwebtoken::Algorithm;
 use rustix::process::Signal;
 
 use crate::{
@@ -16,6 +17,7 @@ use crate::{
     processes,
     program::hermetic,
     site::Site,
+    token,
     wait::{CEILING, wait_until},
 };
 
@@ -114,6 +116,13 @@ impl Server {
     /// A caller with this token, or with none.
     pub fn api_with(&self, token: Option<&str>) -> Api {
         Api::connect(self.address, token)
+    }
+
+    /// A caller whose token has this subject.
+    pub fn api_of(&self, subject: &str) -> Api {
+        let claims = token::with(token::claims(), "sub", subject);
+        let token = token::signed(&claims, &self.secret(), Algorithm::HS256);
+        self.api_with(Some(&token))
     }
 
     /// The real client, configured for this server.

@@ -4,8 +4,7 @@
 use std::{fs, path::Path};
 
 use action_proto::v1::{ListRunsRequest, Outcome, Run};
-use action_tests::{Api, CEILING, Server, Site, on, token, wait_until};
-use jsonwebtoken::Algorithm;
+use action_tests::{Api, CEILING, Site, on, wait_until};
 use serde_json::json;
 use tonic::Code;
 
@@ -25,12 +24,6 @@ fn site() -> Site {
     site.write("policy.yaml", POLICY);
     site.settings("policy_path: policy.yaml");
     site
-}
-
-fn api_of(server: &Server, subject: &str) -> Api {
-    let claims = token::with(token::claims(), "sub", subject);
-    let token = token::signed(&claims, &server.secret(), Algorithm::HS256);
-    server.api_with(Some(&token))
 }
 
 fn listed(api: &Api) -> Vec<Run> {
@@ -61,7 +54,7 @@ fn a_damaged_record_is_put_aside_and_reported() {
     ];
     let server = site().start();
     let whole = server.api().run(on("hello", "n1"));
-    let runs = spoil.map(|(_, command, _)| api_of(&server, "bob").run(on(command, "n1")));
+    let runs = spoil.map(|(_, command, _)| server.api_of("bob").run(on(command, "n1")));
     let site = server.stop();
     let mut kept = Vec::new();
     for (run, (_, _, spoil)) in runs.iter().zip(spoil) {
@@ -92,8 +85,8 @@ fn a_damaged_record_is_put_aside_and_reported() {
         let aside = server.path("state/damaged").join(name);
         assert_eq!(&fs::read(aside).unwrap(), bytes, "{}", name.display());
     }
-    // Who may read everything is told; whose runs these were is not known.
-    let alice = api_of(&server, "alice");
+    // Who may read everything sees them; whose runs these were is not known.
+    let alice = server.api_of("alice");
     let all = listed(&alice);
     assert_eq!(all.len(), runs.len() + 1);
     for run in all.iter().filter(|run| run.run_id != whole.id) {
@@ -107,7 +100,7 @@ fn a_damaged_record_is_put_aside_and_reported() {
         assert_eq!(code, Code::DataLoss, "{text}");
         assert!(text.contains("damaged"), "{text}");
     }
-    let bob = api_of(&server, "bob");
+    let bob = server.api_of("bob");
     assert_eq!(listed(&bob), []);
     assert_eq!(bob.refused_run(&runs[0].id).0, Code::NotFound);
     let shown = server.client().run(&["runs"]).ok();
@@ -126,22 +119,22 @@ fn a_damaged_record_is_put_aside_and_reported() {
         exported.code() != 0 && !exported.stderr().contains("no such run"),
         "{exported}"
     );
-    // The next start does not tell it again, and retention takes them with the others.
+    // The next start does not report it again, and retention takes them with the others.
     let site = server.stop();
     let lines = site.audit();
-    let told = |lines: &[serde_json::Value]| {
+    let reports = |lines: &[serde_json::Value]| {
         let lines = lines
             .iter()
             .filter(|line| line["event"] == "record_damaged");
         lines.count()
     };
-    assert_eq!(told(&lines), runs.len());
+    assert_eq!(reports(&lines), runs.len());
     let site = site.start().stop();
-    assert_eq!(told(&site.audit()), runs.len());
+    assert_eq!(reports(&site.audit()), runs.len());
     site.settings("retention: {age: 1ms}");
     let server = site.start();
     server.wait_for_log("removed old records");
-    assert_eq!(listed(&api_of(&server, "alice")), []);
+    assert_eq!(listed(&server.api_of("alice")), []);
     assert_eq!(
         fs::read_dir(server.path("state/damaged")).unwrap().count(),
         0

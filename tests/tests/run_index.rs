@@ -4,7 +4,7 @@
 use std::{collections::BTreeSet, fs, path::Path};
 
 use action_proto::v1::{ListRunsRequest, ListRunsResponse, Outcome};
-use action_tests::{Api, CEILING, Server, Site, on, token, usage, wait_until, with_arguments};
+use action_tests::{Api, CEILING, Site, on, token, usage, wait_until, with_arguments};
 use jsonwebtoken::Algorithm;
 use prost_types::Timestamp;
 use tonic::Code;
@@ -26,12 +26,6 @@ fn site() -> Site {
     site.write("policy.yaml", POLICY);
     site.settings("policy_path: policy.yaml");
     site
-}
-
-fn api_of(server: &Server, subject: &str) -> Api {
-    let claims = token::with(token::claims(), "sub", subject);
-    let token = token::signed(&claims, &server.secret(), Algorithm::HS256);
-    server.api_with(Some(&token))
 }
 
 fn numbered(at: usize) -> String {
@@ -62,11 +56,11 @@ fn by_command(command: &str) -> ListRunsRequest {
 fn a_list_of_many_runs_comes_in_bounded_pages_that_join_to_all() {
     let count = 30_000;
     let server = site().start();
-    let source = api_of(&server, "bob").run(on("hello", "n1"));
+    let source = server.api_of("bob").run(on("hello", "n1"));
     let site = server.stop();
     site.copy_record(&source.id, count, numbered);
     let server = site.start();
-    let api = api_of(&server, "alice");
+    let api = server.api_of("alice");
     // Nothing is found: the page ends after some work, and says that there is more.
     let none = pages(&api, by_command("nosuch"));
     assert!(none.iter().all(|page| page.runs.is_empty()));
@@ -126,18 +120,18 @@ fn a_list_of_many_runs_comes_in_bounded_pages_that_join_to_all() {
 #[test]
 fn an_own_run_is_found_among_thousands_of_hidden_ones() {
     let server = site().start();
-    let hidden = api_of(&server, "carol").run(on("hello", "n1"));
-    let own = api_of(&server, "bob").run(on("hello", "n1"));
+    let hidden = server.api_of("carol").run(on("hello", "n1"));
+    let own = server.api_of("bob").run(on("hello", "n1"));
     let site = server.stop();
     site.copy_record(&hidden.id, 4_000, |at| format!("zz{at:014}"));
     site.copy_record(&own.id, 1, |_| "zzzzzzzzzzzzzzzz".into());
     let server = site.start();
-    let bob = api_of(&server, "bob");
+    let bob = server.api_of("bob");
     assert_eq!(bob.run_now("zz").run_id, "zzzzzzzzzzzzzzzz");
     assert_eq!(bob.watch("zz", 0).unwrap().id, "zzzzzzzzzzzzzzzz");
-    let (code, _) = api_of(&server, "dora").refused_run("zz");
+    let (code, _) = server.api_of("dora").refused_run("zz");
     assert_eq!(code, Code::NotFound);
-    let (code, text) = api_of(&server, "alice").refused_run("zz");
+    let (code, text) = server.api_of("alice").refused_run("zz");
     assert_eq!(code, Code::InvalidArgument);
     assert!(text.contains("zz00000000000004"), "{text}");
 }
@@ -155,7 +149,7 @@ fn a_run_that_goes_on_can_be_cancelled_without_its_record() {
         }),
     ];
     let server = site().start();
-    let api = api_of(&server, "alice");
+    let api = server.api_of("alice");
     for (what, spoil) in spoil {
         let mut run = api.start(on("wait", "n1")).unwrap();
         run.wait_for("n1", "ready\n");
@@ -175,7 +169,7 @@ fn a_long_run_is_described_and_taken_up_anywhere() {
     site.nodes("n1:\nn2:\nn3:\n");
     site.command("pour", "head -c \"$1\" /dev/zero | tr '\\0' x; exit 3");
     let server = site.start();
-    let api = api_of(&server, "alice");
+    let api = server.api_of("alice");
     let run = api.run(with_arguments("pour", "n[1-3]", &["3000000"]));
     let last = run.events.len() as u64;
     let jobs = api.get_run(&run.id).unwrap().jobs;
@@ -195,7 +189,7 @@ fn a_long_run_is_described_and_taken_up_anywhere() {
         }
     }
     let server = site.start();
-    let api = api_of(&server, "alice");
+    let api = server.api_of("alice");
     assert_eq!(api.get_run(&run.id).unwrap().jobs, jobs);
     assert!(fs::metadata(&index).unwrap().len() > 20);
     let afters: BTreeSet<u64> = [1, 2, last / 2, last - 2, last - 1].into();

@@ -30,7 +30,7 @@ pub(super) enum Place {
     Current,
     /// It has the log's name, and is shorter than what was written to it.
     Truncated,
-    /// The log's name is another file's, or nobody's.
+    /// Another file has the log's name, or none.
     Elsewhere,
 }
 
@@ -102,7 +102,7 @@ impl LogFile {
         }
     }
 
-    /// True for a file without a name: nobody will ever read what is written to it.
+    /// True for a file without a name: lines written to it are lost.
     pub(super) fn is_removed(&self) -> bool {
         self.file
             .metadata()

@@ -92,10 +92,8 @@ impl Audit {
     /// # Errors
     /// The disk's. It is logged already.
     pub async fn write(&self, event: Event) -> io::Result<()> {
-        let (told, answer) = oneshot::channel();
-        let message = Message::write(event, false, told);
-        self.messages.send(message).await.map_err(|_| gone())?;
-        answer.await.map_err(|_| gone())?
+        let message = |answer| Message::write(event, false, answer);
+        self.ask(message).await?
     }
 
     /// Waits for the turn to write a line, without which none is written.
@@ -108,36 +106,25 @@ impl Audit {
 
     /// The runs that were accepted and have no end in the log. Ask before any run is started.
     pub async fn open_runs(&self) -> OpenRuns {
-        let (told, answer) = oneshot::channel();
-        if self.messages.send(Message::OpenRuns(told)).await.is_err() {
-            return OpenRuns::default();
-        }
-        answer.await.unwrap_or_default()
+        self.ask(Message::OpenRuns).await.unwrap_or_default()
     }
 
     /// Which of these runs have an end in the log's file. Reads all of it.
     pub async fn ended(&self, run_ids: HashSet<String>) -> HashSet<String> {
-        let (told, answer) = oneshot::channel();
-        let message = Message::Ended(run_ids, told);
-        if self.messages.send(message).await.is_err() {
-            return HashSet::new();
-        }
-        answer.await.unwrap_or_default()
+        let message = |answer| Message::Ended(run_ids, answer);
+        self.ask(message).await.unwrap_or_default()
     }
 
     /// Goes on in the file that has the log's name now: after it was renamed.
     pub async fn reopen(&self) {
-        let (told, answer) = oneshot::channel();
-        if self.messages.send(Message::Reopen(told)).await.is_ok() {
-            _ = answer.await;
-        }
+        _ = self.ask(Message::Reopen).await;
     }
 
     /// Writes a line in its turn, and waits for nothing: for what a log that hangs must not hold
     /// up. Of which there is little, as nothing bounds it.
     pub fn note(&self, event: Event) {
-        let (told, _) = oneshot::channel();
-        let message = Message::write(event, false, told);
+        let (sender, _) = oneshot::channel();
+        let message = Message::write(event, false, sender);
         if let Err(TrySendError::Full(message)) = self.messages.try_send(message)
             && let Ok(runtime) = tokio::runtime::Handle::try_current()
         {
@@ -148,19 +135,21 @@ impl Audit {
 
     /// Returns when the disk has all that came before. A log that failed is tried again.
     pub async fn settle(&self) {
-        let (told, answer) = oneshot::channel();
-        if self.messages.send(Message::Settle(told)).await.is_ok() {
-            // `works` has the result.
-            _ = answer.await;
-        }
+        // `works` has the result.
+        _ = self.ask(Message::Settle).await;
     }
 
     /// The same for a server that stops: nothing that matters follows.
     pub async fn close(&self) {
-        let (told, answer) = oneshot::channel();
-        if self.messages.send(Message::Close(told)).await.is_ok() {
-            _ = answer.await;
-        }
+        _ = self.ask(Message::Close).await;
+    }
+
+    /// Sends a message to the log's thread and waits for the answer.
+    async fn ask<T>(&self, message: impl FnOnce(oneshot::Sender<T>) -> Message) -> io::Result<T> {
+        let (sender, answer) = oneshot::channel();
+        let sent = self.messages.send(message(sender)).await;
+        sent.map_err(|_| gone())?;
+        answer.await.map_err(|_| gone())
     }
 
     /// Whether the log can be written, as it was last known.
@@ -179,8 +168,8 @@ impl Turn<'_> {
     /// # Errors
     /// The disk's. It is logged already.
     pub async fn commit(self, event: Event) -> io::Result<()> {
-        let (told, answer) = oneshot::channel();
-        self.0.send(Message::write(event, true, told));
+        let (sender, answer) = oneshot::channel();
+        self.0.send(Message::write(event, true, sender));
         answer.await.map_err(|_| gone())?
     }
 }

@@ -1,7 +1,7 @@
 //! The runs that the audit log has an acceptance of and no end, found at a start without reading all of the log.
 //!
 //! A checkpoint in the state directory names a position of the log and the runs that were open there. The
-//! lines behind the position tell the rest, so nothing is missed: each acceptance stands before the
+//! lines behind the position have the rest, so nothing is missed: each acceptance stands before the
 //! position, and its run in the checkpoint, or behind it. A checkpoint is written now and then, and before
 //! the first line of a new file; an older one only makes the start read more.
 
@@ -24,7 +24,7 @@ use crate::{
 
 /// The name of a checkpoint, in the state directory.
 const NAME: &str = "audit.checkpoint";
-/// So many bytes before the position of a checkpoint tell its file from any other.
+/// So many bytes before the position of a checkpoint identify its file.
 const IDENTITY: u64 = 4096;
 /// So much of a log without a checkpoint is read at most, from its end: an older server wrote it.
 const TAIL: u64 = 16 << 20;
@@ -32,7 +32,7 @@ const TAIL: u64 = 16 << 20;
 const FILES: usize = 1000;
 const CHECKPOINT_LIMIT: u64 = 64 << 20;
 
-/// What the log tells of a run that has no end in it.
+/// What the log has of a run without an end in it.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OpenRun {
     /// Who started it; the address is left out.

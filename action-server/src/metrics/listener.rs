@@ -13,11 +13,10 @@ use tokio::{
 };
 
 use super::FORMAT;
+use crate::disk_lane::LANES;
 
 /// How many connections there are at once. The others wait in the kernel.
 const CONNECTIONS: usize = 64;
-/// How many are answered at once.
-const MOST: usize = 4;
 /// How long a connection may take to say what it wants: one that says nothing holds up who does.
 const PATIENCE: Duration = Duration::from_secs(1);
 /// How long one may take, from its connection to the last byte of its answer.
@@ -31,29 +30,24 @@ type Measure = dyn Fn() -> Option<Vec<u8>> + Send + Sync;
 /// Answers scrapes with what `measure` says, for as long as it is polled.
 pub async fn listen(listener: TcpListener, measure: Arc<Measure>) {
     let connections = Arc::new(Semaphore::new(CONNECTIONS));
-    let places = Arc::new(Semaphore::new(MOST));
     // It is never closed.
     while let Ok(connection) = Arc::clone(&connections).acquire_owned().await {
         let Ok((stream, _)) = listener.accept().await else {
             sleep(ACCEPT_PAUSE).await;
             continue;
         };
-        let (measure, places) = (Arc::clone(&measure), Arc::clone(&places));
+        let measure = Arc::clone(&measure);
         tokio::spawn(async move {
-            _ = timeout(LIMIT, serve(stream, measure, places)).await;
+            _ = timeout(LIMIT, serve(stream, measure)).await;
             drop(connection);
         });
     }
 }
 
-async fn serve(
-    stream: TcpStream,
-    measure: Arc<Measure>,
-    places: Arc<Semaphore>,
-) -> Result<(), hyper::Error> {
+async fn serve(stream: TcpStream, measure: Arc<Measure>) -> Result<(), hyper::Error> {
     let answer = service_fn(|request| {
-        let (measure, places) = (Arc::clone(&measure), Arc::clone(&places));
-        async { Ok::<_, Infallible>(answer(request, measure, places).await) }
+        let measure = Arc::clone(&measure);
+        async { Ok::<_, Infallible>(answer(request, measure).await) }
     });
     http1::Builder::new()
         .timer(TokioTimer::new())
@@ -65,11 +59,7 @@ async fn serve(
         .await
 }
 
-async fn answer(
-    request: Request<Incoming>,
-    measure: Arc<Measure>,
-    places: Arc<Semaphore>,
-) -> Response<String> {
+async fn answer(request: Request<Incoming>, measure: Arc<Measure>) -> Response<String> {
     let known = request.uri().path() == "/metrics";
     let (status, text) = match (known, request.method()) {
         (false, _) => (
@@ -77,16 +67,9 @@ async fn answer(
             "the metrics are at /metrics\n".into(),
         ),
         (true, &Method::GET | &Method::HEAD) => {
-            let place = places.acquire_owned().await;
-            let measured = tokio::task::spawn_blocking(move || {
-                let text = measure();
-                // A dead disk holds few threads: the place is taken until the work is done, also
-                // where nobody waits for it any more.
-                drop(place);
-                text
-            });
-            let measured = measured.await;
+            let measured = LANES.metrics.run(move || measure());
             let text = measured
+                .await
                 .ok()
                 .flatten()
                 .and_then(|text| String::from_utf8(text).ok());

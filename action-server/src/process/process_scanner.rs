@@ -37,7 +37,7 @@ impl ProcessScanner {
         Ok(ProcessScanner { looks })
     }
 
-    /// What `look` makes of the processes as they are now. It is not run once nobody waits for it.
+    /// What `look` makes of the processes as they are now. It is not run when its caller has gone.
     /// `None` when it panicked.
     pub(super) async fn look<T: Send + 'static>(
         &self,

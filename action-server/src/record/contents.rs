@@ -51,7 +51,7 @@ impl Contents {
         }
     }
 
-    /// Each job as far as the events tell.
+    /// Each job as far as the events go.
     pub(super) fn jobs(&self) -> Vec<Job> {
         self.jobs.as_slice().to_vec()
     }

@@ -118,7 +118,7 @@ impl Entry {
         self.file("run")
     }
 
-    /// The record before its first event is on the disk: of a run that nobody was told of.
+    /// The record before its first event is on the disk: of a run that no caller knows.
     pub(super) fn begun_path(&self) -> PathBuf {
         self.file("new")
     }
@@ -166,7 +166,7 @@ impl Entry {
         }
     }
 
-    /// True for a run whose end is recorded, and for a record that tells of none.
+    /// True for a run whose end is recorded, and for a record without a readable run.
     pub(super) fn is_closed(&self) -> bool {
         match self.known() {
             Some(Known::Run(summary)) => summary.finished().is_some(),

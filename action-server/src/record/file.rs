@@ -42,7 +42,7 @@ fn footer_start(length: u64) -> Option<u64> {
     start.filter(|&start| start >= HEADER_LEN as u64)
 }
 
-/// What the ends of a record tell.
+/// What the first and last event of a record say.
 pub(super) struct Glance {
     pub(super) first: RunEvent,
     /// True for a record that has its end.
@@ -144,7 +144,7 @@ pub(super) fn scan(file: &File, mut see: impl FnMut(RunEvent, u64)) -> io::Resul
 pub(super) fn whole_part(file: &File) -> io::Result<Watermark> {
     if let Some(offset) = last_offset(file)? {
         let end = file.metadata()?.len() - FOOTER_LEN as u64;
-        // A damaged end is told where it is read; how far it was good is told here.
+        // Readers report a damaged end; here is how far the record is good.
         let sequence = match event_at(file, offset) {
             Ok(last) => last.sequence,
             Err(_) => scan(file, |_, _| {})?.sequence,

@@ -1,10 +1,10 @@
-//! The jobs of a run as its events tell of them.
+//! The jobs of a run, from its events.
 
 use std::collections::HashMap;
 
 use action_proto::v1::{Job, NodeFinished, Outcome, RunFinished, run_event::Event};
 
-/// The jobs of a run in the order of its plan, each as far as the events tell.
+/// The jobs of a run in the order of its plan, each as far as the events go.
 #[derive(Debug, Default)]
 pub(super) struct Jobs {
     jobs: Vec<Job>,

@@ -184,7 +184,7 @@ pub(super) fn look(
                 return Err(error);
             };
             entry.learn(Known::Fault(fault));
-            // A damaged one is told of when it is put aside.
+            // A damaged one is reported when it is moved aside.
             if fault != RecordFault::Damaged {
                 tracing::error!(run_id = %entry.id, file = %shown::file(entry.path()), %error, "left alone");
             }
@@ -194,7 +194,7 @@ pub(super) fn look(
     Ok(learn(entry, glance, interned))
 }
 
-/// Has an entry know what the ends of its record tell.
+/// Notes in an entry what the first and last event of its record say.
 fn learn(entry: &Entry, glance: Glance, interned: &Mutex<Interned>) -> Looked {
     let Glance {
         first,

@@ -131,7 +131,7 @@ impl Store {
     }
 }
 
-/// Where the events of a record end that nobody writes.
+/// Where the events end of a record that is not being written.
 fn end_of(entry: &Entry, file: &File) -> io::Result<Watermark> {
     match entry.summary().and_then(Summary::finished) {
         // One that was cut since has the same last event: its readers miss it, and say so.

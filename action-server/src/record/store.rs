@@ -167,7 +167,7 @@ impl Store {
         let entry = Entry::of_new_run(Arc::clone(&self.runs), RunId::random(), time);
         let entry = Arc::new(entry);
         // Under another name until its first event is on the disk: one of these that a server leaves
-        // behind is of a run that nobody was told of, and all others are evidence.
+        // behind is of a run that no caller knows, and all others are evidence.
         let begun = entry.begun_path();
         let file = File::options()
             .create_new(true)

@@ -54,7 +54,7 @@ pub struct Finished {
 }
 
 impl Finished {
-    /// The end that a record's last event tells; `end` is where its events end.
+    /// The end in a record's last event; `end` is where its events end.
     pub(super) fn of(last: RunEvent, end: u64) -> Option<Finished> {
         let Some(Event::RunFinished(result)) = last.event else {
             return None;

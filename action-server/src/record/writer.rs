@@ -41,7 +41,7 @@ pub struct Writer {
     watermark: watch::Sender<Watermark>,
     /// What is written, which readers are told only when they may see it.
     written: Watermark,
-    /// What the entry is told when readers are.
+    /// What the entry gets when readers may see it.
     unpublished: Vec<WrittenEvent>,
     /// True when a failed write may have left something behind the valid part.
     torn: bool,

@@ -35,7 +35,7 @@ pub(crate) async fn report(health: HealthReporter, mut signs: Signs, metrics: Me
     let mut audited = signs.audit.works();
     let (recorded, mut is_recorded) = watch::channel(true);
     let (answered, mut answers) = watch::channel(true);
-    let tell = async {
+    let publishing = async {
         loop {
             // Where its thread has ended the log will never work again.
             let is_audited = *audited.borrow_and_update()
@@ -67,29 +67,29 @@ pub(crate) async fn report(health: HealthReporter, mut signs: Signs, metrics: Me
     };
     let audit = signs.audit.clone();
     tokio::join!(
-        tell,
+        publishing,
         look_at_records(&signs.runs, &recorded),
         look_at_audit(&audit, &answered)
     );
 }
 
 /// Looks now and then whether the audit log answers. One that failed is tried again by that.
-async fn look_at_audit(audit: &Audit, told: &watch::Sender<bool>) {
+async fn look_at_audit(audit: &Audit, availability: &watch::Sender<bool>) {
     loop {
         let mut settled = pin!(audit.settle());
         if timeout(DISK_LIMIT, &mut settled).await.is_err() {
             tracing::error!("the audit log's disk does not answer; no run is started meanwhile");
-            tell(told, false);
+            publish(availability, false);
             settled.await;
             tracing::info!("the audit log's disk answers again");
         }
-        tell(told, true);
+        publish(availability, true);
         sleep(INTERVAL).await;
     }
 }
 
 /// Looks at the disk of the records now and then. One that hangs holds one thread, and no more.
-async fn look_at_records(runs: &Registry, told: &watch::Sender<bool>) {
+async fn look_at_records(runs: &Registry, availability: &watch::Sender<bool>) {
     let mut works = runs.record_works();
     loop {
         let looking = runs.clone();
@@ -98,22 +98,22 @@ async fn look_at_records(runs: &Registry, told: &watch::Sender<bool>) {
             tracing::error!(
                 "the disk of the records does not answer; what needs it waits, and no run is started"
             );
-            tell(told, false);
+            publish(availability, false);
             _ = look.await;
             tracing::info!("the disk of the records answers again");
         }
-        tell(told, *works.borrow_and_update());
+        publish(availability, *works.borrow_and_update());
         tokio::select! {
             () = sleep(INTERVAL) => {}
             // A run that could not be recorded is reported at once.
             Ok(()) = works.changed() => {
-                tell(told, *works.borrow_and_update());
+                publish(availability, *works.borrow_and_update());
                 sleep(INTERVAL).await;
             }
         }
     }
 }
 
-fn tell(told: &watch::Sender<bool>, works: bool) {
-    told.send_if_modified(|known| std::mem::replace(known, works) != works);
+fn publish(availability: &watch::Sender<bool>, works: bool) {
+    availability.send_if_modified(|known| std::mem::replace(known, works) != works);
 }

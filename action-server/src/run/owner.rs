@@ -123,7 +123,7 @@ impl Owner {
         // One place in the server's queue at a time: runs take turns, however many jobs each has.
         let mut slot: Option<Slot> = None;
         while !self.progress.is_done() {
-            // Where the record hangs nothing more is started: what came of it could not be told.
+            // Where the record hangs nothing more is started: its outcome could not be recorded.
             if !self.progress.wants_job() || self.recording.is_stalled() {
                 slot = None;
             } else if slot.is_none() {
@@ -240,16 +240,16 @@ impl Owner {
             counts,
             duration: prost_types::Duration::try_from(self.started.elapsed()).ok(),
         };
-        let told = told(&self.shared, outcome, &finished.counts);
+        let event = finished_event(&self.shared, outcome, &finished.counts);
         tell_outcome(&self.shared.span, outcome, "");
         self.recording.finish(rest, finished).await;
         // Only now: without an end in the record the next start says in both that the run is lost. A log
         // that fails has said so, and writes the line when it can.
-        _ = self.shared.audit.write(told).await;
+        _ = self.shared.audit.write(event).await;
     }
 }
 
-fn told(shared: &Shared, outcome: Outcome, counts: &[OutcomeCount]) -> audit::Event {
+fn finished_event(shared: &Shared, outcome: Outcome, counts: &[OutcomeCount]) -> audit::Event {
     audit::Event {
         // Where the call came from that started it says nothing of its end.
         who: Who {

@@ -40,7 +40,7 @@ pub(super) struct Live {
 /// Where a run that lives stands now.
 #[derive(Debug, Clone)]
 pub struct LiveStatus {
-    /// What its owner tells.
+    /// As its owner reports it.
     pub status: Status,
     /// The sequence of the last event that can be read.
     pub last_sequence: u64,
@@ -149,7 +149,7 @@ impl Registry {
         self.inner.store.texts(entry)
     }
 
-    /// Each job of a run, as far as its record tells now, and where that is damaged. Blocks for the disk, but for one that lives.
+    /// Each job of a run, as far as its record goes now, and where that is damaged. Blocks for the disk, but for one that lives.
     ///
     /// # Errors
     /// No such run (`NotFound`), or the disk's.

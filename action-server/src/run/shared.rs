@@ -7,11 +7,11 @@ use std::{
     time::Duration,
 };
 
-use action_proto::v1::{Outcome, OutcomeCount, RunStarted};
+use action_proto::v1::{Outcome, OutcomeCount};
 
 use crate::{
     audit::{Audit, Who},
-    catalogue::{Identity, Plan, PlannedJob},
+    catalogue::{Identity, Plan},
     file_digest::TreeSnapshot,
     process::Reaper,
     record::RunId,
@@ -74,24 +74,6 @@ pub(super) fn labelled(counts: &[OutcomeCount]) -> BTreeMap<String, u32> {
         .iter()
         .map(|it| (it.outcome().label().to_owned(), it.count));
     labelled.collect()
-}
-
-/// What is known of a run that starts, but for what its caller claims to be.
-pub(super) fn run_started(plan: &Plan, identity: &Identity) -> RunStarted {
-    let names = plan.jobs.iter().map(PlannedJob::node_name);
-    RunStarted {
-        command: plan.command.name.clone(),
-        arguments: plan.arguments.clone(),
-        subject: identity.username.clone(),
-        nodes: match plan.command.has_context {
-            true => names.map(str::to_owned).collect(),
-            false => Vec::new(),
-        },
-        fanout: plan.fanout,
-        timeout: prost_types::Duration::try_from(plan.timeout).ok(),
-        reason: identity.reason.clone(),
-        ..RunStarted::default()
-    }
 }
 
 /// Adds to what is said of a job's end.

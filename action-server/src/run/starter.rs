@@ -6,10 +6,9 @@ use std::{collections::BTreeMap, io};
 use action_proto::v1::{Outcome, RunStarted, run_event::Event};
 use thiserror::Error;
 
-use super::shared::run_started;
 use crate::{
     audit::{self, Audit, Turn, Who},
-    catalogue::{Identity, Plan},
+    catalogue::{Identity, Plan, PlannedJob},
     file_digest::TreeSnapshot,
     record::{RunId, TooLong},
     traces::Span,
@@ -67,10 +66,21 @@ pub enum StartError {
 impl Starter {
     /// The first event of the run's record.
     pub(super) fn first_event(&self, plan: &Plan) -> Event {
+        let names = plan.jobs.iter().map(PlannedJob::node_name);
+        let nodes = match plan.command.has_context {
+            true => names.map(str::to_owned).collect(),
+            false => Vec::new(),
+        };
         Event::RunStarted(RunStarted {
+            command: plan.command.name.clone(),
+            arguments: plan.arguments.clone(),
+            subject: self.identity.username.clone(),
+            nodes,
             request_username: self.claimed_username.clone(),
             request_uid: self.claimed_uid.clone(),
-            ..run_started(plan, &self.identity)
+            fanout: plan.fanout,
+            timeout: prost_types::Duration::try_from(plan.timeout).ok(),
+            reason: self.identity.reason.clone(),
         })
     }
 

@@ -409,7 +409,7 @@ pub struct NodeFinished {
     /// Output past the limit: read and dropped, in bytes.
     #[prost(uint64, tag = "8")]
     pub output_dropped_bytes: u64,
-    /// Processes, other than the script, that had left its group when it was told to end, or that were
+    /// Processes, other than the script, that had left its group when it got TERM, or that were
     /// killed: with the script, or because it left them behind.
     #[prost(uint32, tag = "9")]
     pub leftover_processes: u32,
@@ -506,7 +506,7 @@ pub struct Run {
     #[prost(string, tag = "15")]
     pub reason: ::prost::alloc::string::String,
     /// Why no more is known of the run than its id and start_time, as in "record damaged"; empty otherwise.
-    /// Only callers that may read everybody's runs of everything are told of such runs.
+    /// Only callers that may read everybody's runs of everything see such runs.
     #[prost(string, tag = "16")]
     pub message: ::prost::alloc::string::String,
 }
