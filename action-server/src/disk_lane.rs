@@ -34,7 +34,7 @@ pub(crate) static LANES: Lanes = Lanes {
     ends: DiskLane::new(8, 96),
     reads: DiskLane::new(2, 16),
     callers: DiskLane::new(2, 8),
-    lookups: DiskLane::new(1, 2),
+    lookups: DiskLane::new(1, 1),
     plans: DiskLane::new(2, 16),
     scripts: DiskLane::new(2, 64),
     definitions: DiskLane::new(2, 8),
