@@ -1,5 +1,5 @@
 #!/bin/bash
-# Tests the server as a service of a booted systemd: what docs/operations.md says of the units and drop-ins holds there.
+# Tests the server as a service of a booted systemd: what docs/service.md says of the units and drop-ins holds there.
 # Usage, as root: tests/service.sh SERVER CLIENT
 # shellcheck disable=SC2016  # what others expand
 set -uo pipefail
@@ -77,8 +77,8 @@ must "systemd boots" until_true 60 booted
 
 # ---- by hand, as the manual says
 
-lines=$(awk '/^## / { here = ($0 == "## As a service") } here && /^```/ { inside = !inside; count += inside; next }
-  here && inside && count == 1' "$project/docs/operations.md")
+lines=$(awk '/^## / { here = ($0 == "## By hand") } here && /^```/ { inside = !inside; count += inside; next }
+  here && inside && count == 1' "$project/docs/service.md")
 echo "127.0.0.1 localhost" >"$root/etc/hosts"
 must "the lines of the manual install and start the service" run sh -euc "cd /project; umask 022; $lines"
 check "it takes calls when systemd says that it is started" run action-client nodes

@@ -6,7 +6,7 @@ use std::{fs, path::Path, process::Command};
 use action_tests::program::{PATH, program, run};
 
 const UNITS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../packaging/systemd");
-const OPERATIONS: &str = include_str!("../../docs/operations.md");
+const SERVICE: &str = include_str!("../../docs/service.md");
 
 /// A copy of the units, with the program that was built here, and these drop-ins.
 fn units(drop_ins: &[&str]) -> tempfile::TempDir {
@@ -61,8 +61,8 @@ fn the_exposure_is_what_the_manual_says() {
     let (plain, hardened) = (exposure(&[]), exposure(&["hardened.conf"]));
     let line = format!("from {plain} to {hardened} with systemd 252");
     assert!(
-        OPERATIONS.contains(&line),
-        "docs/operations.md should say {line:?}"
+        SERVICE.contains(&line),
+        "docs/service.md should say {line:?}"
     );
 }
 

@@ -1,4 +1,4 @@
-//! What a line of the audit log may say. `docs/operations.md` has the table for admins.
+//! What a line of the audit log may say. `docs/audit-log.md` has the table for admins.
 
 use std::collections::BTreeMap;
 

@@ -87,7 +87,7 @@ pub(super) const KEYS: &[Key] = &[
         "map",
         "none",
         "{command: power-status, until: [ON]}",
-        "how to see that a node has come where the command sends it, see [Waiting for a state](configuration.md#waiting-for-a-state)",
+        "how to see that a node has come where the command sends it, see [Waiting for a state](commands.md#waiting-for-a-state)",
     ),
     (
         "verify.command",
