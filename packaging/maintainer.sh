@@ -65,12 +65,6 @@ make_all() {
 
 # ---- the service
 
-# Works in a chroot too: it makes a link, for the next boot.
-enable_service() {
-    command -v systemctl >/dev/null || return 0
-    systemctl --quiet enable "$service" || say "the service could not be enabled"
-}
-
 # As the distribution has chosen for services.
 preset_service() {
     command -v systemctl >/dev/null || return 0
