@@ -30,6 +30,12 @@ if [[ ${1-} != --inside ]]; then
   build() { "$1/packaging/build" --binaries "$work/programs" --fast --out "$work/$2" --version "$3"; }
   build "$project" packages 1.2.3 >"$work/built" && build "$work/next" packages-next 1.2.4 >>"$work/built" &&
     build "$project" packages-again 1.2.3 >>"$work/built" || exit 1
+  # what they say of errors; warnings are for those who read them
+  lint() {
+    lintian --allow-root --fail-on error "$work"/packages/*.deb &&
+      rpmlint --config "$project/packaging/rpm/rpmlint.toml" "$work"/packages/*.rpm
+  }
+  lint >"$work/lint.log" 2>&1 || { grep -E '(^E|: E):' "$work/lint.log"; exit 1; }
   build_image() {
     local base context=$work/image
     base=$(images from scratch) && images add "$base" "$root_tar" / &&
