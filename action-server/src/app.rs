@@ -26,7 +26,7 @@ use crate::{
     process::base_environment,
     record::{Clock, FileLog, Retention, Store, StoreError},
     rpc::{Count, Guard, Refusals, Service, Signs, report_health},
-    run::{Limits, Registry},
+    run::{Registry, RunLimits},
     scrape::Scrape,
     service_manager,
     traces::{self, Traces},
@@ -316,8 +316,8 @@ fn started() -> Event {
     }
 }
 
-fn limits(settings: &Settings) -> Limits {
-    Limits {
+fn limits(settings: &Settings) -> RunLimits {
+    RunLimits {
         job_threads: settings.job_threads,
         live_runs: settings.limits.live_runs,
         runs_per_subject: settings.limits.runs_per_subject,

@@ -270,16 +270,20 @@ fn finish(context: Context) -> Sha256 {
     digest
 }
 
-/// Opens what was a regular file a moment ago, without waiting where it is a FIFO by now.
-fn open_regular(path: &Path) -> io::Result<File> {
+/// Opens a regular file. Does not wait for the writer of a FIFO.
+///
+/// # Errors
+/// The disk's, or that it is no regular file (`Unsupported`).
+pub(crate) fn open_regular(path: &Path) -> io::Result<File> {
     let nonblocking = i32::try_from(OFlags::NONBLOCK.bits()).unwrap_or(0);
     let file = File::options()
         .read(true)
         .custom_flags(nonblocking)
         .open(path)?;
-    match file.metadata()?.is_file() {
-        true => Ok(file),
-        false => Err(io::Error::from(io::ErrorKind::Unsupported)),
+    if file.metadata()?.is_file() {
+        Ok(file)
+    } else {
+        Err(io::Error::from(io::ErrorKind::Unsupported))
     }
 }
 

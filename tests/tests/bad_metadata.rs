@@ -80,6 +80,7 @@ fn keys_that_hide_our_own() {
         "name",
         "command",
         "run_id",
+        "job_id",
         "request_username",
         "SCRIPT_ROOT",
         "HOME",

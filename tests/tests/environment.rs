@@ -35,7 +35,9 @@ fn environment(output: &[u8]) -> BTreeMap<String, String> {
 fn it_is_exactly_the_documented_set() {
     let server = site().start();
     let run = server.api().run(on("show", "n1"));
-    let seen = environment(&run.stdout_of("n1"));
+    let mut seen = environment(&run.stdout_of("n1"));
+    let job_id = seen.remove("job_id").unwrap();
+    assert!(job_id.len() == 32 && job_id.bytes().all(|it| it.is_ascii_hexdigit()));
     let passwd = std::fs::read_to_string("/etc/passwd").unwrap();
     let root = server.path("libexec").display().to_string();
     let user = user(&passwd);
@@ -85,7 +87,7 @@ fn a_command_without_nodes_has_an_empty_name_and_no_metadata() {
     assert_eq!(seen["command"], "once");
     assert_eq!(seen["AWS_PROFILE"], "of the admin");
     assert!(!seen.contains_key("ec2_id"));
-    assert_eq!(seen.len(), 15);
+    assert_eq!(seen.len(), 16);
 }
 
 #[test]
@@ -115,7 +117,7 @@ fn nothing_of_the_servers_own_environment_gets_in() {
     let api = server.api_with(Some(&token));
     let seen = environment(&api.run(on("show", "n1")).stdout_of("n1"));
     let keys: Vec<_> = seen.keys().map(String::as_str).collect();
-    insta::assert_snapshot!(keys.join(" "), @"AWS_PROFILE HOME LANG LOGNAME PATH SCRIPT_ROOT SHELL USER command ec2_id https_proxy name request_reason request_uid request_username run_id");
+    insta::assert_snapshot!(keys.join(" "), @"AWS_PROFILE HOME LANG LOGNAME PATH SCRIPT_ROOT SHELL USER command ec2_id https_proxy job_id name request_reason request_uid request_username run_id");
     assert_eq!(seen["LANG"], "C.UTF-8");
     assert_eq!(api.run(on("shell", "n1")).answer_of("n1"), "|||\n");
     assert!(!server.has("evil-ran"), "BASH_ENV was read");

@@ -35,11 +35,12 @@ const BEHAVIOURS: &[(&str, &str)] = &[
         "setsid bash -c \"trap '' TERM; while sleep 0.02; do setsid $T & done\" & echo ready; wait",
     ),
     ("renamed", "name=other setsid $T & echo ready; wait"),
+    ("another-job", "job_id=other setsid $T & echo ready; wait"),
     ("another-run", "run_id=other setsid $T & echo ready; wait"),
     ("cleared", "env -i setsid $T & echo ready; wait"),
     (
         "cleared-parent",
-        "env -i setsid bash -c \"run_id=$run_id name=$name $T & wait\" & echo ready; wait",
+        "env -i setsid bash -c \"run_id=$run_id job_id=$job_id $T & wait\" & echo ready; wait",
     ),
     (
         "everything",
@@ -152,6 +153,7 @@ fn assert_told(run: &Ended) {
         ("double-fork", 2),
         ("nohup", 1),
         ("renamed", 1),
+        ("another-job", 1),
         ("another-run", 1),
         ("cleared", 1),
         ("cleared-parent", 2),
@@ -253,6 +255,24 @@ fn a_script_that_ends_by_itself_leaves_nothing_and_keeps_its_exit_code() {
     assert_eq!((end.outcome(), end.exit_code), (Outcome::Failed, Some(7)));
     assert_eq!(end.leftover_processes, 3);
     assert_eq!(run.stdout_of("n1"), b"done\n");
+}
+
+#[test]
+fn a_process_is_found_by_its_job_id_whatever_node_it_names() {
+    let site = Site::new();
+    site.nodes("n1:\nn2:\n");
+    site.command(
+        "leave",
+        "name=n2 setsid -f sleep 1000; job_id=other setsid -f sleep 1000; echo \"$job_id\"",
+    );
+    let server = site.start();
+    let run = server.api().run(on("leave", "n[1-2]"));
+    assert_eq!(server.scripts(), []);
+    // What hides from its job is ended with the run.
+    let ended = ["n1", "n2"].map(|node| run.end_of(node).leftover_processes);
+    assert_eq!(ended, [1, 1]);
+    let ids = ["n1", "n2"].map(|node| run.answer_of(node));
+    assert_ne!(ids[0], ids[1], "each process has an id of its own");
 }
 
 #[test]

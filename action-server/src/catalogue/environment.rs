@@ -16,7 +16,7 @@ pub struct Identity {
 }
 
 /// The variables of a job's script, each once: the base (PATH, HOME ..), what the admin set for
-/// all scripts, what we say of the run, and the node's metadata. Names cannot collide: metadata
+/// all scripts, those of the run and job, and the node's metadata. Names cannot collide: metadata
 /// and the admin's variables may not use ours, and a node's metadata wins over the admin's.
 pub fn environment<'a>(
     base: &'a [(String, String)],
@@ -24,11 +24,12 @@ pub fn environment<'a>(
     command: &'a str,
     job: &'a PlannedJob,
     run_id: &'a str,
+    job_id: &'a str,
     identity: &'a Identity,
 ) -> Vec<(&'a str, std::borrow::Cow<'a, str>)> {
     let metadata = job.node.as_ref().map_or(&[][..], |node| &node.metadata);
     let hidden = |key: &str| metadata.iter().any(|(known, _)| known == key);
-    let mut variables = Vec::with_capacity(base.len() + metadata.len() + 7);
+    let mut variables = Vec::with_capacity(base.len() + metadata.len() + 8);
     for (key, value) in base.iter().filter(|(key, _)| !hidden(key)).chain(metadata) {
         variables.push((key.as_str(), value.as_str().into()));
     }
@@ -36,6 +37,7 @@ pub fn environment<'a>(
     variables.push(("command", command.into()));
     variables.push(("name", job.node_name().into()));
     variables.push(("run_id", run_id.into()));
+    variables.push(("job_id", job_id.into()));
     variables.push(("request_username", identity.username.as_str().into()));
     let uid = identity.uid.map(|uid| uid.to_string()).unwrap_or_default();
     variables.push(("request_uid", uid.into()));

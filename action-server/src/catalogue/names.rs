@@ -3,7 +3,7 @@
 use action_proto::input::shown_name;
 
 /// Variables that every script gets from us. Metadata may not hide them.
-const OWN: [&str; 13] = [
+const OWN: [&str; 14] = [
     "PATH",
     "HOME",
     "USER",
@@ -14,17 +14,19 @@ const OWN: [&str; 13] = [
     "command",
     "name",
     "run_id",
+    "job_id",
     "request_username",
     "request_uid",
     "request_reason",
 ];
 
 /// Those of our own names which may not be hidden in another case either.
-const OWN_IN_ANY_CASE: [&str; 7] = [
+const OWN_IN_ANY_CASE: [&str; 8] = [
     "script_root",
     "command",
     "name",
     "run_id",
+    "job_id",
     "request_username",
     "request_uid",
     "request_reason",

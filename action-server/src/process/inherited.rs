@@ -84,10 +84,9 @@ fn check(number: RawFd) -> Result<(), InheritedError> {
     if sockopt::socket_type(socket).map_err(refused)? != SocketType::STREAM {
         return Err(InheritedError::NotListening("a socket of another type"));
     }
-    match sockopt::socket_acceptconn(socket).map_err(refused)? {
-        true => Ok(()),
-        false => Err(InheritedError::NotListening(
-            "a connection, or a socket at rest",
-        )),
+    if !sockopt::socket_acceptconn(socket).map_err(refused)? {
+        let what = "a connection, or a socket at rest";
+        return Err(InheritedError::NotListening(what));
     }
+    Ok(())
 }

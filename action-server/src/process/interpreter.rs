@@ -22,18 +22,19 @@ pub fn env_fault(script: &Path, path: &str) -> Option<String> {
     let is_program = |file: &Path| {
         fs::metadata(file).is_ok_and(|found| found.is_file() && found.mode() & 0o111 != 0)
     };
-    let is_there = match program.contains('/') {
-        true => is_program(Path::new(program)),
-        false => path
-            .split(':')
-            .any(|directory| is_program(&Path::new(directory).join(program))),
+    let is_there = if program.contains('/') {
+        is_program(Path::new(program))
+    } else {
+        path.split(':')
+            .any(|directory| is_program(&Path::new(directory).join(program)))
     };
     if is_there {
         return None;
     }
-    let hint = match program.contains(char::is_whitespace) && !is_split {
-        true => "; arguments need env -S",
-        false => "",
+    let hint = if program.contains(char::is_whitespace) && !is_split {
+        "; arguments need env -S"
+    } else {
+        ""
     };
     let shown = shown_path(Path::new(program), Path::exists);
     Some(format!(

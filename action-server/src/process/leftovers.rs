@@ -1,77 +1,75 @@
-//! Whose a process is that has left its script: by its group, by what it carries in its
-//! environment, or by having been seen below the script.
+//! Which leftover processes belong to a job: by their group, by the variables in their environment,
+//! or because they were seen below its script.
 
 use super::{
-    Group, ProcessTree,
+    ProcessTree, ScriptGroup,
     env_marks::EnvMarks,
-    proc::{ProcessId, Status},
+    proc::{ProcStat, ProcessId},
     process_view::ProcessView,
 };
 
-/// What tells a job's processes from those of others: variables that all of them inherit.
+/// The variables that mark the process of a script and all that inherit its environment, such as
+/// `run_id=fb6t8hkq5q3vxsky` and `job_id=0b1c..`. A process may serve several jobs.
 #[derive(Debug, Clone)]
 pub struct EnvMarker {
     run_id: String,
-    node: Option<String>,
+    job_id: String,
 }
 
 impl EnvMarker {
-    /// The marker of one job of a run.
-    pub fn job(run_id: &str, node: &str) -> EnvMarker {
+    /// A marker for a new process of a run, with a random job id of 128 bits.
+    pub fn random(run_id: &str) -> EnvMarker {
         EnvMarker {
             run_id: run_id.to_owned(),
-            node: Some(node.to_owned()),
+            job_id: format!("{:032x}", rand::random::<u128>()),
         }
     }
 
-    /// The marker of all jobs of a run.
-    pub fn run(run_id: &str) -> EnvMarker {
-        EnvMarker {
-            run_id: run_id.to_owned(),
-            node: None,
-        }
+    /// The value of the variable `job_id`.
+    pub fn job_id(&self) -> &str {
+        &self.job_id
     }
 
     fn is_among(&self, marks: &EnvMarks) -> bool {
-        marks.are_of(&self.run_id, self.node.as_deref())
+        marks.has_run(&self.run_id) && marks.has_job(&self.job_id)
     }
 }
 
-/// Whose leftovers are meant.
+/// Which leftovers are meant.
 #[derive(Debug, Clone)]
-pub enum LeftoversOf {
+pub enum LeftoverScope {
     /// A job's: in its process group, with its marker, or seen below its script.
-    Job(Group, EnvMarker, ProcessTree),
-    /// A run's: with its marker.
-    Run(EnvMarker),
-    /// Everybody's. They can be told from those of jobs only while there is no job.
-    Everybody,
+    Job(ScriptGroup, EnvMarker, ProcessTree),
+    /// A run's: with its id in their environment.
+    Run(String),
+    /// All of the server. While a job goes on they cannot be told from the job's processes, so none counts.
+    Server,
 }
 
-impl LeftoversOf {
-    pub(super) fn include(
+impl LeftoverScope {
+    pub(super) fn includes(
         &self,
         view: &mut ProcessView,
         pid: i32,
-        status: &Status,
+        stat: &ProcStat,
         is_idle: bool,
     ) -> bool {
-        let start = status.start;
+        let start = stat.start;
         match self {
-            LeftoversOf::Job(group, marker, tree) => {
-                status.group == group.id()
+            LeftoverScope::Job(group, marker, tree) => {
+                stat.group == group.id()
                     || tree.contains(ProcessId { pid, start })
-                    || marker.is_among(&view.marks(pid, status))
+                    || marker.is_among(&view.marks(pid, stat))
             }
-            LeftoversOf::Run(marker) => marker.is_among(&view.marks(pid, status)),
-            LeftoversOf::Everybody => is_idle,
+            LeftoverScope::Run(run_id) => view.marks(pid, stat).has_run(run_id),
+            LeftoverScope::Server => is_idle,
         }
     }
 
-    /// Those that are known by themselves, whoever is their parent.
+    /// Processes that belong here whatever their parent is.
     pub(super) fn tree(&self) -> Option<&ProcessTree> {
         match self {
-            LeftoversOf::Job(_, _, tree) => Some(tree).filter(|tree| !tree.is_empty()),
+            LeftoverScope::Job(_, _, tree) => Some(tree).filter(|tree| !tree.is_empty()),
             _ => None,
         }
     }
@@ -83,15 +81,22 @@ mod tests {
 
     #[test]
     fn markers_match_whole_variables() {
-        let marker = EnvMarker::job("abc", "n1");
-        let is_on = |marker: &EnvMarker, environment| marker.is_among(&EnvMarks::of(environment));
-        assert!(is_on(&marker, b"PATH=/bin\0run_id=abc\0name=n1\0"));
-        assert!(is_on(&marker, b"name=n1\0run_id=x\0run_id=abc\0"));
-        assert!(!is_on(&marker, b"run_id=abcd\0name=n1\0"));
-        assert!(!is_on(&marker, b"run_id=abc\0name=n10\0"));
-        assert!(!is_on(&marker, b"run_id=abc\0"));
-        assert!(!is_on(&marker, b"xrun_id=abc\0name=n1\0"));
-        assert!(is_on(&EnvMarker::run("abc"), b"run_id=abc\0name=n7\0"));
-        assert!(!is_on(&EnvMarker::run("abc"), b""));
+        let marker = EnvMarker {
+            run_id: "abc".into(),
+            job_id: "j1".into(),
+        };
+        let is_on = |environment| marker.is_among(&EnvMarks::of(environment));
+        assert!(is_on(b"PATH=/bin\0run_id=abc\0job_id=j1\0"));
+        assert!(is_on(b"job_id=j1\0run_id=x\0run_id=abc\0"));
+        assert!(!is_on(b"run_id=abcd\0job_id=j1\0"));
+        assert!(!is_on(b"run_id=abc\0job_id=j10\0"));
+        assert!(!is_on(b"run_id=abc\0"));
+        assert!(!is_on(b"xrun_id=abc\0job_id=j1\0"));
+        assert!(EnvMarks::of(b"run_id=abc\0").has_run("abc"));
+        assert!(!EnvMarks::of(b"").has_run("abc"));
+        assert_ne!(
+            EnvMarker::random("abc").job_id,
+            EnvMarker::random("abc").job_id
+        );
     }
 }

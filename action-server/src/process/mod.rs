@@ -1,5 +1,5 @@
 //! Processes: starting a script in a group of its own, signalling it, reading its output, and
-//! finding what it left behind. The only room that knows unix, and the only one with `unsafe`.
+//! finding its leftovers. The only module that knows unix, and the only one with `unsafe`.
 
 mod env_marks;
 mod group;
@@ -20,17 +20,17 @@ mod script;
 mod spawn;
 mod startup;
 
-pub use group::{Group, Signal};
+pub use group::ScriptGroup;
 pub use inherited::{InheritedError, inherited_listener};
 pub use interpreter::env_fault;
+pub use leftovers::{EnvMarker, LeftoverScope};
 pub use memory::give_back_memory;
-pub use output::Output;
-pub use script::{ScriptError, check_script};
-pub use spawn::{Process, Script, SpawnError, spawn};
-pub use startup::{base_environment, prepare_server};
-
-pub use leftovers::{EnvMarker, LeftoversOf};
 pub use orphans::end_orphans;
+pub use output::Output;
 pub use proc::ProcessId;
 pub use process_tree::ProcessTree;
 pub use reaper::{JobInProgress, Reaper, Remaining};
+pub use rustix::process::Signal;
+pub use script::{ScriptError, check_script};
+pub use spawn::{Process, Script, SpawnError, spawn};
+pub use startup::{base_environment, prepare_server};

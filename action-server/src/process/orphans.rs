@@ -9,7 +9,7 @@ use std::{
 use rustix::process::Signal;
 
 use super::{
-    proc::{ProcessId, State, ancestors},
+    proc::{ProcState, ProcessId, ancestors},
     process_signal::signal,
     process_view::ProcessView,
 };
@@ -67,7 +67,7 @@ fn orphans(view: &mut ProcessView, run_ids: &HashSet<String>) -> Vec<ProcessId> 
     let own = ancestors();
     let mut found = Vec::new();
     for (pid, status) in view.all() {
-        if own.contains(&pid) || status.state == State::Zombie || status.is_kernel_thread {
+        if own.contains(&pid) || status.state == ProcState::Zombie || status.is_kernel_thread {
             continue;
         }
         let marks = view.marks(pid, &status);

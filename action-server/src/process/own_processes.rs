@@ -1,5 +1,5 @@
-//! The server's children: the leaders of its jobs, which it knows, and the leftovers. All of it but
-//! the notes of starts is for the scanner's thread.
+//! The server's children: the scripts that it has started, and leftovers. Only the scanner's thread
+//! looks for leftovers.
 
 use std::{
     collections::HashSet,
@@ -12,42 +12,40 @@ use std::{
 use rustix::process::Signal;
 
 use super::{
-    LeftoversOf, ProcessTree,
-    proc::{ProcessId, State, Status},
+    LeftoverScope, ProcessTree,
+    proc::{ProcStat, ProcState, ProcessId},
     process_signal::{reap, signal},
     process_view::{Children, ProcessView},
 };
 
 #[derive(Debug, Default)]
 pub(super) struct OwnProcesses {
-    /// Held shared while a script is started and noted. Who has held it alone after listing children
-    /// knows that of the scripts among them all are noted.
+    /// Held for reading while a script is started and noted. After children were listed, a writer
+    /// that gets it finds each script among them noted.
     pub(super) starting: RwLock<()>,
     pub(super) leaders: Mutex<HashSet<i32>>,
-    /// How many jobs there are, those included whose script is gone and not yet cleaned up after.
+    /// How many jobs go on, those included that are being cleaned up after.
     pub(super) jobs: AtomicUsize,
-    /// Set when a start failed, which may have been after there was a process: one that nobody's
-    /// parent has left to us.
+    /// Set when a start failed, perhaps after its process was made: that one is no heir.
     pub(super) half_started: AtomicBool,
-    /// Set once processes may live on without a marker.
+    /// Set once processes without a marker are left alone.
     pub(super) unmarked_live: AtomicBool,
-    /// Children that were there before the first script: whoever started the server started them.
+    /// Children from before the first script: they belong to whatever started the server.
     pub(super) strangers: Mutex<HashSet<i32>>,
 }
 
-/// What one round of killing came to.
-pub(super) struct Round {
+/// The result of one round of killing.
+pub(super) struct KillRound {
     pub(super) killed: HashSet<ProcessId>,
-    /// How many must be looked at again.
+    /// How many must be checked again.
     pub(super) left: usize,
 }
 
-/// What one look at the children found.
+/// The leftovers that one look found.
 #[derive(Debug, Default)]
-pub(super) struct Found {
-    pub(super) living: Vec<(ProcessId, Status)>,
-    /// True when some are ending by themselves, or have just ended: what they leave is seen by the
-    /// next look only.
+pub(super) struct FoundLeftovers {
+    pub(super) living: Vec<(ProcessId, ProcStat)>,
+    /// True when some are ending or have just ended: only the next look sees what they leave.
     pub(super) is_ending: bool,
 }
 
@@ -71,40 +69,40 @@ impl OwnProcesses {
         unknown.copied().collect()
     }
 
-    /// The leftovers that are meant. Those that have ended, whosever they were, are reaped: nobody
-    /// else will.
+    /// The leftovers in this scope, without the `known` ones. Reaps every child that has ended.
     pub(super) fn find(
         &self,
         view: &mut ProcessView,
-        of: &LeftoversOf,
+        scope: &LeftoverScope,
         known: &HashSet<ProcessId>,
-    ) -> Found {
-        let everybody = matches!(of, LeftoversOf::Everybody);
+    ) -> FoundLeftovers {
+        let is_server = matches!(scope, LeftoverScope::Server);
         let is_idle = || self.jobs.load(Ordering::SeqCst) == 0;
-        let was_idle = everybody && is_idle();
+        let was_idle = is_server && is_idle();
         // Set again by what is found here, and by a start that fails meanwhile.
         let is_half_started = was_idle && self.half_started.swap(false, Ordering::SeqCst);
-        let which = match is_half_started {
-            true => Children::All,
-            false => Children::Heirs,
+        let which = if is_half_started {
+            Children::All
+        } else {
+            Children::Heirs
         };
         let unknown = self.unknown_children(view, which);
         if is_half_started && !unknown.is_empty() {
             self.half_started.store(true, Ordering::SeqCst);
         }
         let is_idle = was_idle && is_idle();
-        let mut found = Found::default();
+        let mut found = FoundLeftovers::default();
         for pid in unknown {
             if self.reap_if_ended(view, pid) {
                 found.is_ending = true;
             } else if let Some(status) = view.status(pid)
                 && !lock(&self.strangers).contains(&pid)
-                && of.include(view, pid, &status, is_idle)
+                && scope.includes(view, pid, &status, is_idle)
             {
                 found.add(pid, status, known);
             }
         }
-        for id in of.tree().into_iter().flat_map(ProcessTree::ids) {
+        for id in scope.tree().into_iter().flat_map(ProcessTree::ids) {
             if let Some(status) = view.status(id.pid)
                 && status.start == id.start
             {
@@ -116,24 +114,24 @@ impl OwnProcesses {
         found
     }
 
-    /// Takes the status of a child that has ended. False when it has not.
+    /// Reaps a child that has ended. False when it has not.
     pub(super) fn reap_if_ended(&self, view: &mut ProcessView, pid: i32) -> bool {
-        let zombie = view.status(pid).filter(|it| it.state == State::Zombie);
-        if let Some(Status { start, .. }) = zombie {
+        let zombie = view.status(pid).filter(|it| it.state == ProcState::Zombie);
+        if let Some(ProcStat { start, .. }) = zombie {
             reap(ProcessId { pid, start });
             lock(&self.strangers).remove(&pid);
         }
         zombie.is_some()
     }
 
-    /// Kills the leftovers that are not known to be killed, and reaps those that are.
+    /// Kills leftovers that were not killed before, and reaps those that were.
     pub(super) fn kill(
         &self,
         view: &mut ProcessView,
-        of: &LeftoversOf,
+        scope: &LeftoverScope,
         mut killed: HashSet<ProcessId>,
-    ) -> Round {
-        let found = self.find(view, of, &killed);
+    ) -> KillRound {
+        let found = self.find(view, scope, &killed);
         for (id, _) in &found.living {
             // Its children become ours when it ends: the next round finds them.
             if signal(*id, Signal::KILL) {
@@ -141,22 +139,22 @@ impl OwnProcesses {
             }
         }
         let waiting = killed.iter().filter(|&&id| !reap(id)).count();
-        Round {
+        KillRound {
             left: waiting + found.living.len() + usize::from(found.is_ending),
             killed,
         }
     }
 }
 
-impl Found {
-    fn add(&mut self, pid: i32, status: Status, known: &HashSet<ProcessId>) {
+impl FoundLeftovers {
+    fn add(&mut self, pid: i32, status: ProcStat, known: &HashSet<ProcessId>) {
         let start = status.start;
         let id = ProcessId { pid, start };
         match status.state {
             _ if known.contains(&id) => {}
-            State::Waiting | State::Busy => self.living.push((id, status)),
-            State::Exiting => self.is_ending = true,
-            State::Zombie => {}
+            ProcState::Waiting | ProcState::Busy => self.living.push((id, status)),
+            ProcState::Exiting => self.is_ending = true,
+            ProcState::Zombie => {}
         }
     }
 }

@@ -27,7 +27,7 @@ pub(super) fn all_pids() -> impl Iterator<Item = i32> {
 pub(super) fn ancestors() -> Vec<i32> {
     let mut pid = own_pid();
     let mut ancestors = vec![pid];
-    while let Some(parent) = Status::of(pid)
+    while let Some(parent) = ProcStat::of(pid)
         .map(|status| status.parent)
         .filter(|&parent| parent > 0)
     {
@@ -98,8 +98,8 @@ fn numbers(list: &[u8]) -> Vec<i32> {
 
 /// What `/proc/PID/stat` says of a process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Status {
-    pub(super) state: State,
+pub(super) struct ProcStat {
+    pub(super) state: ProcState,
     pub(super) is_kernel_thread: bool,
     pub(super) parent: i32,
     pub(super) group: i32,
@@ -112,7 +112,7 @@ pub(super) struct Status {
 
 /// How far a process is from its end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum State {
+pub(super) enum ProcState {
     /// It waits for something.
     Waiting,
     /// It runs, waits for a processor or for a disk.
@@ -127,12 +127,12 @@ pub(super) enum State {
 const PF_EXITING: u64 = 0x4;
 const PF_KTHREAD: u64 = 0x0020_0000;
 
-impl Status {
-    pub(super) fn of(pid: i32) -> Option<Status> {
-        Status::parse(&fs::read(format!("/proc/{pid}/stat")).ok()?)
+impl ProcStat {
+    pub(super) fn of(pid: i32) -> Option<ProcStat> {
+        ProcStat::parse(&fs::read(format!("/proc/{pid}/stat")).ok()?)
     }
 
-    fn parse(text: &[u8]) -> Option<Status> {
+    fn parse(text: &[u8]) -> Option<ProcStat> {
         // The name in parentheses may itself hold anything, also what is no UTF-8: the last ) ends it.
         let end = text.windows(2).rposition(|two| two == b") ")?;
         let (name, rest) = text.split_at(end);
@@ -148,12 +148,12 @@ impl Status {
         // Where its code, stack and environment are: 0 for who may not know.
         let places = [26, 28, 50, 51].map(number);
         (name, places).hash(&mut program);
-        Some(Status {
+        Some(ProcStat {
             state: match field(3)? {
-                "Z" | "X" => State::Zombie,
-                _ if flags & PF_EXITING != 0 => State::Exiting,
-                "R" | "D" => State::Busy,
-                _ => State::Waiting,
+                "Z" | "X" => ProcState::Zombie,
+                _ if flags & PF_EXITING != 0 => ProcState::Exiting,
+                "R" | "D" => ProcState::Busy,
+                _ => ProcState::Waiting,
             },
             is_kernel_thread: flags & PF_KTHREAD != 0,
             parent: field(4)?.parse().ok()?,
@@ -166,7 +166,7 @@ impl Status {
 
     /// True for a process that a signal can still end.
     pub(super) fn is_alive(&self) -> bool {
-        matches!(self.state, State::Waiting | State::Busy)
+        matches!(self.state, ProcState::Waiting | ProcState::Busy)
     }
 }
 
@@ -185,7 +185,7 @@ pub(super) fn environment(pid: i32) -> Vec<u8> {
     for _ in 0..LOOKS {
         let is_between = read("cmdline").is_empty();
         let environment = read("environ");
-        let lives = || Status::of(pid).is_some_and(|status| status.is_alive());
+        let lives = || ProcStat::of(pid).is_some_and(|status| status.is_alive());
         if environment == before && (!is_between || !lives()) {
             return environment;
         }
@@ -202,7 +202,7 @@ mod tests {
     #[test]
     fn the_status_of_a_process() {
         let own = own_pid();
-        let status = Status::of(own).unwrap();
+        let status = ProcStat::of(own).unwrap();
         assert!(status.is_alive() && !status.is_kernel_thread);
         assert!(status.parent > 0 && status.group > 0 && status.start > 0);
         assert_eq!(ancestors()[..2], [own, status.parent]);
@@ -224,33 +224,37 @@ mod tests {
         let changed = [(4, "5"), (5, "6"), (20, "3"), (22, "123")];
         // A name may look like the rest of the line.
         for name in ["sleep", "a) R 1 2", ") Z ("] {
-            let status = Status::parse(&stat(name, &changed)).unwrap();
+            let status = ProcStat::parse(&stat(name, &changed)).unwrap();
             let seen = (status.parent, status.group, status.threads, status.start);
             assert_eq!(seen, (5, 6, 3, 123), "{name}");
-            assert_eq!(status.state, State::Waiting, "{name}");
+            assert_eq!(status.state, ProcState::Waiting, "{name}");
         }
-        assert!(Status::parse(b"7 (cut) S 1 2").is_none());
-        assert!(Status::parse(b"").is_none());
+        assert!(ProcStat::parse(b"7 (cut) S 1 2").is_none());
+        assert!(ProcStat::parse(b"").is_none());
     }
 
     #[test]
     fn the_state_of_a_process() {
         let state = |letter, flags: u64| {
             let flags = flags.to_string();
-            let status = Status::parse(&stat("it", &[(3, letter), (9, &flags)])).unwrap();
+            let status = ProcStat::parse(&stat("it", &[(3, letter), (9, &flags)])).unwrap();
             (status.state, status.is_kernel_thread)
         };
-        assert_eq!(state("R", 0), (State::Busy, false));
-        assert_eq!(state("D", 0), (State::Busy, false));
-        assert_eq!(state("T", 0x0040_0000), (State::Waiting, false));
-        assert_eq!(state("R", PF_EXITING), (State::Exiting, false));
-        assert_eq!(state("Z", PF_EXITING), (State::Zombie, false));
-        assert_eq!(state("I", 0x0420_8040), (State::Waiting, true));
+        assert_eq!(state("R", 0), (ProcState::Busy, false));
+        assert_eq!(state("D", 0), (ProcState::Busy, false));
+        assert_eq!(state("T", 0x0040_0000), (ProcState::Waiting, false));
+        assert_eq!(state("R", PF_EXITING), (ProcState::Exiting, false));
+        assert_eq!(state("Z", PF_EXITING), (ProcState::Zombie, false));
+        assert_eq!(state("I", 0x0420_8040), (ProcState::Waiting, true));
     }
 
     #[test]
     fn another_program_is_told_from_the_one_before() {
-        let program = |name, place| Status::parse(&stat(name, &[(50, place)])).unwrap().program;
+        let program = |name, place| {
+            ProcStat::parse(&stat(name, &[(50, place)]))
+                .unwrap()
+                .program
+        };
         assert_eq!(program("bash", "1"), program("bash", "1"));
         assert_ne!(program("bash", "1"), program("sleep", "1"));
         assert_ne!(program("bash", "1"), program("bash", "2"));

@@ -11,7 +11,7 @@ use rustix::{
     },
 };
 
-use super::proc::{ProcessId, State, Status};
+use super::proc::{ProcStat, ProcState, ProcessId};
 
 /// Signals a process. True when it was there to get the signal.
 pub(super) fn signal(id: ProcessId, signal: Signal) -> bool {
@@ -33,7 +33,7 @@ pub(super) fn reap(id: ProcessId) -> bool {
     match waited {
         Ok(ended) => ended.is_some(),
         // Another's child, which that one has to wait for.
-        Err(_) => now(id).is_none_or(|status| status.state == State::Zombie),
+        Err(_) => now(id).is_none_or(|status| status.state == ProcState::Zombie),
     }
 }
 
@@ -62,8 +62,8 @@ fn open(id: ProcessId) -> Opened {
 }
 
 /// What the kernel says of the process now; `None` when it is gone, whoever has its number.
-fn now(id: ProcessId) -> Option<Status> {
-    Status::of(id.pid).filter(|status| status.start == id.start)
+fn now(id: ProcessId) -> Option<ProcStat> {
+    ProcStat::of(id.pid).filter(|status| status.start == id.start)
 }
 
 #[cfg(test)]
@@ -75,7 +75,7 @@ mod tests {
     fn sleeper() -> (Child, ProcessId) {
         let child = Command::new("sleep").arg("1000").spawn().unwrap();
         let pid = i32::try_from(child.id()).unwrap();
-        let start = Status::of(pid).unwrap().start;
+        let start = ProcStat::of(pid).unwrap().start;
         (child, ProcessId { pid, start })
     }
 
@@ -90,7 +90,7 @@ mod tests {
         assert!(!signal(before, Signal::KILL));
         assert!(child.try_wait().unwrap().is_none());
         child.kill().unwrap();
-        while now(id).is_some_and(|status| status.state != State::Zombie) {
+        while now(id).is_some_and(|status| status.state != ProcState::Zombie) {
             std::thread::yield_now();
         }
         assert!(reap(before), "the one that was noted is gone");

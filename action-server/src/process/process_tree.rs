@@ -4,8 +4,8 @@
 use std::collections::HashMap;
 
 use super::{
-    Group,
-    proc::{ProcessId, Status},
+    ScriptGroup,
+    proc::{ProcStat, ProcessId},
     process_view::ProcessView,
 };
 
@@ -21,12 +21,12 @@ impl ProcessTree {
     /// The living processes below a group's leader, and below `more` and with these.
     pub(super) fn below(
         view: &mut ProcessView,
-        group: Group,
-        more: impl IntoIterator<Item = (i32, Status)>,
+        group: ScriptGroup,
+        more: impl IntoIterator<Item = (i32, ProcStat)>,
     ) -> ProcessTree {
         let mut tree = ProcessTree::default();
         let mut parents = vec![group.id()];
-        let mut found: Vec<(i32, Status)> = more.into_iter().collect();
+        let mut found: Vec<(i32, ProcStat)> = more.into_iter().collect();
         loop {
             for (pid, status) in found.drain(..) {
                 if status.is_alive() && tree.add(pid, &status) {
@@ -42,7 +42,7 @@ impl ProcessTree {
         }
     }
 
-    fn add(&mut self, pid: i32, status: &Status) -> bool {
+    fn add(&mut self, pid: i32, status: &ProcStat) -> bool {
         let start = status.start;
         let before = self.members.insert(ProcessId { pid, start }, status.group);
         before.is_none()
@@ -54,7 +54,7 @@ impl ProcessTree {
     }
 
     /// Those that were in this group.
-    pub fn in_group(&self, group: Group) -> impl Iterator<Item = ProcessId> {
+    pub fn in_group(&self, group: ScriptGroup) -> impl Iterator<Item = ProcessId> {
         let members = self.members.iter();
         members.filter_map(move |(id, own)| (*own == group.id()).then_some(*id))
     }
@@ -94,7 +94,7 @@ mod tests {
         let mut line = String::new();
         let stdout = leader.stdout.take().unwrap();
         BufReader::new(stdout).read_line(&mut line).unwrap();
-        let group = Group::of_leader(leader.id()).unwrap();
+        let group = ScriptGroup::of_leader(leader.id()).unwrap();
         let mut view = ProcessView::default();
         let by_files = ProcessTree::below(&mut view, group, []);
         view.refresh();

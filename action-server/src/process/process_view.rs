@@ -5,13 +5,13 @@ use std::{collections::HashMap, sync::Arc};
 
 use super::{
     env_marks::EnvMarks,
-    proc::{Status, all_pids, children_of, environment, heirs, own_pid},
+    proc::{ProcStat, all_pids, children_of, environment, heirs, own_pid},
 };
 
 /// The processes as they are, from [`refresh`](ProcessView::refresh) to the next.
 #[derive(Debug, Default)]
 pub(super) struct ProcessView {
-    statuses: HashMap<i32, Option<Status>>,
+    statuses: HashMap<i32, Option<ProcStat>>,
     /// All processes by their parent, where one had to look at all.
     table: Option<HashMap<i32, Vec<i32>>>,
     own: HashMap<Children, OwnChildren>,
@@ -52,8 +52,11 @@ impl ProcessView {
         self.own.clear();
     }
 
-    pub(super) fn status(&mut self, pid: i32) -> Option<Status> {
-        *self.statuses.entry(pid).or_insert_with(|| Status::of(pid))
+    pub(super) fn status(&mut self, pid: i32) -> Option<ProcStat> {
+        *self
+            .statuses
+            .entry(pid)
+            .or_insert_with(|| ProcStat::of(pid))
     }
 
     /// The server's children.
@@ -83,7 +86,7 @@ impl ProcessView {
         {
             return children;
         }
-        if self.table.is_none() && Status::of(pid).is_none() {
+        if self.table.is_none() && ProcStat::of(pid).is_none() {
             // It has ended meanwhile.
             return Vec::new();
         }
@@ -100,7 +103,7 @@ impl ProcessView {
             }
             let mut table: HashMap<i32, Vec<i32>> = HashMap::new();
             for pid in all_pids() {
-                let status = *statuses.entry(pid).or_insert_with(|| Status::of(pid));
+                let status = *statuses.entry(pid).or_insert_with(|| ProcStat::of(pid));
                 if let Some(status) = status {
                     table.entry(status.parent).or_default().push(pid);
                 }
@@ -110,7 +113,7 @@ impl ProcessView {
     }
 
     /// All processes, each with its status.
-    pub(super) fn all(&mut self) -> Vec<(i32, Status)> {
+    pub(super) fn all(&mut self) -> Vec<(i32, ProcStat)> {
         self.table();
         let found = self.statuses.iter();
         found
@@ -119,15 +122,16 @@ impl ProcessView {
     }
 
     /// The variables in a process' environment that say whose it is.
-    pub(super) fn marks(&mut self, pid: i32, status: &Status) -> Arc<EnvMarks> {
+    pub(super) fn marks(&mut self, pid: i32, status: &ProcStat) -> Arc<EnvMarks> {
         if let Some((start, program, marks)) = self.marks.get(&pid)
             && (*start, *program) == (status.start, status.program)
         {
             return Arc::clone(marks);
         }
-        let marks = Arc::new(match status.is_alive() && !status.is_kernel_thread {
-            true => EnvMarks::of(&environment(pid)),
-            false => EnvMarks::default(),
+        let marks = Arc::new(if status.is_alive() && !status.is_kernel_thread {
+            EnvMarks::of(&environment(pid))
+        } else {
+            EnvMarks::default()
         });
         let entry = (status.start, status.program, Arc::clone(&marks));
         self.marks.insert(pid, entry);
@@ -182,11 +186,11 @@ mod tests {
         assert_eq!(*marks, EnvMarks::of(b"A=b\0run_id=abc\0"));
         assert!(Arc::ptr_eq(&marks, &view.marks(pid, &status)));
         for other in [
-            Status {
+            ProcStat {
                 program: status.program + 1,
                 ..status
             },
-            Status {
+            ProcStat {
                 start: status.start + 1,
                 ..status
             },

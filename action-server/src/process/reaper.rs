@@ -1,4 +1,4 @@
-//! Finds and ends what a script left running.
+//! Finds and ends the leftovers of scripts.
 //!
 //! The server is a child subreaper, so whatever outlives its parent becomes the server's child,
 //! also after setsid(2) and a double fork. Of these leftovers, those are a job's which are in its
@@ -17,9 +17,9 @@ use rustix::process::Signal;
 use tokio::time::{Instant, sleep, timeout};
 
 use super::{
-    Group, LeftoversOf, ProcessTree,
+    LeftoverScope, ProcessTree, ScriptGroup,
     own_processes::{OwnProcesses, lock},
-    proc::{ProcessId, State, Status, few_heirs, own_pid},
+    proc::{ProcStat, ProcState, ProcessId, few_heirs, own_pid},
     process_scanner::ProcessScanner,
     process_signal::signal,
     process_view::{Children, ProcessView},
@@ -40,7 +40,7 @@ pub struct Reaper {
     own: Arc<OwnProcesses>,
 }
 
-/// What is left of a job, and how near to its end it is.
+/// The leftovers of a job, by how near they are to their end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Remaining {
     /// Nothing.
@@ -52,7 +52,7 @@ pub enum Remaining {
 }
 
 impl Reaper {
-    /// Takes note of the children that there are now. Call it before any script is started.
+    /// Notes the children that exist now as strangers. Call it before any script is started.
     ///
     /// # Errors
     /// The system's, when it has no thread left.
@@ -66,11 +66,11 @@ impl Reaper {
         Ok(reaper)
     }
 
-    /// Starts a script by `start` and takes note of its group.
+    /// Starts a script by `start` and notes its group.
     pub(super) fn start<T>(
         &self,
-        start: impl FnOnce() -> io::Result<(Group, T)>,
-    ) -> io::Result<(Group, T)> {
+        start: impl FnOnce() -> io::Result<(ScriptGroup, T)>,
+    ) -> io::Result<(ScriptGroup, T)> {
         let starting = &self.own.starting;
         let _starting = starting.read().unwrap_or_else(PoisonError::into_inner);
         let (group, value) =
@@ -79,7 +79,7 @@ impl Reaper {
         Ok((group, value))
     }
 
-    /// Takes note of a job, until what this returns is dropped.
+    /// Counts a job as going on until the result is dropped.
     pub fn begin_job(&self) -> JobInProgress {
         self.own.jobs.fetch_add(1, Ordering::SeqCst);
         JobInProgress {
@@ -87,25 +87,24 @@ impl Reaper {
         }
     }
 
-    /// Takes note that a script was waited for.
-    pub fn remove_leader(&self, group: Group) {
+    /// Forgets the group of a script that was waited for.
+    pub fn remove_leader(&self, group: ScriptGroup) {
         lock(&self.own.leaders).remove(&group.id());
     }
 
-    /// From now on processes without a marker may be an admin's who wants them to live on: they are
-    /// left alone.
-    pub fn let_unmarked_live(&self) {
+    /// From now on leaves processes without a marker alone: an admin may want them to live on.
+    pub fn spare_unmarked(&self) {
         self.own.unmarked_live.store(true, Ordering::Relaxed);
     }
 
     /// The processes below a script that was not waited for, and those in its group. Empty when
-    /// that cannot be learnt in a second.
-    pub async fn tree(&self, group: Group) -> ProcessTree {
+    /// they cannot be read within a second.
+    pub async fn tree(&self, group: ScriptGroup) -> ProcessTree {
         let own = Arc::clone(&self.own);
         let look = self.scanner.look(move |view| {
-            // Who has lost its parent is below the server.
+            // A process that has lost its parent is below the server.
             let unknown = own.unknown_children(view, Children::Heirs);
-            let more: Vec<(i32, Status)> = unknown
+            let more: Vec<(i32, ProcStat)> = unknown
                 .iter()
                 .filter_map(|&pid| Some((pid, view.status(pid)?)))
                 .filter(|(_, status)| status.group == group.id())
@@ -118,18 +117,18 @@ impl Reaper {
 
     /// Kills and reaps leftovers, and what those started, until none is left. Returns those that
     /// were alive.
-    pub async fn end_leftovers(&self, of: &Arc<LeftoversOf>) -> HashSet<ProcessId> {
+    pub async fn end_leftovers(&self, scope: &Arc<LeftoverScope>) -> HashSet<ProcessId> {
         // As the first process of a container the server inherits strangers as well.
         let are_strangers_too = own_pid() == 1 || self.own.unmarked_live.load(Ordering::Relaxed);
-        if are_strangers_too && matches!(**of, LeftoversOf::Everybody) {
+        if are_strangers_too && matches!(**scope, LeftoverScope::Server) {
             return HashSet::new();
         }
         let mut killed = HashSet::new();
         let started = Instant::now();
-        while self.may_have(of) || !killed.is_empty() {
-            let (own, of) = (Arc::clone(&self.own), Arc::clone(of));
+        while self.may_have(scope) || !killed.is_empty() {
+            let (own, scope) = (Arc::clone(&self.own), Arc::clone(scope));
             let known = std::mem::take(&mut killed);
-            let round = self.scanner.look(move |view| own.kill(view, &of, known));
+            let round = self.scanner.look(move |view| own.kill(view, &scope, known));
             let Some(round) = round.await else {
                 break;
             };
@@ -149,18 +148,20 @@ impl Reaper {
         killed
     }
 
-    /// What is left.
-    pub async fn remaining(&self, of: &Arc<LeftoversOf>) -> Remaining {
-        if !self.may_have(of) {
+    /// The leftovers that there are.
+    pub async fn remaining(&self, scope: &Arc<LeftoverScope>) -> Remaining {
+        if !self.may_have(scope) {
             return Remaining::Nothing;
         }
-        let (own, of) = (Arc::clone(&self.own), Arc::clone(of));
+        let (own, scope) = (Arc::clone(&self.own), Arc::clone(scope));
         let look = self.scanner.look(move |view| {
-            let found = own.find(view, &of, &HashSet::new());
+            let found = own.find(view, &scope, &HashSet::new());
             let mut living = found.living.iter();
             match (found.living.is_empty(), found.is_ending) {
                 (true, false) => Remaining::Nothing,
-                _ if living.any(|(_, status)| status.state == State::Waiting) => Remaining::Waiting,
+                _ if living.any(|(_, status)| status.state == ProcState::Waiting) => {
+                    Remaining::Waiting
+                }
                 _ => Remaining::Busy,
             }
         });
@@ -170,15 +171,15 @@ impl Reaper {
     /// Sends TERM to those leftovers that are in no group which got it. Returns which.
     pub async fn terminate_leftovers(
         &self,
-        of: &Arc<LeftoversOf>,
-        terminated: Group,
+        scope: &Arc<LeftoverScope>,
+        terminated: ScriptGroup,
     ) -> HashSet<ProcessId> {
-        if !self.may_have(of) {
+        if !self.may_have(scope) {
             return HashSet::new();
         }
-        let (own, of) = (Arc::clone(&self.own), Arc::clone(of));
+        let (own, scope) = (Arc::clone(&self.own), Arc::clone(scope));
         let look = self.scanner.look(move |view| {
-            let found = own.find(view, &of, &HashSet::new()).living.into_iter();
+            let found = own.find(view, &scope, &HashSet::new()).living.into_iter();
             let others = found.filter(|(_, status)| status.group != terminated.id());
             let sent = others.filter(|(id, _)| {
                 // One that is stopped could not take the first signal.
@@ -189,7 +190,7 @@ impl Reaper {
         look.await.unwrap_or_default()
     }
 
-    /// Reaps, soon, leftovers that have ended: one that was left alive belongs to no job.
+    /// Reaps, soon, processes of ended jobs that were left alive and have ended since.
     pub fn reap_ended(&self) {
         let own = Arc::clone(&self.own);
         self.scanner.look_later(move |view| {
@@ -199,9 +200,9 @@ impl Reaper {
         });
     }
 
-    /// Whether it is worth to look for leftovers. Most jobs leave none.
-    fn may_have(&self, of: &LeftoversOf) -> bool {
-        if let LeftoversOf::Everybody = of {
+    /// False where there are surely no leftovers, as after most jobs.
+    fn may_have(&self, scope: &LeftoverScope) -> bool {
+        if let LeftoverScope::Server = scope {
             if self.own.jobs.load(Ordering::SeqCst) > 0 {
                 return false;
             }
@@ -209,7 +210,7 @@ impl Reaper {
                 return true;
             }
         }
-        if of.tree().is_some() {
+        if scope.tree().is_some() {
             return true;
         }
         // What a job has left was inherited before its script could be waited for.
@@ -221,7 +222,7 @@ impl Reaper {
     }
 }
 
-/// A job that is not over.
+/// A job that goes on.
 #[derive(Debug)]
 pub struct JobInProgress {
     own: Arc<OwnProcesses>,

@@ -16,7 +16,7 @@ use tokio::{
     time::{Instant, sleep},
 };
 
-use super::{Group, Output, Reaper, script::without_number};
+use super::{Output, Reaper, ScriptGroup, script::without_number};
 
 /// How long a script that is being written is waited for.
 const BUSY_LIMIT: Duration = Duration::from_millis(250);
@@ -41,7 +41,7 @@ pub struct Process {
     /// To wait for its end.
     pub child: Child,
     /// To signal it and what it started.
-    pub group: Group,
+    pub group: ScriptGroup,
     /// Its standard output.
     pub stdout: Output,
     /// Its standard error.
@@ -113,7 +113,10 @@ fn try_spawn(script: &Script<'_>, reaper: &Reaper) -> io::Result<Process> {
     let missing = || io::Error::other("the new process has no pipes or no id");
     let (group, mut child) = reaper.start(|| {
         let child = command.spawn()?;
-        let group = child.id().and_then(Group::of_leader).ok_or_else(missing)?;
+        let group = child
+            .id()
+            .and_then(ScriptGroup::of_leader)
+            .ok_or_else(missing)?;
         Ok((group, child))
     })?;
     let stdout = child.stdout.take().ok_or_else(missing)?;

@@ -78,10 +78,9 @@ impl Store {
             space,
         } = &self.availability;
         let is_sure = !suspect.swap(false, Ordering::Relaxed) && *works.borrow();
-        let found = self.check_space().and_then(|()| match is_sure {
-            true => Ok(()),
-            false => probe(&self.runs),
-        });
+        let found = self
+            .check_space()
+            .and_then(|()| if is_sure { Ok(()) } else { probe(&self.runs) });
         if found.is_ok() && self.is_tight() && self.restore_reserve().is_ok() {
             tracing::info!(
                 "there is space again: the reserve is restored, and output is recorded again"
@@ -122,9 +121,10 @@ impl Store {
         let space = self.measure_space()?;
         // Not by setting the reserve aside: runs that end now may be about to use what was given back.
         let wanted = LEAST + RESERVE.saturating_sub(space.reserve);
-        match space.free >= wanted {
-            true => Ok(()),
-            false => Err(io::ErrorKind::StorageFull.into()),
+        if space.free >= wanted {
+            Ok(())
+        } else {
+            Err(io::ErrorKind::StorageFull.into())
         }
     }
 }

@@ -100,6 +100,20 @@ pub fn is_served(directory: &Path) -> io::Result<bool> {
     }
 }
 
+/// The names of the files in a directory that are UTF-8, as all of ours are.
+pub(super) fn file_names(directory: &Path) -> io::Result<Vec<String>> {
+    let names = fs::read_dir(directory)?.map(|file| Ok(file?.file_name().into_string().ok()));
+    names.filter_map(Result::transpose).collect()
+}
+
+/// The same; none of a directory that does not exist.
+pub(super) fn optional_file_names(directory: &Path) -> io::Result<Vec<String>> {
+    match file_names(directory) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
+        names => names,
+    }
+}
+
 /// A directory without a version gets this server's.
 pub(super) fn check_version(directory: &Path) -> io::Result<Result<(), StoreError>> {
     let path = directory.join("version");

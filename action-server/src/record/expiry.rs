@@ -4,11 +4,15 @@ use std::{
     collections::HashSet,
     fs, io,
     os::unix::fs::MetadataExt,
-    path::Path,
     sync::{Arc, atomic::Ordering},
 };
 
-use super::{Entry, Retention, RunId, RunIndex, Store, retention::Kept, store::now_millis};
+use super::{
+    Entry, Retention, RunId, RunIndex, Store,
+    directory::{file_names, optional_file_names},
+    retention::Kept,
+    store::now_millis,
+};
 
 impl Store {
     /// Removes the records that `retention` lets go and that neither `lives` nor a reader holds.
@@ -46,22 +50,20 @@ impl Store {
         failed
     }
 
-    /// Forgets the records that somebody else removed.
+    /// Forgets records that were removed by others.
     fn forget_missing(
         &self,
         entries: &[Arc<Entry>],
         lives: impl Fn(&RunId) -> bool,
     ) -> io::Result<()> {
-        let mut there = HashSet::with_capacity(entries.len());
-        there.extend(ids_in(&self.runs)?);
-        match ids_in(&self.damaged) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            damaged => there.extend(damaged?),
-        }
+        let mut names = file_names(&self.runs)?;
+        names.extend(optional_file_names(&self.damaged)?);
+        let ids = names.iter().filter_map(|name| Entry::name_of(name));
+        let existing: HashSet<RunId> = ids.map(|(id, _)| id).collect();
         for entry in entries {
-            if !there.contains(&entry.id) && !lives(&entry.id) {
+            if !existing.contains(&entry.id) && !lives(&entry.id) {
                 self.forget(&entry.id);
-                remove_what_belongs_to(entry);
+                remove_companions(entry);
             }
         }
         Ok(())
@@ -73,7 +75,7 @@ impl Store {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
             _ => {}
         }
-        remove_what_belongs_to(entry);
+        remove_companions(entry);
         self.forget(&entry.id);
         Ok(())
     }
@@ -91,18 +93,9 @@ fn measure(entry: &Entry) -> u64 {
     size
 }
 
-fn remove_what_belongs_to(entry: &Entry) {
+/// Removes the files beside a record.
+fn remove_companions(entry: &Entry) {
     for beside in [entry.tail_path(), entry.index_path()] {
         _ = fs::remove_file(beside);
     }
-}
-
-/// The runs whose records are in a directory.
-fn ids_in(directory: &Path) -> io::Result<Vec<RunId>> {
-    let mut ids = Vec::new();
-    for file in fs::read_dir(directory)? {
-        let name = file?.file_name();
-        ids.extend(name.to_str().and_then(Entry::name_of).map(|(id, _)| id));
-    }
-    Ok(ids)
 }

@@ -1,7 +1,6 @@
 //! A record as JSON lines, for people and programs without a server.
 
 use std::{
-    fs::{File, ReadDir},
     io::{self, Write},
     path::Path,
     sync::Arc,
@@ -9,14 +8,19 @@ use std::{
 
 use action_proto::{
     input::shown_run_id,
-    v1::{Outcome, OutputStream, RunEvent, run_event::Event},
+    v1::{NodeOutput, Outcome, OutputStream, RunEvent, run_event::Event},
 };
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde_json::{Map, Value, json};
 
-use super::{Entry, file, index::Index};
+use super::{
+    Entry,
+    directory::{file_names, optional_file_names},
+    file,
+    index::Index,
+};
 
-use crate::shown;
+use crate::{file_digest::open_regular, shown};
 
 /// Writes the events of a run in a state directory as one JSON object a line. Needs no lock: a
 /// record that is being written is read as far as it is whole.
@@ -27,21 +31,21 @@ pub fn export(directory: &Path, run: &str, out: &mut impl Write) -> io::Result<(
     let mut index = Index::default();
     let runs: Arc<Path> = directory.join("runs").into();
     let damaged: Arc<Path> = directory.join("damaged").into();
-    let unreadable = |error: io::Error| {
-        io::Error::new(
-            error.kind(),
-            format!("cannot read the records in {}: {error}", shown::file(&runs)),
-        )
-    };
-    for (directory, files) in [
-        (&damaged, read_optional(&damaged)),
-        (&runs, std::fs::read_dir(&runs).map(Some)),
+    for (directory, names) in [
+        (&damaged, optional_file_names(&damaged)),
+        (&runs, file_names(&runs)),
     ] {
-        for file in files.map_err(unreadable)?.into_iter().flatten() {
-            let name = file?.file_name();
-            if let Some((id, time)) = name.to_str().and_then(Entry::name_of) {
-                index.insert(Arc::new(Entry::new(Arc::clone(directory), id, time)));
-            }
+        let unreadable = |error: io::Error| {
+            let directory = shown::file(directory);
+            let text = format!("cannot read the records in {directory}: {error}");
+            io::Error::new(error.kind(), text)
+        };
+        for (id, time) in names
+            .map_err(unreadable)?
+            .iter()
+            .filter_map(|name| Entry::name_of(name))
+        {
+            index.insert(Arc::new(Entry::new(Arc::clone(directory), id, time)));
         }
     }
     let matching = index.find(run, None, 2);
@@ -64,7 +68,7 @@ pub fn export(directory: &Path, run: &str, out: &mut impl Write) -> io::Result<(
         ),
         _ => error,
     };
-    let file = File::open(entry.path())?;
+    let file = open_regular(&entry.path())?;
     let mark = file::scan(&file, |event, _| {
         if written.is_ok() {
             let json = to_json(&event).to_string();
@@ -85,14 +89,6 @@ pub fn export(directory: &Path, run: &str, out: &mut impl Write) -> io::Result<(
     Ok(())
 }
 
-/// A directory that need not be there.
-fn read_optional(directory: &Path) -> io::Result<Option<ReadDir>> {
-    match std::fs::read_dir(directory) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        read => read.map(Some),
-    }
-}
-
 /// An event as JSON. Keys are the .proto's field names, `event` names the kind, outcomes are
 /// their labels, durations seconds, times RFC 3339; output is `data`, or `data_base64` where it
 /// is not UTF-8.
@@ -108,10 +104,17 @@ pub fn to_json(event: &RunEvent) -> Value {
         time.map(|time| humantime::format_rfc3339_nanos(time).to_string())
             .into(),
     );
-    let seconds = |duration: Option<prost_types::Duration>| {
-        duration.map(|duration| duration.seconds as f64 + f64::from(duration.nanos) / 1e9)
-    };
-    let (kind, fields) = match &event.event {
+    let (kind, fields) = event_fields(event.event.as_ref());
+    object.insert("event".into(), kind.into());
+    if let Value::Object(fields) = fields {
+        object.extend(fields);
+    }
+    object.into()
+}
+
+/// The kind of an event, and its own fields.
+fn event_fields(event: Option<&Event>) -> (&'static str, Value) {
+    match event {
         None => ("unknown", json!({})),
         Some(Event::RunStarted(it)) => (
             "run_started",
@@ -123,19 +126,7 @@ pub fn to_json(event: &RunEvent) -> Value {
             "node_started",
             json!({"node": it.node, "rank": it.rank, "script": it.script}),
         ),
-        Some(Event::NodeOutput(it)) => {
-            let stream = if it.stream() == OutputStream::Stderr {
-                "stderr"
-            } else {
-                "stdout"
-            };
-            let mut fields = json!({"node": it.node, "stream": stream});
-            match std::str::from_utf8(&it.data) {
-                Ok(text) => fields["data"] = text.into(),
-                Err(_) => fields["data_base64"] = STANDARD.encode(&it.data).into(),
-            }
-            ("node_output", fields)
-        }
+        Some(Event::NodeOutput(it)) => ("node_output", output_fields(it)),
         Some(Event::NodeFinished(it)) => (
             "node_finished",
             json!({"node": it.node, "outcome": it.outcome().label(), "exit_code": it.exit_code,
@@ -157,10 +148,20 @@ pub fn to_json(event: &RunEvent) -> Value {
                     "never_started": Outcome::never_started(&it.counts), "duration": seconds(it.duration)}),
             )
         }
-    };
-    object.insert("event".into(), kind.into());
-    if let Value::Object(fields) = fields {
-        object.extend(fields);
     }
-    object.into()
+}
+
+fn output_fields(output: &NodeOutput) -> Value {
+    let is_stderr = output.stream() == OutputStream::Stderr;
+    let stream = if is_stderr { "stderr" } else { "stdout" };
+    let mut fields = json!({"node": output.node, "stream": stream});
+    match std::str::from_utf8(&output.data) {
+        Ok(text) => fields["data"] = text.into(),
+        Err(_) => fields["data_base64"] = STANDARD.encode(&output.data).into(),
+    }
+    fields
+}
+
+fn seconds(duration: Option<prost_types::Duration>) -> Option<f64> {
+    duration.map(|duration| duration.seconds as f64 + f64::from(duration.nanos) / 1e9)
 }

@@ -135,10 +135,7 @@ impl FileWriter {
         let Some(mut writer) = self.writer.take() else {
             return Err(unwritten(lost()));
         };
-        let lane = match is_end {
-            true => &LANES.ends,
-            false => &LANES.appends,
-        };
+        let lane = if is_end { &LANES.ends } else { &LANES.appends };
         let store = Arc::clone(&self.store);
         let written = lane.run(move || {
             let written = work(&store, &mut writer, events);
@@ -174,19 +171,7 @@ impl EventWriter for FileWriter {
     }
 
     fn finish(&mut self, events: Vec<Event>) -> BoxFuture<'_, Result<(), Unwritten>> {
-        Box::pin(self.write(true, events, |store, writer, mut events| {
-            loop {
-                let Err(unwritten) = writer.finish(events) else {
-                    return Ok(());
-                };
-                let is_full = unwritten.error.kind() == io::ErrorKind::StorageFull;
-                if !is_full || !store.release_reserve() {
-                    return Err(unwritten);
-                }
-                tracing::warn!(run_id = %writer.id(), "the disk is full: the reserve is used for the end of the run");
-                events = unwritten.events;
-            }
-        }))
+        Box::pin(self.write(true, events, Store::finish))
     }
 
     fn takes_output(&self) -> bool {

@@ -70,9 +70,10 @@ pub struct TooLong(usize);
 /// It is too long.
 pub fn check_length(event: &Event) -> Result<(), TooLong> {
     let length = event.encoded_len().saturating_add(BEFORE_EVENT);
-    match length > PAYLOAD_LIMIT {
-        true => Err(TooLong(length)),
-        false => Ok(()),
+    if length > PAYLOAD_LIMIT {
+        Err(TooLong(length))
+    } else {
+        Ok(())
     }
 }
 
@@ -94,9 +95,10 @@ pub(super) fn check_header(bytes: &[u8]) -> Result<Mark, Damage> {
         return Err(Damage::NotARecord);
     };
     let version = u32::from_le_bytes([header[8], header[9], header[10], header[11]]);
-    match version > VERSION {
-        true => Err(Damage::Newer(version)),
-        false => Ok([header[12], header[13], header[14], header[15]]),
+    if version > VERSION {
+        Err(Damage::Newer(version))
+    } else {
+        Ok([header[12], header[13], header[14], header[15]])
     }
 }
 

@@ -11,7 +11,7 @@
 
 use std::{
     fs::{self, File},
-    io::{self, Write},
+    io::{self, Read, Write},
     os::unix::fs::OpenOptionsExt,
     path::Path,
 };
@@ -19,6 +19,7 @@ use std::{
 use prost::Message;
 
 use super::{contents::StoredContents, format::Mark};
+use crate::file_digest::open_regular;
 
 const MAGIC: &[u8; 8] = b"ACTIONX\n";
 const VERSION: u32 = 1;
@@ -64,18 +65,21 @@ pub(super) fn write(
 /// # Errors
 /// The disk's.
 pub(super) fn read(path: &Path, mark: Mark, length: u64) -> io::Result<Option<StoredContents>> {
-    let bytes = match fs::read(path) {
+    let mut file = match open_regular(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        read => read?,
+        opened => opened?,
     };
+    let mut bytes = Vec::new();
+    file.read_to_end(&mut bytes)?;
     let wanted = head(mark, length);
     let Some((head, payload)) = bytes.split_at_checked(HEAD_LEN) else {
         return Ok(None);
     };
     let checksum = crc32fast::hash(payload).to_le_bytes();
-    match head[..wanted.len()] == wanted && head[wanted.len()..] == checksum {
-        true => Ok(StoredContents::decode(payload).ok()),
-        false => Ok(None),
+    if head[..wanted.len()] == wanted && head[wanted.len()..] == checksum {
+        Ok(StoredContents::decode(payload).ok())
+    } else {
+        Ok(None)
     }
 }
 

@@ -2,27 +2,27 @@
 
 use std::{
     collections::HashSet,
-    fs::{self, File},
-    io,
-    os::unix::fs::{MetadataExt, OpenOptionsExt},
+    fs, io,
+    os::unix::fs::MetadataExt,
     path::Path,
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicUsize, Ordering},
     },
+    thread,
 };
 
 use action_proto::v1::run_event::Event;
-use rustix::fs::OFlags;
 
 use super::{
-    Damage, Entry, Known, RecordFault, RunId, Summary,
+    Damage, Entry, Known, RecordFault, RunId, StoreError, Summary,
+    directory::optional_file_names,
     file::{Glance, glance},
     index::Index,
     interned::Interned,
     summary::Finished,
 };
-use crate::{shown, transient::is_transient};
+use crate::{file_digest::open_regular, shown, transient::is_transient};
 
 /// So many records are read at once: a disk that is far away has its time for each.
 const THREADS: usize = 8;
@@ -43,60 +43,36 @@ pub(super) struct Loaded {
 /// Reads the directories of the records.
 ///
 /// # Errors
-/// The disk's, for the directories themselves.
-pub(super) fn load(runs: &Arc<Path>, damaged: &Arc<Path>) -> io::Result<Loaded> {
+/// That of a directory, which is named.
+pub(super) fn load(runs: &Arc<Path>, damaged: &Arc<Path>) -> Result<Loaded, StoreError> {
+    let listed = |directory: &Arc<Path>| {
+        list_records(directory).map_err(|source| StoreError::Io {
+            path: directory.to_path_buf(),
+            source,
+        })
+    };
     let mut loaded = Loaded::default();
-    for entry in list_records(damaged)?.0 {
+    for entry in listed(damaged)?.0 {
         entry.learn(Known::Fault(RecordFault::Damaged));
         if let Ok(metadata) = fs::metadata(entry.path()) {
             entry.set_size(metadata.blocks() * 512);
         }
         loaded.index.insert(entry);
     }
-    let (entries, with_others) = list_records(runs)?;
-    let (interned, next) = (Mutex::new(Interned::default()), AtomicUsize::new(0));
-    let read_some = || {
-        let (mut unfinished, mut left_alone, mut buffer) = (Vec::new(), Vec::new(), Vec::new());
-        loop {
-            let begin = next.fetch_add(PART, Ordering::Relaxed);
-            let Some(rest) = entries.get(begin..).filter(|rest| !rest.is_empty()) else {
-                return (unfinished, left_alone);
-            };
-            for entry in rest.iter().take(PART) {
-                match look(entry, &interned, &mut buffer) {
-                    Ok(Looked::Ended) => {}
-                    Ok(Looked::Unfinished) => unfinished.push(Arc::clone(entry)),
-                    Ok(Looked::NoFile) => left_alone.push(entry.id.clone()),
-                    // One record must not keep the server from all others.
-                    Err(error) => {
-                        tracing::error!(run_id = %entry.id, file = %shown::file(entry.path()), %error, "cannot read a record");
-                    }
-                }
-            }
-        }
-    };
-    let found: Vec<_> = std::thread::scope(|scope| {
-        let threads: Vec<_> = (1..THREADS.min(entries.len() / PART + 1))
-            .map(|_| scope.spawn(read_some))
-            .collect();
-        let own = read_some();
-        let others = threads.into_iter().filter_map(|thread| thread.join().ok());
-        others.chain([own]).collect()
-    });
-    let mut none: Vec<RunId> = Vec::new();
-    for (unfinished, left_alone) in found {
-        loaded.unfinished.extend(unfinished);
-        none.extend(left_alone);
-    }
+    let (entries, with_others) = listed(runs)?;
+    let interned = Mutex::new(Interned::default());
+    let looks = look_at_all(&entries, &interned);
     loaded.interned = interned
         .into_inner()
         .unwrap_or_else(PoisonError::into_inner);
-    for entry in entries {
-        if none.contains(&entry.id) {
-            continue;
+    for (entry, look) in entries.into_iter().zip(looks) {
+        match look {
+            Some(Looked::NoFile) => continue,
+            Some(Looked::Unfinished) => loaded.unfinished.push(Arc::clone(&entry)),
+            Some(Looked::Ended) | None => {}
         }
         if with_others.contains(&entry.id) {
-            // To be measured with what belongs to it.
+            // To be measured with the files that belong to it.
             entry.set_size(0);
         }
         if let Some(Known::Fault(RecordFault::Damaged)) = entry.known() {
@@ -107,22 +83,52 @@ pub(super) fn load(runs: &Arc<Path>, damaged: &Arc<Path>) -> io::Result<Loaded> 
     Ok(loaded)
 }
 
-/// The records of a directory, and those that have other files beside them. What a server that died had
-/// begun and told nobody of is removed.
-fn list_records(directory: &Arc<Path>) -> io::Result<(Vec<Arc<Entry>>, HashSet<RunId>)> {
-    let files = match fs::read_dir(directory) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Default::default()),
-        files => files?,
+/// Looks at each record, on several threads; `None` for one that cannot be read now.
+fn look_at_all(entries: &[Arc<Entry>], interned: &Mutex<Interned>) -> Vec<Option<Looked>> {
+    let parts: Vec<_> = entries.chunks(PART).collect();
+    let next = AtomicUsize::new(0);
+    let look_at_some = || {
+        let (mut looks, mut buffer) = (Vec::new(), Vec::new());
+        loop {
+            let index = next.fetch_add(1, Ordering::Relaxed);
+            let Some(part) = parts.get(index) else {
+                return looks;
+            };
+            let look_at = |entry: &Arc<Entry>| {
+                let looked = look(entry, interned, &mut buffer);
+                // One record must not keep the server from all others.
+                looked.inspect_err(|error| {
+                    tracing::error!(run_id = %entry.id, file = %shown::file(entry.path()), %error, "cannot read a record");
+                }).ok()
+            };
+            let found: Vec<_> = part.iter().map(look_at).collect();
+            looks.push((index, found));
+        }
     };
+    let mut looks = vec![None; entries.len()];
+    thread::scope(|scope| {
+        let threads: Vec<_> = (1..THREADS.min(parts.len()))
+            .map(|_| scope.spawn(look_at_some))
+            .collect();
+        let own = look_at_some();
+        let others = threads.into_iter().filter_map(|thread| thread.join().ok());
+        for (index, found) in others.flatten().chain(own) {
+            looks[index * PART..][..found.len()].copy_from_slice(&found);
+        }
+    });
+    looks
+}
+
+/// The records of a directory, and those that have other files beside them. Removes files that a
+/// server began before it died, and that no caller has heard of.
+fn list_records(directory: &Arc<Path>) -> io::Result<(Vec<Arc<Entry>>, HashSet<RunId>)> {
     let (mut entries, mut with_others) = (Vec::new(), HashSet::new());
-    for file in files {
-        let name = file?.file_name();
-        let Some(name) = name.to_str() else { continue };
-        if let Some((id, time)) = Entry::name_of(name) {
+    for name in optional_file_names(directory)? {
+        if let Some((id, time)) = Entry::name_of(&name) {
             entries.push(Arc::new(Entry::new(Arc::clone(directory), id, time)));
-        } else if is_leftover(name) {
+        } else if is_unfinished_file(&name) {
             _ = fs::remove_file(directory.join(name));
-        } else if let Some((id, _)) = record_beside(name) {
+        } else if let Some((id, _)) = record_beside(&name) {
             with_others.insert(id);
         }
     }
@@ -138,14 +144,15 @@ fn record_beside(name: &str) -> Option<(RunId, u64)> {
 
 /// True for the name of a record whose first event was not on the disk, or of an index that was not
 /// written whole.
-fn is_leftover(name: &str) -> bool {
+fn is_unfinished_file(name: &str) -> bool {
     let is_of_record = |stem: &str| Entry::name_of(&format!("{stem}.run")).is_some();
     let begun = name.strip_suffix(".new");
     let index = name.split_once(".idx.").map(|(stem, _)| stem);
     begun.or(index).is_some_and(is_of_record)
 }
 
-/// What a look at a record found.
+/// The result of the first look at a record.
+#[derive(Debug, Clone, Copy)]
 pub(super) enum Looked {
     Ended,
     Unfinished,
@@ -162,23 +169,14 @@ pub(super) fn look(
     interned: &Mutex<Interned>,
     buffer: &mut Vec<u8>,
 ) -> io::Result<Looked> {
-    // Not to wait for the other end of a FIFO that somebody put there.
-    let flags = i32::try_from(OFlags::NONBLOCK.bits()).unwrap_or(0);
-    let opened = File::options()
-        .read(true)
-        .custom_flags(flags)
-        .open(entry.path());
-    let looked = opened.and_then(|file| {
+    let looked = open_regular(&entry.path()).and_then(|file| {
         let metadata = file.metadata()?;
-        if !metadata.is_file() {
-            return Ok(None);
-        }
         entry.set_size(metadata.blocks() * 512);
-        glance(&file, metadata.len(), buffer).map(Some)
+        glance(&file, metadata.len(), buffer)
     });
     let glance = match looked {
-        Ok(Some(glance)) => glance,
-        Ok(None) => return Ok(Looked::NoFile),
+        Ok(glance) => glance,
+        Err(error) if is_no_file(&error) => return Ok(Looked::NoFile),
         Err(error) => {
             let Some(fault) = fault_of(&error) else {
                 return Err(error);
@@ -192,6 +190,11 @@ pub(super) fn look(
         }
     };
     Ok(learn(entry, glance, interned))
+}
+
+/// True for the error of [`open_regular`] that is not the disk's.
+fn is_no_file(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::Unsupported && error.raw_os_error().is_none()
 }
 
 /// Notes in an entry what the first and last event of its record say.
@@ -214,9 +217,10 @@ fn learn(entry: &Entry, glance: Glance, interned: &Mutex<Interned>) -> Looked {
         summary.finish(finished);
     }
     entry.learn(Known::Run(summary));
-    match has_ended {
-        true => Looked::Ended,
-        false => Looked::Unfinished,
+    if has_ended {
+        Looked::Ended
+    } else {
+        Looked::Unfinished
     }
 }
 

@@ -10,10 +10,11 @@ use super::{
     contents::{Contents, StoredContents, WrittenEvent},
     entry::RecordHold,
     file::{check_header, event_at, has_ended, scan, whole_part},
-    format::{Damage, FOOTER_LEN},
+    format::{Damage, FOOTER_LEN, Mark},
     index_file,
     summary::RunTexts,
 };
+use crate::file_digest::open_regular;
 
 impl Store {
     /// A reader of a run's events after `after`. `watermark` is the writer's while the run lives; without
@@ -75,7 +76,7 @@ impl Store {
         let end = entry.summary().and_then(Summary::finished).map(|it| it.end);
         let is_whole = end.is_some_and(|end| length == end + FOOTER_LEN as u64);
         let has_index = is_whole && index_file::is_wanted(length);
-        if has_index && let Some(stored) = index_file::read(&entry.index_path(), mark, length)? {
+        if has_index && let Some(stored) = read_index(entry, mark, length) {
             return Ok((stored, None));
         }
         let mut contents = Contents::default();
@@ -108,7 +109,7 @@ impl Store {
         if let Some(texts) = entry.summary().and_then(Summary::texts) {
             return Ok(texts.clone());
         }
-        let file = File::open(entry.path())?;
+        let file = open_regular(&entry.path())?;
         check_header(&file)?;
         match event_at(&file, HEADER_LEN as u64)?.event {
             Some(Event::RunStarted(started)) => Ok(RunTexts::of(started)),
@@ -120,7 +121,7 @@ impl Store {
         let entry = self.get(id).ok_or(io::ErrorKind::NotFound)?;
         // Before it is opened: retention leaves it alone from here on.
         let hold = Arc::clone(&entry).hold();
-        let file = File::open(entry.path()).inspect_err(|error| {
+        let file = open_regular(&entry.path()).inspect_err(|error| {
             // Somebody else removed it. One that lives is to be found, to be cancelled.
             if error.kind() == io::ErrorKind::NotFound && entry.is_closed() {
                 self.forget(id);
@@ -129,6 +130,15 @@ impl Store {
         check_header(&file)?;
         Ok((hold, file))
     }
+}
+
+/// The index of a record, where there is one that can be used: it is only a cache.
+fn read_index(entry: &Entry, mark: Mark, length: u64) -> Option<StoredContents> {
+    let read = index_file::read(&entry.index_path(), mark, length);
+    read.unwrap_or_else(|error| {
+        tracing::warn!(run_id = %entry.id, %error, "cannot read the index of a record: the record is read instead");
+        None
+    })
 }
 
 /// Where the events end of a record that is not being written.

@@ -18,7 +18,7 @@ use super::{
     summary::Finished,
 };
 
-use crate::shown;
+use crate::{file_digest::open_regular, shown};
 
 /// A record without an end, read as far as it is whole.
 #[derive(Debug)]
@@ -118,24 +118,14 @@ impl Store {
             entry.close(own_mark, mark.end + format::FOOTER_LEN as u64);
             return Ok(());
         }
-        let mut unwritten = match writer.finish(events) {
-            Ok(()) => return Ok(()),
-            Err(unwritten) => unwritten,
-        };
-        // What the reserve is for: an end must be written also on a full disk.
-        while unwritten.error.kind() == io::ErrorKind::StorageFull && self.release_reserve() {
-            unwritten = match writer.finish(unwritten.events) {
-                Ok(()) => return Ok(()),
-                Err(unwritten) => unwritten,
-            };
-        }
-        Err(unwritten.error)
+        self.finish(&mut writer, events)
+            .map_err(|unwritten| unwritten.error)
     }
 }
 
 impl Unfinished {
     fn read(entry: &Arc<Entry>) -> io::Result<Unfinished> {
-        let file = File::open(entry.path())?;
+        let file = open_regular(&entry.path())?;
         let mut contents = Contents::default();
         let mut last = None;
         let mark = file::scan(&file, |event, offset| {

@@ -29,7 +29,7 @@ use action_proto::v1::run_event::Event;
 
 use super::{
     Entry, HEADER_LEN, Holder, Known, Position, Reader, RecordFault, RunId, RunIndex, StoreError,
-    Writer,
+    Unwritten, Writer,
     availability::Availability,
     directory::{check_owner, check_version, set_aside, take_lock},
     index::Index,
@@ -97,7 +97,7 @@ impl Store {
         take_lock(&lock).map_err(|()| StoreError::InUse(directory.to_owned()))?;
         check_version(directory).map_err(failed(directory))??;
         let damaged: Arc<Path> = directory.join("damaged").into();
-        let loaded = load(&runs, &damaged).map_err(failed(&runs))?;
+        let loaded = load(&runs, &damaged)?;
         let Loaded {
             index, interned, ..
         } = loaded;
@@ -215,9 +215,27 @@ impl Store {
         Ok(Reader::new(hold, file, writer.watermark(), 0, begin))
     }
 
+    /// Writes the end of a run; on a full disk with a part of the reserve. Blocks for the disk.
+    ///
+    /// # Errors
+    /// The write's, with the events.
+    pub fn finish(&self, writer: &mut Writer, mut events: Vec<Event>) -> Result<(), Unwritten> {
+        loop {
+            let Err(unwritten) = writer.finish(events) else {
+                return Ok(());
+            };
+            let is_full = unwritten.error.kind() == io::ErrorKind::StorageFull;
+            if !is_full || !self.release_reserve() {
+                return Err(unwritten);
+            }
+            tracing::warn!(run_id = %writer.id(), "the disk is full: the reserve is used for the end of the run");
+            events = unwritten.events;
+        }
+    }
+
     /// Gives a part of the reserve back to the disk, so that what must be written can be. The rest
     /// is kept for others who must. False when nothing is left to give.
-    pub fn release_reserve(&self) -> bool {
+    fn release_reserve(&self) -> bool {
         self.tight.store(true, Ordering::Relaxed);
         let length = self.reserve.metadata().map_or(0, |metadata| metadata.len());
         let rest = length.saturating_sub(RESERVE_PART);

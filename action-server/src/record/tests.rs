@@ -3,13 +3,14 @@
 use std::{
     fs::{self, File},
     os::unix::fs::PermissionsExt,
-    path::PathBuf,
+    path::{Path, PathBuf},
     time::Duration,
 };
 
 use action_proto::v1::{
     NodeOutput, NodeStarted, Outcome, RunFinished, RunStarted, run_event::Event,
 };
+use rustix::fs::{CWD, Mode, mkfifoat};
 
 use super::{Known, RecordFault, Retention, RunId, RunIndex, Store, StoreError, Summary, Writer};
 
@@ -305,6 +306,16 @@ async fn a_long_record_has_an_index_that_is_made_again_and_goes_with_it() {
         assert!(fs::read(&index).unwrap() == written, "{change:?}");
     }
     let store = fixture.open();
+    let in_its_place: [fn(&Path); 2] = [
+        |path| fs::create_dir(path).unwrap(),
+        |path| mkfifoat(CWD, path, Mode::RUSR | Mode::WUSR).unwrap(),
+    ];
+    for put in in_its_place {
+        fs::remove_file(&index).unwrap_or_else(|_| fs::remove_dir(&index).unwrap());
+        put(&index);
+        assert_eq!(store.jobs(&id).unwrap().0, jobs);
+    }
+    assert!(fs::read(&index).unwrap() == written, "a FIFO is replaced");
     for after in [0, 1, 2, 17, 34] {
         assert_eq!(sequences(&store, &id, after as u64).await, all[after..]);
     }
@@ -396,6 +407,20 @@ fn one_server_at_a_time_and_nobody_else() {
         Store::open(&fixture.state()),
         Err(StoreError::Open(_))
     ));
+}
+
+#[test]
+fn a_directory_that_cannot_be_read_is_named() {
+    let fixture = Fixture::new();
+    drop(fixture.open());
+    for name in ["damaged", "runs"] {
+        let path = fixture.state().join(name);
+        _ = fs::remove_dir(&path);
+        fs::write(&path, "").unwrap();
+        let error = Store::open(&fixture.state()).unwrap_err().to_string();
+        assert!(error.contains(&format!("/{name}: ")), "{error}");
+        fs::remove_file(&path).unwrap();
+    }
 }
 
 #[tokio::test]

@@ -52,9 +52,10 @@ impl ErrorLine {
     /// The line, without what moves a terminal; empty for none. Secrets are looked for again: colours
     /// within one hide it from those who look at the output.
     pub(super) fn text(&self, secrets: &Secrets) -> String {
-        let line = match is_blank(&self.open) {
-            true => &self.last,
-            false => &self.open,
+        let line = if is_blank(&self.open) {
+            &self.last
+        } else {
+            &self.open
         };
         let mut text = secrets.hidden_in(&shown(&String::from_utf8_lossy(line)));
         if line.len() == KEPT {

@@ -151,12 +151,11 @@ impl Mask {
         if self.secrets.finder.is_none() {
             return chunk;
         }
-        let whole = match self.held.is_empty() {
-            true => chunk,
-            false => {
-                self.held.extend_from_slice(&chunk);
-                self.held.split().freeze()
-            }
+        let whole = if self.held.is_empty() {
+            chunk
+        } else {
+            self.held.extend_from_slice(&chunk);
+            self.held.split().freeze()
         };
         let tail = self.secrets.tail(&whole);
         self.hide(&whole, tail, tail)

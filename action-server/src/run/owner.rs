@@ -1,41 +1,39 @@
 //! One owner a run: it alone starts the run's jobs and has the run's record written.
 
-use std::{
-    pin::Pin,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use action_proto::v1::{Outcome, OutcomeCount, RunFinished, run_event::Event};
 use tokio::{
-    sync::{AcquireError, OwnedSemaphorePermit, mpsc, watch},
+    sync::{mpsc, watch},
     time::{Instant, sleep_until},
 };
 
 use super::{
-    Load, Stop, StopOrder, job,
+    Stop, StopOrder,
+    job::run_job,
     progress::{Progress, never_started},
     recorder::Recorder,
     recording::Recording,
-    shared::{Shared, labelled, tell_outcome},
-    slots::Slots,
+    shared::{RunContext, counts_by_label, set_span_outcome},
+    slots::JobQueue,
 };
 use crate::{
     audit::{self, Who},
-    process::{EnvMarker, LeftoversOf},
+    process::LeftoverScope,
 };
 
 /// How many events may wait to be written, and how many are written at once. With chunks of at
 /// most 64 KiB this bounds what a run's output takes in memory.
 const BACKLOG: usize = 24;
 
-/// Where a run stands now, for those who ask.
+/// The status of a live run.
 #[derive(Debug, Clone, Default)]
-pub struct Status {
+pub struct RunStatus {
     /// Jobs that run.
     pub running: u32,
     /// Jobs that wait to be started.
     pub waiting: u32,
-    /// Where it stands in the server's queue for places, from 1; 0 while it does not stand there.
+    /// The place in the server's queue for slots, from 1; 0 while the run is not in it.
     pub queue_position: u32,
     /// How many jobs ended with which outcome.
     pub counts: Vec<OutcomeCount>,
@@ -43,122 +41,84 @@ pub struct Status {
     pub failing: bool,
 }
 
-/// What an owner tells of where its run stands. The queue moves without it.
-#[derive(Debug, Default)]
-pub(super) struct Standing {
-    status: Status,
-    ticket: u64,
-}
-
-impl Standing {
-    /// Adds what this run does to what all do.
-    pub(super) fn add_to(&self, load: &mut Load) {
-        load.running += u64::from(self.status.running);
-        load.waiting += u64::from(self.status.waiting);
-        load.unrecorded += usize::from(self.status.failing);
-    }
-
-    /// Where the run stands now.
-    pub(super) fn now(&self, slots: &Slots) -> Status {
-        Status {
-            queue_position: slots.position(self.ticket),
-            ..self.status.clone()
-        }
-    }
-}
-
 /// The task that owns a run.
-pub(super) struct Owner {
-    shared: Arc<Shared>,
+pub(super) struct RunOwner {
+    context: Arc<RunContext>,
     recording: Recording,
     progress: Progress,
-    status: Arc<Mutex<Standing>>,
-    slots: Slots,
+    status: Arc<Mutex<RunStatus>>,
+    queue: JobQueue,
     orders: watch::Receiver<Option<StopOrder>>,
+    stop_jobs: watch::Sender<Option<StopOrder>>,
     started: Instant,
-    /// What is to be recorded next.
+    /// Events to be recorded next.
     batch: Vec<Event>,
-    /// How many of these the progress has seen.
+    /// How many of these the progress has counted.
     observed: usize,
 }
 
-type Slot = Pin<Box<dyn Future<Output = Result<OwnedSemaphorePermit, AcquireError>> + Send>>;
-
-impl Owner {
+impl RunOwner {
     pub(super) fn new(
-        shared: Arc<Shared>,
+        context: Arc<RunContext>,
         recorder: Recorder,
-        slots: Slots,
+        queue: JobQueue,
         orders: watch::Receiver<Option<StopOrder>>,
-        status: Arc<Mutex<Standing>>,
-    ) -> Owner {
-        let progress = Progress::new(shared.plan.jobs.len(), shared.plan.fanout as usize);
-        let owner = Owner {
-            shared,
+        status: Arc<Mutex<RunStatus>>,
+    ) -> RunOwner {
+        let owner = RunOwner {
+            progress: Progress::new(context.plan.jobs.len()),
+            context,
             recording: Recording::new(recorder),
-            progress,
             status,
-            slots,
+            queue,
             orders,
+            stop_jobs: watch::Sender::new(None),
             started: Instant::now(),
             batch: Vec::with_capacity(BACKLOG),
             observed: 0,
         };
-        owner.show_status();
+        owner.update_status();
         owner
     }
 
-    /// Sees the run to its end.
-    pub(super) async fn run(mut self) {
-        if self.shared.plan.command.leave_running {
-            self.shared.reaper.let_unmarked_live();
+    /// Runs the jobs, and records the end after the last of them.
+    pub(super) async fn run_to_completion(mut self) {
+        if self.context.plan.command.leave_running {
+            self.context.reaper.spare_unmarked();
         }
         let (sender, mut events) = mpsc::channel(BACKLOG);
-        let (stop_jobs, jobs_stop) = watch::channel(None);
-        let time_is_over = self
-            .shared
-            .limits
-            .run_timeout
-            .map(|limit| self.started + limit);
-        // One place in the server's queue at a time: runs take turns, however many jobs each has.
-        let mut slot: Option<Slot> = None;
+        let limit = self.context.limits.run_timeout;
+        let deadline = limit.map(|limit| self.started + limit);
         while !self.progress.is_done() {
-            // Where the record hangs nothing more is started: its outcome could not be recorded.
-            if !self.progress.wants_job() || self.recording.is_stalled() {
-                slot = None;
-            } else if slot.is_none() {
-                let ticket = self.slots.queue_up();
-                self.standing().ticket = ticket.number();
-                slot = Some(Box::pin(self.slots.clone().take(ticket)));
-            }
+            // While the record hangs nothing more is started: its outcome could not be recorded.
+            self.queue.set_held(self.recording.is_stalled());
             let (retry, stall) = (self.recording.next_try(), self.recording.stalls_at());
             tokio::select! {
                 biased;
                 Ok(()) = self.orders.changed() => {
                     let order = self.orders.borrow_and_update().clone();
-                    order.into_iter().for_each(|order| self.stop(order, &stop_jobs));
+                    order.into_iter().for_each(|order| self.stop(order));
                 }
-                () = until(time_is_over), if self.progress.is_going() => {
-                    let limit = self.shared.limits.run_timeout.unwrap_or_default();
-                    let why = format!("the run was not done after {}", humantime::format_duration(limit));
-                    self.stop(StopOrder::new(Stop::TimeOut, why), &stop_jobs);
+                () = until(deadline), if self.progress.is_going() => {
+                    let limit = humantime::format_duration(limit.unwrap_or_default());
+                    let why = format!("the run was not done after {limit}");
+                    self.stop(StopOrder::new(Stop::TimeOut, why));
                 }
-                Some(Ok(permit)) = poll_slot(&mut slot) => {
-                    slot = None;
-                    let at = self.progress.start_job();
-                    let job = job::run(Arc::clone(&self.shared), at, permit, jobs_stop.clone(), sender.clone());
-                    tokio::spawn(job);
+                (job, slot) = self.queue.next_start() => {
+                    self.progress.start_job();
+                    let stop = self.stop_jobs.subscribe();
+                    tokio::spawn(run_job(Arc::clone(&self.context), job, slot, stop, sender.clone()));
                 }
                 () = self.recording.written() => {}
                 // Events wait while others are written: the channel fills, then the pipes.
                 _ = events.recv_many(&mut self.batch, BACKLOG), if self.recording.is_idle() => {}
-                // No event may come for long, and others wait for what is owed to the record.
+                // No event may come for long, and the recorder has some to write.
                 () = until(retry) => self.recording.record(Vec::new()),
                 () = until(stall) => self.recording.mark_stalled(),
             }
             self.record();
             if let Some(order) = self.halt_order() {
-                self.stop(order, &stop_jobs);
+                self.stop(order);
                 self.record();
             }
         }
@@ -168,112 +128,99 @@ impl Owner {
     /// The order to start nothing more, once too many jobs have failed.
     fn halt_order(&self) -> Option<StopOrder> {
         let most = self
-            .shared
+            .context
             .max_failures
             .filter(|&most| self.progress.failures() >= most)?;
         let why = format!("cancelled after {most} failures");
         (self.progress.waiting() > 0).then(|| StopOrder::new(Stop::Halt, why))
     }
 
-    fn stop(&mut self, order: StopOrder, stop_jobs: &watch::Sender<Option<StopOrder>>) {
-        let (never, news) = self.progress.stop(order.stop);
-        let jobs = &self.shared.plan.jobs[never];
-        self.batch.extend(
-            jobs.iter()
-                .map(|job| never_started(job.node_name(), &order)),
-        );
-        if news {
-            stop_jobs.send_replace(Some(order));
+    fn stop(&mut self, order: StopOrder) {
+        for job in self.queue.cancel_waiting() {
+            if let Some(job) = self.context.plan.jobs.get(job) {
+                self.batch.push(never_started(job.node_name(), &order));
+            }
+        }
+        if self.progress.stop(order.stop) {
+            self.stop_jobs.send_replace(Some(order));
         }
     }
 
-    /// Takes note of new events, and has them recorded as soon as those before are.
+    /// Counts new events, and has them recorded as soon as those before are.
     fn record(&mut self) {
         for event in &self.batch[self.observed..] {
-            self.progress.observe(event);
+            if self.progress.observe(event) {
+                self.queue.finish_job();
+            }
         }
         self.observed = self.batch.len();
         if self.observed > 0 && self.recording.is_idle() {
             self.observed = 0;
             self.recording.record(std::mem::take(&mut self.batch));
         }
-        self.show_status();
+        self.update_status();
     }
 
-    fn show_status(&self) {
-        let mut standing = self.standing();
-        let status = &mut standing.status;
+    fn update_status(&self) {
+        let mut status = self.status.lock().unwrap_or_else(PoisonError::into_inner);
         status.running = u32::try_from(self.progress.running()).unwrap_or(u32::MAX);
         status.waiting = u32::try_from(self.progress.waiting()).unwrap_or(u32::MAX);
         status.failing = self.recording.is_failing();
-        self.progress.count_into(&mut status.counts);
-    }
-
-    fn standing(&self) -> MutexGuard<'_, Standing> {
-        self.status.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Ends what hid from its own job, behind another name or none: it has no job to hide behind
-    /// any more.
-    async fn end_what_hid(shared: &Shared) {
-        let mut processes = 0;
-        if !shared.plan.command.leave_running {
-            let marker = EnvMarker::run(shared.run_id.as_str());
-            for of in [LeftoversOf::Run(marker), LeftoversOf::Everybody] {
-                let ended = shared.reaper.end_leftovers(&Arc::new(of)).await;
-                processes += ended.len();
-            }
-        }
-        if processes > 0 {
-            tracing::warn!(run_id = %shared.run_id, processes, "ended processes that hid from their job");
-        }
+        status.counts.clone_from(self.progress.counts());
     }
 
     async fn finish(mut self) {
         let rest = self.recording.flush(self.batch);
-        let (rest, ()) = tokio::join!(rest, Owner::end_what_hid(&self.shared));
-        let mut counts = Vec::new();
-        self.progress.count_into(&mut counts);
+        let (rest, ()) = tokio::join!(rest, end_run_leftovers(&self.context));
+        let counts = self.progress.counts().clone();
         let outcome = Outcome::gravest(&counts);
         let finished = RunFinished {
             outcome: outcome.into(),
             counts,
             duration: prost_types::Duration::try_from(self.started.elapsed()).ok(),
         };
-        let event = finished_event(&self.shared, outcome, &finished.counts);
-        tell_outcome(&self.shared.span, outcome, "");
+        let event = finished_event(&self.context, outcome, &finished.counts);
+        set_span_outcome(&self.context.span, outcome, "");
         self.recording.finish(rest, finished).await;
-        // Only now: without an end in the record the next start says in both that the run is lost. A log
-        // that fails has said so, and writes the line when it can.
-        _ = self.shared.audit.write(event).await;
+        // Only now: without an end in the record the next start makes the run lost in both. A log that
+        // fails has reported it, and writes the line when it can.
+        _ = self.context.audit.write(event).await;
     }
 }
 
-fn finished_event(shared: &Shared, outcome: Outcome, counts: &[OutcomeCount]) -> audit::Event {
+/// Ends processes of the run that hid from their jobs.
+async fn end_run_leftovers(context: &RunContext) {
+    let mut processes = 0;
+    if !context.plan.command.leave_running {
+        let run_id = context.run_id.to_string();
+        for scope in [LeftoverScope::Run(run_id), LeftoverScope::Server] {
+            let ended = context.reaper.end_leftovers(&Arc::new(scope)).await;
+            processes += ended.len();
+        }
+    }
+    if processes > 0 {
+        tracing::warn!(run_id = %context.run_id, processes, "ended processes that hid from their job");
+    }
+}
+
+fn finished_event(context: &RunContext, outcome: Outcome, counts: &[OutcomeCount]) -> audit::Event {
     audit::Event {
-        // Where the call came from that started it says nothing of its end.
+        // The address is of the call that started the run, not of its end.
         who: Who {
             address: None,
-            ..shared.who.clone()
+            ..context.who.clone()
         },
-        command: Some(shared.plan.command.name.clone()),
-        nodes: Some(shared.plan.nodes.clone()).filter(|nodes| !nodes.is_empty()),
+        command: Some(context.plan.command.name.clone()),
+        nodes: Some(context.plan.nodes.clone()).filter(|nodes| !nodes.is_empty()),
         outcome: Some(outcome.label().to_owned()),
-        counts: Some(labelled(counts)),
-        ..audit::Event::of_run("run_finished", &shared.run_id)
+        counts: Some(counts_by_label(counts)),
+        ..audit::Event::of_run("run_finished", &context.run_id)
     }
 }
 
 async fn until(time: Option<Instant>) {
     match time {
         Some(time) => sleep_until(time).await,
-        None => std::future::pending().await,
-    }
-}
-
-async fn poll_slot(slot: &mut Option<Slot>) -> Option<Result<OwnedSemaphorePermit, AcquireError>> {
-    match slot {
-        Some(slot) => Some(slot.await),
         None => std::future::pending().await,
     }
 }

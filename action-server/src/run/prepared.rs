@@ -18,10 +18,10 @@ use tokio::{
 
 use super::{
     Registry, StartError, Starter,
-    owner::Owner,
+    owner::RunOwner,
     recorder::Recorder,
-    registry::{Leave, Live, Room},
-    shared::Shared,
+    registry::{LiveRun, LiveRunGuard, RunPermits},
+    shared::RunContext,
 };
 use crate::{
     audit::{self, Audit},
@@ -37,7 +37,7 @@ const START_LIMIT: Duration = Duration::from_secs(30);
 #[must_use]
 pub struct PreparedRun {
     registry: Registry,
-    room: Room,
+    permits: RunPermits,
     audited: AuditedRun,
     writer: Box<dyn EventWriter>,
     reader: Box<dyn EventReader>,
@@ -55,7 +55,7 @@ impl Registry {
     pub async fn prepare(&self, plan: Plan, starter: Starter) -> Result<PreparedRun, StartError> {
         let inner = &self.inner;
         let limit = Instant::now() + START_LIMIT;
-        let room = inner.room(&starter.identity.username)?;
+        let permits = inner.permits(&starter.identity.username)?;
         let first = starter.first_event(&plan);
         check_length(&first)?;
         let begun = inner.log.begin(first);
@@ -82,7 +82,7 @@ impl Registry {
         }
         Ok(PreparedRun {
             registry: self.clone(),
-            room,
+            permits,
             audited,
             writer,
             reader,
@@ -100,12 +100,11 @@ async fn in_time<T>(limit: Instant, work: impl Future<Output = io::Result<T>>) -
 }
 
 impl PreparedRun {
-    /// Starts the run, which will be seen to its end whatever becomes of the caller. Waits for
-    /// nothing. Returns a reader of its events from the first.
+    /// Starts the run, which goes on to its end if the caller leaves. Waits for nothing. Returns a reader of its events from the first.
     pub fn launch(self) -> (RunId, Box<dyn EventReader>) {
         let PreparedRun {
             registry,
-            room,
+            permits,
             audited,
             mut writer,
             reader,
@@ -118,7 +117,7 @@ impl PreparedRun {
         let orders = watch::Sender::new(None);
         let orders_receiver = orders.subscribe();
         let status = Arc::new(Mutex::default());
-        let shared = Arc::new(Shared {
+        let context = Arc::new(RunContext {
             run_id: run_id.clone(),
             span: starter.begin_span(&run_id, &plan),
             identity: starter.identity,
@@ -131,22 +130,24 @@ impl PreparedRun {
             audit: inner.audit.clone(),
             logged_start_failure: false.into(),
         });
-        let live = Live {
+        let jobs = context.plan.jobs.len();
+        let queue = inner.slots.queue(jobs, context.plan.fanout as usize);
+        let live = LiveRun {
             entry,
             orders,
             status: Arc::clone(&status),
+            queue: queue.key(),
         };
-        let meter = inner.metrics.run_accepted(&shared.plan.command.name);
+        let meter = inner.metrics.run_accepted(&context.plan.command.name);
         registry.live().insert(run_id.clone(), live);
         // Found by others only now: whoever finds it finds it alive.
         writer.release();
         audited.keep();
         let recorder = Recorder::new(writer, meter);
-        let slots = inner.slots.clone();
-        let owner = Owner::new(shared, recorder, slots, orders_receiver, status);
-        let guard = Leave::new(registry, run_id.clone(), room);
+        let owner = RunOwner::new(context, recorder, queue, orders_receiver, status);
+        let guard = LiveRunGuard::new(registry, run_id.clone(), permits);
         tokio::spawn(async move {
-            owner.run().await;
+            owner.run_to_completion().await;
             drop(guard);
         });
         (run_id, reader)

@@ -1,20 +1,19 @@
-//! Where a run stands, and what follows from each thing that happens. Pure: no process, no
-//! clock, no disk.
+//! How far a run is. Pure: no process, no clock, no disk.
 
 use std::sync::Arc;
 
 use action_proto::v1::{NodeFinished, Outcome, OutcomeCount, run_event::Event};
 
-/// How a run is being ended, the graver the greater.
+/// How a run is ended, in ascending severity.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Stop {
     /// Start no more jobs; those that run go on.
     Halt,
-    /// Ask the scripts to end, and make them after a grace.
+    /// TERM to the scripts, and KILL after a grace.
     Cancel,
     /// The same, because the run's time is over.
     TimeOut,
-    /// Make them end now.
+    /// KILL at once.
     Force,
 }
 
@@ -28,7 +27,7 @@ impl Stop {
     }
 }
 
-/// A request to end a run, with the reason that its jobs report.
+/// An order to end a run, with the reason that its jobs report.
 #[derive(Debug, Clone)]
 pub struct StopOrder {
     /// How.
@@ -47,25 +46,21 @@ impl StopOrder {
     }
 }
 
-/// Where a run stands.
+/// How far a run is.
 #[derive(Debug)]
 pub(super) struct Progress {
-    jobs: usize,
-    fanout: usize,
-    next: usize,
-    ended: usize,
+    waiting: usize,
+    running: usize,
     stop: Option<Stop>,
     counts: Vec<OutcomeCount>,
 }
 
 impl Progress {
-    /// A run of so many jobs, at most `fanout` of them at once.
-    pub(super) fn new(jobs: usize, fanout: usize) -> Progress {
+    /// A run of so many jobs.
+    pub(super) fn new(jobs: usize) -> Progress {
         Progress {
-            jobs,
-            fanout,
-            next: 0,
-            ended: 0,
+            waiting: jobs,
+            running: 0,
             stop: None,
             counts: Vec::new(),
         }
@@ -73,68 +68,65 @@ impl Progress {
 
     /// How many jobs have been started and not ended.
     pub(super) fn running(&self) -> usize {
-        self.next - self.ended
+        self.running
     }
 
     /// How many jobs wait to be started.
     pub(super) fn waiting(&self) -> usize {
-        self.jobs - self.next
+        self.waiting
     }
 
-    /// True when another job may be started, as far as this run is concerned.
-    pub(super) fn wants_job(&self) -> bool {
-        self.stop.is_none() && self.next < self.jobs && self.running() < self.fanout
+    pub(super) fn start_job(&mut self) {
+        self.waiting -= 1;
+        self.running += 1;
     }
 
-    /// The job to start now.
-    pub(super) fn start_job(&mut self) -> usize {
-        let job = self.next;
-        self.next += 1;
-        job
-    }
-
-    /// Takes note of an event that a job told.
-    pub(super) fn observe(&mut self, event: &Event) {
-        if let Event::NodeFinished(finished) = event {
-            self.ended += 1;
-            Outcome::count(&mut self.counts, finished);
+    /// Counts the end of a job. True where the job had been started.
+    pub(super) fn observe(&mut self, event: &Event) -> bool {
+        let Event::NodeFinished(finished) = event else {
+            return false;
+        };
+        Outcome::count(&mut self.counts, finished);
+        let was_started = !finished.never_started;
+        if was_started {
+            self.running -= 1;
+        } else {
+            self.waiting -= 1;
         }
+        was_started
     }
 
-    /// Stops the run. Returns the jobs that will never be started, and whether the stop is graver
-    /// than what was known, so that the running ones must hear of it.
-    pub(super) fn stop(&mut self, stop: Stop) -> (std::ops::Range<usize>, bool) {
-        let news = self.stop < Some(stop);
+    /// Notes an order to stop. True where it is graver than those before, so that jobs must hear of it.
+    pub(super) fn stop(&mut self, stop: Stop) -> bool {
+        let is_graver = self.stop < Some(stop);
         self.stop = self.stop.max(Some(stop));
-        let never = self.next..self.jobs;
-        self.next = self.jobs;
-        (never, news)
+        is_graver
     }
 
     /// True when every job has ended.
     pub(super) fn is_done(&self) -> bool {
-        self.ended == self.jobs
+        self.waiting + self.running == 0
     }
 
-    /// How many jobs have ended, and not OK.
+    /// How many jobs have ended with another outcome than OK.
     pub(super) fn failures(&self) -> u32 {
         let counts = self.counts.iter();
         let failed = counts.filter(|it| it.outcome() != Outcome::Ok);
         failed.map(|it| it.count).sum()
     }
 
-    /// True until the jobs that run were told to stop.
+    /// True until the running jobs were ordered to stop.
     pub(super) fn is_going(&self) -> bool {
         self.stop.is_none_or(|stop| stop == Stop::Halt)
     }
 
-    /// How many jobs had which outcome so far, OK first, in place of what `counts` held.
-    pub(super) fn count_into(&self, counts: &mut Vec<OutcomeCount>) {
-        counts.clone_from(&self.counts);
+    /// How many jobs had which outcome so far, OK first.
+    pub(super) fn counts(&self) -> &Vec<OutcomeCount> {
+        &self.counts
     }
 }
 
-/// What is said of a job that a stop kept from being started.
+/// The end of a job that an order kept from being started.
 pub(super) fn never_started(node: &str, order: &StopOrder) -> Event {
     Event::NodeFinished(NodeFinished {
         node: node.to_owned(),
@@ -157,39 +149,39 @@ mod tests {
     }
 
     #[test]
-    fn at_most_fanout_at_once_until_all_have_ended() {
-        let mut progress = Progress::new(3, 2);
-        assert_eq!((progress.start_job(), progress.start_job()), (0, 1));
-        assert!(!progress.wants_job());
-        progress.observe(&finished(Outcome::Ok));
-        assert!(progress.wants_job());
-        assert_eq!(progress.start_job(), 2);
-        progress.observe(&finished(Outcome::Failed));
-        assert!(!progress.is_done() && !progress.wants_job());
-        progress.observe(&finished(Outcome::Ok));
+    fn a_run_is_done_when_every_job_has_ended() {
+        let mut progress = Progress::new(4);
+        for outcome in [Outcome::Ok, Outcome::Failed, Outcome::Ok] {
+            progress.start_job();
+            assert!(progress.observe(&finished(outcome)));
+        }
+        assert_eq!((progress.waiting(), progress.failures()), (1, 1));
+        let order = StopOrder::new(Stop::Cancel, "cancelled");
+        assert!(!progress.is_done() && progress.stop(order.stop));
+        assert!(!progress.observe(&never_started("n", &order)));
         assert!(progress.is_done());
-        let mut counts = Vec::new();
-        progress.count_into(&mut counts);
-        let counts: Vec<_> = counts.iter().map(|c| (c.outcome(), c.count)).collect();
-        assert_eq!(counts, [(Outcome::Ok, 2), (Outcome::Failed, 1)]);
+        let counts = progress.counts().iter();
+        let counts: Vec<_> = counts.map(|it| (it.outcome(), it.count)).collect();
+        let expected = [
+            (Outcome::Ok, 2),
+            (Outcome::Failed, 1),
+            (Outcome::Cancelled, 1),
+        ];
+        assert_eq!(counts, expected);
     }
 
     #[test]
-    fn a_stop_starts_nothing_more_and_is_told_once() {
-        let mut progress = Progress::new(5, 2);
-        progress.start_job();
-        assert_eq!(progress.stop(Stop::Cancel), (1..5, true));
-        assert!(!progress.wants_job());
-        assert_eq!(progress.stop(Stop::Cancel), (5..5, false));
-        assert_eq!(progress.stop(Stop::Force), (5..5, true));
-        assert_eq!(progress.stop(Stop::Cancel), (5..5, false));
-        for _ in 0..4 {
-            progress.observe(&never_started(
-                "n",
-                &StopOrder::new(Stop::Force, "cancelled"),
-            ));
-        }
-        progress.observe(&finished(Outcome::Cancelled));
-        assert!(progress.is_done());
+    fn jobs_hear_of_an_order_that_is_graver_than_those_before() {
+        let mut progress = Progress::new(1);
+        let orders = [
+            Stop::Halt,
+            Stop::Cancel,
+            Stop::Cancel,
+            Stop::Force,
+            Stop::Cancel,
+        ];
+        let heard = orders.map(|stop| progress.stop(stop));
+        assert_eq!(heard, [true, true, false, true, false]);
+        assert!(!progress.is_going());
     }
 }

@@ -11,7 +11,7 @@ use std::{
 use action_proto::v1::{RunFinished, run_event::Event};
 use tokio::time::sleep;
 
-use super::shared::say_too;
+use super::shared::append_message;
 use crate::{
     metrics::{RunMeter, Tally},
     record::EventWriter,
@@ -75,9 +75,10 @@ impl Recorder {
 
     fn keep(&mut self, events: Vec<Event>, is_waiting: bool) {
         // What is left of the disk is for the ends of runs.
-        match is_waiting || !self.writer.takes_output() {
-            true => self.owed.keep_but_output(events),
-            false => self.owed.keep(events),
+        if is_waiting || !self.writer.takes_output() {
+            self.owed.keep_but_output(events);
+        } else {
+            self.owed.keep(events);
         }
     }
 
@@ -142,7 +143,7 @@ impl Owed {
             {
                 finished.output_lost_bytes += lost;
                 let why = format!("{lost} bytes of output could not be recorded");
-                say_too(&mut finished.message, &why);
+                append_message(&mut finished.message, &why);
             }
             self.events.push(event);
         }

@@ -1,5 +1,5 @@
-//! A run's recorder beside its owner: one batch at a time is on its way to the record, and the owner
-//! goes on meanwhile.
+//! A run's recorder as a task of its own: one batch at a time is on its way to the record, and the
+//! owner goes on meanwhile.
 
 use std::time::Duration;
 
@@ -14,27 +14,21 @@ const STALL_LIMIT: Duration = Duration::from_secs(1);
 /// So much output may wait for the end of its run, in bytes: the reserve has room for it.
 const LITTLE_OUTPUT: usize = 64 << 10;
 
-/// The recorder, at rest or writing.
+/// The recorder, idle or writing.
 pub(super) struct Recording {
-    state: State,
+    /// `None` while it writes.
+    idle: Option<Recorder>,
+    /// The batch on its way, and since when.
+    writing: Option<(Instant, BoxFuture<'static, Recorder>)>,
     is_failing: bool,
     is_stalled: bool,
-}
-
-enum State {
-    Idle(Recorder),
-    Writing {
-        since: Instant,
-        written: BoxFuture<'static, Recorder>,
-    },
-    /// Between the two.
-    Changing,
 }
 
 impl Recording {
     pub(super) fn new(recorder: Recorder) -> Recording {
         Recording {
-            state: State::Idle(recorder),
+            idle: Some(recorder),
+            writing: None,
             is_failing: false,
             is_stalled: false,
         }
@@ -42,7 +36,7 @@ impl Recording {
 
     /// True when the next batch can be taken.
     pub(super) fn is_idle(&self) -> bool {
-        matches!(self.state, State::Idle(_))
+        self.idle.is_some()
     }
 
     /// True while the record cannot be written.
@@ -55,57 +49,46 @@ impl Recording {
         self.is_stalled
     }
 
-    /// When a batch that is being written has waited for long; `None` where it has already.
+    /// When the batch that is being written counts as stalled; `None` where it does already.
     pub(super) fn stalls_at(&self) -> Option<Instant> {
-        match &self.state {
-            State::Writing { since, .. } if !self.is_stalled => Some(*since + STALL_LIMIT),
-            _ => None,
-        }
+        let (since, _) = self.writing.as_ref().filter(|_| !self.is_stalled)?;
+        Some(*since + STALL_LIMIT)
     }
 
     pub(super) fn mark_stalled(&mut self) {
         self.is_stalled = true;
     }
 
-    /// When what is owed to the record is to be tried again; `None` while nothing is.
+    /// When pending events are to be tried again; `None` while there are none.
     pub(super) fn next_try(&self) -> Option<Instant> {
-        match &self.state {
-            State::Idle(recorder) => recorder.next_try(),
-            _ => None,
-        }
+        self.idle.as_ref()?.next_try()
     }
 
     /// Begins to record a batch. Only while idle.
     pub(super) fn record(&mut self, events: Vec<Event>) {
-        match std::mem::replace(&mut self.state, State::Changing) {
-            State::Idle(mut recorder) => {
-                self.state = State::Writing {
-                    since: Instant::now(),
-                    written: Box::pin(async move {
-                        recorder.record(events).await;
-                        recorder
-                    }),
-                };
-            }
-            other => self.state = other,
+        if let Some(mut recorder) = self.idle.take() {
+            let written = async move {
+                recorder.record(events).await;
+                recorder
+            };
+            self.writing = Some((Instant::now(), Box::pin(written)));
         }
     }
 
-    /// Returns when the batch is written; not while there is none. Cancel safe.
+    /// Returns when the batch is written; never while there is none. Cancel safe.
     pub(super) async fn written(&mut self) {
-        match &mut self.state {
-            State::Writing { written, .. } => {
-                let recorder = written.await;
-                self.is_failing = recorder.is_failing();
-                self.is_stalled = false;
-                self.state = State::Idle(recorder);
-            }
-            _ => std::future::pending().await,
-        }
+        let Some((_, written)) = &mut self.writing else {
+            return std::future::pending().await;
+        };
+        let recorder = written.await;
+        self.writing = None;
+        self.is_failing = recorder.is_failing();
+        self.is_stalled = false;
+        self.idle = Some(recorder);
     }
 
-    /// Returns when all before is written, with what there still is: a little goes with the end, in one
-    /// write.
+    /// Waits until the batch is written. Returns the events that are few enough to be written with the
+    /// end; others are written before.
     pub(super) async fn flush(&mut self, events: Vec<Event>) -> Vec<Event> {
         if !self.is_idle() {
             self.written().await;
@@ -122,9 +105,9 @@ impl Recording {
         Vec::new()
     }
 
-    /// Records the end, with what [`Recording::flush`] left.
+    /// Records the end, with the events that [`Recording::flush`] returned.
     pub(super) async fn finish(self, rest: Vec<Event>, finished: RunFinished) {
-        if let State::Idle(recorder) = self.state {
+        if let Some(recorder) = self.idle {
             recorder.finish(rest, finished).await;
         }
     }

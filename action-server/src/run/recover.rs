@@ -5,7 +5,7 @@ use std::{collections::HashSet, io};
 
 use action_proto::v1::Outcome;
 
-use super::shared::labelled;
+use super::shared::counts_by_label;
 use crate::{
     audit::{self, Audit, OpenRun, OpenRuns},
     crash,
@@ -27,9 +27,10 @@ pub(super) async fn recover(store: &Store, audit: &Audit, metrics: &Metrics) -> 
     let removed = open.runs.keys().map(String::as_str);
     let removed = removed.filter(|id| store.find(id, None, 1).is_empty());
     let ids: Vec<&str> = ids.map(RunId::as_str).chain(removed).collect();
-    let processes = match ids.is_empty() {
-        true => 0,
-        false => end_orphans(&ids).await,
+    let processes = if ids.is_empty() {
+        0
+    } else {
+        end_orphans(&ids).await
     };
     for entry in damaged {
         put_aside(store, audit, &entry).await;
@@ -190,7 +191,7 @@ fn finished(
     event.nodes = Some(summary.nodes.folded().to_owned()).filter(|nodes| !nodes.is_empty());
     if let Some(finished) = summary.finished() {
         event.outcome = Some(finished.result.outcome().label().to_owned());
-        event.counts = Some(labelled(&finished.result.counts));
+        event.counts = Some(counts_by_label(&finished.result.counts));
     }
     event
 }

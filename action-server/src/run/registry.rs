@@ -17,7 +17,7 @@ use tokio::{
 };
 
 use super::{
-    Limits, Load, StartError, Status, Stop, StopOrder, owner::Standing, recover::recover,
+    Load, RunLimits, RunStatus, StartError, Stop, StopOrder, recover::recover, scheduler::RunKey,
     slots::Slots,
 };
 use crate::{
@@ -31,17 +31,19 @@ use crate::{
 /// How long runs have to end after the last of their scripts was killed.
 const STOP_LIMIT: Duration = Duration::from_secs(15);
 
-pub(super) struct Live {
+/// A run that goes on, as calls reach it.
+pub(super) struct LiveRun {
     pub(super) entry: Arc<Entry>,
     pub(super) orders: watch::Sender<Option<StopOrder>>,
-    pub(super) status: Arc<Mutex<Standing>>,
+    pub(super) status: Arc<Mutex<RunStatus>>,
+    pub(super) queue: RunKey,
 }
 
 /// Where a run that lives stands now.
 #[derive(Debug, Clone)]
 pub struct LiveStatus {
     /// As its owner reports it.
-    pub status: Status,
+    pub status: RunStatus,
     /// The sequence of the last event that can be read.
     pub last_sequence: u64,
 }
@@ -49,21 +51,21 @@ pub struct LiveStatus {
 /// All runs.
 #[derive(Clone)]
 pub struct Registry {
-    pub(super) inner: Arc<Inner>,
+    pub(super) inner: Arc<RegistryInner>,
 }
 
-pub(super) struct Inner {
+pub(super) struct RegistryInner {
     store: Arc<Store>,
     pub(super) log: Arc<dyn EventLog>,
     index: Arc<dyn RunIndex>,
     pub(super) audit: Audit,
     pub(super) metrics: Metrics,
-    pub(super) limits: Arc<Limits>,
+    pub(super) limits: Arc<RunLimits>,
     pub(super) slots: Slots,
     pub(super) reaper: Reaper,
-    live: Mutex<HashMap<RunId, Live>>,
+    live: Mutex<HashMap<RunId, LiveRun>>,
     /// One permit for each run that may live.
-    pub(super) room: Arc<Semaphore>,
+    pub(super) run_permits: Arc<Semaphore>,
     /// The same for each subject.
     pub(super) subjects: Places<String>,
     pub(super) stopping: AtomicBool,
@@ -82,13 +84,13 @@ impl Registry {
         log: Arc<dyn EventLog>,
         audit: Audit,
         metrics: Metrics,
-        limits: Limits,
+        limits: RunLimits,
     ) -> io::Result<Registry> {
         recover(&store, &audit, &metrics).await?;
         let slots = Slots::new(limits.job_threads);
-        let room = Arc::new(Semaphore::new(limits.live_runs));
+        let run_permits = Arc::new(Semaphore::new(limits.live_runs));
         let subjects = Places::new(usize::MAX, limits.runs_per_subject);
-        let inner = Inner {
+        let inner = RegistryInner {
             index: Arc::clone(&store) as Arc<dyn RunIndex>,
             store,
             log,
@@ -98,7 +100,7 @@ impl Registry {
             slots,
             reaper: Reaper::new()?,
             live: Mutex::default(),
-            room,
+            run_permits,
             subjects,
             stopping: AtomicBool::new(false),
         };
@@ -134,9 +136,12 @@ impl Registry {
         let last_sequence = self.inner.log.live_sequence(run_id)?;
         let live = self.live();
         let live = live.get(run_id)?;
-        let standing = live.status.lock().unwrap_or_else(PoisonError::into_inner);
+        let status = live.status.lock().unwrap_or_else(PoisonError::into_inner);
         Some(LiveStatus {
-            status: standing.now(&self.inner.slots),
+            status: RunStatus {
+                queue_position: self.inner.slots.position(live.queue),
+                ..status.clone()
+            },
             last_sequence,
         })
     }
@@ -169,20 +174,17 @@ impl Registry {
 
     /// What goes on now, over all runs.
     pub fn load(&self) -> Load {
-        let slots = &self.inner.slots;
-        let ((slots, slots_used), (waiting_runs, oldest_wait)) = (slots.places(), slots.waiting());
         let mut load = Load {
             limit: self.inner.limits.live_runs,
-            slots,
-            slots_used,
-            waiting_runs,
-            oldest_wait,
             ..Load::default()
         };
+        self.inner.slots.add_to(&mut load);
         for live in self.live().values() {
-            let standing = live.status.lock().unwrap_or_else(PoisonError::into_inner);
+            let status = live.status.lock().unwrap_or_else(PoisonError::into_inner);
             load.runs += 1;
-            standing.add_to(&mut load);
+            load.running += u64::from(status.running);
+            load.waiting += u64::from(status.waiting);
+            load.unrecorded += usize::from(status.failing);
         }
         load
     }
@@ -253,12 +255,12 @@ impl Registry {
     }
 
     async fn until_none_lives(&self) {
-        // Each run that lives holds its room: all of it is free when none does.
+        // Each live run holds a permit: all are free when none lives.
         let all = u32::try_from(self.inner.limits.live_runs).unwrap_or(u32::MAX);
-        _ = self.inner.room.acquire_many(all).await;
+        _ = self.inner.run_permits.acquire_many(all).await;
     }
 
-    pub(super) fn live(&self) -> MutexGuard<'_, HashMap<RunId, Live>> {
+    pub(super) fn live(&self) -> MutexGuard<'_, HashMap<RunId, LiveRun>> {
         self.inner
             .live
             .lock()
@@ -267,28 +269,28 @@ impl Registry {
 }
 
 /// Takes a run from the living when its owner is done, also where that panics.
-pub(super) struct Leave {
+pub(super) struct LiveRunGuard {
     registry: Registry,
     run_id: RunId,
-    _room: Room,
+    _permits: RunPermits,
 }
 
-/// What a run that lives takes of what is bounded.
-pub(super) struct Room {
+/// The permits of a live run.
+pub(super) struct RunPermits {
     _of_all: OwnedSemaphorePermit,
     _of_subject: Place<String>,
 }
 
-impl Inner {
-    /// Room for a run of a subject.
-    pub(super) fn room(&self, subject: &str) -> Result<Room, StartError> {
-        let of_all = Arc::clone(&self.room).try_acquire_owned();
-        // In this order: a drain that begins behind the check waits for the room to be given back.
+impl RegistryInner {
+    /// The permits for a run of a subject.
+    pub(super) fn permits(&self, subject: &str) -> Result<RunPermits, StartError> {
+        let of_all = Arc::clone(&self.run_permits).try_acquire_owned();
+        // In this order: a drain that begins after the check waits for the permit.
         if self.stopping.load(Ordering::SeqCst) {
             return Err(StartError::Stopping);
         }
         let of_subject = self.subjects.take(subject.to_owned());
-        Ok(Room {
+        Ok(RunPermits {
             _of_all: of_all.map_err(|_| StartError::TooManyRuns(self.limits.live_runs))?,
             _of_subject: of_subject
                 .ok_or(StartError::TooManyOfSubject(self.limits.runs_per_subject))?,
@@ -296,17 +298,17 @@ impl Inner {
     }
 }
 
-impl Leave {
-    pub(super) fn new(registry: Registry, run_id: RunId, room: Room) -> Leave {
-        Leave {
+impl LiveRunGuard {
+    pub(super) fn new(registry: Registry, run_id: RunId, permits: RunPermits) -> LiveRunGuard {
+        LiveRunGuard {
             registry,
             run_id,
-            _room: room,
+            _permits: permits,
         }
     }
 }
 
-impl Drop for Leave {
+impl Drop for LiveRunGuard {
     fn drop(&mut self) {
         self.registry.live().remove(&self.run_id);
     }

@@ -1,83 +1,77 @@
-//! What a job is sent to do, who hears of it, and how its script is started.
+//! One call of a script: which script with which arguments, and starting it.
 
 use std::{path::Path, sync::atomic::Ordering, time::Duration};
 
-use action_proto::v1::run_event::Event;
-use tokio::sync::mpsc;
-
-use super::shared::Shared;
+use super::shared::RunContext;
 use crate::{
     catalogue::{Command, PlannedJob, environment},
     disk_lane::LANES,
-    process::{Process, Script, check_script, spawn},
+    process::{EnvMarker, Process, Script, check_script, spawn},
 };
 
-/// What a job does: the run's own script, or one that looks at what came of it.
-pub(super) struct Errand<'a> {
+/// A script to be run for a job: the command's own, or one that reads the node's state.
+pub(super) struct ScriptCall<'a> {
     pub(super) command: &'a Command,
     pub(super) script: &'a Path,
     pub(super) arguments: &'a [String],
     pub(super) timeout: Duration,
-    /// What errors call the script, where that is not its name.
+    /// The name of the script in errors, where its own may not be shown.
     pub(super) alias: Option<&'static str>,
 }
 
-/// Who gets the output.
-pub(super) enum Ear<'a> {
-    /// The run's owner, who records it.
-    Owner(&'a mpsc::Sender<Event>),
-    /// Whoever sent the job: the beginning of stdout, and nothing else.
-    Sender(Vec<u8>),
-}
-
-/// So much of an output is heard at most.
-pub(super) const HEARD: u64 = 4 * 1024;
-
-/// Starts the script of an errand.
-pub(super) async fn start(
-    shared: &Shared,
-    planned: &PlannedJob,
-    errand: &Errand<'_>,
-) -> Result<Process, String> {
-    let script = Script {
-        path: errand.script,
-        arguments: errand.arguments,
-        environment: environment(
-            &shared.limits.base_environment,
-            &shared.plan.script_root,
-            &errand.command.name,
-            planned,
-            shared.run_id.as_str(),
-            &shared.identity,
-        ),
-        directory: &shared.limits.working_directory,
-    };
-    check_files(shared).await?;
-    let error = match spawn(&script, &shared.reaper).await {
-        Ok(process) => return Ok(process),
-        Err(error) => error,
-    };
-    // The kernel says the same of a missing script and of a missing interpreter.
-    let path = errand.script.to_owned();
-    let checked = LANES.scripts.run(move || check_script(&path).map(drop));
-    let (reason, brief) = match checked.await {
-        Ok(Err(reason)) => (reason.to_string(), reason.brief().into_owned()),
-        _ => (error.to_string(), error.brief()),
-    };
-    let name = shared.plan.script_name(errand.script);
-    // Once a run: it may have thousands of nodes, and look at each again and again.
-    if !shared.logged_start_failure.swap(true, Ordering::Relaxed) {
-        let run_id = shared.run_id.as_str();
-        tracing::warn!(run_id, "cannot start {name}: {reason}");
+impl ScriptCall<'_> {
+    /// Starts the script, in a process with an id of its own.
+    pub(super) async fn start(
+        &self,
+        context: &RunContext,
+        planned: &PlannedJob,
+    ) -> Result<(Process, EnvMarker), String> {
+        let marker = EnvMarker::random(context.run_id.as_str());
+        let script = Script {
+            path: self.script,
+            arguments: self.arguments,
+            environment: environment(
+                &context.limits.base_environment,
+                &context.plan.script_root,
+                &self.command.name,
+                planned,
+                context.run_id.as_str(),
+                marker.job_id(),
+                &context.identity,
+            ),
+            directory: &context.limits.working_directory,
+        };
+        check_files(context).await?;
+        match spawn(&script, &context.reaper).await {
+            Ok(process) => Ok((process, marker)),
+            Err(error) => {
+                // The kernel gives the same error for a missing script and a missing interpreter.
+                let path = self.script.to_owned();
+                let checked = LANES.scripts.run(move || check_script(&path).map(drop));
+                let (reason, brief) = match checked.await {
+                    Ok(Err(reason)) => (reason.to_string(), reason.brief().into_owned()),
+                    _ => (error.to_string(), error.brief()),
+                };
+                Err(self.start_failure(context, &reason, &brief))
+            }
+        }
     }
-    let name = errand.alias.map_or(name, str::to_owned);
-    Err(format!("cannot start {name}: {brief}"))
+
+    /// Logs why the script cannot be started, once a run. Returns the message for callers.
+    fn start_failure(&self, context: &RunContext, reason: &str, brief: &str) -> String {
+        let name = context.plan.script_name(self.script);
+        if !context.logged_start_failure.swap(true, Ordering::Relaxed) {
+            let run_id = context.run_id.as_str();
+            tracing::warn!(run_id, "cannot start {name}: {reason}");
+        }
+        let name = self.alias.unwrap_or(&name);
+        format!("cannot start {name}: {brief}")
+    }
 }
 
-/// Refuses to start a script of a run that is bound to a plan, when the files are not those of the
-/// plan any more.
-async fn check_files(shared: &Shared) -> Result<(), String> {
-    let Some(files) = shared.files.clone() else {
+/// Checks that the files of a plan that the run is bound to are unchanged.
+async fn check_files(context: &RunContext) -> Result<(), String> {
+    let Some(files) = context.files.clone() else {
         return Ok(());
     };
     let checked = LANES.scripts.run(move || files.is_unchanged()).await;

@@ -1,4 +1,4 @@
-//! What the jobs of a run share, and what holds for all runs.
+//! The context of a run, which its jobs share, and limits of all runs.
 
 use std::{
     collections::BTreeMap,
@@ -18,47 +18,47 @@ use crate::{
     traces::Span,
 };
 
-/// What holds for all runs.
+/// Limits and settings of all runs.
 #[derive(Debug)]
-pub struct Limits {
-    /// The most jobs at once on the whole server.
+pub struct RunLimits {
+    /// The most scripts at once on the whole server.
     pub job_threads: usize,
-    /// The most runs that live at once.
+    /// The most live runs.
     pub live_runs: usize,
-    /// The most of them of one subject.
+    /// The most live runs of one subject.
     pub runs_per_subject: usize,
-    /// The most output of one job that is kept, in bytes, unless its command says otherwise.
+    /// The most output of one job that is kept, in bytes, unless its command has a limit.
     pub output_per_job: u64,
-    /// The longest that a run may take; `None` for no limit but its jobs' own.
+    /// The most time of a run; `None` for no limit but those of its jobs.
     pub run_timeout: Option<Duration>,
-    /// How long a script has after the first signal to end.
+    /// The time that a script has to end after TERM.
     pub kill_grace: Duration,
-    /// Where scripts start.
+    /// The working directory of scripts.
     pub working_directory: PathBuf,
-    /// What every script's environment starts from.
+    /// Variables of every script.
     pub base_environment: Vec<(String, String)>,
 }
 
-/// What the jobs of one run share.
+/// One run, as its jobs see it.
 #[derive(Debug)]
-pub(super) struct Shared {
+pub(super) struct RunContext {
     pub(super) run_id: RunId,
     pub(super) plan: Plan,
-    /// The files of the plan that the run is bound to.
+    /// The files of the plan, where the run is bound to it.
     pub(super) files: Option<TreeSnapshot>,
     pub(super) identity: Identity,
     pub(super) who: Who,
     pub(super) max_failures: Option<u32>,
-    pub(super) limits: Arc<Limits>,
+    pub(super) limits: Arc<RunLimits>,
     pub(super) reaper: Reaper,
     pub(super) audit: Audit,
-    /// Whether the log has that a script of the run could not be started.
+    /// True once the log has that a script of the run could not be started.
     pub(super) logged_start_failure: AtomicBool,
-    /// The run's own, in which each job has one.
+    /// The run's span, the parent of its jobs' spans.
     pub(super) span: Span,
 }
 
-impl Shared {
+impl RunContext {
     /// The most output of one job that is kept; `None` for all.
     pub(super) fn output_limit(&self) -> Option<u64> {
         self.plan
@@ -69,23 +69,23 @@ impl Shared {
 }
 
 /// How many jobs ended with which outcome, as the audit log has it.
-pub(super) fn labelled(counts: &[OutcomeCount]) -> BTreeMap<String, u32> {
-    let labelled = counts
+pub(super) fn counts_by_label(counts: &[OutcomeCount]) -> BTreeMap<String, u32> {
+    let labels = counts
         .iter()
         .map(|it| (it.outcome().label().to_owned(), it.count));
-    labelled.collect()
+    labels.collect()
 }
 
-/// Adds to what is said of a job's end.
-pub(super) fn say_too(message: &mut String, more: &str) {
+/// Appends to the message of a job's end.
+pub(super) fn append_message(message: &mut String, more: &str) {
     if !message.is_empty() && !more.is_empty() {
         message.push_str("; ");
     }
     message.push_str(more);
 }
 
-/// Says in a run's or job's span what became of it.
-pub(super) fn tell_outcome(span: &Span, outcome: Outcome, message: &str) {
+/// Sets the outcome of a run's or job's span.
+pub(super) fn set_span_outcome(span: &Span, outcome: Outcome, message: &str) {
     span.set("action.outcome", outcome.label());
     if outcome != Outcome::Ok {
         span.fail(message);

@@ -67,9 +67,10 @@ impl Starter {
     /// The first event of the run's record.
     pub(super) fn first_event(&self, plan: &Plan) -> Event {
         let names = plan.jobs.iter().map(PlannedJob::node_name);
-        let nodes = match plan.command.has_context {
-            true => names.map(str::to_owned).collect(),
-            false => Vec::new(),
+        let nodes = if plan.command.has_context {
+            names.map(str::to_owned).collect()
+        } else {
+            Vec::new()
         };
         Event::RunStarted(RunStarted {
             command: plan.command.name.clone(),

@@ -1,7 +1,7 @@
-//! Waiting for what a script has set going: another command's script tells the node's state, again
-//! and again, until it is one of those that are wanted, and stays.
+//! Waiting for the state that a script brings about: another command's script reads the node's
+//! state again and again, until it is a wanted one and stays.
 
-use std::time::Duration;
+use std::{path::Path, time::Duration};
 
 use action_proto::v1::{NodeFinished, NodeOutput, Outcome, OutputStream, run_event::Event};
 use bytes::Bytes;
@@ -12,60 +12,51 @@ use tokio::{
 
 use super::{
     Stop, StopOrder,
-    job::Job,
-    script_call::{Ear, Errand, start},
-    shared::{Shared, say_too},
+    running_script::RunningScript,
+    script_call::ScriptCall,
+    script_output::OutputSink,
+    shared::{RunContext, append_message},
 };
 use crate::catalogue::{PlannedJob, Verify, Waiting};
 
-/// So many looks one after the other must find the node where it is wanted: one that falls back is
-/// noticed.
-const LOOKS: u32 = 2;
+/// So many readings in a row must give a wanted state: a node that falls back is noticed.
+const READINGS: u32 = 2;
+/// The least time that the last reading may take.
+const LAST_READING: Duration = Duration::from_secs(1);
+/// How long after the deadline a state that was first seen then is read again.
+const LAST_PAUSE: Duration = Duration::from_secs(1);
 
-/// Waits, where the plan says so, until the node is where the script has sent it. Returns the job's
-/// end: the script's own, with the state; or why the state was not reached.
+/// Waits, where the plan says so, until the node has a wanted state. Returns the job's end: the
+/// script's own, with the state; or why the state was not reached.
 pub(super) async fn wait_for_state(
-    shared: &Shared,
+    context: &RunContext,
     planned: &PlannedJob,
     mut stop: watch::Receiver<Option<StopOrder>>,
     events: &mpsc::Sender<Event>,
     finished: NodeFinished,
 ) -> NodeFinished {
-    let (Some(waiting), Some(script)) = (&shared.plan.waiting, &planned.state_script) else {
+    let (Some(waiting), Some(script)) = (&context.plan.waiting, &planned.state_script) else {
         return finished;
     };
     if finished.outcome() != Outcome::Ok {
         return finished;
     }
-    let teller = Teller {
-        node: planned.node_name(),
-        events,
-    };
-    let mut watch = Watch::new(&waiting.verify);
+    let mut watch = StateWatch::new(&waiting.verify);
     let deadline = Instant::now() + waiting.verify.timeout;
     loop {
-        let errand = Errand {
-            command: &waiting.command,
-            script,
-            arguments: &[],
-            timeout: waiting
-                .command
-                .timeout
-                .min((deadline - Instant::now()).max(LAST_LOOK)),
-            // Readers of the record may not be allowed to see the command.
-            alias: Some("the script that tells the state"),
-        };
-        let looked = look(shared, planned, &errand, &stop).await;
-        if let Some(order) = told_to_stop(&stop) {
+        let call = state_call(waiting, script, deadline);
+        let reading = read_state(context, planned, &call, &stop).await;
+        let order = stop.borrow().clone().filter(ends_jobs);
+        if let Some(order) = order {
             return ended(finished, order.stop.outcome(), watch.cut_short(&order.why));
         }
-        if looked.state.is_none() && Instant::now() >= deadline {
+        if reading.state.is_none() && Instant::now() >= deadline {
             // It was cut short, and says nothing of the node.
             return ended(finished, Outcome::TimedOut, watch.too_late(waiting));
         }
-        let seen = watch.see(looked);
-        teller.tell(&seen.lines).await;
-        if seen.is_reached {
+        let step = watch.observe(reading);
+        emit_lines(planned.node_name(), step.lines, events).await;
+        if step.is_reached {
             return NodeFinished {
                 state: watch.state.unwrap_or_default(),
                 ..finished
@@ -75,15 +66,15 @@ pub(super) async fn wait_for_state(
         if now >= deadline && !watch.is_settling() {
             return ended(finished, Outcome::TimedOut, watch.too_late(waiting));
         }
-        // The last look is at the deadline, and one more where that finds the state for the first time.
-        let last = match now < deadline {
-            true => deadline,
-            false => now + LAST_PAUSE,
+        // The last reading is at the deadline, with one more where that finds the state first.
+        let last = if now < deadline {
+            deadline
+        } else {
+            now + LAST_PAUSE
         };
-        let next = last.min(now + waiting.verify.every);
         tokio::select! {
-            () = sleep_until(next) => {}
-            order = stop.wait_for(|order| order.as_ref().is_some_and(ends)) => {
+            () = sleep_until(last.min(now + waiting.verify.every)) => {}
+            order = stop.wait_for(|order| order.as_ref().is_some_and(ends_jobs)) => {
                 if let Ok(order) = order
                     && let Some(order) = order.as_ref()
                 {
@@ -94,70 +85,80 @@ pub(super) async fn wait_for_state(
     }
 }
 
-fn ends(order: &StopOrder) -> bool {
-    order.stop != Stop::Halt
+fn state_call<'a>(waiting: &'a Waiting, script: &'a Path, deadline: Instant) -> ScriptCall<'a> {
+    let left = deadline - Instant::now();
+    ScriptCall {
+        command: &waiting.command,
+        script,
+        arguments: &[],
+        timeout: waiting.command.timeout.min(left.max(LAST_READING)),
+        // Readers of the record may not be allowed to see the command.
+        alias: Some("the script that tells the state"),
+    }
 }
 
-fn told_to_stop(stop: &watch::Receiver<Option<StopOrder>>) -> Option<StopOrder> {
-    stop.borrow().clone().filter(ends)
+fn ends_jobs(order: &StopOrder) -> bool {
+    order.stop != Stop::Halt
 }
 
 fn ended(mut finished: NodeFinished, outcome: Outcome, message: String) -> NodeFinished {
     let of_script = std::mem::replace(&mut finished.message, message);
-    say_too(&mut finished.message, &of_script);
+    append_message(&mut finished.message, &of_script);
     finished.set_outcome(outcome);
     finished
 }
 
-/// What one look came to: a state, or why there is none.
-#[derive(Debug, Default)]
-struct Look {
+async fn emit_lines(node: &str, lines: Vec<(OutputStream, String)>, events: &mpsc::Sender<Event>) {
+    for (stream, line) in lines {
+        let output = NodeOutput {
+            node: node.to_owned(),
+            stream: stream.into(),
+            data: Bytes::from(format!("{line}\n")),
+        };
+        _ = events.send(Event::NodeOutput(output)).await;
+    }
+}
+
+/// One reading of a node's state, or why it gave none.
+#[derive(Debug)]
+struct StateReading {
     state: Option<String>,
     reason: String,
 }
 
-/// Has the node's state told once.
-async fn look(
-    shared: &Shared,
+/// Runs the script that prints the state.
+async fn read_state(
+    context: &RunContext,
     planned: &PlannedJob,
-    errand: &Errand<'_>,
+    call: &ScriptCall<'_>,
     stop: &watch::Receiver<Option<StopOrder>>,
-) -> Look {
-    let process = match start(shared, planned, errand).await {
-        Ok(process) => process,
-        Err(reason) => {
-            return Look {
-                state: None,
-                reason,
-            };
-        }
+) -> StateReading {
+    let failed = |reason| StateReading {
+        state: None,
+        reason,
     };
-    let ear = Ear::Sender(Vec::new());
-    let job = Job::new(shared, planned, errand, process, stop.clone(), ear);
-    let (finished, heard) = job.see_to_its_end(None).await;
+    let process = match call.start(context, planned).await {
+        Ok(process) => process,
+        Err(reason) => return failed(reason),
+    };
+    let sink = OutputSink::Capture(Vec::new());
+    let script = RunningScript::new(context, planned, call, process, stop.clone(), sink);
+    let (finished, captured) = script.run_to_completion(None).await;
     if finished.outcome() != Outcome::Ok {
-        return Look {
-            state: None,
-            reason: finished.message,
-        };
+        return failed(finished.message);
     }
-    // The last word is the state; what an exit code stands for is coarser, and for silent scripts.
-    let heard = String::from_utf8_lossy(&heard);
-    let word = heard.split_whitespace().next_back().map(str::to_owned);
-    Look {
+    // The last word is the state. A state by exit code is coarser, and for scripts that print nothing.
+    let captured = String::from_utf8_lossy(&captured);
+    let word = captured.split_whitespace().next_back().map(str::to_owned);
+    StateReading {
         state: word.or(Some(finished.state).filter(|state| !state.is_empty())),
         reason: "it told no state".into(),
     }
 }
 
-/// How long the look at the deadline may take at least.
-const LAST_LOOK: Duration = Duration::from_secs(1);
-/// How long after it the next one is.
-const LAST_PAUSE: Duration = Duration::from_secs(1);
-
-/// What the looks have shown so far. Pure.
+/// The readings so far. Pure.
 #[derive(Debug)]
-struct Watch<'a> {
+struct StateWatch<'a> {
     verify: &'a Verify,
     state: Option<String>,
     reason: String,
@@ -165,16 +166,16 @@ struct Watch<'a> {
     fell_back: Option<String>,
 }
 
-/// What follows from a look.
+/// The consequences of a reading.
 #[derive(Debug, PartialEq, Eq)]
-struct Seen {
+struct WatchStep {
     lines: Vec<(OutputStream, String)>,
     is_reached: bool,
 }
 
-impl<'a> Watch<'a> {
-    fn new(verify: &'a Verify) -> Watch<'a> {
-        Watch {
+impl<'a> StateWatch<'a> {
+    fn new(verify: &'a Verify) -> StateWatch<'a> {
+        StateWatch {
             verify,
             state: None,
             reason: String::new(),
@@ -183,16 +184,16 @@ impl<'a> Watch<'a> {
         }
     }
 
-    fn see(&mut self, look: Look) -> Seen {
+    fn observe(&mut self, reading: StateReading) -> WatchStep {
         let mut lines = Vec::new();
-        let Some(state) = look.state else {
+        let Some(state) = reading.state else {
             self.in_a_row = 0;
-            if self.reason != look.reason {
-                let text = format!("the state is not told: {}", look.reason);
+            if self.reason != reading.reason {
+                let text = format!("the state is not told: {}", reading.reason);
                 lines.push((OutputStream::Stderr, text));
-                self.reason = look.reason;
+                self.reason = reading.reason;
             }
-            return Seen {
+            return WatchStep {
                 lines,
                 is_reached: false,
             };
@@ -210,13 +211,13 @@ impl<'a> Watch<'a> {
         }
         self.in_a_row = if is_wanted { self.in_a_row + 1 } else { 0 };
         self.state = Some(state);
-        Seen {
+        WatchStep {
             lines,
-            is_reached: self.in_a_row >= LOOKS,
+            is_reached: self.in_a_row >= READINGS,
         }
     }
 
-    /// True where the state is the wanted one, and it is not known yet whether it stays.
+    /// True where the state is a wanted one that may still fall back.
     fn is_settling(&self) -> bool {
         self.in_a_row > 0
     }
@@ -253,24 +254,6 @@ impl<'a> Watch<'a> {
     }
 }
 
-struct Teller<'a> {
-    node: &'a str,
-    events: &'a mpsc::Sender<Event>,
-}
-
-impl Teller<'_> {
-    async fn tell(&self, lines: &[(OutputStream, String)]) {
-        for (stream, line) in lines {
-            let output = NodeOutput {
-                node: self.node.to_owned(),
-                stream: (*stream).into(),
-                data: Bytes::from(format!("{line}\n")),
-            };
-            _ = self.events.send(Event::NodeOutput(output)).await;
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -284,8 +267,8 @@ mod tests {
         }
     }
 
-    fn look(state: &str) -> Look {
-        Look {
+    fn reading(state: &str) -> StateReading {
+        StateReading {
             state: Some(state)
                 .filter(|state| !state.is_empty())
                 .map(str::to_owned),
@@ -296,16 +279,16 @@ mod tests {
     #[test]
     fn a_state_counts_when_it_stays() {
         let verify = verify();
-        let mut watch = Watch::new(&verify);
-        let mut told = Vec::new();
-        let looks = ["OFF", "OFF", "PENDING", "", "", "ON", "OFF", "ON", "ON"];
-        for (at, state) in looks.into_iter().enumerate() {
-            let seen = watch.see(look(state));
-            told.extend(seen.lines.into_iter().map(|(_, line)| line));
-            assert_eq!(seen.is_reached, at == looks.len() - 1, "{at}");
+        let mut watch = StateWatch::new(&verify);
+        let mut lines = Vec::new();
+        let states = ["OFF", "OFF", "PENDING", "", "", "ON", "OFF", "ON", "ON"];
+        for (at, state) in states.into_iter().enumerate() {
+            let seen = watch.observe(reading(state));
+            lines.extend(seen.lines.into_iter().map(|(_, line)| line));
+            assert_eq!(seen.is_reached, at == states.len() - 1, "{at}");
         }
         assert_eq!(
-            told,
+            lines,
             [
                 "OFF",
                 "PENDING",
@@ -328,18 +311,18 @@ mod tests {
             }),
             verify: verify.clone(),
         };
-        let mut watch = Watch::new(&verify);
+        let mut watch = StateWatch::new(&verify);
         assert_eq!(
             watch.cut_short("cancelled by bob"),
             "cancelled by bob; it was not yet ON"
         );
-        watch.see(look(""));
+        watch.observe(reading(""));
         assert_eq!(
             watch.too_late(&waiting),
             "not known to be ON after 1m: exit 1"
         );
-        watch.see(look("ON"));
-        watch.see(look("OFF"));
+        watch.observe(reading("ON"));
+        watch.observe(reading("OFF"));
         assert_eq!(
             watch.too_late(&waiting),
             "fell back from ON to OFF; OFF and not ON after 1m"
