@@ -13,8 +13,8 @@ use std::time::Duration;
 mod settings;
 mod token;
 
-use settings::{Settings, override_from, read};
-pub(crate) use token::{Token, TokenSource};
+use settings::{ClientSettings, override_from, read};
+pub(crate) use token::{Token, TokenSource, kill_token_program};
 
 /// Where the configuration is when neither the command line nor the environment say.
 const SYSTEM_PATH: &str = "/etc/action/client.yaml";
@@ -35,6 +35,8 @@ pub(crate) struct CaFile {
 /// A checked configuration.
 #[derive(Clone, Debug)]
 pub(crate) struct Config {
+    /// The file that it is from; None for the environment alone.
+    pub(crate) file: Option<PathBuf>,
     /// The server's address with its path prefix, without a slash at the end.
     pub(crate) base_url: Uri,
     /// What this client logs in with.
@@ -55,7 +57,7 @@ impl Config {
         let found = find(path, environment)?;
         let mut settings = match &found {
             Some(file) => read(file)?,
-            None => Settings::default(),
+            None => ClientSettings::default(),
         };
         let whence = match &found {
             Some(file) => shown_file(file),
@@ -84,6 +86,7 @@ impl Config {
             Ok::<_, CliError>(CaFile { path, pem })
         });
         Ok(Self {
+            file: found,
             base_url,
             token: token_source.read()?,
             token_source,
@@ -103,7 +106,7 @@ fn fault(message: impl Into<String>) -> CliError {
 
 /// The file to read: the one that was named, which must be there, or the first of the usual
 /// places; None when there is none.
-pub(crate) fn find(path: Option<&Path>, environment: &Environment) -> Result<Option<PathBuf>> {
+fn find(path: Option<&Path>, environment: &Environment) -> Result<Option<PathBuf>> {
     let named = path.map(|path| (path.to_owned(), "--config"));
     let variable = || {
         environment

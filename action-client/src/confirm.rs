@@ -1,7 +1,7 @@
 //! Owns the question before a run: asked on a terminal only, and never answered for the user.
 
 use crate::error::{CliError, ErrorKind, Result};
-use crate::render::output::{Output, Target};
+use crate::render::output::{OutputWriter, StdStream};
 use std::io::{self, IsTerminal};
 
 /// How often a question is asked before silence counts as no.
@@ -17,24 +17,24 @@ pub(crate) fn require_terminal(command: &str) -> Result<()> {
 }
 
 /// Asks on the terminal: whether the answer is yes.
-pub(crate) fn ask(question: &str, output: &mut Output) -> Result<bool> {
-    let question = output.safe(Target::Stderr, question.trim()).into_owned();
+pub(crate) fn ask(question: &str, output: &mut OutputWriter) -> Result<bool> {
+    let question = output.safe(StdStream::Stderr, question.trim()).into_owned();
     for _ in 0..TRIES {
-        output.write(Target::Stderr, format!("{question} ").as_bytes())?;
+        output.write(StdStream::Stderr, format!("{question} ").as_bytes())?;
         output.flush()?;
         let mut line = String::new();
         let read = io::stdin().read_line(&mut line).map_err(|error| {
             CliError::new(ErrorKind::Declined, "cannot read the answer").caused_by(error)
         })?;
         if read == 0 {
-            output.line(Target::Stderr, "")?;
+            output.line(StdStream::Stderr, "")?;
             return Ok(false);
         }
         output.line_was_ended();
         if let Some(answer) = answer_of(&line) {
             return Ok(answer);
         }
-        output.line(Target::Stderr, "answer y or n")?;
+        output.line(StdStream::Stderr, "answer y or n")?;
     }
     Ok(false)
 }

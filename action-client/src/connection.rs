@@ -16,9 +16,9 @@ use action_proto::v1::{
     ListRunsRequest, Node, PlanRunRequest, PlanRunResponse, Run, RunCommandRequest,
     RunCommandResponse, RunEvent, WatchRunRequest, WatchRunResponse,
 };
-use answer::{Ending, Examined, NotGrpc};
+use answer::{CheckedChannel, NotGrpc, StreamEnding};
 use certificate_fault::CertificateFault;
-use login::Login;
+use login::TokenLogin;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use tonic::{Request, Response, Status, Streaming};
@@ -32,8 +32,8 @@ const LARGEST_MESSAGE: usize = 64 << 20;
 /// A connection to the server. Cheap to clone; it is made again by itself after a loss.
 #[derive(Clone)]
 pub(crate) struct Connection {
-    client: ActionServiceClient<Examined>,
-    login: Arc<Login>,
+    client: ActionServiceClient<CheckedChannel>,
+    login: Arc<TokenLogin>,
     timeout: Duration,
     base_url: String,
     /// The optional request fields that the server knows, once it was asked for its commands.
@@ -42,11 +42,11 @@ pub(crate) struct Connection {
 
 /// The events of one run as they come in.
 pub(crate) struct EventStream {
-    messages: Messages,
-    ending: Ending,
+    messages: EventMessages,
+    ending: StreamEnding,
 }
 
-enum Messages {
+enum EventMessages {
     /// Of RunCommand.
     Started(Box<Streaming<RunCommandResponse>>),
     /// Of WatchRun.
@@ -54,8 +54,8 @@ enum Messages {
 }
 
 impl EventStream {
-    fn new<M>(response: Response<M>, messages: fn(Box<M>) -> Messages) -> Self {
-        let ending = response.extensions().get::<Ending>().cloned();
+    fn new<M>(response: Response<M>, messages: fn(Box<M>) -> EventMessages) -> Self {
+        let ending = response.extensions().get::<StreamEnding>().cloned();
         Self {
             messages: messages(Box::new(response.into_inner())),
             ending: ending.unwrap_or_default(),
@@ -65,8 +65,12 @@ impl EventStream {
     /// The next event; None at the end. A future that is dropped loses nothing.
     pub(crate) async fn next(&mut self) -> Result<Option<RunEvent>> {
         let next = match &mut self.messages {
-            Messages::Started(stream) => stream.message().await.map(|it| it.map(|it| it.event)),
-            Messages::Watched(stream) => stream.message().await.map(|it| it.map(|it| it.event)),
+            EventMessages::Started(stream) => {
+                stream.message().await.map(|it| it.map(|it| it.event))
+            }
+            EventMessages::Watched(stream) => {
+                stream.message().await.map(|it| it.map(|it| it.event))
+            }
         };
         match next {
             Ok(None) => Ok(None),
@@ -75,7 +79,7 @@ impl EventStream {
                 ErrorKind::Lost,
                 "the server sent a message without an event",
             )),
-            Err(status) if self.ending.came() || status::is_of_transport(&status) => {
+            Err(status) if self.ending.has_come() || status::is_of_transport(&status) => {
                 Err(status::to_error(status))
             }
             // As when a web server writes its page of HTML into the stream.
@@ -102,11 +106,12 @@ impl Connection {
             .map_err(|cause| unreachable(cause.into()))?
             .map_err(|cause| unreachable(cause.into()))?;
         // The path of base_url goes before the path of each method.
-        let client = ActionServiceClient::with_origin(Examined(channel), config.base_url.clone())
-            .max_decoding_message_size(LARGEST_MESSAGE);
+        let client =
+            ActionServiceClient::with_origin(CheckedChannel(channel), config.base_url.clone())
+                .max_decoding_message_size(LARGEST_MESSAGE);
         Ok(Self {
             client,
-            login: Arc::new(Login::new(config)?),
+            login: Arc::new(TokenLogin::new(config)?),
             timeout,
             base_url,
             features: Arc::default(),
@@ -266,7 +271,7 @@ impl Connection {
             !matches!(*id, "" | "none") && id.bytes().all(|byte| byte.is_ascii_alphanumeric())
         };
         let id = id.filter(is_id).map(str::to_owned);
-        Ok((id, EventStream::new(response, Messages::Started)))
+        Ok((id, EventStream::new(response, EventMessages::Started)))
     }
 
     /// The events of a run after that sequence.
@@ -278,7 +283,7 @@ impl Connection {
         let mut client = self.client.clone();
         let response = self.headers(client.watch_run(self.request(request))).await;
         let response = response.map_err(|status| self.failed(status))?;
-        Ok(EventStream::new(response, Messages::Watched))
+        Ok(EventStream::new(response, EventMessages::Watched))
     }
 
     /// The newest runs that the request asks for, at most `limit`. A page may be short or empty, and

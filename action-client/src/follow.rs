@@ -18,7 +18,7 @@ const HELD: Duration = Duration::from_millis(500);
 
 /// What comes next of a run.
 #[derive(Debug)]
-pub(crate) enum Step {
+pub(crate) enum FollowStep {
     /// An event; each comes once, in order.
     Event(Box<RunEvent>),
     /// The connection is lost and did not come back at once; why, and that it is being tried.
@@ -28,7 +28,7 @@ pub(crate) enum Step {
 }
 
 /// The events of one run, from whichever connections it takes.
-pub(crate) struct Follow {
+pub(crate) struct RunFollower {
     connection: Connection,
     run_id: Option<String>,
     stream: Option<EventStream>,
@@ -36,29 +36,29 @@ pub(crate) struct Follow {
     /// The last event to give; None for the run's own last.
     until: Option<u64>,
     ended: bool,
-    patience: Duration,
-    loss: Option<Loss>,
+    timeout: Duration,
+    loss: Option<ConnectionLoss>,
 }
 
-type Attempt = Pin<Box<dyn Future<Output = Result<EventStream>> + Send>>;
+type ResumeAttempt = Pin<Box<dyn Future<Output = Result<EventStream>> + Send>>;
 
 /// A connection that was lost, and no event has come since.
-struct Loss {
+struct ConnectionLoss {
     since: Instant,
     next_try: Instant,
     wait: Duration,
     /// The try that goes on: it is kept where the future of `next` is dropped, as on a terminal
     /// whose line of progress is due.
-    attempt: Option<Attempt>,
+    attempt: Option<ResumeAttempt>,
     /// Since when the connection has been back.
     back: Option<Instant>,
     /// Why it was lost, or why the last try failed.
     cause: CliError,
-    told_lost: bool,
-    told_back: bool,
+    is_loss_reported: bool,
+    is_return_reported: bool,
 }
 
-impl Loss {
+impl ConnectionLoss {
     fn new(cause: CliError) -> Self {
         let now = Instant::now();
         Self {
@@ -68,40 +68,40 @@ impl Loss {
             attempt: None,
             back: None,
             cause,
-            told_lost: false,
-            told_back: false,
+            is_loss_reported: false,
+            is_return_reported: false,
         }
     }
 
     /// The stream that came back is lost too. One that held makes this a loss of its own, of which
     /// the user has heard; one that broke at once is the same loss going on.
-    fn again(&mut self, cause: CliError) {
+    fn repeat(&mut self, cause: CliError) {
         let held = |back: Instant| back.elapsed() >= HELD;
         if self.back.take().is_some_and(held) {
-            let told_back = self.told_back;
+            let is_return_reported = self.is_return_reported;
             *self = Self::new(cause);
-            self.told_back = told_back;
+            self.is_return_reported = is_return_reported;
         } else {
             self.cause = cause;
         }
     }
 
     /// Sets the time of the next try.
-    fn put_off(&mut self) {
+    fn postpone(&mut self) {
         self.wait = (self.wait * 2).min(LONGEST_WAIT);
         self.next_try = Instant::now() + self.wait;
     }
 }
 
-impl Follow {
+impl RunFollower {
     /// Follows a run whose events come from `stream`, after the event `last`. After a loss it
-    /// tries for `patience` to get the connection back.
+    /// tries for `timeout` to get the connection back.
     pub(crate) fn new(
         connection: Connection,
         run_id: Option<String>,
         stream: EventStream,
         last: u64,
-        patience: Duration,
+        timeout: Duration,
     ) -> Self {
         let stream = Some(stream);
         Self {
@@ -111,7 +111,7 @@ impl Follow {
             last,
             until: None,
             ended: false,
-            patience,
+            timeout,
             loss: None,
         }
     }
@@ -127,7 +127,7 @@ impl Follow {
     pub(crate) async fn watch(
         connection: &Connection,
         run_id: &str,
-        patience: Duration,
+        timeout: Duration,
     ) -> Result<Self> {
         let stream = connection.watch_run(run_id, 0).await?;
         Ok(Self::new(
@@ -135,7 +135,7 @@ impl Follow {
             Some(run_id.to_owned()),
             stream,
             0,
-            patience,
+            timeout,
         ))
     }
 
@@ -145,7 +145,7 @@ impl Follow {
     }
 
     /// The next step; None after the run's last event. A future that is dropped loses nothing.
-    pub(crate) async fn next(&mut self) -> Result<Option<Step>> {
+    pub(crate) async fn next(&mut self) -> Result<Option<FollowStep>> {
         loop {
             if self.ended {
                 return Ok(None);
@@ -158,29 +158,29 @@ impl Follow {
             };
             let next = match self.loss.as_ref().filter(|loss| loss.back.is_none()) {
                 None => stream.next().await,
-                Some(loss) => match timeout_at(loss.since + self.patience, stream.next()).await {
+                Some(loss) => match timeout_at(loss.since + self.timeout, stream.next()).await {
                     Ok(next) => next,
-                    Err(_) => return Err(self.gives_up()),
+                    Err(_) => return Err(self.give_up()),
                 },
             };
             match next {
                 Ok(Some(event)) if event.sequence <= self.last => {
-                    if let Some(step) = self.is_back() {
+                    if let Some(step) = self.note_return() {
                         return Ok(Some(step));
                     }
                 }
                 Ok(Some(event)) => {
                     let event = self.take(event)?;
-                    return Ok(Some(Step::Event(Box::new(event))));
+                    return Ok(Some(FollowStep::Event(Box::new(event))));
                 }
                 Ok(None) => {
                     let message = "the stream ended before the run did";
-                    self.lose(CliError::new(ErrorKind::Connection, message))?;
+                    self.on_disconnect(CliError::new(ErrorKind::Connection, message))?;
                 }
-                Err(error) if error.kind() == ErrorKind::Connection => self.lose(error)?,
+                Err(error) if error.kind() == ErrorKind::Connection => self.on_disconnect(error)?,
                 // The token expired. There may be another one by now, which is tried once.
                 Err(error) if error.kind() == ErrorKind::Login && self.loss.is_none() => {
-                    self.lose(error)?;
+                    self.on_disconnect(error)?;
                 }
                 Err(error) => return Err(self.lost_for_good(error)),
             }
@@ -188,16 +188,16 @@ impl Follow {
     }
 
     /// Notes an event that came before, as each resumed stream begins with.
-    fn is_back(&mut self) -> Option<Step> {
+    fn note_return(&mut self) -> Option<FollowStep> {
         let loss = self.loss.as_mut()?;
         loss.back = Some(Instant::now());
-        if std::mem::replace(&mut loss.told_back, true) {
+        if std::mem::replace(&mut loss.is_return_reported, true) {
             return None;
         }
         let after = humantime::format_duration(round(loss.since.elapsed()));
         let run_id = self.run_id.as_deref().unwrap_or_default();
         let text = format!("reconnected to run {run_id} after {after}");
-        Some(Step::Resumed(text))
+        Some(FollowStep::Resumed(text))
     }
 
     /// Checks the place in the run of an event that is new.
@@ -216,7 +216,7 @@ impl Follow {
         Ok(event)
     }
 
-    fn lose(&mut self, cause: CliError) -> Result<()> {
+    fn on_disconnect(&mut self, cause: CliError) -> Result<()> {
         self.stream = None;
         if self.run_id.is_none() {
             let message = "the connection broke before the run's id was known";
@@ -225,8 +225,8 @@ impl Follow {
                 .hint("`action-client runs` lists the runs that the server knows"));
         }
         match &mut self.loss {
-            Some(loss) => loss.again(cause),
-            none => *none = Some(Loss::new(cause)),
+            Some(loss) => loss.repeat(cause),
+            none => *none = Some(ConnectionLoss::new(cause)),
         }
         Ok(())
     }
@@ -235,35 +235,41 @@ impl Follow {
     ///
     /// Asks for the last event again: what is on the way may pass nothing on before something is
     /// said, not even that the call was taken, and nothing may be said for long.
-    async fn resume(&mut self) -> Result<Option<Step>> {
+    async fn resume(&mut self) -> Result<Option<FollowStep>> {
         let run_id = self.run_id.clone().unwrap_or_default();
-        let patience = self.patience;
+        let timeout = self.timeout;
         let Some(loss) = &mut self.loss else {
             return Ok(None);
         };
-        let end = loss.since + patience;
+        let end = loss.since + timeout;
         sleep_until(loss.next_try.min(end)).await;
         let attempt = loss.attempt.get_or_insert_with(|| {
             let (connection, run_id) = (self.connection.clone(), run_id.clone());
             let after = self.last.saturating_sub(1);
             let is_needed = loss.cause.kind() == ErrorKind::Login;
             Box::pin(async move {
+                if !is_needed {
+                    match connection.watch_run(&run_id, after).await {
+                        Err(error) if error.kind() == ErrorKind::Login => {}
+                        watched => return watched,
+                    }
+                }
                 let renewed = connection.renew_token().await;
                 match connection.watch_run(&run_id, after).await {
-                    // Why there is no other token is what the user must know.
-                    Err(error) if is_needed && error.kind() == ErrorKind::Login => {
+                    // The reason why there is no other token comes first.
+                    Err(error) if error.kind() == ErrorKind::Login => {
                         Err(renewed.err().unwrap_or(error))
                     }
                     watched => watched,
                 }
             })
         });
-        // A try may hang, as over a dead link; it may not outlive the patience.
+        // A try may hang, as over a dead link; it may not outlive the timeout.
         let attempt = timeout_at(end, attempt).await;
         loss.attempt = None;
         match attempt {
             Ok(Ok(stream)) => {
-                loss.put_off();
+                loss.postpone();
                 self.stream = Some(stream);
                 Ok(None)
             }
@@ -273,26 +279,26 @@ impl Follow {
             Ok(Err(error)) => {
                 loss.cause = error;
                 if Instant::now() >= end {
-                    return Err(self.gives_up());
+                    return Err(self.give_up());
                 }
-                loss.put_off();
-                if loss.told_lost {
+                loss.postpone();
+                if loss.is_loss_reported {
                     return Ok(None);
                 }
                 // A lost connection was reported, so its end is reported too.
-                (loss.told_lost, loss.told_back) = (true, false);
-                let patience = humantime::format_duration(patience);
-                Ok(Some(Step::Lost(format!(
-                    "{}; trying for {patience} to get back to run {run_id}",
+                (loss.is_loss_reported, loss.is_return_reported) = (true, false);
+                let timeout = humantime::format_duration(timeout);
+                Ok(Some(FollowStep::Lost(format!(
+                    "{}; trying for {timeout} to get back to run {run_id}",
                     loss.cause.one_line()
                 ))))
             }
-            Err(_) => Err(self.gives_up()),
+            Err(_) => Err(self.give_up()),
         }
     }
 
-    /// The patience is at its end.
-    fn gives_up(&mut self) -> CliError {
+    /// The timeout is at its end.
+    fn give_up(&mut self) -> CliError {
         let cause = self.loss.take().map(|loss| loss.cause);
         let message = "the connection did not come back";
         self.lost_for_good(cause.unwrap_or_else(|| CliError::new(ErrorKind::Connection, message)))

@@ -2,13 +2,13 @@
 //! it soon by itself: who sends it kills what does not end. Works in a task of its own, so that it
 //! does so even while output waits for its reader.
 
+use crate::config::kill_token_program;
 use crate::connection::Connection;
 use crate::error::{CliError, ErrorKind, Result};
-use crate::exit;
 use crate::render::status;
+use crate::stop_signals::{self, StopSignal, StopSignals};
 use std::future::pending;
 use std::time::Duration;
-use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{mpsc, watch};
 
 /// How long to wait before a cancel that did not get through is tried again.
@@ -17,82 +17,64 @@ const RETRY: Duration = Duration::from_secs(1);
 const LAST_WAIT: Duration = Duration::from_secs(2);
 
 /// What the first signal does.
-pub(crate) enum Answer {
+pub(crate) enum OnSignal {
     /// Cancels the run.
     Cancel(Box<Connection>),
     /// Leaves the run alone and ends this client.
     Leave,
 }
 
-/// Who wants this client to end.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Kind {
-    /// The user, by Ctrl-C.
-    Interrupt,
-    /// SIGTERM: a CI system, a service manager or `kill`.
-    Terminate,
-}
-
-impl Kind {
-    /// The exit code of a client that ends for it: 128 and the signal's number, as in shells.
-    pub(crate) fn exit_code(self) -> u8 {
-        match self {
-            Kind::Interrupt => exit::INTERRUPTED,
-            Kind::Terminate => exit::TERMINATED,
-        }
-    }
-}
-
-/// What to tell the user.
+/// A message for the user.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Notice {
+pub(crate) enum InterruptNotice {
     /// The run is being cancelled.
-    Cancelling(Kind),
+    Cancelling(StopSignal),
     /// That did not succeed, and is not tried again.
     Failed(String),
     /// This client ends; the run does not.
-    Leaving(Kind),
+    Leaving(StopSignal),
 }
 
 /// A watch over the signals.
-pub(crate) struct Interrupt {
-    notices: mpsc::UnboundedReceiver<Notice>,
+pub(crate) struct InterruptWatch {
+    notices: mpsc::UnboundedReceiver<InterruptNotice>,
     run_id: watch::Sender<Option<String>>,
-    cancelling: Option<Kind>,
+    cancelling: Option<StopSignal>,
 }
 
-impl Interrupt {
+impl InterruptWatch {
     /// Begins to watch; from now on signals no longer end the process by themselves.
-    pub(crate) fn watch(answer: Answer) -> Result<Self> {
-        let signals = Signals::new().map_err(|error| {
+    pub(crate) fn watch(answer: OnSignal) -> Result<Self> {
+        let signals = StopSignals::listen().map_err(|error| {
             CliError::new(ErrorKind::Connection, "cannot watch for signals").caused_by(error)
         })?;
+        stop_signals::set_watched();
         let (sender, notices) = mpsc::unbounded_channel();
-        let (run_id, known) = watch::channel(None);
-        tokio::spawn(attend(signals, answer, known, sender));
+        let (sender_of_id, run_id) = watch::channel(None);
+        tokio::spawn(attend(signals, answer, run_id, sender));
         Ok(Self {
             notices,
-            run_id,
+            run_id: sender_of_id,
             cancelling: None,
         })
     }
 
-    /// Sets the run, once its id is known.
-    pub(crate) fn know(&self, run_id: &str) {
-        self.run_id.send_if_modified(|known| {
-            let is_new = known.is_none();
+    /// Sets the run's id, once.
+    pub(crate) fn set_run(&self, run_id: &str) {
+        self.run_id.send_if_modified(|id| {
+            let is_new = id.is_none();
             if is_new {
-                *known = Some(run_id.to_owned());
+                *id = Some(run_id.to_owned());
             }
             is_new
         });
     }
 
-    /// Waits for something to tell the user. Dropping the future loses nothing.
-    pub(crate) async fn notice(&mut self) -> Notice {
+    /// Waits for the next message. Dropping the future loses nothing.
+    pub(crate) async fn notice(&mut self) -> InterruptNotice {
         match self.notices.recv().await {
             Some(notice) => {
-                if let Notice::Cancelling(kind) = notice {
+                if let InterruptNotice::Cancelling(kind) = notice {
                     self.cancelling = Some(kind);
                 }
                 notice
@@ -102,63 +84,43 @@ impl Interrupt {
     }
 
     /// Who has asked for the run to be cancelled here, if it was.
-    pub(crate) fn cancelling(&self) -> Option<Kind> {
+    pub(crate) fn cancelling(&self) -> Option<StopSignal> {
         self.cancelling
     }
 }
 
-struct Signals {
-    interrupt: Signal,
-    terminate: Signal,
-}
-
-impl Signals {
-    fn new() -> std::io::Result<Self> {
-        Ok(Self {
-            interrupt: signal(SignalKind::interrupt())?,
-            terminate: signal(SignalKind::terminate())?,
-        })
-    }
-
-    async fn next(&mut self) -> Kind {
-        tokio::select! {
-            _ = self.interrupt.recv() => Kind::Interrupt,
-            _ = self.terminate.recv() => Kind::Terminate,
-        }
-    }
-}
-
 async fn attend(
-    mut signals: Signals,
-    answer: Answer,
-    known: watch::Receiver<Option<String>>,
-    notices: mpsc::UnboundedSender<Notice>,
+    mut signals: StopSignals,
+    answer: OnSignal,
+    run_id: watch::Receiver<Option<String>>,
+    notices: mpsc::UnboundedSender<InterruptNotice>,
 ) {
     let first = signals.next().await;
     // The notice finds no receiver only when the client is ending anyway.
     match answer {
-        Answer::Leave => drop(notices.send(Notice::Leaving(first))),
-        Answer::Cancel(connection) => {
-            drop(notices.send(Notice::Cancelling(first)));
-            tokio::spawn(cancel(*connection, known, notices));
+        OnSignal::Leave => drop(notices.send(InterruptNotice::Leaving(first))),
+        OnSignal::Cancel(connection) => {
+            drop(notices.send(InterruptNotice::Cancelling(first)));
+            tokio::spawn(cancel(*connection, run_id, notices));
         }
     }
     let last = tokio::select! {
         next = signals.next() => next,
-        () = tokio::time::sleep(LAST_WAIT), if first == Kind::Terminate => first,
+        () = tokio::time::sleep(LAST_WAIT), if first == StopSignal::Terminate => first,
     };
     // At once means without waiting for a reader of our output.
+    kill_token_program();
     status::leave();
     std::process::exit(last.exit_code().into());
 }
 
-/// Cancels the run as soon as it is known which it is, and as long as the server is away.
+/// Cancels the run once its id is there, and tries again as long as the server is away.
 async fn cancel(
     connection: Connection,
-    mut known: watch::Receiver<Option<String>>,
-    notices: mpsc::UnboundedSender<Notice>,
+    mut run_id: watch::Receiver<Option<String>>,
+    notices: mpsc::UnboundedSender<InterruptNotice>,
 ) {
-    let run_id = match known.wait_for(Option::is_some).await {
+    let run_id = match run_id.wait_for(Option::is_some).await {
         Ok(run_id) => run_id.clone().unwrap_or_default(),
         Err(_) => return,
     };
@@ -173,12 +135,12 @@ async fn cancel(
             Err(error) if error.kind() == ErrorKind::Login && !is_renewed => {
                 is_renewed = connection.renew_token().await.is_ok();
                 if !is_renewed {
-                    drop(notices.send(Notice::Failed(error.one_line())));
+                    drop(notices.send(InterruptNotice::Failed(error.one_line())));
                     return;
                 }
             }
             Err(error) => {
-                drop(notices.send(Notice::Failed(error.one_line())));
+                drop(notices.send(InterruptNotice::Failed(error.one_line())));
                 return;
             }
         }

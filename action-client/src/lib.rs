@@ -1,8 +1,9 @@
 //! The command line client of Action: runs an admin's commands on nodes, through the server's
 //! gRPC API, and shows their output as it happens.
 //!
-//! Arrows go one way: `cli -> commands -> {complete, follow, confirm, interrupt, render} -> connection`.
+//! Imports go one way: `cli -> commands -> {complete, follow, confirm, interrupt} -> arguments -> render -> connection`.
 
+mod arguments;
 mod cli;
 mod commands;
 mod complete;
@@ -15,6 +16,7 @@ mod exit;
 mod follow;
 mod interrupt;
 mod render;
+mod stop_signals;
 mod token_expiry;
 
 use std::ffi::OsString;

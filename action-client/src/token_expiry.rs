@@ -9,7 +9,7 @@ const LAST_PART: f64 = 0.1;
 
 /// When a token was made and when it expires, in seconds since 1970; RFC 7519 allows fractions.
 #[derive(Deserialize)]
-struct Claims {
+struct TokenClaims {
     iat: f64,
     exp: f64,
 }
@@ -19,7 +19,7 @@ struct Claims {
 pub(crate) fn warning(token: &str, now: u64) -> Option<String> {
     let payload = token.split('.').nth(1)?;
     let payload = data_encoding::BASE64URL_NOPAD.decode(payload.as_bytes());
-    let claims: Claims = serde_json::from_slice(&payload.ok()?).ok()?;
+    let claims: TokenClaims = serde_json::from_slice(&payload.ok()?).ok()?;
     let lifetime = claims.exp - claims.iat;
     let now = Duration::from_secs(now).as_secs_f64();
     let left = claims.exp - now;

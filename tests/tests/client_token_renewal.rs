@@ -2,7 +2,9 @@
 
 use std::fs;
 
-use action_tests::{Client, Running, Server, Site, processes, program::write_script, token};
+use action_tests::{
+    CEILING, Client, Running, Server, Site, processes, program::write_script, token, wait_until,
+};
 use jsonwebtoken::Algorithm;
 use rustix::process::Signal;
 
@@ -116,6 +118,51 @@ fn a_program_may_leave_another_one_behind() {
     _ = client.run(&["nodes"]).ok();
     let agent: i32 = server.read("agent").trim().parse().unwrap();
     processes::signal(agent, Signal::KILL);
+}
+
+#[test]
+fn a_program_runs_once_for_a_command() {
+    let server = serving();
+    put(&server, "only");
+    let program = server.path("print-token");
+    let script = "#!/bin/sh\necho >>\"${0%/*}/times\"\ncat \"${0%/*}/jwt\"\n";
+    write_script(&program, script);
+    let client = server
+        .client()
+        .variable("ACTION_CLIENT_JWT_TOKEN_COMMAND", &program);
+    let gate = server.gate("gate");
+    let running = started(&client);
+    gate.open();
+    _ = running.finish().ok();
+    assert_eq!(server.read("times"), "\n");
+    _ = client.run(&["nodes"]).ok();
+    _ = client.run(&["help"]).ok();
+    assert_eq!(server.read("times"), "\n\n\n");
+}
+
+#[test]
+fn a_program_ends_with_a_client_that_is_stopped() {
+    let server = serving();
+    let program = server.path("print-token");
+    let script = "#!/bin/sh\nsleep 1234567 &\necho $! >\"${0%/*}/child\"\nwait\n";
+    write_script(&program, script);
+    let client = server
+        .client()
+        .variable("ACTION_CLIENT_JWT_TOKEN_COMMAND", &program);
+    for (signal, code) in [(Signal::TERM, 143), (Signal::INT, 130)] {
+        let running = client.start(&["nodes"]);
+        wait_until("the program", CEILING, || {
+            fs::read_to_string(server.path("child"))
+                .ok()
+                .filter(|it| it.ends_with('\n'))
+        });
+        processes::signal(running.id(), signal);
+        assert_eq!(running.finish().code(), code);
+        wait_until("the end of its child", CEILING, || {
+            processes::with_argument("1234567").is_empty().then_some(())
+        });
+        fs::remove_file(server.path("child")).unwrap();
+    }
 }
 
 #[test]

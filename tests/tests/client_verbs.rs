@@ -157,7 +157,7 @@ fn runs_are_listed_and_filtered() {
     ");
     insta::assert_snapshot!(client.run(&["--fanout", "2", "runs"]), @r"
     ------- stderr -------
-    error: --fanout is not for a list of runs
+    error: --fanout is not for `runs`
     ------- exit 64 -------
     ");
 }

@@ -13,8 +13,8 @@ const MOST: usize = 3;
 
 /// The options that a word of the script's may be meant for, the nearest first. A word with one ASCII
 /// dash is one only where it has the whole name: scripts have options of this form.
-pub(crate) fn meant<'a>(word: &str, options: impl Iterator<Item = &'a Arg>) -> Vec<String> {
-    let name = name(word);
+pub(crate) fn near_options<'a>(word: &str, options: impl Iterator<Item = &'a Arg>) -> Vec<String> {
+    let name = option_name(word);
     let dashes = name.chars().take_while(|&c| is_dash(c)).count();
     let is_ascii = name.starts_with('-');
     let text = letters(name);
@@ -28,11 +28,12 @@ pub(crate) fn meant<'a>(word: &str, options: impl Iterator<Item = &'a Arg>) -> V
     for option in options {
         let aliases = option.get_all_aliases().unwrap_or_default();
         for long in option.get_long().into_iter().chain(aliases) {
-            let is_meant = match is_short {
-                true => text == letters(long),
-                false => is_near(name, long),
+            let is_likely = if is_short {
+                text == letters(long)
+            } else {
+                is_near(name, long)
             };
-            if is_meant {
+            if is_likely {
                 let long_text = letters(long);
                 let distance = strsim::osa_distance(&text, &long_text);
                 let is_begun = long_text.starts_with(&text);
@@ -50,7 +51,7 @@ pub(crate) fn meant<'a>(word: &str, options: impl Iterator<Item = &'a Arg>) -> V
 }
 
 /// The part of a word that would be an option's name: `--plan p1:x` as one word is a `--plan` too.
-pub(crate) fn name(word: &str) -> &str {
+pub(crate) fn option_name(word: &str) -> &str {
     let is_end = |c: char| c == '=' || c.is_whitespace();
     word.split(is_end).next().unwrap_or_default()
 }
@@ -102,11 +103,11 @@ fn letters(name: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cli::entry::Entry;
-    use crate::cli::grammar;
+    use crate::arguments::program_alias::ProgramAlias;
+    use crate::cli::verbs;
 
     fn of(word: &str) -> Vec<String> {
-        meant(word, grammar::root(&Entry::default()).get_arguments())
+        near_options(word, verbs::root(&ProgramAlias::default()).get_arguments())
     }
 
     #[test]
@@ -216,7 +217,7 @@ mod tests {
     /// Every option, as words begin and go on that were meant for it.
     #[test]
     fn every_option_is_guarded_in_every_form() {
-        let root = grammar::root(&Entry::default());
+        let root = verbs::root(&ProgramAlias::default());
         let options = root.get_arguments();
         for long in options.filter_map(Arg::get_long) {
             let mut doubled = long.to_owned();

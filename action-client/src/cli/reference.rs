@@ -1,8 +1,8 @@
 //! Owns the manual pages and the reference of the command line, made from the definitions.
 //! They are committed; the test fails when they differ, and writes them with `UPDATE=1`.
 
-use crate::cli::entry::Entry;
-use crate::cli::grammar;
+use crate::arguments::program_alias::ProgramAlias;
+use crate::cli::verbs;
 use crate::environment::Environment;
 use crate::exit::MEANINGS;
 use clap::{Arg, Command};
@@ -47,13 +47,13 @@ const CONFIGURATION: [(&str, &str, &str, &str); 7] = [
         "jwt_token_path",
         "path",
         "none",
-        "a file with the token. It is read again when the connection was lost or the token is no longer accepted",
+        "a file with the token. It is read again when the token is no longer accepted",
     ),
     (
         "jwt_token_command",
         "text",
         "none",
-        "a program that prints the token, and its arguments, with blanks between them; there is no shell. It may be run several times for one command of the client, and has 30 seconds to print and end",
+        "a program that prints the token, and its arguments, with blanks between them; there is no shell. It is run again when the token is no longer accepted, and has 30 seconds to print and end. It has a process group of its own, which is killed when the client is stopped",
     ),
     (
         "verify_ssl",
@@ -95,8 +95,8 @@ fn whole() -> Command {
 /// What the program is when it is called by this name.
 fn called(name: &str) -> Command {
     let environment = Environment::default();
-    let entry = Entry::detect(OsStr::new(name), &environment).unwrap();
-    let mut root = grammar::root(&entry);
+    let alias = ProgramAlias::detect(OsStr::new(name), &environment).unwrap();
+    let mut root = verbs::root(&alias);
     root.build();
     root
 }

@@ -1,39 +1,28 @@
 //! Owns the error for a word that a verb does not take: most likely a node set that belongs behind
 //! `-g`. Pure.
 
-use crate::cli::entry::Entry;
 use crate::error::CliError;
 use action_proto::input::shown_set;
 use clap::error::{ContextKind, ContextValue};
 use clap::{Arg, Command};
-use std::ffi::OsString;
 
 /// The longest word that a hint repeats.
 const LONGEST_SHOWN: usize = 64;
 
-/// What clap's error about an unknown argument says here.
-pub(crate) fn word(
-    error: clap::Error,
-    entry: &Entry,
-    root: &Command,
-    args: &[OsString],
-) -> CliError {
+/// The error for clap's of an unknown argument, where it is a word behind `verb`, called as `name`.
+pub(crate) fn to_error(error: clap::Error, program: &str, name: &str, verb: &Command) -> CliError {
     let word = match error.get(ContextKind::InvalidArg) {
         Some(ContextValue::String(word)) if !word.starts_with('-') => word.clone(),
         _ => return error.into(),
     };
-    let mut words = args.iter().filter_map(|word| word.to_str());
-    let found = words.find_map(|name| Some((name, root.find_subcommand(name)?)));
-    let Some((name, verb)) = found else {
-        return error.into();
-    };
-    let hints = hints(&format!("{} {name}", entry.program), verb, &word);
+    let hints = hints(&format!("{program} {name}"), verb, &word);
     if hints.is_empty() {
         return error.into();
     }
     let message = format!("unexpected word `{}` for `{name}`", shown_set(&word));
-    let error = CliError::usage(message);
-    hints.into_iter().fold(error, CliError::hint)
+    hints
+        .into_iter()
+        .fold(CliError::usage(message), CliError::hint)
 }
 
 fn hints(called: &str, verb: &Command, word: &str) -> Vec<String> {
@@ -45,10 +34,12 @@ fn hints(called: &str, verb: &Command, word: &str) -> Vec<String> {
     let is_set = word.contains(|c: char| "@[]*?,=!&^".contains(c));
     let mut hints = Vec::new();
     if has("nodes") {
-        let set = match (is_shown, word.contains(|c: char| "[]*?!&^ ".contains(c))) {
-            (false, _) => "NODES".to_owned(),
-            (true, true) => format!("'{word}'"),
-            (true, false) => word.to_owned(),
+        let set = if !is_shown {
+            "NODES".to_owned()
+        } else if word.contains(|c: char| "[]*?!&^ ".contains(c)) {
+            format!("'{word}'")
+        } else {
+            word.to_owned()
         };
         hints.push(format!("node sets stand behind -g: `{called} -g {set}`"));
     } else if has("exclude") {
@@ -66,16 +57,19 @@ fn hints(called: &str, verb: &Command, word: &str) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cli::grammar;
+    use crate::arguments::program_alias::ProgramAlias;
+    use crate::cli::command_line::CommandLine;
+    use crate::cli::parse::parse;
+    use crate::cli::verbs;
     use crate::environment::Environment;
-    use std::ffi::OsStr;
+    use std::ffi::OsString;
 
     fn error(line: &str) -> CliError {
         let args: Vec<OsString> = line.split(' ').map(OsString::from).collect();
-        let entry = Entry::detect(OsStr::new(&args[0]), &Environment::default()).unwrap();
-        let root = grammar::open(grammar::root(&entry));
-        let error = root.clone().try_get_matches_from(&args).unwrap_err();
-        word(error, &entry, &root, &args)
+        let alias = ProgramAlias::detect(&args[0], &Environment::default()).unwrap();
+        let root = verbs::root(&alias);
+        let line = CommandLine::read(&root, &args);
+        parse(&alias, &root, &line).unwrap_err()
     }
 
     #[test]
@@ -119,7 +113,7 @@ mod tests {
 
     #[test]
     fn every_verb_with_nodes_says_where_they_stand() {
-        let root = grammar::root(&Entry::default());
+        let root = verbs::root(&ProgramAlias::default());
         let mut tried = 0;
         for verb in root.get_subcommands() {
             let is_set = |arg: &Arg| arg.get_id() == "nodes" && !arg.is_hide_set();

@@ -1,13 +1,13 @@
 //! Owns `attach`: a run's output from its start, and then as it comes, to its end. The run is
 //! somebody's own, so a Ctrl-C leaves it alone.
 
-use crate::cli::options::ViewOptions;
 use crate::commands::{Context, session};
 use crate::error::Result;
 use crate::exit::ExitMode;
-use crate::follow::Follow;
-use crate::interrupt::{Answer, Interrupt};
+use crate::follow::RunFollower;
+use crate::interrupt::{InterruptWatch, OnSignal};
 use crate::render::Renderer;
+use crate::render::ViewOptions;
 use clap::Args;
 
 /// The arguments of `attach`.
@@ -24,8 +24,9 @@ pub(crate) struct AttachArgs {
 /// Follows the run: its exit code.
 pub(crate) async fn run(args: AttachArgs, context: &mut Context<'_>) -> Result<u8> {
     let connection = context.connect().await?;
-    let mut follow = Follow::watch(&connection, &args.run, context.globals.reconnect_for).await?;
-    let mut interrupt = Interrupt::watch(Answer::Leave)?;
+    let mut follow =
+        RunFollower::watch(&connection, &args.run, context.globals.reconnect_for).await?;
+    let mut interrupt = InterruptWatch::watch(OnSignal::Leave)?;
     let format = context.globals.output;
     let mut renderer = Renderer::new(format, &args.view, false, context.output)?;
     let mode = context.globals.exit.unwrap_or(ExitMode::Largest);

@@ -1,12 +1,11 @@
 //! Owns `can-i`: whether the server would let the user run a command, and on which nodes.
 //! Nothing is run.
 
-use crate::cli::options::RunOptions;
-use crate::cli::values::{empty, is_empty_set};
+use crate::arguments::values::{empty, is_empty_set};
 use crate::commands::{Context, suggest};
 use crate::error::{CliError, Result};
 use crate::render::json;
-use crate::render::output::Target;
+use crate::render::output::StdStream;
 use action_proto::v1::{PlanRunRequest, PlanRunResponse};
 use clap::Args;
 use serde_json::json;
@@ -29,22 +28,18 @@ pub(crate) struct CanIArgs {
     /// The nodes
     #[arg(short = 'g', long, alias = "group", value_name = "NODES")]
     nodes: Option<String>,
+    /// Nodes to leave out of these
+    #[arg(long, value_name = "NODES")]
+    exclude: Option<String>,
 }
 
 /// Asks, and prints which nodes it may be and which not.
-pub(crate) async fn run(
-    args: CanIArgs,
-    options: &RunOptions,
-    context: &mut Context<'_>,
-) -> Result<u8> {
-    if let Some(option) = options.first_given_but(&["-g", "--exclude"]) {
-        return Err(CliError::usage(format!("{option} is not for `can-i`")));
-    }
+pub(crate) async fn run(args: CanIArgs, context: &mut Context<'_>) -> Result<u8> {
     let connection = context.connect().await?;
     let commands = connection.list_commands().await?;
     let known = commands.iter().find(|it| it.name == args.command);
     let mut words = args.words.into_iter();
-    let nodes = match (args.nodes.or(options.nodes.clone()), known) {
+    let nodes = match (args.nodes, known) {
         (Some(nodes), _) => nodes,
         // Of one that may not be seen it is not known; the server says no before it looks at nodes.
         (None, None) => words.next().unwrap_or_default(),
@@ -62,7 +57,7 @@ pub(crate) async fn run(
         command: args.command.clone(),
         nodes,
         arguments: words.collect(),
-        exclude: options.exclude.clone().unwrap_or_default(),
+        exclude: args.exclude.unwrap_or_default(),
         report_forbidden: true,
         ..PlanRunRequest::default()
     };
@@ -70,11 +65,8 @@ pub(crate) async fn run(
         Ok(plan) => plan,
         // Of what may not be seen the server says no more.
         Err(error) if error.to_string().starts_with(REFUSAL) => {
-            let line = context
-                .output
-                .safe(Target::Stderr, &error.to_string())
-                .into_owned();
-            context.output.line(Target::Stderr, &line)?;
+            let text = error.to_string();
+            context.output.safe_line(StdStream::Stderr, &text)?;
             PlanRunResponse::default()
         }
         Err(error) => return Err(suggest::for_node(error, &connection).await),
@@ -92,8 +84,7 @@ pub(crate) async fn run(
         json::write(&object, context.output)?;
     } else {
         for line in lines(&plan) {
-            let line = context.output.safe(Target::Stdout, &line).into_owned();
-            context.output.line(Target::Stdout, &line)?;
+            context.output.safe_line(StdStream::Stdout, &line)?;
         }
     }
     Ok(if plan.permitted { 0 } else { NO })

@@ -3,7 +3,7 @@
 use crate::commands::{Context, runs};
 use crate::error::{CliError, ErrorKind, Result};
 use crate::render::json;
-use crate::render::output::Target;
+use crate::render::output::StdStream;
 use action_proto::v1::Run;
 use clap::Args;
 
@@ -31,8 +31,7 @@ pub(crate) async fn run(args: CancelArgs, context: &mut Context<'_>) -> Result<u
         json::write(&runs::object(&run), context.output)?;
     } else {
         let text = what_is_done(&run);
-        let text = context.output.safe(Target::Stdout, &text).into_owned();
-        context.output.line(Target::Stdout, &text)?;
+        context.output.safe_line(StdStream::Stdout, &text)?;
     }
     Ok(0)
 }

@@ -1,17 +1,15 @@
 //! Owns `completion`, which prints a shell's script, and the two calls that the script leads
 //! to: completing a line from what is known, and asking the server for it in the background.
 
-use crate::cli::entry::Entry;
-use crate::cli::parse;
 use crate::commands::Context;
-use crate::complete::known::{RUNS, Store, now};
 use crate::complete::scripts::Shell;
+use crate::complete::server_cache::{CacheFile, RUNS, now};
 use crate::complete::{self, REFRESH};
 use crate::config::Config;
 use crate::connection::Connection;
 use crate::environment::Environment;
 use crate::error::Result;
-use crate::render::output::{Output, Target};
+use crate::render::output::StdStream;
 use action_proto::v1::ListRunsRequest;
 use clap::Args;
 use std::ffi::OsString;
@@ -21,7 +19,7 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 /// How long the server is waited for, in the background.
-const PATIENCE: Duration = Duration::from_secs(5);
+const REFRESH_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The arguments of `completion`.
 #[derive(Args, Debug)]
@@ -34,32 +32,24 @@ pub(crate) struct CompletionArgs {
 /// Prints the script.
 pub(crate) fn run(args: &CompletionArgs, context: &mut Context<'_>) -> Result<u8> {
     let script = args.shell.script();
-    context.output.write(Target::Stdout, script.as_bytes())?;
+    context.output.write(StdStream::Stdout, script.as_bytes())?;
     Ok(0)
 }
 
 /// Completes a line: `args` are the program, the word `__complete`, the shell, and the line's
 /// words behind its program. Says nothing of what is wrong; there is no place for it.
-pub(crate) fn complete(
-    entry: &Entry,
-    args: &[OsString],
-    environment: &Environment,
-    output: &mut Output,
-) -> Result<u8> {
+pub(crate) fn complete(args: &[OsString], context: &mut Context<'_>) -> Result<u8> {
     let text = |word: &OsString| word.to_string_lossy().into_owned();
     let words: Vec<String> = args.iter().skip(3).map(text).collect();
     let program = args.first().cloned().unwrap_or_default();
-    let line: Vec<OsString> = std::iter::once(program.clone())
-        .chain(args.iter().skip(3).cloned())
-        .collect();
-    let config = parse::globals(entry, &line).config;
-    let store = Store::find(config.as_deref(), environment);
-    let known = store.as_ref().map(Store::load).unwrap_or_default();
-    let found = complete::candidates(entry, &known, &words);
+    let file = context.cache_file();
+    let cache = file.as_ref().map(CacheFile::load).unwrap_or_default();
+    let found = complete::candidates(&context.root, &context.alias, &cache, &words);
     let shell = args.get(2).map(text).unwrap_or_default();
-    output.write(Target::Stdout, complete::lines(&found, &shell).as_bytes())?;
-    if store.is_some() && known.is_due(now()) {
-        refresh_later(&program, config.as_deref());
+    let lines = complete::lines(&found, &shell);
+    context.output.write(StdStream::Stdout, lines.as_bytes())?;
+    if file.is_some() && cache.is_due(now()) {
+        refresh_later(&program, context.globals.config.as_deref());
     }
     Ok(0)
 }
@@ -86,28 +76,26 @@ fn refresh_later(program: &OsString, config: Option<&Path>) {
 /// Asks the server for all that completion should know.
 pub(crate) async fn refresh(args: &[OsString], environment: &Environment) -> Result<u8> {
     let path = args.get(2).map(Path::new);
-    let Some(store) = Store::find(path, environment) else {
-        return Ok(0);
-    };
-    store.update(|known| {
-        known.tried_at = now();
+    let config = Config::load(path, environment)?;
+    let file = CacheFile::of(&config, environment);
+    file.update(|cache| {
+        cache.tried_at = now();
         true
     });
     let asking = async {
-        let config = Config::load(path, environment)?;
-        let connection = Connection::open(&config, config.timeout.min(PATIENCE)).await?;
+        let connection = Connection::open(&config, config.timeout.min(REFRESH_TIMEOUT)).await?;
         let commands = connection.list_commands().await?;
         let nodes = connection.list_nodes("", "").await?;
         let runs = connection
             .list_runs(ListRunsRequest::default(), RUNS)
             .await?;
-        store.update(|known| {
-            known.take(commands, &nodes, &runs, now());
+        file.update(|cache| {
+            cache.take(commands, &nodes, &runs, now());
             true
         });
         Ok(0)
     };
-    tokio::time::timeout(PATIENCE, asking)
+    tokio::time::timeout(REFRESH_TIMEOUT, asking)
         .await
         .unwrap_or(Ok(0))
 }

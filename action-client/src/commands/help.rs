@@ -1,13 +1,12 @@
 //! Owns `help`: the list of everything that can be called, or one command's description; and
 //! what is said of a command that is not there.
 
-use crate::cli::described::Shape;
-use crate::cli::entry::Entry;
-use crate::cli::grammar;
+use crate::arguments::program_alias::ProgramAlias;
+use crate::arguments::server_commands::{has_verb, with_commands};
 use crate::commands::{Context, suggest};
 use crate::error::{CliError, Result};
 use crate::exit;
-use crate::render::output::Target;
+use crate::render::output::StdStream;
 use crate::render::time::seconds;
 use crate::render::{json, report};
 use action_proto::input::shown_set;
@@ -25,22 +24,21 @@ pub(crate) struct HelpArgs {
 }
 
 /// Prints the help.
-pub(crate) async fn run(entry: &Entry, args: HelpArgs, context: &mut Context<'_>) -> Result<u8> {
-    let (commands, missing) = context.commands_or_known(Duration::MAX).await;
-    let root = grammar::root(entry);
+pub(crate) async fn run(args: HelpArgs, context: &mut Context<'_>) -> Result<u8> {
+    let (commands, missing) = context.commands_or_cached(Duration::MAX).await;
     let Some(name) = args.command else {
-        return list(entry, root, &commands, missing, context);
+        return list(&commands, missing, context);
     };
-    if grammar::has(&root, &name) {
-        return describe(root, &name, context);
+    if has_verb(&context.root, &name) {
+        return describe(context.root.clone(), &name, context);
     }
-    let full_name = entry.full_name(&name);
+    let full_name = context.alias.full_name(&name);
     let Some(command) = commands.iter().find(|command| command.name == full_name) else {
         return Err(match missing {
             Some((error, _)) => error,
             None => {
                 let connection = context.connect().await?;
-                let unknown = unknown(entry, &name, &commands);
+                let unknown = unknown(&name, &commands, context);
                 suggest::for_command(unknown, &full_name, None, &connection).await
             }
         });
@@ -48,35 +46,37 @@ pub(crate) async fn run(entry: &Entry, args: HelpArgs, context: &mut Context<'_>
     if context.is_json() {
         json::write(&object(command), context.output)?;
     } else {
-        let root = grammar::with_commands(root, entry, &commands, Shape::AfterNode);
+        let root = with_commands(context.root.clone(), &context.alias, &commands);
         describe(root, &name, context)?;
     }
-    excuse(missing, context)
+    report_missing(missing, context)
 }
 
 fn list(
-    entry: &Entry,
-    mut root: clap::Command,
     commands: &[Command],
     missing: Option<(CliError, String)>,
     context: &mut Context<'_>,
 ) -> Result<u8> {
     if context.is_json() {
-        let shown = |command: &&Command| entry.shown(&command.name).is_some();
-        for command in commands.iter().filter(shown) {
+        let alias = context.alias.clone();
+        let is_listed = |command: &&Command| alias.local_name(&command.name).is_some();
+        for command in commands.iter().filter(is_listed) {
             json::write(&object(command), context.output)?;
         }
-        return excuse(missing, context);
+        return report_missing(missing, context);
     }
+    let mut root = context.root.clone();
     if missing.is_none() || !commands.is_empty() {
-        root = grammar::with_commands(root, entry, commands, Shape::AfterNode);
+        root = with_commands(root, &context.alias, commands);
     }
-    context.output.styled(Target::Stdout, &root.render_help())?;
-    excuse(missing, context)
+    context
+        .output
+        .styled(StdStream::Stdout, &root.render_help())?;
+    report_missing(missing, context)
 }
 
-/// Says why there is not more to show, if there is not: the exit code.
-fn excuse(missing: Option<(CliError, String)>, context: &mut Context<'_>) -> Result<u8> {
+/// Reports why the server's commands are missing or old, if they are: the exit code.
+fn report_missing(missing: Option<(CliError, String)>, context: &mut Context<'_>) -> Result<u8> {
     let Some((error, text)) = missing else {
         return Ok(0);
     };
@@ -92,7 +92,7 @@ fn describe(mut root: clap::Command, name: &str, context: &mut Context<'_>) -> R
     if let Some(command) = root.find_subcommand_mut(name) {
         context
             .output
-            .styled(Target::Stdout, &command.render_help())?;
+            .styled(StdStream::Stdout, &command.render_help())?;
     }
     Ok(0)
 }
@@ -117,21 +117,29 @@ fn object(command: &Command) -> Value {
 }
 
 /// The error for a command that the server does not have, with the nearest that it has.
-pub(crate) fn unknown(entry: &Entry, shown: &str, commands: &[Command]) -> CliError {
-    let error = CliError::usage(format!("there is no command `{}`", shown_set(shown)));
-    let root = grammar::root(entry);
+pub(crate) fn unknown(name: &str, commands: &[Command], context: &Context<'_>) -> CliError {
+    nearest_commands(name, commands, &context.alias, &context.root)
+}
+
+fn nearest_commands(
+    name: &str,
+    commands: &[Command],
+    alias: &ProgramAlias,
+    root: &clap::Command,
+) -> CliError {
+    let error = CliError::usage(format!("there is no command `{}`", shown_set(name)));
     let verbs = root
         .get_subcommands()
         .flat_map(|verb| std::iter::once(verb.get_name()).chain(verb.get_visible_aliases()));
     let names = commands
         .iter()
-        .filter_map(|command| entry.shown(&command.name));
-    let near = suggest::nearest(shown, names.chain(verbs));
+        .filter_map(|command| alias.local_name(&command.name));
+    let near = suggest::nearest(name, names.chain(verbs));
     let error = match suggest::hint(&near) {
         Some(hint) => error.hint(hint),
         None => error,
     };
-    error.hint(format!("`{} help` lists the commands", entry.program))
+    error.hint(format!("`{} help` lists the commands", alias.program))
 }
 
 #[cfg(test)]
@@ -144,13 +152,14 @@ mod tests {
             name: name.into(),
             ..Command::default()
         });
-        let error = unknown(&Entry::default(), "pwer-off", &commands);
+        let (alias, root) = (ProgramAlias::default(), clap::Command::new("action-client"));
+        let error = nearest_commands("pwer-off", &commands, &alias, &root);
         assert!(
             error.hints()[0].starts_with("did you mean `power-off`"),
             "{:?}",
             error.hints()
         );
-        let error = unknown(&Entry::default(), "xyzzy", &commands);
+        let error = nearest_commands("xyzzy", &commands, &alias, &root);
         assert_eq!(error.hints(), ["`action-client help` lists the commands"]);
     }
 }

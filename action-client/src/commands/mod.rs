@@ -15,25 +15,32 @@ mod session;
 pub(crate) mod show;
 pub(crate) mod suggest;
 
-use crate::cli::globals::{Format, GlobalArgs};
-use crate::complete::known::{Store, now};
+use crate::arguments::globals::GlobalArgs;
+use crate::arguments::program_alias::ProgramAlias;
+use crate::complete::server_cache::{CacheFile, now};
 use crate::config::Config;
 use crate::connection::Connection;
 use crate::environment::Environment;
 use crate::error::{CliError, Result};
-use crate::render::output::{Output, Target};
-use crate::render::report;
+use crate::render::output::{OutputWriter, StdStream};
+use crate::render::{OutputFormat, report};
 use action_proto::v1::Command;
 use std::time::Duration;
 
 /// What every verb works with.
 pub(crate) struct Context<'a> {
-    /// The global flags.
+    /// The name that the program was called by.
+    pub(crate) alias: ProgramAlias,
+    /// The command line's definition, without the server's commands.
+    pub(crate) root: clap::Command,
+    /// The global options.
     pub(crate) globals: GlobalArgs,
     /// The process's environment.
     pub(crate) environment: &'a Environment,
     /// Where to write.
-    pub(crate) output: &'a mut Output,
+    pub(crate) output: &'a mut OutputWriter,
+    /// The configuration, once it was loaded. Loading may run a program for the token.
+    pub(crate) config: Option<Config>,
     /// Whether the configuration was warned of: a verb may connect more than once.
     pub(crate) is_warned: bool,
 }
@@ -44,12 +51,20 @@ impl Context<'_> {
         self.connect_within(Duration::MAX).await
     }
 
-    async fn connect_within(&mut self, patience: Duration) -> Result<Connection> {
-        let config = Config::load(self.globals.config.as_deref(), self.environment)?;
+    async fn connect_within(&mut self, timeout: Duration) -> Result<Connection> {
+        let config = self.config()?.clone();
         if !std::mem::replace(&mut self.is_warned, true) {
             self.warn_of(&config)?;
         }
-        Connection::open(&config, config.timeout.min(patience)).await
+        Connection::open(&config, config.timeout.min(timeout)).await
+    }
+
+    fn config(&mut self) -> Result<&Config> {
+        let config = match self.config.take() {
+            Some(config) => config,
+            None => Config::load(self.globals.config.as_deref(), self.environment)?,
+        };
+        Ok(self.config.insert(config))
     }
 
     fn warn_of(&mut self, config: &Config) -> Result<()> {
@@ -58,7 +73,7 @@ impl Context<'_> {
             report::warning(text, self.output)?;
         }
         // A program could do nothing about it.
-        if self.output.is_terminal(Target::Stderr) && !self.is_json() {
+        if self.output.is_terminal(StdStream::Stderr) && !self.is_json() {
             let warning = config.token.expiry_warning(now());
             warning.map_or(Ok(()), |text| report::warning(&text, self.output))?;
         }
@@ -66,47 +81,49 @@ impl Context<'_> {
     }
 
     /// The server's commands, if it answers soon enough.
-    pub(crate) async fn commands_within(&mut self, patience: Duration) -> Result<Vec<Command>> {
-        let commands = self.connect_within(patience).await?.list_commands().await?;
-        self.learn(|store| store.learn_commands(&commands));
+    pub(crate) async fn commands_within(&mut self, timeout: Duration) -> Result<Vec<Command>> {
+        let commands = self.connect_within(timeout).await?.list_commands().await?;
+        self.update_cache(|cache| cache.update_commands(&commands));
         Ok(commands)
     }
 
     /// The server's commands, or those that it had when it was asked last: then also why they
     /// are not newer, and how old they are. Empty when nothing is known.
-    pub(crate) async fn commands_or_known(
+    pub(crate) async fn commands_or_cached(
         &mut self,
-        patience: Duration,
+        timeout: Duration,
     ) -> (Vec<Command>, Option<(CliError, String)>) {
-        let error = match self.commands_within(patience).await {
+        let error = match self.commands_within(timeout).await {
             Ok(commands) => return (commands, None),
             Err(error) => error,
         };
-        let known = self.store().map(|store| store.load()).unwrap_or_default();
-        let text = if known.commands.is_empty() {
+        let cache = self.cache_file().map(|it| it.load()).unwrap_or_default();
+        let text = if cache.commands.is_empty() {
             "the server's commands are missing".to_owned()
         } else {
-            let age = Duration::from_secs(now().saturating_sub(known.commands_at));
+            let age = Duration::from_secs(now().saturating_sub(cache.commands_at));
             let age = humantime::format_duration(age);
             format!("the server is away, and these are its commands of {age} ago")
         };
-        (known.commands, Some((error, text)))
+        (cache.commands, Some((error, text)))
     }
 
-    /// Keeps for completion, and for help without the server, what the server has said.
-    pub(crate) fn learn(&self, told: impl FnOnce(&Store)) {
-        if let Some(store) = self.store() {
-            told(&store);
+    /// Keeps an answer of the server for completion, and for help without the server.
+    pub(crate) fn update_cache(&mut self, update: impl FnOnce(&CacheFile)) {
+        if let Some(cache) = self.cache_file() {
+            update(&cache);
         }
     }
 
-    /// Where that is kept.
-    pub(crate) fn store(&self) -> Option<Store> {
-        Store::find(self.globals.config.as_deref(), self.environment)
+    /// Where answers are kept.
+    pub(crate) fn cache_file(&mut self) -> Option<CacheFile> {
+        let environment = self.environment;
+        let config = self.config().ok()?;
+        Some(CacheFile::of(config, environment))
     }
 
     /// Whether programs read the output.
     pub(crate) fn is_json(&self) -> bool {
-        self.globals.output == Format::Json
+        self.globals.output == OutputFormat::Json
     }
 }

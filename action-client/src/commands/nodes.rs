@@ -1,13 +1,11 @@
 //! Owns `estate-list`, also called `nodes`, and `list` of the entry point `estate`: the nodes
 //! that the token may see, in the server's order.
 
-use crate::cli::globals::Format;
-use crate::cli::options::RunOptions;
 use crate::commands::{Context, suggest};
 use crate::connection::Connection;
 use crate::error::{CliError, ErrorKind, Result};
-use crate::render::output::Target;
-use crate::render::{json, table};
+use crate::render::output::StdStream;
+use crate::render::{OutputFormat, json, table};
 use action_proto::fold;
 use action_proto::input::shown_set;
 use action_proto::v1::Node;
@@ -35,29 +33,19 @@ pub(crate) struct NodesArgs {
 }
 
 /// Lists the nodes.
-pub(crate) async fn run(
-    args: NodesArgs,
-    options: &RunOptions,
-    context: &mut Context<'_>,
-) -> Result<u8> {
-    if let Some(option) = options.first_given_but(&["-g", "--exclude", "--fold"]) {
-        return Err(CliError::usage(format!(
-            "{option} is not for a list of nodes"
-        )));
-    }
-    let set = args.nodes.as_deref().or(options.nodes.as_deref());
-    let exclude = args.exclude.as_deref().or(options.exclude.as_deref());
+pub(crate) async fn run(args: NodesArgs, context: &mut Context<'_>) -> Result<u8> {
+    let set = args.nodes.as_deref().unwrap_or_default();
+    let exclude = args.exclude.as_deref().unwrap_or_default();
     if args.json {
-        context.globals.output = Format::Json;
+        context.globals.output = OutputFormat::Json;
     }
     let connection = context.connect().await?;
-    let (set, exclude) = (set.unwrap_or_default(), exclude.unwrap_or_default());
     let nodes = match connection.list_nodes(set, exclude).await {
         Ok(nodes) => nodes,
         Err(error) => return Err(suggest::for_node(error, &connection).await),
     };
     if set.is_empty() && exclude.is_empty() {
-        context.learn(|store| store.learn_nodes(&nodes));
+        context.update_cache(|cache| cache.update_nodes(&nodes));
     }
     if context.is_json() {
         for node in &nodes {
@@ -65,7 +53,7 @@ pub(crate) async fn run(
         }
         return Ok(0);
     }
-    let lines = if args.fold || options.view.fold {
+    let lines = if args.fold {
         let set = fold(nodes.iter().map(|node| node.name.as_str()));
         if set.is_empty() {
             Vec::new()
@@ -80,8 +68,7 @@ pub(crate) async fn run(
         nodes.into_iter().map(|node| node.name).collect()
     };
     for line in lines {
-        let line = context.output.safe(Target::Stdout, &line).into_owned();
-        context.output.line(Target::Stdout, &line)?;
+        context.output.safe_line(StdStream::Stdout, &line)?;
     }
     Ok(0)
 }

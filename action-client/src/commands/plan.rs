@@ -2,7 +2,7 @@
 
 use crate::commands::Context;
 use crate::error::Result;
-use crate::render::output::Target;
+use crate::render::output::StdStream;
 use crate::render::time::{human, seconds};
 use crate::render::{json, table};
 use action_proto::v1::PlanRunResponse;
@@ -27,18 +27,14 @@ pub(crate) fn show(plan: &PlanRunResponse, context: &mut Context<'_>) -> Result<
     });
     let rows: Vec<_> = std::iter::once(head).chain(jobs).collect();
     for line in table::lay_out(&rows) {
-        let line = context.output.safe(Target::Stdout, &line).into_owned();
-        context.output.line(Target::Stdout, &line)?;
+        context.output.safe_line(StdStream::Stdout, &line)?;
     }
-    let line = context
+    context
         .output
-        .safe(Target::Stderr, &summary(plan))
-        .into_owned();
-    context.output.line(Target::Stderr, &line)?;
+        .safe_line(StdStream::Stderr, &summary(plan))?;
     if !plan.digest.is_empty() {
         let line = format!("plan: {}", plan.digest);
-        let line = context.output.safe(Target::Stderr, &line).into_owned();
-        context.output.line(Target::Stderr, &line)?;
+        context.output.safe_line(StdStream::Stderr, &line)?;
     }
     Ok(0)
 }

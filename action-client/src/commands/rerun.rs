@@ -1,12 +1,12 @@
 //! Owns `rerun`: the same command with the same arguments on those nodes of an earlier run
 //! that did not end well, or that were not run, or on all. Says which before it runs.
 
-use crate::cli::options::RunOptions;
-use crate::cli::target::Target;
+use crate::arguments::run_options::RunOptions;
+use crate::arguments::run_target::RunTarget;
 use crate::commands::{Context, run, runs, suggest};
 use crate::connection::Connection;
 use crate::error::{CliError, ErrorKind, Result};
-use crate::render::output::Target as Stream;
+use crate::render::output::StdStream;
 use crate::render::tally::reason;
 use action_proto::fold;
 use action_proto::v1::{Job, Outcome, Run};
@@ -35,6 +35,10 @@ pub(crate) struct RerunArgs {
 
 /// Runs the command again: the exit code.
 pub(crate) async fn run(args: RerunArgs, context: &mut Context<'_>) -> Result<u8> {
+    if args.options.nodes.is_some() {
+        let error = CliError::usage("-g is not for `rerun`, which has the run's nodes");
+        return Err(error.hint("--exclude leaves some of them out"));
+    }
     let connection = context.connect().await?;
     let (run, jobs) = &connection.get_run(&args.run).await?;
     let nodes = chosen(&args, run, jobs)?;
@@ -51,12 +55,11 @@ pub(crate) async fn run(args: RerunArgs, context: &mut Context<'_>) -> Result<u8
         if let Some(exclude) = &args.options.exclude {
             line.push_str(&format!("; without {exclude}"));
         }
-        let line = context.output.safe(Stream::Stderr, &line).into_owned();
-        context.output.line(Stream::Stderr, &line)?;
+        context.output.safe_line(StdStream::Stderr, &line)?;
         context.output.flush()?;
     }
     let target = target(run, &nodes);
-    match run::run(&connection, command, target, &args.options, context).await {
+    match run::start(&connection, command, target, &args.options, context).await {
         Err(error) if suggest::is_about_unknown_nodes(&error) => {
             Err(without_the_gone(error, &nodes, &connection).await)
         }
@@ -81,10 +84,10 @@ async fn without_the_gone(error: CliError, jobs: &[&Job], connection: &Connectio
 }
 
 /// The same command on the nodes of these jobs.
-fn target(run: &Run, jobs: &[&Job]) -> Target {
+fn target(run: &Run, jobs: &[&Job]) -> RunTarget {
     let names = jobs.iter().map(|job| job.node.as_str());
     let nodes = fold(names.filter(|name| !name.is_empty()));
-    Target {
+    RunTarget {
         prefixed: !nodes.is_empty(),
         nodes,
         arguments: run.arguments.clone(),

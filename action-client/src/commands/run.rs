@@ -1,21 +1,22 @@
 //! Owns the running of a command: confirmation, the request, and then its output.
 
-use crate::cli::limit::MaxFailures;
-use crate::cli::options::RunOptions;
-use crate::cli::target::Target;
-use crate::cli::values::PLAN_SOURCE;
-use crate::commands::{Context, plan, session, suggest};
-use crate::complete::known::KnownRun;
+use crate::arguments::max_failures::MaxFailures;
+use crate::arguments::run_options::RunOptions;
+use crate::arguments::run_target::{CommandCall, RunTarget, resolve};
+use crate::arguments::values::PLAN_SOURCE;
+use crate::commands::{Context, help, nodes, plan, session, suggest};
+use crate::complete::server_cache::CachedRun;
 use crate::confirm;
 use crate::connection::Connection;
 use crate::environment::LocalUser;
 use crate::error::{CliError, ErrorKind, Result};
 use crate::exit::ExitMode;
-use crate::follow::Follow;
-use crate::interrupt::{Answer, Interrupt};
-use crate::render::output::Target as Stream;
+use crate::follow::RunFollower;
+use crate::interrupt::{InterruptWatch, OnSignal};
+use crate::render::output::StdStream;
 use crate::render::{Renderer, json};
 use action_proto::v1::{Command, DetachPolicy, PlanRunRequest, PlanRunResponse, RunCommandRequest};
+use clap::Args;
 use serde_json::json;
 use std::pin::pin;
 use std::time::Duration;
@@ -23,11 +24,53 @@ use std::time::Duration;
 /// Options that need a server which knows them, each with the feature that says so.
 const FEATURE_OPTIONS: [(&str, &str); 2] = [("--plan", "plan_digest"), ("--reason", "reason")];
 
+/// The arguments of `run`.
+#[derive(Args, Debug)]
+pub(crate) struct RunArgs {
+    /// The options of the run.
+    #[command(flatten)]
+    pub(crate) options: RunOptions,
+    /// The command, and its words.
+    #[arg(value_name = "COMMAND", hide = true)]
+    pub(crate) words: Vec<String>,
+}
+
+/// Runs the server's command that `call` names: the exit code.
+pub(crate) async fn run(args: RunArgs, call: CommandCall, context: &mut Context<'_>) -> Result<u8> {
+    let connection = context.connect().await?;
+    let commands = connection.list_commands().await?;
+    context.update_cache(|cache| cache.update_commands(&commands));
+    let RunArgs { options, words } = args;
+    let mut words: Vec<String> = words.into_iter().skip(1).collect();
+    let name = context.alias.full_name(&call.name);
+    let Some(command) = commands.iter().find(|command| command.name == name) else {
+        let unlisted = Command {
+            name: name.clone(),
+            has_context: true,
+            ..Command::default()
+        };
+        let target = resolve(&unlisted, &call.name, words, options.nodes).ok();
+        let unknown = help::unknown(&call.name, &commands, context);
+        return Err(suggest::for_command(unknown, &name, target, &connection).await);
+    };
+    if call.separator_follows_node && command.has_context {
+        words.remove(1);
+    }
+    let first = words.first().cloned();
+    let run = if call.after_run { "run " } else { "" };
+    let called = format!("{} {run}{}", context.alias.program, call.name);
+    let target = resolve(command, &called, words, options.nodes.clone())?;
+    if let Some(word) = first.filter(|_| call.set_follows_word) {
+        nodes::check_is_argument(&word, &connection).await?;
+    }
+    start(&connection, command, target, &options, context).await
+}
+
 /// Runs `command` on its target: the exit code.
-pub(crate) async fn run(
+pub(crate) async fn start(
     connection: &Connection,
     command: &Command,
-    target: Target,
+    target: RunTarget,
     options: &RunOptions,
     context: &mut Context<'_>,
 ) -> Result<u8> {
@@ -69,7 +112,7 @@ pub(crate) async fn run(
         return detach(connection, &request, shown.as_ref(), context).await;
     }
     // From here on a Ctrl-C is ours: the run may exist from now on.
-    let mut interrupt = Interrupt::watch(Answer::Cancel(Box::new(connection.clone())))?;
+    let mut interrupt = InterruptWatch::watch(OnSignal::Cancel(Box::new(connection.clone())))?;
     context.output.flush()?;
     let mut starting = pin!(connection.run_command(request.clone()));
     let (run_id, stream) = loop {
@@ -85,11 +128,12 @@ pub(crate) async fn run(
         }
     };
     if let Some(id) = &run_id {
-        context
-            .learn(|store| store.learn_run(KnownRun::started(id, &command.name, &request.nodes)));
+        context.update_cache(|cache| {
+            cache.update_run(CachedRun::started(id, &command.name, &request.nodes));
+        });
     }
     let patience = context.globals.reconnect_for;
-    let mut follow = Follow::new(connection.clone(), run_id, stream, 0, patience);
+    let mut follow = RunFollower::new(connection.clone(), run_id, stream, 0, patience);
     let mode = context.globals.exit.unwrap_or(ExitMode::Largest);
     session::follow(&mut follow, &mut renderer, &mut interrupt, mode, context).await
 }
@@ -116,8 +160,12 @@ async fn detach(
             }
         },
     };
-    context.learn(|store| {
-        store.learn_run(KnownRun::started(&run_id, &request.command, &request.nodes));
+    context.update_cache(|cache| {
+        cache.update_run(CachedRun::started(
+            &run_id,
+            &request.command,
+            &request.nodes,
+        ));
     });
     if context.is_json() {
         json::write(
@@ -125,13 +173,17 @@ async fn detach(
             context.output,
         )?;
     } else {
-        context.output.line(Stream::Stdout, &run_id)?;
+        context.output.line(StdStream::Stdout, &run_id)?;
     }
     Ok(0)
 }
 
 /// The request that the command line stands for, before anything was asked.
-fn request(command: &Command, target: Target, options: &RunOptions) -> Result<RunCommandRequest> {
+fn request(
+    command: &Command,
+    target: RunTarget,
+    options: &RunOptions,
+) -> Result<RunCommandRequest> {
     let user = LocalUser::of_process();
     Ok(RunCommandRequest {
         command: command.name.clone(),
@@ -148,7 +200,7 @@ fn request(command: &Command, target: Target, options: &RunOptions) -> Result<Ru
             Some(MaxFailures::Count(number)) => number,
             Some(MaxFailures::Percent(_)) | None => 0,
         },
-        wait: options.waits(),
+        wait: options.wait_mode(),
         plan_digest: options.plan.clone().unwrap_or_default(),
         reason: options.reason.clone().unwrap_or_default(),
         ..RunCommandRequest::default()

@@ -1,10 +1,9 @@
 //! Owns `runs`: the list of runs, the newest first, with filters that the server applies.
 
-use crate::cli::options::RunOptions;
-use crate::cli::values::count;
+use crate::arguments::values::count;
 use crate::commands::Context;
-use crate::error::{CliError, Result};
-use crate::render::output::Target;
+use crate::error::Result;
+use crate::render::output::StdStream;
 use crate::render::time::{between, local, parse, rfc3339};
 use crate::render::{json, table};
 use action_proto::v1::{ListRunsRequest, Outcome, Run};
@@ -62,22 +61,13 @@ pub(crate) struct RunsArgs {
 }
 
 /// Lists the runs.
-pub(crate) async fn run(
-    args: RunsArgs,
-    options: &RunOptions,
-    context: &mut Context<'_>,
-) -> Result<u8> {
-    if let Some(option) = options.first_given_but(&["-g"]) {
-        return Err(CliError::usage(format!(
-            "{option} is not for a list of runs"
-        )));
-    }
+pub(crate) async fn run(args: RunsArgs, context: &mut Context<'_>) -> Result<u8> {
     let limit = match args.limit {
         0 => usize::MAX,
         limit => usize::try_from(limit).unwrap_or(usize::MAX),
     };
     let long = args.long;
-    let request = request(args, options);
+    let request = request(args);
     let connection = context.connect().await?;
     let runs = connection.list_runs(request, limit).await?;
     if context.is_json() {
@@ -91,27 +81,25 @@ pub(crate) async fn run(
     ]
     .map(str::to_owned);
     let rows: Vec<_> = std::iter::once(head).chain(runs.iter().map(row)).collect();
-    let lines = match long {
-        true => table::lay_out(&rows),
+    let lines = if long {
+        table::lay_out(&rows)
+    } else {
         // Without the last column.
-        false => {
-            let short = rows.into_iter().map(|[columns @ .., _]| columns);
-            table::lay_out(&short.collect::<Vec<[String; 8]>>())
-        }
+        let short = rows.into_iter().map(|[columns @ .., _]| columns);
+        table::lay_out(&short.collect::<Vec<[String; 8]>>())
     };
     for line in lines {
-        let line = context.output.safe(Target::Stdout, &line).into_owned();
-        context.output.line(Target::Stdout, &line)?;
+        context.output.safe_line(StdStream::Stdout, &line)?;
     }
     Ok(0)
 }
 
-fn request(args: RunsArgs, options: &RunOptions) -> ListRunsRequest {
+fn request(args: RunsArgs) -> ListRunsRequest {
     let outcome = args.outcome.as_deref();
     let outcome = OUTCOMES.into_iter().find(|it| Some(it.label()) == outcome);
     ListRunsRequest {
         command: args.command.unwrap_or_default(),
-        nodes: args.nodes.or(options.nodes.clone()).unwrap_or_default(),
+        nodes: args.nodes.unwrap_or_default(),
         subject: args.subject.unwrap_or_default(),
         outcome: outcome.unwrap_or_default().into(),
         running: args.running,

@@ -4,22 +4,23 @@
 use crate::commands::Context;
 use crate::error::{CliError, Result};
 use crate::exit::ExitMode;
-use crate::follow::{Follow, Step};
-use crate::interrupt::{Interrupt, Kind, Notice};
+use crate::follow::{FollowStep, RunFollower};
+use crate::interrupt::{InterruptNotice, InterruptWatch};
 use crate::render::Renderer;
-use crate::render::output::{Output, Target};
+use crate::render::output::{OutputWriter, StdStream};
 use crate::render::progress::Progress;
 use crate::render::report;
 use crate::render::tally::Tally;
+use crate::stop_signals::StopSignal;
 use std::future::{pending, ready};
 use std::time::{Duration, Instant};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::{Interval, MissedTickBehavior};
 
 /// What the loop woke up for.
-enum Wake {
-    Notice(Notice),
-    Step(Result<Option<Step>>),
+enum WakeReason {
+    Notice(InterruptNotice),
+    Step(Result<Option<FollowStep>>),
     /// Nothing more has come yet: a good moment to let the user see what there is.
     Idle,
     /// The line of progress is due again.
@@ -33,14 +34,14 @@ const TICK: Duration = Duration::from_millis(250);
 const BREAK: Duration = Duration::from_millis(50);
 
 /// The line of progress below the output: when it is due, and what it says.
-struct Line {
+struct ProgressLine {
     progress: Progress,
     ticks: Interval,
     resizes: Signal,
     shown: Instant,
 }
 
-impl Line {
+impl ProgressLine {
     fn new() -> std::io::Result<Self> {
         let mut ticks = tokio::time::interval(TICK);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -67,7 +68,7 @@ impl Line {
         self.shown.elapsed() >= BREAK
     }
 
-    fn show(&mut self, output: &mut Output) -> Result<()> {
+    fn show(&mut self, output: &mut OutputWriter) -> Result<()> {
         self.shown = Instant::now();
         match self.progress.line(Instant::now(), output.columns()) {
             Some(text) => output.show_status(&text),
@@ -78,9 +79,9 @@ impl Line {
 
 /// Shows a run to its end: the exit code.
 pub(crate) async fn follow(
-    follow: &mut Follow,
+    follow: &mut RunFollower,
     renderer: &mut Renderer,
-    interrupt: &mut Interrupt,
+    interrupt: &mut InterruptWatch,
     mode: ExitMode,
     context: &mut Context<'_>,
 ) -> Result<u8> {
@@ -88,47 +89,47 @@ pub(crate) async fn follow(
     let mut unflushed = true;
     // Without a watch over the terminal's size there is no such line.
     let mut line = match renderer.may_show_progress(context.output) {
-        true => Line::new().ok(),
+        true => ProgressLine::new().ok(),
         false => None,
     };
     loop {
         if let Some(run_id) = follow.run_id() {
-            interrupt.know(run_id);
+            interrupt.set_run(run_id);
         }
         // Flushing only when nothing is waiting shows a first line at once and makes a
         // million of them cheap.
         let wake = tokio::select! {
             biased;
-            notice = interrupt.notice() => Wake::Notice(notice),
-            () = Line::is_due(&mut line) => Wake::Tick,
-            step = follow.next() => Wake::Step(step),
-            () = ready(()), if unflushed => Wake::Idle,
+            notice = interrupt.notice() => WakeReason::Notice(notice),
+            () = ProgressLine::is_due(&mut line) => WakeReason::Tick,
+            step = follow.next() => WakeReason::Step(step),
+            () = ready(()), if unflushed => WakeReason::Idle,
         };
         match wake {
-            Wake::Idle => {
+            WakeReason::Idle => {
                 context.output.flush()?;
                 unflushed = false;
                 if let Some(line) = line.as_mut().filter(|line| line.was_hidden()) {
                     line.show(context.output)?;
                 }
             }
-            Wake::Tick => {
+            WakeReason::Tick => {
                 if let Some(line) = &mut line {
                     line.show(context.output)?;
                 }
             }
-            Wake::Notice(Notice::Leaving(kind)) => {
+            WakeReason::Notice(InterruptNotice::Leaving(kind)) => {
                 if let Some(run_id) = follow.run_id().filter(|_| !tally.is_ended()) {
                     let line = format!("left run {run_id}; it goes on");
-                    context.output.line(Target::Stderr, &line)?;
+                    context.output.line(StdStream::Stderr, &line)?;
                 }
                 return Ok(kind.exit_code());
             }
-            Wake::Notice(notice) => {
+            WakeReason::Notice(notice) => {
                 say(notice, follow.run_id(), context.output)?;
                 unflushed = true;
             }
-            Wake::Step(Ok(Some(Step::Event(event)))) => {
+            WakeReason::Step(Ok(Some(FollowStep::Event(event)))) => {
                 tally.take(&event);
                 if let Some(line) = &mut line {
                     line.progress.take(&event, Instant::now());
@@ -136,22 +137,24 @@ pub(crate) async fn follow(
                 renderer.show(&event, context.output)?;
                 unflushed = true;
             }
-            Wake::Step(Ok(Some(Step::Lost(cause)))) => {
+            WakeReason::Step(Ok(Some(FollowStep::Lost(cause)))) => {
                 report::warning(&cause, context.output)?;
                 unflushed = true;
             }
-            Wake::Step(Ok(Some(Step::Resumed(text)))) => {
-                context.output.line(Target::Stderr, &text)?;
+            WakeReason::Step(Ok(Some(FollowStep::Resumed(text)))) => {
+                context.output.line(StdStream::Stderr, &text)?;
                 unflushed = true;
             }
-            Wake::Step(Ok(None)) => {
+            WakeReason::Step(Ok(None)) => {
                 renderer.conclude(&tally, context.output)?;
                 return Ok(match interrupt.cancelling() {
-                    Some(Kind::Terminate) => Kind::Terminate.exit_code(),
+                    Some(StopSignal::Terminate) => StopSignal::Terminate.exit_code(),
                     kind => tally.exit_code(kind.is_some(), mode),
                 });
             }
-            Wake::Step(Err(error)) => return Err(broken_off(renderer, &tally, error, context)),
+            WakeReason::Step(Err(error)) => {
+                return Err(broken_off(renderer, &tally, error, context));
+            }
         }
     }
 }
@@ -170,17 +173,23 @@ fn broken_off(
 }
 
 /// Prints what a Ctrl-C does.
-pub(super) fn say(notice: Notice, run_id: Option<&str>, output: &mut Output) -> Result<()> {
+pub(super) fn say(
+    notice: InterruptNotice,
+    run_id: Option<&str>,
+    output: &mut OutputWriter,
+) -> Result<()> {
     let run = run_id.map_or_else(|| "the run".to_owned(), |run_id| format!("run {run_id}"));
     match notice {
-        Notice::Cancelling(kind) => {
+        InterruptNotice::Cancelling(kind) => {
             let how = match kind {
-                Kind::Interrupt => "press Ctrl-C again to leave at once",
-                Kind::Terminate => "this client ends in 2 s at the latest",
+                StopSignal::Interrupt => "press Ctrl-C again to leave at once",
+                StopSignal::Terminate => "this client ends in 2 s at the latest",
             };
-            output.line(Target::Stderr, &format!("cancelling {run}; {how}"))
+            output.line(StdStream::Stderr, &format!("cancelling {run}; {how}"))
         }
-        Notice::Failed(why) => report::warning(&format!("cannot cancel {run}: {why}"), output),
-        Notice::Leaving(_) => Ok(()),
+        InterruptNotice::Failed(why) => {
+            report::warning(&format!("cannot cancel {run}: {why}"), output)
+        }
+        InterruptNotice::Leaving(_) => Ok(()),
     }
 }

@@ -1,13 +1,13 @@
 //! Owns `show`: a run's output again, as far as it has come.
 
-use crate::cli::options::ViewOptions;
 use crate::commands::{Context, session};
 use crate::error::Result;
 use crate::exit::ExitMode;
-use crate::follow::Follow;
-use crate::interrupt::{Answer, Interrupt};
+use crate::follow::RunFollower;
+use crate::interrupt::{InterruptWatch, OnSignal};
 use crate::render::Renderer;
-use crate::render::output::Target;
+use crate::render::ViewOptions;
+use crate::render::output::StdStream;
 use clap::Args;
 
 /// The arguments of `show`.
@@ -25,9 +25,10 @@ pub(crate) struct ShowArgs {
 pub(crate) async fn run(args: ShowArgs, context: &mut Context<'_>) -> Result<u8> {
     let connection = context.connect().await?;
     let (run, _) = connection.get_run(&args.run).await?;
-    let follow = Follow::watch(&connection, &run.run_id, context.globals.reconnect_for).await?;
+    let follow =
+        RunFollower::watch(&connection, &run.run_id, context.globals.reconnect_for).await?;
     let mut follow = follow.until(run.last_sequence);
-    let mut interrupt = Interrupt::watch(Answer::Leave)?;
+    let mut interrupt = InterruptWatch::watch(OnSignal::Leave)?;
     let format = context.globals.output;
     let mut renderer = Renderer::new(format, &args.view, false, context.output)?;
     let mode = context.globals.exit.unwrap_or(ExitMode::Zero);
@@ -37,7 +38,7 @@ pub(crate) async fn run(args: ShowArgs, context: &mut Context<'_>) -> Result<u8>
             "run {0} goes on: `action-client attach {0}` follows it",
             run.run_id
         );
-        context.output.line(Target::Stderr, &line)?;
+        context.output.line(StdStream::Stderr, &line)?;
     }
     Ok(code)
 }

@@ -1,7 +1,7 @@
 //! Owns what is said of names that are not there: the nearest that are. The comparing is pure;
 //! the nodes are asked for only once something is wrong.
 
-use crate::cli::target::Target;
+use crate::arguments::run_target::RunTarget;
 use crate::connection::Connection;
 use crate::error::{CliError, ErrorKind};
 use action_proto::v1::PlanRunRequest;
@@ -46,7 +46,7 @@ pub(crate) fn hint(near: &[&str]) -> Option<String> {
 pub(crate) async fn for_command(
     unknown: CliError,
     name: &str,
-    run: Option<Target>,
+    run: Option<RunTarget>,
     connection: &Connection,
 ) -> CliError {
     let (nodes, arguments) = run.map_or_else(

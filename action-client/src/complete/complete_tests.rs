@@ -1,18 +1,19 @@
 //! Tests of completion: which words are offered where, and what ten thousand nodes cost.
 
 use super::*;
+use crate::environment::Environment;
 use action_proto::v1::Command as Definition;
-use known::KnownRun;
+use server_cache::CachedRun;
 use std::time::Instant;
 
-fn known() -> Known {
+fn cache() -> ServerCache {
     let command = |name: &str, has_context| Definition {
         name: name.into(),
         summary: format!("Do {name}"),
         has_context,
         ..Definition::default()
     };
-    Known {
+    ServerCache {
         commands: vec![
             command("power-off", true),
             command("power-on", true),
@@ -23,19 +24,20 @@ fn known() -> Known {
             .map(str::to_owned)
             .to_vec(),
         groups: vec!["compute".into()],
-        runs: vec![KnownRun {
+        runs: vec![CachedRun {
             id: "r1a2".into(),
             about: "power-off gpu1".into(),
         }],
-        ..Known::default()
+        ..ServerCache::default()
     }
 }
 
 fn offered(program: &str, line: &str) -> Vec<String> {
-    let environment = crate::environment::Environment::default();
-    let entry = Entry::detect(std::ffi::OsStr::new(program), &environment).unwrap();
+    let alias = ProgramAlias::detect(std::ffi::OsStr::new(program), &Environment::default());
+    let alias = alias.unwrap();
+    let root = crate::cli::verbs::root(&alias);
     let words: Vec<String> = line.split(' ').map(str::to_owned).collect();
-    let found = candidates(&entry, &known(), &words);
+    let found = candidates(&root, &alias, &cache(), &words);
     found.into_iter().map(|it| it.word).collect()
 }
 
@@ -104,13 +106,14 @@ fn shells_get_what_they_can_show() {
 /// Prints what it costs; run it with `--nocapture` to see.
 #[test]
 fn ten_thousand_nodes_are_completed() {
-    let mut known = known();
-    known.nodes = (0..10_000)
+    let mut cache = cache();
+    cache.nodes = (0..10_000)
         .map(|number| format!("node{number:05}"))
         .collect();
     let words = ["power-off", "-g", "node00001,node0"].map(str::to_owned);
     let begun = Instant::now();
-    let found = candidates(&Entry::default(), &known, &words);
+    let alias = ProgramAlias::default();
+    let found = candidates(&crate::cli::verbs::root(&alias), &alias, &cache, &words);
     println!("completion among 10,000 nodes: {:?}", begun.elapsed());
     assert_eq!(found.len(), 10_000);
 }

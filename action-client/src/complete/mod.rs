@@ -1,15 +1,14 @@
 //! Owns completion: what may stand at the end of a command line, from what is known locally
 //! and without a word to the server. Pure; the scripts for shells are beside it.
 
-pub(crate) mod known;
 pub(crate) mod scripts;
+pub(crate) mod server_cache;
 mod sets;
 
-use crate::cli::described::{FIRST, Shape};
-use crate::cli::entry::Entry;
-use crate::cli::grammar;
+use crate::arguments::program_alias::ProgramAlias;
+use crate::arguments::server_commands::{NODE, with_commands};
 use clap::{Arg, Command};
-use known::Known;
+use server_cache::ServerCache;
 
 /// The word that makes the client complete the words after it.
 pub(crate) const COMPLETE: &str = "__complete";
@@ -27,7 +26,7 @@ pub(crate) struct Candidate {
 
 /// What kind of thing a place on the line takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Kind {
+enum ValueKind {
     Set,
     Run,
     Command,
@@ -36,21 +35,25 @@ enum Kind {
 }
 
 /// The candidates for the last of these words, which follow the program's name.
-pub(crate) fn candidates(entry: &Entry, known: &Known, words: &[String]) -> Vec<Candidate> {
-    let root = grammar::root(entry);
-    let mut root = grammar::with_commands(root, entry, &known.commands, Shape::AfterNode);
+pub(crate) fn candidates(
+    root: &Command,
+    alias: &ProgramAlias,
+    cache: &ServerCache,
+    words: &[String],
+) -> Vec<Candidate> {
+    let mut root = with_commands(root.clone(), alias, &cache.commands);
     root.build();
     let Some((current, before)) = words.split_last() else {
         return Vec::new();
     };
-    let place = Place::after(&root, before);
+    let place = LinePosition::after(&root, before);
     let found = if let Some(arg) = place.value_of {
-        values(arg, current, entry, known)
+        values(arg, current, alias, cache)
     } else if place.is_all_words || !current.starts_with('-') {
-        place.words(current, entry, known)
+        place.words(current, alias, cache)
     } else if let Some((flag, value)) = current.split_once('=') {
         let arg = option(place.command, flag);
-        let values = arg.map(|arg| values(arg, value, entry, known));
+        let values = arg.map(|arg| values(arg, value, alias, cache));
         let whole = |it: Candidate| Candidate {
             word: format!("{flag}={}", it.word),
             ..it
@@ -66,7 +69,7 @@ pub(crate) fn candidates(entry: &Entry, known: &Known, words: &[String]) -> Vec<
 }
 
 /// Where the words before lead to.
-struct Place<'a> {
+struct LinePosition<'a> {
     command: &'a Command,
     /// The option whose value comes now.
     value_of: Option<&'a Arg>,
@@ -77,7 +80,7 @@ struct Place<'a> {
     is_all_words: bool,
 }
 
-impl<'a> Place<'a> {
+impl<'a> LinePosition<'a> {
     fn after(root: &'a Command, words: &[String]) -> Self {
         let mut place = Self {
             command: root,
@@ -114,17 +117,17 @@ impl<'a> Place<'a> {
         }
     }
 
-    fn words(&self, current: &str, entry: &Entry, known: &Known) -> Vec<Candidate> {
+    fn words(&self, current: &str, alias: &ProgramAlias, cache: &ServerCache) -> Vec<Candidate> {
         if self.command.has_subcommands() && self.positional == 0 {
             return subcommands(self.command);
         }
         let Some(arg) = self.command.get_positionals().nth(self.positional) else {
             return Vec::new();
         };
-        if arg.get_id() == FIRST && self.has_set {
+        if arg.get_id() == NODE && self.has_set {
             return Vec::new();
         }
-        values(arg, current, entry, known)
+        values(arg, current, alias, cache)
     }
 }
 
@@ -140,26 +143,26 @@ fn option<'a>(command: &'a Command, flag: &str) -> Option<&'a Arg> {
     })
 }
 
-fn kind(arg: &Arg) -> Kind {
+fn kind(arg: &Arg) -> ValueKind {
     match arg.get_id().as_str() {
-        "nodes" | "exclude" | FIRST => Kind::Set,
-        "run" => Kind::Run,
-        "command" => Kind::Command,
-        _ => Kind::Listed,
+        "nodes" | "exclude" | NODE => ValueKind::Set,
+        "run" => ValueKind::Run,
+        "command" => ValueKind::Command,
+        _ => ValueKind::Listed,
     }
 }
 
-fn values(arg: &Arg, current: &str, entry: &Entry, known: &Known) -> Vec<Candidate> {
+fn values(arg: &Arg, current: &str, alias: &ProgramAlias, cache: &ServerCache) -> Vec<Candidate> {
     let bare = |word: String| Candidate {
         word,
         about: String::new(),
     };
     match kind(arg) {
-        Kind::Set => {
-            let words = sets::complete(current, &known.nodes, &known.groups);
+        ValueKind::Set => {
+            let words = sets::complete(current, &cache.nodes, &cache.groups);
             words.into_iter().map(bare).collect()
         }
-        Kind::Run => known
+        ValueKind::Run => cache
             .runs
             .iter()
             .map(|run| Candidate {
@@ -167,16 +170,16 @@ fn values(arg: &Arg, current: &str, entry: &Entry, known: &Known) -> Vec<Candida
                 about: run.about.clone(),
             })
             .collect(),
-        Kind::Command => {
-            let shown = |it: &action_proto::v1::Command| {
+        ValueKind::Command => {
+            let listed = |it: &action_proto::v1::Command| {
                 Some(Candidate {
-                    word: entry.shown(&it.name)?.to_owned(),
+                    word: alias.local_name(&it.name)?.to_owned(),
                     about: it.summary.clone(),
                 })
             };
-            known.commands.iter().filter_map(shown).collect()
+            cache.commands.iter().filter_map(listed).collect()
         }
-        Kind::Listed => {
+        ValueKind::Listed => {
             let listed = arg.get_possible_values();
             let listed = listed.iter().filter(|it| !it.is_hide_set());
             listed

@@ -25,7 +25,7 @@ impl Shell {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cli::entry::NAMES;
+    use crate::arguments::program_alias::NAMES;
 
     #[test]
     fn the_scripts_are_for_all_names() {

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 /// The file as it is written.
 #[derive(Debug, Default)]
-pub(super) struct Settings {
+pub(super) struct ClientSettings {
     pub(super) base_url: Option<String>,
     pub(super) jwt_token: Option<String>,
     pub(super) jwt_token_path: Option<PathBuf>,
@@ -21,11 +21,11 @@ pub(super) struct Settings {
 }
 
 /// Reads the file; its relative paths are taken from where it lies.
-pub(super) fn read(file: &Path) -> Result<Settings> {
+pub(super) fn read(file: &Path) -> Result<ClientSettings> {
     let text = fs::read_to_string(file)
         .map_err(|error| fault(format!("cannot read {}", shown_file(file))).caused_by(error))?;
     if text.trim().is_empty() {
-        return Ok(Settings::default());
+        return Ok(ClientSettings::default());
     }
     let mut settings =
         parse(&text).map_err(|error| fault(format!("{}: {error}", shown_file(file))))?;
@@ -56,14 +56,14 @@ const KEYS: &str = "`base_url`, `jwt_token`, `jwt_token_path`, `jwt_token_comman
 
 /// Reads the file's text. No message has any of it but the name of a key: the token may stand
 /// anywhere by mistake, and a library would quote it.
-fn parse(text: &str) -> Result<Settings, String> {
+fn parse(text: &str) -> Result<ClientSettings, String> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let tree: Value = serde_yaml::from_str(text).map_err(|error| {
         let line = error.location().map_or(1, |place| place.line());
         format!("line {line}: it is no YAML of the form `key: value`, or has a key twice")
     })?;
     let entries = match tree {
-        Value::Null => return Ok(Settings::default()),
+        Value::Null => return Ok(ClientSettings::default()),
         Value::Mapping(entries) => entries,
         other => {
             let kind = kind(&other);
@@ -72,7 +72,7 @@ fn parse(text: &str) -> Result<Settings, String> {
             ));
         }
     };
-    let mut settings = Settings::default();
+    let mut settings = ClientSettings::default();
     for (key, value) in entries {
         let Value::String(key) = key else {
             return Err(format!("a key is {}, expected one of {KEYS}", kind(&key)));
@@ -119,7 +119,10 @@ fn kind(value: &Value) -> &'static str {
 }
 
 /// Every key can be overridden as `ACTION_CLIENT_<KEY>`.
-pub(super) fn override_from(settings: &mut Settings, environment: &Environment) -> Result<()> {
+pub(super) fn override_from(
+    settings: &mut ClientSettings,
+    environment: &Environment,
+) -> Result<()> {
     let text = |key: &str| {
         environment
             .get(&format!("ACTION_CLIENT_{key}"))

@@ -1,14 +1,18 @@
-//! Owns the token: where it comes from, and what may be known of it.
+//! Owns the token and its sources: a text, a file, or a program that prints it.
 
-use super::settings::Settings;
+use super::settings::ClientSettings;
 use super::{fault, read_file};
 use crate::error::Result;
+use crate::stop_signals;
 use crate::token_expiry;
 use action_proto::input::shown_file;
+use rustix::process::{Pid, Signal, kill_process_group};
 use std::fmt;
 use std::io::{self, Read};
+use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicI32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -20,6 +24,9 @@ const PROGRAM_PAUSE: Duration = Duration::from_millis(5);
 const OUTPUT_LIMIT: Duration = Duration::from_millis(500);
 /// So much of its output is read at most, in bytes.
 const MOST_OUTPUT: u64 = 64 << 10;
+
+/// The process group of the program while it runs; 0 for none.
+static PROGRAM_GROUP: AtomicI32 = AtomicI32::new(0);
 
 /// A JWT. Its text leaves this type only towards the server.
 #[derive(Clone, PartialEq, Eq)]
@@ -69,7 +76,7 @@ pub(crate) enum TokenSource {
 
 impl TokenSource {
     /// The one that the settings name. `whence` is where these come from.
-    pub(super) fn of(settings: &mut Settings, whence: &str) -> Result<Self> {
+    pub(super) fn of(settings: &mut ClientSettings, whence: &str) -> Result<Self> {
         if let Some(token) = &settings.jwt_token {
             return Ok(Self::Text(Token::new(token, "jwt_token")?));
         }
@@ -83,11 +90,11 @@ impl TokenSource {
             .hint("ask the server's admin for one, made with `action-server generate-token`"));
         };
         let words: Vec<String> = command.split_whitespace().map(str::to_owned).collect();
-        match words.is_empty() {
-            true => Err(fault("jwt_token_command is empty")
-                .hint("it is a program and its arguments, as in `/usr/local/bin/print-token --for action`")),
-            false => Ok(Self::Program(words)),
+        if words.is_empty() {
+            return Err(fault("jwt_token_command is empty")
+                .hint("it is a program and its arguments, as in `/usr/local/bin/print-token --for action`"));
         }
+        Ok(Self::Program(words))
     }
 
     /// True for one that may give another token later.
@@ -103,7 +110,7 @@ impl TokenSource {
                 let bytes = read_file(path, "jwt_token_path")?;
                 Token::new(&String::from_utf8_lossy(&bytes), &shown_file(path))
             }
-            Self::Program(words) => printed(words),
+            Self::Program(words) => run_program(words),
         }
     }
 }
@@ -114,13 +121,14 @@ impl fmt::Debug for TokenSource {
     }
 }
 
-/// What the program prints. Its own words of what went wrong go where ours go; no message has any of the
+/// The token that the program prints. Its stderr is that of this process. No message has any of the
 /// setting, which may be the token by mistake.
-fn printed(words: &[String]) -> Result<Token> {
+fn run_program(words: &[String]) -> Result<Token> {
     let (program, arguments) = words.split_first().unzip();
     let mut command = Command::new(program.map_or("", String::as_str));
     let command = command
         .args(arguments.unwrap_or_default())
+        .process_group(0)
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::inherit());
@@ -128,9 +136,14 @@ fn printed(words: &[String]) -> Result<Token> {
         fault("cannot run the program that jwt_token_command names").caused_by(error)
             .hint("jwt_token_command is a program and its arguments, with blanks between them; there is no shell")
     };
+    stop_signals::exit_on_stop(kill_token_program);
     let mut child = command.spawn().map_err(cannot_run)?;
-    let output = Output::of(child.stdout.take());
-    let Some(status) = wait(&mut child, PROGRAM_LIMIT).map_err(cannot_run)? else {
+    let group = i32::try_from(child.id()).unwrap_or_default();
+    PROGRAM_GROUP.store(group, Ordering::Release);
+    let output = ProgramOutput::of(child.stdout.take());
+    let status = wait(&mut child, PROGRAM_LIMIT).map_err(cannot_run);
+    PROGRAM_GROUP.store(0, Ordering::Release);
+    let Some(status) = status? else {
         let limit = PROGRAM_LIMIT.as_secs();
         return Err(fault(format!(
             "the program that jwt_token_command names did not end within {limit} seconds"
@@ -145,6 +158,14 @@ fn printed(words: &[String]) -> Result<Token> {
     Token::new(&output.text(), "the output of jwt_token_command")
 }
 
+/// Kills the program of `jwt_token_command` and its children, if it runs.
+pub(crate) fn kill_token_program() {
+    if let Some(group) = Pid::from_raw(PROGRAM_GROUP.swap(0, Ordering::AcqRel)) {
+        // It may have ended meanwhile.
+        _ = kill_process_group(group, Signal::KILL);
+    }
+}
+
 /// Waits for a program, and kills it when the limit is over: `None` then.
 fn wait(child: &mut Child, limit: Duration) -> io::Result<Option<ExitStatus>> {
     let began = Instant::now();
@@ -153,7 +174,7 @@ fn wait(child: &mut Child, limit: Duration) -> io::Result<Option<ExitStatus>> {
             return Ok(Some(status));
         }
         if began.elapsed() > limit {
-            _ = child.kill();
+            kill_token_program();
             _ = child.wait();
             return Ok(None);
         }
@@ -162,13 +183,13 @@ fn wait(child: &mut Child, limit: Duration) -> io::Result<Option<ExitStatus>> {
 }
 
 /// What a program prints, read on a thread: another one that it left behind may hold its stdout open.
-struct Output {
+struct ProgramOutput {
     bytes: Arc<Mutex<Vec<u8>>>,
     is_read: mpsc::Receiver<()>,
 }
 
-impl Output {
-    fn of(stdout: Option<ChildStdout>) -> Output {
+impl ProgramOutput {
+    fn of(stdout: Option<ChildStdout>) -> ProgramOutput {
         let bytes: Arc<Mutex<Vec<u8>>> = Arc::default();
         let (read, is_read) = mpsc::channel();
         let kept = Arc::clone(&bytes);
@@ -183,7 +204,7 @@ impl Output {
             }
             _ = read.send(());
         });
-        Output { bytes, is_read }
+        ProgramOutput { bytes, is_read }
     }
 
     /// All that came, once the program has ended.

@@ -19,11 +19,11 @@ const SHOWN: usize = 80;
 
 /// Whether an answer has ended with a status, so that the end is the server's word.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Ending(Arc<AtomicBool>);
+pub(super) struct StreamEnding(Arc<AtomicBool>);
 
-impl Ending {
+impl StreamEnding {
     /// Whether the status has come.
-    pub(super) fn came(&self) -> bool {
+    pub(super) fn has_come(&self) -> bool {
         self.0.load(Ordering::Acquire)
     }
 }
@@ -52,28 +52,28 @@ impl Error for NotGrpc {}
 
 /// The channel, with that look at what comes over it.
 #[derive(Clone)]
-pub(super) struct Examined(pub(super) Channel);
+pub(super) struct CheckedChannel(pub(super) Channel);
 
-type Request = http::Request<tonic::body::Body>;
-type Response = http::Response<tonic::body::Body>;
-type Failure = Box<dyn Error + Send + Sync>;
+type HttpRequest = http::Request<tonic::body::Body>;
+type HttpResponse = http::Response<tonic::body::Body>;
+type CallError = Box<dyn Error + Send + Sync>;
 
-impl Service<Request> for Examined {
-    type Response = http::Response<Answer>;
-    type Error = Failure;
-    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Failure>> + Send>>;
+impl Service<HttpRequest> for CheckedChannel {
+    type Response = http::Response<CheckedBody>;
+    type Error = CallError;
+    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, CallError>> + Send>>;
 
-    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Failure>> {
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), CallError>> {
         self.0.poll_ready(context).map_err(Into::into)
     }
 
-    fn call(&mut self, request: Request) -> Self::Future {
+    fn call(&mut self, request: HttpRequest) -> Self::Future {
         let answer = self.0.call(request);
-        Box::pin(async move { Ok(examine(answer.await?)?) })
+        Box::pin(async move { Ok(check(answer.await?)?) })
     }
 }
 
-fn examine(response: Response) -> Result<http::Response<Answer>, NotGrpc> {
+fn check(response: HttpResponse) -> Result<http::Response<CheckedBody>, NotGrpc> {
     let content_type = response.headers().get(http::header::CONTENT_TYPE);
     let content_type = content_type.map(|it| String::from_utf8_lossy(it.as_bytes()));
     if !content_type.as_deref().is_some_and(is_grpc) {
@@ -83,13 +83,16 @@ fn examine(response: Response) -> Result<http::Response<Answer>, NotGrpc> {
             content_type: content_type.chars().take(SHOWN).collect(),
         });
     }
-    let ending = Ending::default();
+    let ending = StreamEnding::default();
     if response.headers().contains_key(STATUS) {
         ending.0.store(true, Ordering::Release);
     }
     let (mut head, body) = response.into_parts();
     head.extensions.insert(ending.clone());
-    Ok(http::Response::from_parts(head, Answer { body, ending }))
+    Ok(http::Response::from_parts(
+        head,
+        CheckedBody { body, ending },
+    ))
 }
 
 /// `application/grpc` and `application/grpc+proto`, but not `application/grpc-web`.
@@ -99,12 +102,12 @@ fn is_grpc(content_type: &str) -> bool {
 }
 
 /// An answer that notes whether its status comes.
-pub(super) struct Answer {
+pub(super) struct CheckedBody {
     body: tonic::body::Body,
-    ending: Ending,
+    ending: StreamEnding,
 }
 
-impl Body for Answer {
+impl Body for CheckedBody {
     type Data = <tonic::body::Body as Body>::Data;
     type Error = <tonic::body::Body as Body>::Error;
 
@@ -142,8 +145,12 @@ mod tests {
             response = response.header(*name, *value);
         }
         let response = response.body(tonic::body::Body::empty()).unwrap();
-        let response = examine(response).map_err(|error| error.to_string())?;
-        Ok(response.extensions().get::<Ending>().unwrap().came())
+        let response = check(response).map_err(|error| error.to_string())?;
+        Ok(response
+            .extensions()
+            .get::<StreamEnding>()
+            .unwrap()
+            .has_come())
     }
 
     #[test]

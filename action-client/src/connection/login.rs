@@ -7,12 +7,12 @@ use std::sync::{Mutex, PoisonError};
 use tonic::metadata::{Ascii, MetadataValue};
 
 /// The token as a header, shared by all copies of a connection.
-pub(super) struct Login {
+pub(super) struct TokenLogin {
     source: TokenSource,
     header: Mutex<MetadataValue<Ascii>>,
 }
 
-impl Login {
+impl TokenLogin {
     pub(super) fn new(config: &Config) -> Result<Self> {
         Ok(Self {
             source: config.token_source.clone(),

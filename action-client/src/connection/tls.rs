@@ -15,20 +15,20 @@ use std::sync::Arc;
 use tonic::transport::{ClientTlsConfig, Endpoint};
 
 /// Why something of the configuration cannot be used.
-type Cause = Box<dyn std::error::Error + Send + Sync>;
+type TlsCause = Box<dyn std::error::Error + Send + Sync>;
 
 /// Makes the endpoint speak TLS as the configuration says.
 pub(super) fn configure(endpoint: Endpoint, config: &Config) -> Result<Endpoint> {
-    let wrong = |what: &str, cause: Cause| {
+    let wrong = |what: &str, cause: TlsCause| {
         CliError::new(ErrorKind::Config, format!("cannot use {what}")).caused_by(cause)
     };
     let ca = config.ca.clone().unwrap_or_default();
     let trust = match config.verify_ssl {
-        true => Trust::Known(own_roots(&ca).map_err(|it| wrong("ca_path", it))?, ca),
-        false => Trust::Anyone,
+        true => ServerTrust::Known(own_roots(&ca).map_err(|it| wrong("ca_path", it))?, ca),
+        false => ServerTrust::Anyone,
     };
     let provider = Arc::new(aws_lc_rs::default_provider());
-    let verifier = Arc::new(Verifier { trust, provider });
+    let verifier = Arc::new(TrustVerifier { trust, provider });
     endpoint
         .tls_config_with_verifier(ClientTlsConfig::new(), verifier)
         .map_err(|cause| {
@@ -40,7 +40,7 @@ pub(super) fn configure(endpoint: Endpoint, config: &Config) -> Result<Endpoint>
 }
 
 /// The authorities of `ca_path`.
-fn own_roots(ca: &CaFile) -> std::result::Result<RootCertStore, Cause> {
+fn own_roots(ca: &CaFile) -> std::result::Result<RootCertStore, TlsCause> {
     let mut roots = RootCertStore::empty();
     if ca.path.as_os_str().is_empty() {
         return Ok(roots);
@@ -58,20 +58,20 @@ fn own_roots(ca: &CaFile) -> std::result::Result<RootCertStore, Cause> {
 
 /// Decides whether a server is the one that was meant, and checks that it has its key.
 #[derive(Debug)]
-struct Verifier {
-    trust: Trust,
+struct TrustVerifier {
+    trust: ServerTrust,
     provider: Arc<CryptoProvider>,
 }
 
 #[derive(Debug)]
-enum Trust {
+enum ServerTrust {
     /// Any certificate will do.
     Anyone,
     /// Those that these authorities, which are of that file, or the system's have signed.
     Known(RootCertStore, CaFile),
 }
 
-impl ServerCertVerifier for Verifier {
+impl ServerCertVerifier for TrustVerifier {
     fn verify_server_cert(
         &self,
         end_entity: &CertificateDer<'_>,
@@ -80,7 +80,7 @@ impl ServerCertVerifier for Verifier {
         ocsp_response: &[u8],
         now: UnixTime,
     ) -> std::result::Result<ServerCertVerified, Error> {
-        let Trust::Known(own, ca) = &self.trust else {
+        let ServerTrust::Known(own, ca) = &self.trust else {
             return Ok(ServerCertVerified::assertion());
         };
         let ask = |roots: RootCertStore| {

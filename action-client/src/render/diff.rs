@@ -2,10 +2,10 @@
 
 use crate::error::Result;
 use crate::render::fold::header;
-use crate::render::output::{Output, Target};
-use crate::render::outputs::{Kept, Outputs};
+use crate::render::output::{OutputWriter, StdStream};
+use crate::render::outputs::{KeptOutput, OutputGroups};
 use crate::render::tally::Tally;
-use crate::render::terminal::Filter;
+use crate::render::terminal::TerminalFilter;
 use anstyle::AnsiColor;
 use similar::{ChangeTag, TextDiff};
 use std::time::Duration;
@@ -14,7 +14,11 @@ use std::time::Duration;
 const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Prints which output is the most common, and how the others differ from it.
-pub(crate) fn print(outputs: &Outputs, tally: &Tally, output: &mut Output) -> Result<()> {
+pub(crate) fn print(
+    outputs: &OutputGroups,
+    tally: &Tally,
+    output: &mut OutputWriter,
+) -> Result<()> {
     let groups = outputs.by_output(tally);
     let Some(((most, common), others)) = groups.split_first() else {
         return Ok(());
@@ -24,7 +28,7 @@ pub(crate) fn print(outputs: &Outputs, tally: &Tally, output: &mut Output) -> Re
         [] => "all the same",
         _ => "the most common output",
     };
-    header(&format!("{base}: {what}"), Target::Stdout, output)?;
+    header(&format!("{base}: {what}"), StdStream::Stdout, output)?;
     for (nodes, other) in others {
         let name = tally.named(nodes);
         for line in lines(&base, common, &name, other) {
@@ -35,7 +39,7 @@ pub(crate) fn print(outputs: &Outputs, tally: &Tally, output: &mut Output) -> Re
 }
 
 /// The diff of both streams, without newlines at the ends.
-fn lines(base: &str, common: &Kept, name: &str, other: &Kept) -> Vec<Vec<u8>> {
+fn lines(base: &str, common: &KeptOutput, name: &str, other: &KeptOutput) -> Vec<Vec<u8>> {
     let mut lines = Vec::new();
     let streams = [
         ("", &common.stdout, &other.stdout),
@@ -75,7 +79,7 @@ fn lines(base: &str, common: &Kept, name: &str, other: &Kept) -> Vec<Vec<u8>> {
     lines
 }
 
-fn write_line(line: &[u8], output: &mut Output) -> Result<()> {
+fn write_line(line: &[u8], output: &mut OutputWriter) -> Result<()> {
     let mut shown = Vec::with_capacity(line.len() + 8);
     let style = match line.first() {
         Some(b'+') => AnsiColor::Green.on_default(),
@@ -83,12 +87,12 @@ fn write_line(line: &[u8], output: &mut Output) -> Result<()> {
         Some(b'@') => AnsiColor::Cyan.on_default(),
         _ => anstyle::Style::new(),
     };
-    let is_coloured = output.is_coloured(Target::Stdout);
+    let is_coloured = output.is_coloured(StdStream::Stdout);
     if is_coloured {
         shown.extend(style.render().to_string().bytes());
     }
-    if output.is_filtered(Target::Stdout) {
-        let mut filter = Filter::default();
+    if output.is_filtered(StdStream::Stdout) {
+        let mut filter = TerminalFilter::default();
         filter.push(line, &mut shown);
         filter.finish(&mut shown);
         if !filter.style().is_empty() && !is_coloured {
@@ -101,22 +105,22 @@ fn write_line(line: &[u8], output: &mut Output) -> Result<()> {
         shown.extend(b"\x1b[0m");
     }
     shown.push(b'\n');
-    output.write(Target::Stdout, &shown)
+    output.write(StdStream::Stdout, &shown)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn kept(stdout: &str, stderr: &str) -> Kept {
-        Kept {
+    fn kept(stdout: &str, stderr: &str) -> KeptOutput {
+        KeptOutput {
             stdout: stdout.into(),
             stderr: stderr.into(),
             missing: 0,
         }
     }
 
-    fn diff(common: &Kept, other: &Kept) -> String {
+    fn diff(common: &KeptOutput, other: &KeptOutput) -> String {
         let lines = lines("n[1-2] (2)", common, "n3 (1)", other);
         let lines: Vec<_> = lines
             .iter()

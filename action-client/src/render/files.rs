@@ -9,7 +9,7 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 /// The files of one run.
-pub(crate) struct Files {
+pub(crate) struct OutputFiles {
     directory: PathBuf,
     /// Stands for the node of a command that takes none.
     command: String,
@@ -17,7 +17,7 @@ pub(crate) struct Files {
     open: HashMap<String, [File; 2]>,
 }
 
-impl Files {
+impl OutputFiles {
     /// Makes the directory, so that a run is not started whose output cannot be kept.
     pub(crate) fn create(directory: &Path) -> Result<Self> {
         fs::create_dir_all(directory).map_err(|error| {
@@ -115,7 +115,7 @@ mod tests {
     use super::*;
     use action_proto::v1::{NodeFinished, NodeStarted, RunStarted};
 
-    fn take(files: &mut Files, event: Event) -> Result<()> {
+    fn take(files: &mut OutputFiles, event: Event) -> Result<()> {
         files.take(&RunEvent {
             event: Some(event),
             ..RunEvent::default()
@@ -142,7 +142,7 @@ mod tests {
     fn each_stream_is_a_file_and_nothing_old_is_left() {
         let directory = tempfile::tempdir().unwrap();
         let path = |name: &str| directory.path().join("out").join(name);
-        let mut files = Files::create(&directory.path().join("out")).unwrap();
+        let mut files = OutputFiles::create(&directory.path().join("out")).unwrap();
         fs::write(path("n1.stdout"), "old").unwrap();
         fs::write(path("n2.stdout"), "old").unwrap();
         let began = |node: &str| {
@@ -177,7 +177,7 @@ mod tests {
     #[test]
     fn a_name_does_not_lead_out_of_the_directory() {
         let directory = tempfile::tempdir().unwrap();
-        let mut files = Files::create(directory.path()).unwrap();
+        let mut files = OutputFiles::create(directory.path()).unwrap();
         for name in ["../x", "/etc/x", "a/b", "..", ".hidden", "a\0b"] {
             assert!(take(&mut files, wrote(name, b"x")).is_err(), "{name}");
         }

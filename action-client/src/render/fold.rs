@@ -2,24 +2,28 @@
 //! Stdout and stderr stay apart, each with its header, so that either can be read alone.
 
 use crate::error::Result;
-use crate::render::output::{Output, Target};
-use crate::render::outputs::{Group, Outputs};
+use crate::render::output::{OutputWriter, StdStream};
+use crate::render::outputs::{OutputGroup, OutputGroups};
 use crate::render::tally::Tally;
-use crate::render::terminal::Filter;
+use crate::render::terminal::TerminalFilter;
 use anstyle::Style;
 
 /// Prints the outputs of a run.
-pub(crate) fn print(outputs: &Outputs, tally: &Tally, output: &mut Output) -> Result<()> {
+pub(crate) fn print(
+    outputs: &OutputGroups,
+    tally: &Tally,
+    output: &mut OutputWriter,
+) -> Result<()> {
     for group in outputs.groups(tally) {
         let kept = &group.output;
         // A group without any output is named too: no node may be missing.
         if !kept.stdout.is_empty() || kept.is_empty() {
-            header(&head(&group, tally, ""), Target::Stdout, output)?;
-            text(&kept.stdout, Target::Stdout, output)?;
+            header(&head(&group, tally, ""), StdStream::Stdout, output)?;
+            text(&kept.stdout, StdStream::Stdout, output)?;
         }
         if !kept.stderr.is_empty() {
-            header(&head(&group, tally, "stderr"), Target::Stderr, output)?;
-            text(&kept.stderr, Target::Stderr, output)?;
+            header(&head(&group, tally, "stderr"), StdStream::Stderr, output)?;
+            text(&kept.stderr, StdStream::Stderr, output)?;
         }
         if kept.missing > 0 {
             let line = format!(
@@ -27,15 +31,14 @@ pub(crate) fn print(outputs: &Outputs, tally: &Tally, output: &mut Output) -> Re
                 tally.named(&group.nodes),
                 kept.missing
             );
-            let line = output.safe(Target::Stderr, &line).into_owned();
-            output.line(Target::Stderr, &line)?;
+            output.safe_line(StdStream::Stderr, &line)?;
         }
     }
     Ok(())
 }
 
 /// The header of a group, as in `node[01-08] (8)` or `node09 (1): exit 3, stderr`.
-fn head(group: &Group<'_>, tally: &Tally, stream: &str) -> String {
+fn head(group: &OutputGroup<'_>, tally: &Tally, stream: &str) -> String {
     let what = match (group.label, group.reason.as_str()) {
         ("ok", reason) => reason.to_owned(),
         ("failed", reason) if !reason.is_empty() => reason.to_owned(),
@@ -60,7 +63,7 @@ fn head(group: &Group<'_>, tally: &Tally, stream: &str) -> String {
 }
 
 /// Prints a line that stands above others.
-pub(super) fn header(text: &str, target: Target, output: &mut Output) -> Result<()> {
+pub(super) fn header(text: &str, target: StdStream, output: &mut OutputWriter) -> Result<()> {
     let text = output.safe(target, text).into_owned();
     if output.is_coloured(target) {
         let bold = Style::new().bold();
@@ -70,12 +73,12 @@ pub(super) fn header(text: &str, target: Target, output: &mut Output) -> Result<
 }
 
 /// Prints a whole output, with a newline at its end.
-fn text(bytes: &[u8], target: Target, output: &mut Output) -> Result<()> {
+fn text(bytes: &[u8], target: StdStream, output: &mut OutputWriter) -> Result<()> {
     if bytes.is_empty() {
         return Ok(());
     }
     if output.is_filtered(target) {
-        let mut filter = Filter::default();
+        let mut filter = TerminalFilter::default();
         let mut shown = Vec::with_capacity(bytes.len());
         filter.push(bytes, &mut shown);
         filter.finish(&mut shown);

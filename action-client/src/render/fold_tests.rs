@@ -46,8 +46,8 @@ fn events(nodes: &[(String, Vec<u8>, Vec<u8>, i32)]) -> Vec<RunEvent> {
 }
 
 fn folded(events: &[RunEvent], terminal: bool) -> (String, String) {
-    let (mut output, captured) = Output::memory(terminal);
-    let (mut outputs, mut tally) = (Outputs::default(), Tally::default());
+    let (mut output, captured) = OutputWriter::memory(terminal);
+    let (mut outputs, mut tally) = (OutputGroups::default(), Tally::default());
     for event in events {
         outputs.take(event);
         tally.take(event);
@@ -55,7 +55,10 @@ fn folded(events: &[RunEvent], terminal: bool) -> (String, String) {
     outputs.close_all(&tally);
     print(&outputs, &tally, &mut output).unwrap();
     output.flush().unwrap();
-    (captured.text(Target::Stdout), captured.text(Target::Stderr))
+    (
+        captured.text(StdStream::Stdout),
+        captured.text(StdStream::Stderr),
+    )
 }
 
 fn node(name: &str, stdout: &str, stderr: &str, code: i32) -> (String, Vec<u8>, Vec<u8>, i32) {

@@ -2,20 +2,20 @@
 //! bytes for a single one. Fed RunEvents only, so live runs and replays look the same.
 
 use crate::error::Result;
-use crate::render::lines::{End, LineAssembler};
-use crate::render::output::{Output, Target};
+use crate::render::lines::{LineAssembler, LineEnd};
+use crate::render::output::{OutputWriter, StdStream};
 use crate::render::prefix;
 use crate::render::tally::Tally;
-use crate::render::terminal::Filter;
+use crate::render::terminal::TerminalFilter;
 use action_proto::v1::{NodeOutput, OutputStream, RunEvent, run_event::Event};
 use std::collections::HashMap;
 
 /// Shows a run to people.
-pub(crate) struct Human {
+pub(crate) struct HumanRenderer {
     prefixed: bool,
     /// How wide prefixes are on a terminal.
     width: usize,
-    nodes: HashMap<String, Streams>,
+    nodes: HashMap<String, NodeStreams>,
     /// What is to be written next, reused.
     block: Vec<u8>,
 }
@@ -26,19 +26,19 @@ const BLOCK: usize = 64 * 1024;
 
 /// What has been read of a node's two streams.
 #[derive(Default)]
-struct Streams {
-    stdout: Reading,
-    stderr: Reading,
+struct NodeStreams {
+    stdout: StreamReader,
+    stderr: StreamReader,
 }
 
 #[derive(Default)]
-struct Reading {
+struct StreamReader {
     prefix: Vec<u8>,
     lines: LineAssembler,
-    filter: Filter,
+    filter: TerminalFilter,
 }
 
-impl Human {
+impl HumanRenderer {
     /// `prefixed` puts the node's name before each line even when there is only one node.
     pub(crate) fn new(prefixed: bool) -> Self {
         Self {
@@ -50,7 +50,7 @@ impl Human {
     }
 
     /// Shows the next event.
-    pub(crate) fn show(&mut self, event: &RunEvent, output: &mut Output) -> Result<()> {
+    pub(crate) fn show(&mut self, event: &RunEvent, output: &mut OutputWriter) -> Result<()> {
         match &event.event {
             Some(Event::RunStarted(started)) => {
                 self.prefixed =
@@ -66,7 +66,7 @@ impl Human {
     }
 
     /// Shows what was held back of nodes that have not ended; the others have been taken off.
-    pub(crate) fn finish_all(&mut self, output: &mut Output) -> Result<()> {
+    pub(crate) fn finish_all(&mut self, output: &mut OutputWriter) -> Result<()> {
         let mut rest: Vec<String> = self.nodes.keys().cloned().collect();
         rest.sort_unstable();
         rest.iter().try_for_each(|node| self.finish(node, output))
@@ -78,7 +78,7 @@ impl Human {
         &mut self,
         tally: &Tally,
         summed_up: bool,
-        output: &mut Output,
+        output: &mut OutputWriter,
     ) -> Result<()> {
         let last = if self.prefixed || summed_up {
             Some(tally.summary())
@@ -86,13 +86,12 @@ impl Human {
             tally.remark()
         };
         for line in tally.notes().into_iter().chain(last) {
-            let line = output.safe(Target::Stderr, &line).into_owned();
-            output.line(Target::Stderr, &line)?;
+            output.safe_line(StdStream::Stderr, &line)?;
         }
         Ok(())
     }
 
-    fn show_lines(&mut self, chunk: &NodeOutput, output: &mut Output) -> Result<()> {
+    fn show_lines(&mut self, chunk: &NodeOutput, output: &mut OutputWriter) -> Result<()> {
         let Some(target) = target_of(chunk) else {
             return Ok(());
         };
@@ -102,12 +101,12 @@ impl Human {
             width,
             ..
         } = self;
-        let Streams { stdout, stderr } = streams_of(nodes, &chunk.node, *width, output);
-        let Reading {
+        let NodeStreams { stdout, stderr } = streams_of(nodes, &chunk.node, *width, output);
+        let StreamReader {
             prefix,
             lines,
             filter,
-        } = if target == Target::Stdout {
+        } = if target == StdStream::Stdout {
             stdout
         } else {
             stderr
@@ -129,7 +128,7 @@ impl Human {
         }
     }
 
-    fn show_bytes(&mut self, chunk: &NodeOutput, output: &mut Output) -> Result<()> {
+    fn show_bytes(&mut self, chunk: &NodeOutput, output: &mut OutputWriter) -> Result<()> {
         let Some(target) = target_of(chunk) else {
             return Ok(());
         };
@@ -137,7 +136,7 @@ impl Human {
             return output.write(target, &chunk.data);
         }
         let streams = streams_of(&mut self.nodes, &chunk.node, self.width, output);
-        let Reading { filter, .. } = if target == Target::Stdout {
+        let StreamReader { filter, .. } = if target == StdStream::Stdout {
             &mut streams.stdout
         } else {
             &mut streams.stderr
@@ -148,13 +147,13 @@ impl Human {
     }
 
     /// Writes what was held back of a node's output: a last line without a newline.
-    fn finish(&mut self, node: &str, output: &mut Output) -> Result<()> {
+    fn finish(&mut self, node: &str, output: &mut OutputWriter) -> Result<()> {
         let Some(streams) = self.nodes.remove(node) else {
             return Ok(());
         };
-        let Streams { stdout, stderr } = streams;
-        for (target, mut reading) in [(Target::Stdout, stdout), (Target::Stderr, stderr)] {
-            let Reading {
+        let NodeStreams { stdout, stderr } = streams;
+        for (target, mut reading) in [(StdStream::Stdout, stdout), (StdStream::Stderr, stderr)] {
+            let StreamReader {
                 prefix,
                 lines,
                 filter,
@@ -163,7 +162,7 @@ impl Human {
             buffer.clear();
             if self.prefixed {
                 let filter = output.is_filtered(target).then_some(filter);
-                lines.finish(|text, _: End| {
+                lines.finish(|text, _: LineEnd| {
                     add_line(prefix, text, filter, buffer);
                     output.write(target, buffer)
                 })?;
@@ -181,34 +180,34 @@ impl Human {
     }
 }
 
-fn target_of(chunk: &NodeOutput) -> Option<Target> {
+fn target_of(chunk: &NodeOutput) -> Option<StdStream> {
     match chunk.stream() {
-        OutputStream::Stdout => Some(Target::Stdout),
-        OutputStream::Stderr => Some(Target::Stderr),
+        OutputStream::Stdout => Some(StdStream::Stdout),
+        OutputStream::Stderr => Some(StdStream::Stderr),
         OutputStream::Unspecified => None,
     }
 }
 
 fn streams_of<'a>(
-    nodes: &'a mut HashMap<String, Streams>,
+    nodes: &'a mut HashMap<String, NodeStreams>,
     node: &str,
     width: usize,
-    output: &Output,
-) -> &'a mut Streams {
+    output: &OutputWriter,
+) -> &'a mut NodeStreams {
     if !nodes.contains_key(node) {
-        let reading = |target| Reading {
+        let reading = |target| StreamReader {
             prefix: prefix::of(node, width, target, output),
-            ..Reading::default()
+            ..StreamReader::default()
         };
-        let (stdout, stderr) = (reading(Target::Stdout), reading(Target::Stderr));
-        nodes.insert(node.to_owned(), Streams { stdout, stderr });
+        let (stdout, stderr) = (reading(StdStream::Stdout), reading(StdStream::Stderr));
+        nodes.insert(node.to_owned(), NodeStreams { stdout, stderr });
     }
     nodes.entry(node.to_owned()).or_default()
 }
 
 /// Adds one line or piece of one to what is written at once, so that lines of others never get
 /// into it.
-fn add_line(prefix: &[u8], text: &[u8], filter: Option<&mut Filter>, block: &mut Vec<u8>) {
+fn add_line(prefix: &[u8], text: &[u8], filter: Option<&mut TerminalFilter>, block: &mut Vec<u8>) {
     block.extend_from_slice(prefix);
     let Some(filter) = filter else {
         block.extend_from_slice(text);
@@ -258,8 +257,8 @@ mod tests {
     }
 
     fn shown(prefixed: bool, terminal: bool, events: Vec<Event>) -> (Vec<u8>, String) {
-        let (mut output, captured) = Output::memory(terminal);
-        let (mut human, mut tally) = (Human::new(prefixed), Tally::default());
+        let (mut output, captured) = OutputWriter::memory(terminal);
+        let (mut human, mut tally) = (HumanRenderer::new(prefixed), Tally::default());
         for event in events {
             let event = RunEvent {
                 event: Some(event),
@@ -271,7 +270,10 @@ mod tests {
         human.finish_all(&mut output).unwrap();
         human.conclude(&tally, false, &mut output).unwrap();
         output.flush().unwrap();
-        (captured.of(Target::Stdout), captured.text(Target::Stderr))
+        (
+            captured.of(StdStream::Stdout),
+            captured.text(StdStream::Stderr),
+        )
     }
 
     use OutputStream::{Stderr, Stdout};

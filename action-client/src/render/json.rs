@@ -2,8 +2,8 @@
 //! naming the kind. Output of scripts comes as one object for each line of text.
 
 use crate::error::Result;
-use crate::render::lines::{End, LineAssembler};
-use crate::render::output::{Output, Target};
+use crate::render::lines::{LineAssembler, LineEnd};
+use crate::render::output::{OutputWriter, StdStream};
 use crate::render::time::{rfc3339, seconds};
 use action_proto::escape_in_json;
 use action_proto::v1::{
@@ -16,14 +16,14 @@ use std::collections::HashMap;
 
 /// Shows a run to programs.
 #[derive(Default)]
-pub(crate) struct Json {
+pub(crate) struct JsonRenderer {
     /// What has been read of each (node, stream).
     readings: HashMap<String, [LineAssembler; 2]>,
 }
 
 /// One line of a script's output. A struct and not a map: there may be millions.
 #[derive(Serialize)]
-struct Line<'a> {
+struct LineObject<'a> {
     event: &'static str,
     run_id: &'a str,
     sequence: u64,
@@ -38,9 +38,9 @@ struct Line<'a> {
     partial: Option<bool>,
 }
 
-impl Json {
+impl JsonRenderer {
     /// Shows the next event.
-    pub(crate) fn show(&mut self, event: &RunEvent, output: &mut Output) -> Result<()> {
+    pub(crate) fn show(&mut self, event: &RunEvent, output: &mut OutputWriter) -> Result<()> {
         match &event.event {
             Some(Event::NodeOutput(chunk)) => return self.show_lines(event, chunk, output),
             Some(Event::NodeFinished(finished)) => {
@@ -60,7 +60,7 @@ impl Json {
         &mut self,
         event: &RunEvent,
         chunk: &NodeOutput,
-        output: &mut Output,
+        output: &mut OutputWriter,
     ) -> Result<()> {
         let (index, stream) = match chunk.stream() {
             OutputStream::Stdout => (0, "stdout"),
@@ -86,7 +86,7 @@ fn finish(
     event: &RunEvent,
     node: &str,
     readings: [LineAssembler; 2],
-    output: &mut Output,
+    output: &mut OutputWriter,
 ) -> Result<()> {
     let time = event.time.as_ref().map(rfc3339);
     for (mut reading, stream) in readings.into_iter().zip(["stdout", "stderr"]) {
@@ -106,10 +106,10 @@ fn line<'a>(
     node: &'a str,
     stream: &'static str,
     text: &'a [u8],
-    end: End,
-) -> Line<'a> {
+    end: LineEnd,
+) -> LineObject<'a> {
     let line = std::str::from_utf8(text).ok();
-    Line {
+    LineObject {
         event: "node_output",
         run_id: &event.run_id,
         sequence: event.sequence,
@@ -118,15 +118,15 @@ fn line<'a>(
         stream,
         line,
         line_base64: line.is_none().then(|| BASE64.encode(text)),
-        partial: (end != End::Newline).then_some(true),
+        partial: (end != LineEnd::Newline).then_some(true),
     }
 }
 
 /// Writes one object as one line.
-pub(crate) fn write(object: &impl Serialize, output: &mut Output) -> Result<()> {
+pub(crate) fn write(object: &impl Serialize, output: &mut OutputWriter) -> Result<()> {
     let mut text = serde_json::to_string(object).unwrap_or_default();
     text.push('\n');
-    output.write(Target::Stdout, escape_in_json(&text).as_bytes())
+    output.write(StdStream::Stdout, escape_in_json(&text).as_bytes())
 }
 
 /// An event as an object; None for output and for kinds that only a newer server knows.
@@ -215,8 +215,8 @@ mod tests {
     use prost_types::Timestamp;
 
     fn shown(events: Vec<Event>) -> Vec<Value> {
-        let (mut output, captured) = Output::memory(true);
-        let mut json = Json::default();
+        let (mut output, captured) = OutputWriter::memory(true);
+        let mut json = JsonRenderer::default();
         for (sequence, event) in (1..).zip(events) {
             let time = Some(Timestamp {
                 seconds: 1_767_225_600,
@@ -231,7 +231,7 @@ mod tests {
             json.show(&event, &mut output).unwrap();
         }
         output.flush().unwrap();
-        let text = captured.text(Target::Stdout);
+        let text = captured.text(StdStream::Stdout);
         text.lines()
             .map(|line| serde_json::from_str(line).unwrap())
             .collect()

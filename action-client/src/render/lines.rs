@@ -8,7 +8,7 @@ pub(crate) const LIMIT: usize = 1 << 20;
 
 /// What ends a piece.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum End {
+pub(crate) enum LineEnd {
     /// The script wrote a newline, which is not part of the piece.
     Newline,
     /// The line is longer than `LIMIT` and goes on in the next piece.
@@ -28,7 +28,7 @@ impl LineAssembler {
     pub(crate) fn push<E>(
         &mut self,
         mut data: &[u8],
-        mut emit: impl FnMut(&[u8], End) -> Result<(), E>,
+        mut emit: impl FnMut(&[u8], LineEnd) -> Result<(), E>,
     ) -> Result<(), E> {
         while let Some(position) = memchr(b'\n', data) {
             let (line, rest) = data.split_at(position);
@@ -49,7 +49,7 @@ impl LineAssembler {
             let cut = cut_of(&self.pending);
             let rest = self.pending.split_off(cut);
             let piece = std::mem::replace(&mut self.pending, rest);
-            emit(&piece, End::Cut)?;
+            emit(&piece, LineEnd::Cut)?;
         }
         Ok(())
     }
@@ -58,26 +58,26 @@ impl LineAssembler {
     fn cut_and_emit<E>(
         &self,
         mut line: &[u8],
-        emit: &mut impl FnMut(&[u8], End) -> Result<(), E>,
+        emit: &mut impl FnMut(&[u8], LineEnd) -> Result<(), E>,
     ) -> Result<(), E> {
         while line.len() > LIMIT {
             let (piece, rest) = line.split_at(cut_of(line));
-            emit(piece, End::Cut)?;
+            emit(piece, LineEnd::Cut)?;
             line = rest;
         }
-        emit(line, End::Newline)
+        emit(line, LineEnd::Newline)
     }
 
     /// The last line, when the stream ended without a newline.
     pub(crate) fn finish<E>(
         &mut self,
-        emit: impl FnOnce(&[u8], End) -> Result<(), E>,
+        emit: impl FnOnce(&[u8], LineEnd) -> Result<(), E>,
     ) -> Result<(), E> {
         let last = std::mem::take(&mut self.pending);
         if last.is_empty() {
             Ok(())
         } else {
-            emit(&last, End::Stream)
+            emit(&last, LineEnd::Stream)
         }
     }
 }
@@ -98,7 +98,7 @@ mod tests {
     use proptest::prelude::*;
     use std::convert::Infallible;
 
-    fn cut(chunks: &[&[u8]]) -> Vec<(Vec<u8>, End)> {
+    fn cut(chunks: &[&[u8]]) -> Vec<(Vec<u8>, LineEnd)> {
         let mut assembler = LineAssembler::default();
         let mut pieces = Vec::new();
         let mut emit = |text: &[u8], end| {
@@ -116,13 +116,13 @@ mod tests {
     fn lines_come_whole() {
         let pieces = cut(&[b"one\ntw", b"o", b"\n\nthr", b"ee"]);
         let expected = [
-            (b"one".to_vec(), End::Newline),
-            (b"two".to_vec(), End::Newline),
-            (Vec::new(), End::Newline),
-            (b"three".to_vec(), End::Stream),
+            (b"one".to_vec(), LineEnd::Newline),
+            (b"two".to_vec(), LineEnd::Newline),
+            (Vec::new(), LineEnd::Newline),
+            (b"three".to_vec(), LineEnd::Stream),
         ];
         assert_eq!(pieces, expected);
-        assert_eq!(cut(&[b"a\n", b""]), [(b"a".to_vec(), End::Newline)]);
+        assert_eq!(cut(&[b"a\n", b""]), [(b"a".to_vec(), LineEnd::Newline)]);
     }
 
     #[test]
@@ -133,8 +133,11 @@ mod tests {
         for chunks in [vec![line.as_slice()], vec![head, tail]] {
             let pieces = cut(&chunks);
             assert_eq!(pieces.len(), 2);
-            assert_eq!(pieces[0], (vec![b'x'; LIMIT - 1], End::Cut));
-            assert_eq!(pieces[1], ("\u{e9}yz".as_bytes().to_vec(), End::Newline));
+            assert_eq!(pieces[0], (vec![b'x'; LIMIT - 1], LineEnd::Cut));
+            assert_eq!(
+                pieces[1],
+                ("\u{e9}yz".as_bytes().to_vec(), LineEnd::Newline)
+            );
         }
     }
 
@@ -166,7 +169,7 @@ mod tests {
             let mut back = Vec::new();
             for (text, end) in pieces {
                 back.extend(text);
-                if end == End::Newline { back.push(b'\n'); }
+                if end == LineEnd::Newline { back.push(b'\n'); }
             }
             prop_assert_eq!(back, whole);
         }

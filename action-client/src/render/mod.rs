@@ -17,38 +17,38 @@ pub(crate) mod table;
 pub(crate) mod tally;
 pub(crate) mod terminal;
 pub(crate) mod time;
+mod view_options;
 
-use crate::cli::globals::Format;
-use crate::cli::options::ViewOptions;
 use crate::error::{CliError, Result};
 use action_proto::v1::{RunEvent, run_event::Event};
-use files::Files;
-use human::Human;
-use json::Json;
-use output::{Output, Target};
-use outputs::Outputs;
+use files::OutputFiles;
+use human::HumanRenderer;
+use json::JsonRenderer;
+use output::{OutputWriter, StdStream};
+use outputs::OutputGroups;
 use tally::Tally;
+pub(crate) use view_options::{OutputFormat, ViewOptions};
 
 /// Shows one run, in the form that was asked for.
 pub(crate) struct Renderer {
-    form: Form,
+    form: RenderForm,
     /// Whether the scripts' output is shown as it comes.
     is_live: bool,
     is_quiet: bool,
-    files: Option<Files>,
+    files: Option<OutputFiles>,
     /// What is shown at the end.
-    last: Option<(Last, Outputs)>,
+    last: Option<(Conclusion, OutputGroups)>,
 }
 
-enum Form {
+enum RenderForm {
     /// For people.
-    Human(Human),
+    Human(HumanRenderer),
     /// For programs.
-    Json(Json),
+    Json(JsonRenderer),
 }
 
 #[derive(Clone, Copy)]
-enum Last {
+enum Conclusion {
     Fold,
     Diff,
 }
@@ -57,17 +57,17 @@ impl Renderer {
     /// `prefixed` puts the node's name before each line even for a single node. Fails before
     /// anything runs when what is asked for cannot be done.
     pub(crate) fn new(
-        format: Format,
+        format: OutputFormat,
         view: &ViewOptions,
         prefixed: bool,
-        output: &Output,
+        output: &OutputWriter,
     ) -> Result<Self> {
         let (form, option) = match format {
-            Format::Human => (Form::Human(Human::new(prefixed)), None),
-            Format::Json => {
+            OutputFormat::Human => (RenderForm::Human(HumanRenderer::new(prefixed)), None),
+            OutputFormat::Json => {
                 let options = [(view.fold, "--fold"), (view.diff, "--diff")];
                 (
-                    Form::Json(Json::default()),
+                    RenderForm::Json(JsonRenderer::default()),
                     options.into_iter().find(|(given, _)| *given),
                 )
             }
@@ -77,17 +77,21 @@ impl Renderer {
             return Err(CliError::usage(message));
         }
         let last = match (view.fold, view.diff) {
-            (true, _) => Some(Last::Fold),
-            (_, true) => Some(Last::Diff),
+            (true, _) => Some(Conclusion::Fold),
+            (_, true) => Some(Conclusion::Diff),
             _ => None,
         };
         // On a terminal folded outputs are live too.
         let is_live = match last {
             None => true,
-            Some(Last::Fold) => output.is_terminal(Target::Stdout),
-            Some(Last::Diff) => false,
+            Some(Conclusion::Fold) => output.is_terminal(StdStream::Stdout),
+            Some(Conclusion::Diff) => false,
         };
-        let files = view.output_dir.as_deref().map(Files::create).transpose()?;
+        let files = view
+            .output_dir
+            .as_deref()
+            .map(OutputFiles::create)
+            .transpose()?;
         Ok(Self {
             form,
             is_live: is_live && !view.quiet,
@@ -95,12 +99,12 @@ impl Renderer {
             files,
             last: last
                 .filter(|_| !view.quiet)
-                .map(|last| (last, Outputs::default())),
+                .map(|last| (last, OutputGroups::default())),
         })
     }
 
     /// Shows the next event.
-    pub(crate) fn show(&mut self, event: &RunEvent, output: &mut Output) -> Result<()> {
+    pub(crate) fn show(&mut self, event: &RunEvent, output: &mut OutputWriter) -> Result<()> {
         if let Some(files) = &mut self.files {
             files.take(event)?;
         }
@@ -111,14 +115,14 @@ impl Renderer {
             return Ok(());
         }
         match &mut self.form {
-            Form::Human(human) => human.show(event, output),
-            Form::Json(json) => json.show(event, output),
+            RenderForm::Human(human) => human.show(event, output),
+            RenderForm::Json(json) => json.show(event, output),
         }
     }
 
     /// Shows what is to be said when no more events come.
-    pub(crate) fn conclude(&mut self, tally: &Tally, output: &mut Output) -> Result<()> {
-        let Form::Human(human) = &mut self.form else {
+    pub(crate) fn conclude(&mut self, tally: &Tally, output: &mut OutputWriter) -> Result<()> {
+        let RenderForm::Human(human) = &mut self.form else {
             // The last object of a run says it all.
             return Ok(());
         };
@@ -126,14 +130,14 @@ impl Renderer {
         if let Some((last, outputs)) = &mut self.last {
             outputs.close_all(tally);
             match last {
-                Last::Fold => {
+                Conclusion::Fold => {
                     // Lines that came live stand above.
                     if self.is_live {
-                        output.line(Target::Stdout, "")?;
+                        output.line(StdStream::Stdout, "")?;
                     }
                     fold::print(outputs, tally, output)?;
                 }
-                Last::Diff => diff::print(outputs, tally, output)?,
+                Conclusion::Diff => diff::print(outputs, tally, output)?,
             }
         }
         if self.is_quiet && tally.is_all_ok() {
@@ -144,7 +148,7 @@ impl Renderer {
 
     /// Whether a line of progress may stand below what is shown: people watch, and nothing
     /// else writes to their terminal.
-    pub(crate) fn may_show_progress(&self, output: &Output) -> bool {
-        matches!(self.form, Form::Human(_)) && !self.is_quiet && output.may_show_status()
+    pub(crate) fn may_show_progress(&self, output: &OutputWriter) -> bool {
+        matches!(self.form, RenderForm::Human(_)) && !self.is_quiet && output.may_show_status()
     }
 }

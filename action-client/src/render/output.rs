@@ -23,7 +23,7 @@ pub(crate) enum ColorChoice {
 
 /// One of the two streams.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Target {
+pub(crate) enum StdStream {
     /// What was asked for.
     Stdout,
     /// Talk about it.
@@ -31,30 +31,30 @@ pub(crate) enum Target {
 }
 
 /// Both streams.
-pub(crate) struct Output {
-    stdout: Stream,
-    stderr: Stream,
-    last: Target,
-    status: Status,
+pub(crate) struct OutputWriter {
+    stdout: StreamWriter,
+    stderr: StreamWriter,
+    last: StdStream,
+    status: StatusLine,
     /// Whether stdout goes to another program, which may write to the terminal itself.
     is_piped: bool,
 }
 
-struct Stream {
+struct StreamWriter {
     writer: BufWriter<Box<dyn Write + Send>>,
     terminal: bool,
     filtered: bool,
     coloured: bool,
 }
 
-impl Output {
+impl OutputWriter {
     /// The process's own streams. `raw` passes control sequences to terminals.
     pub(crate) fn standard(color: ColorChoice, raw: bool, no_color: bool) -> Self {
-        let stream = |file: io::Result<File>, terminal: bool| Stream {
+        let stream = |file: io::Result<File>, terminal: bool| StreamWriter {
             writer: BufWriter::with_capacity(
                 1 << 16,
                 match file {
-                    Ok(file) => Box::new(Patient(file)) as Box<dyn Write + Send>,
+                    Ok(file) => Box::new(BlockingFile(file)) as Box<dyn Write + Send>,
                     // Without a descriptor there is no reader.
                     Err(_) => Box::new(io::sink()),
                 },
@@ -73,36 +73,36 @@ impl Output {
         Self {
             stdout: stream(copy(stdout.as_fd()), stdout.is_terminal()),
             stderr: stream(copy(stderr.as_fd()), stderr.is_terminal()),
-            last: Target::Stdout,
-            status: Status::default(),
+            last: StdStream::Stdout,
+            status: StatusLine::default(),
             is_piped: status::is_piped(&stdout),
         }
     }
 
-    fn stream(&self, target: Target) -> &Stream {
+    fn stream(&self, target: StdStream) -> &StreamWriter {
         match target {
-            Target::Stdout => &self.stdout,
-            Target::Stderr => &self.stderr,
+            StdStream::Stdout => &self.stdout,
+            StdStream::Stderr => &self.stderr,
         }
     }
 
     /// Whether people read it as it is written.
-    pub(crate) fn is_terminal(&self, target: Target) -> bool {
+    pub(crate) fn is_terminal(&self, target: StdStream) -> bool {
         self.stream(target).terminal
     }
 
     /// Whether control sequences must be made visible there.
-    pub(crate) fn is_filtered(&self, target: Target) -> bool {
+    pub(crate) fn is_filtered(&self, target: StdStream) -> bool {
         self.stream(target).filtered
     }
 
     /// Whether our own words are coloured there.
-    pub(crate) fn is_coloured(&self, target: Target) -> bool {
+    pub(crate) fn is_coloured(&self, target: StdStream) -> bool {
         self.stream(target).coloured
     }
 
     /// Text from the server as it may be shown there.
-    pub(crate) fn safe<'a>(&self, target: Target, text: &'a str) -> Cow<'a, str> {
+    pub(crate) fn safe<'a>(&self, target: StdStream, text: &'a str) -> Cow<'a, str> {
         if self.is_filtered(target) {
             visible(text)
         } else {
@@ -111,15 +111,15 @@ impl Output {
     }
 
     /// Writes bytes as they are. What was written to the other stream before is seen before.
-    pub(crate) fn write(&mut self, target: Target, bytes: &[u8]) -> Result<()> {
+    pub(crate) fn write(&mut self, target: StdStream, bytes: &[u8]) -> Result<()> {
         self.erase_status()?;
         if target != self.last {
             self.flush()?;
             self.last = target;
         }
         let stream = match target {
-            Target::Stdout => &mut self.stdout,
-            Target::Stderr => &mut self.stderr,
+            StdStream::Stdout => &mut self.stdout,
+            StdStream::Stderr => &mut self.stderr,
         };
         if let (true, Some(last)) = (stream.terminal, bytes.last()) {
             self.status.is_amid_line = *last != b'\n';
@@ -128,13 +128,23 @@ impl Output {
     }
 
     /// Writes a line of ours, whose text was made safe where it came from outside.
-    pub(crate) fn line(&mut self, target: Target, text: &str) -> Result<()> {
+    pub(crate) fn line(&mut self, target: StdStream, text: &str) -> Result<()> {
         self.write(target, text.as_bytes())?;
         self.write(target, b"\n")
     }
 
+    /// Writes a line whose text is from outside.
+    pub(crate) fn safe_line(&mut self, target: StdStream, text: &str) -> Result<()> {
+        let text = self.safe(target, text).into_owned();
+        self.line(target, &text)
+    }
+
     /// Writes text of clap's, with its colours where there are any.
-    pub(crate) fn styled(&mut self, target: Target, text: &clap::builder::StyledStr) -> Result<()> {
+    pub(crate) fn styled(
+        &mut self,
+        target: StdStream,
+        text: &clap::builder::StyledStr,
+    ) -> Result<()> {
         let text = if self.is_coloured(target) {
             text.ansi().to_string()
         } else {
@@ -151,7 +161,7 @@ impl Output {
     }
 }
 
-impl Output {
+impl OutputWriter {
     /// Shows a line below all output, until something is written or another is shown. Left
     /// out where it would stand behind a line that has not ended.
     pub(crate) fn show_status(&mut self, text: &str) -> Result<()> {
@@ -201,7 +211,7 @@ impl Output {
 
 /// The line below all output.
 #[derive(Default)]
-struct Status {
+struct StatusLine {
     /// How wide the line is that stands there.
     shown: Option<usize>,
     /// Whether what was written last to a terminal does not end with a newline.
@@ -218,9 +228,9 @@ fn failed(error: io::Error) -> CliError {
 
 /// A file that waits where another process has made it non-blocking: programs that share a
 /// terminal or pipe share that setting.
-struct Patient(File);
+struct BlockingFile(File);
 
-impl Write for Patient {
+impl Write for BlockingFile {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         loop {
             match self.0.write(bytes) {
@@ -240,18 +250,18 @@ impl Write for Patient {
 
 #[cfg(test)]
 pub(crate) mod memory {
-    //! An `Output` that tests can read.
+    //! An `OutputWriter` that tests can read.
 
     use super::*;
     use std::sync::{Arc, Mutex};
 
     /// What was written, in order, as (stream, text).
     #[derive(Clone, Default)]
-    pub(crate) struct Captured(Arc<Mutex<Vec<(Target, u8)>>>);
+    pub(crate) struct CapturedOutput(Arc<Mutex<Vec<(StdStream, u8)>>>);
 
-    struct Writer(Captured, Target);
+    struct CapturedWriter(CapturedOutput, StdStream);
 
-    impl Write for Writer {
+    impl Write for CapturedWriter {
         fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
             let mut captured = self.0.0.lock().unwrap();
             captured.extend(bytes.iter().map(|&byte| (self.1, byte)));
@@ -262,9 +272,9 @@ pub(crate) mod memory {
         }
     }
 
-    impl Captured {
+    impl CapturedOutput {
         /// What one stream got.
-        pub(crate) fn of(&self, target: Target) -> Vec<u8> {
+        pub(crate) fn of(&self, target: StdStream) -> Vec<u8> {
             let captured = self.0.lock().unwrap();
             captured
                 .iter()
@@ -274,26 +284,26 @@ pub(crate) mod memory {
         }
 
         /// What one stream got, as text.
-        pub(crate) fn text(&self, target: Target) -> String {
+        pub(crate) fn text(&self, target: StdStream) -> String {
             String::from_utf8(self.of(target)).unwrap()
         }
     }
 
-    impl Output {
+    impl OutputWriter {
         /// An output into memory; `terminal` filters as on a terminal.
-        pub(crate) fn memory(terminal: bool) -> (Self, Captured) {
-            let captured = Captured::default();
-            let stream = |target| Stream {
-                writer: BufWriter::new(Box::new(Writer(captured.clone(), target)) as _),
+        pub(crate) fn memory(terminal: bool) -> (Self, CapturedOutput) {
+            let captured = CapturedOutput::default();
+            let stream = |target| StreamWriter {
+                writer: BufWriter::new(Box::new(CapturedWriter(captured.clone(), target)) as _),
                 terminal,
                 filtered: terminal,
                 coloured: false,
             };
             let output = Self {
-                stdout: stream(Target::Stdout),
-                stderr: stream(Target::Stderr),
-                last: Target::Stdout,
-                status: Status::default(),
+                stdout: stream(StdStream::Stdout),
+                stderr: stream(StdStream::Stderr),
+                last: StdStream::Stdout,
+                status: StatusLine::default(),
                 is_piped: !terminal,
             };
             (output, captured)

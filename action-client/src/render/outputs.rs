@@ -13,14 +13,14 @@ const LIMIT: usize = 256 << 20;
 
 /// What one node wrote.
 #[derive(Debug, Default, PartialEq, Eq, Hash)]
-pub(crate) struct Kept {
+pub(crate) struct KeptOutput {
     pub(crate) stdout: Vec<u8>,
     pub(crate) stderr: Vec<u8>,
     /// Bytes that there was no room for. An output that has any is not known to equal another.
     pub(crate) missing: u64,
 }
 
-impl Kept {
+impl KeptOutput {
     fn len(&self) -> usize {
         self.stdout.len() + self.stderr.len()
     }
@@ -32,19 +32,19 @@ impl Kept {
 }
 
 /// The outputs of a run.
-pub(crate) struct Outputs {
+pub(crate) struct OutputGroups {
     limit: usize,
     used: usize,
     /// Of nodes that have not ended.
-    open: HashMap<String, Kept>,
-    distinct: Vec<Rc<Kept>>,
-    places: HashMap<Rc<Kept>, usize>,
+    open: HashMap<String, KeptOutput>,
+    distinct: Vec<Rc<KeptOutput>>,
+    places: HashMap<Rc<KeptOutput>, usize>,
     of_nodes: HashMap<String, usize>,
 }
 
 /// Nodes that have the same to show.
 #[derive(Debug)]
-pub(crate) struct Group<'a> {
+pub(crate) struct OutputGroup<'a> {
     /// In the order of the plan.
     pub(crate) nodes: Vec<&'a str>,
     /// Their outcome.
@@ -52,16 +52,16 @@ pub(crate) struct Group<'a> {
     /// The reason for it; empty for none.
     pub(crate) reason: String,
     /// The output of each.
-    pub(crate) output: Rc<Kept>,
+    pub(crate) output: Rc<KeptOutput>,
 }
 
-impl Default for Outputs {
+impl Default for OutputGroups {
     fn default() -> Self {
         Self::with_limit(LIMIT)
     }
 }
 
-impl Outputs {
+impl OutputGroups {
     fn with_limit(limit: usize) -> Self {
         Self {
             limit,
@@ -84,7 +84,7 @@ impl Outputs {
 
     fn keep(&mut self, chunk: &NodeOutput) {
         if !self.open.contains_key(&chunk.node) {
-            self.open.insert(chunk.node.clone(), Kept::default());
+            self.open.insert(chunk.node.clone(), KeptOutput::default());
         }
         let Some(kept) = self.open.get_mut(&chunk.node) else {
             return;
@@ -137,15 +137,15 @@ impl Outputs {
         }
     }
 
-    fn of(&self, node: &str) -> Option<(usize, &Rc<Kept>)> {
+    fn of(&self, node: &str) -> Option<(usize, &Rc<KeptOutput>)> {
         let place = *self.of_nodes.get(node)?;
         Some((place, self.distinct.get(place)?))
     }
 
     /// Nodes of equal output, outcome and reason: the best outcome first, then by number.
-    pub(crate) fn groups<'a>(&self, tally: &'a Tally) -> Vec<Group<'a>> {
+    pub(crate) fn groups<'a>(&self, tally: &'a Tally) -> Vec<OutputGroup<'a>> {
         let mut places = HashMap::new();
-        let mut groups: Vec<(u8, Group<'a>)> = Vec::new();
+        let mut groups: Vec<(u8, OutputGroup<'a>)> = Vec::new();
         for node in tally.nodes() {
             let Some((output_place, output)) = self.of(node) else {
                 continue;
@@ -158,7 +158,7 @@ impl Outputs {
                 let (nodes, output) = (Vec::new(), output.clone());
                 groups.push((
                     rank,
-                    Group {
+                    OutputGroup {
                         nodes,
                         label,
                         reason,
@@ -174,10 +174,10 @@ impl Outputs {
     }
 
     /// Nodes of equal output, the largest group first, of those that were run.
-    pub(crate) fn by_output<'a>(&self, tally: &'a Tally) -> Vec<(Vec<&'a str>, Rc<Kept>)> {
+    pub(crate) fn by_output<'a>(&self, tally: &'a Tally) -> Vec<(Vec<&'a str>, Rc<KeptOutput>)> {
         use action_proto::v1::Outcome;
         let mut places = HashMap::new();
-        let mut groups: Vec<(Vec<&str>, Rc<Kept>)> = Vec::new();
+        let mut groups: Vec<(Vec<&str>, Rc<KeptOutput>)> = Vec::new();
         for node in tally.nodes() {
             let ran = tally
                 .finished(node)

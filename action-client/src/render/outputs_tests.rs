@@ -35,8 +35,8 @@ fn ended(node: &str, outcome: Outcome) -> RunEvent {
     }))
 }
 
-fn taken(limit: usize, events: &[RunEvent]) -> (Outputs, Tally) {
-    let (mut outputs, mut tally) = (Outputs::with_limit(limit), Tally::default());
+fn taken(limit: usize, events: &[RunEvent]) -> (OutputGroups, Tally) {
+    let (mut outputs, mut tally) = (OutputGroups::with_limit(limit), Tally::default());
     for event in events {
         outputs.take(event);
         tally.take(event);
@@ -45,7 +45,7 @@ fn taken(limit: usize, events: &[RunEvent]) -> (Outputs, Tally) {
     (outputs, tally)
 }
 
-fn shown(outputs: &Outputs, tally: &Tally) -> Vec<String> {
+fn shown(outputs: &OutputGroups, tally: &Tally) -> Vec<String> {
     let groups = outputs.groups(tally).into_iter();
     groups
         .map(|group| {

@@ -1,7 +1,7 @@
 //! Owns the name before each line of output: bare in pipes; aligned, and in a colour that
 //! stays with the node, on a terminal.
 
-use crate::render::output::{Output, Target};
+use crate::render::output::{OutputWriter, StdStream};
 use anstyle::{AnsiColor, Style};
 
 /// Names are aligned up to this width; longer ones would leave too little room.
@@ -24,7 +24,7 @@ pub(super) fn width(nodes: &[String]) -> usize {
 }
 
 /// The text before each line of a node's output there.
-pub(super) fn of(node: &str, width: usize, target: Target, output: &Output) -> Vec<u8> {
+pub(super) fn of(node: &str, width: usize, target: StdStream, output: &OutputWriter) -> Vec<u8> {
     let name = output.safe(target, node);
     let padding = if output.is_terminal(target) {
         width.saturating_sub(name.chars().count())
@@ -56,11 +56,14 @@ mod tests {
     fn names_are_aligned_where_people_read() {
         let nodes = ["n1".to_owned(), "login1".to_owned()];
         let width = width(&nodes);
-        let (terminal, _) = Output::memory(true);
-        let (pipe, _) = Output::memory(false);
-        assert_eq!(of("n1", width, Target::Stdout, &terminal), b"n1:     ");
-        assert_eq!(of("login1", width, Target::Stdout, &terminal), b"login1: ");
-        assert_eq!(of("n1", width, Target::Stdout, &pipe), b"n1: ");
+        let (terminal, _) = OutputWriter::memory(true);
+        let (pipe, _) = OutputWriter::memory(false);
+        assert_eq!(of("n1", width, StdStream::Stdout, &terminal), b"n1:     ");
+        assert_eq!(
+            of("login1", width, StdStream::Stdout, &terminal),
+            b"login1: "
+        );
+        assert_eq!(of("n1", width, StdStream::Stdout, &pipe), b"n1: ");
         assert_eq!(super::width(&["x".repeat(64)]), WIDEST);
     }
 

@@ -114,7 +114,7 @@ impl Tally {
         };
         let name = if node.is_empty() { &self.command } else { node };
         let Some(job) = self.finished.get(node) else {
-            return Some(format!("{name}: not known to have ended"));
+            return Some(format!("{name}: still running"));
         };
         let what = match job.outcome() {
             Outcome::Ok => return None,

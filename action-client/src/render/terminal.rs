@@ -11,8 +11,8 @@ const LONGEST_STYLE: usize = 256;
 /// Makes control sequences visible, all but SGR (colour). A state machine, so that it does
 /// not matter how the bytes are cut into chunks.
 #[derive(Debug, Default)]
-pub(crate) struct Filter {
-    state: State,
+pub(crate) struct TerminalFilter {
+    state: FilterState,
     /// A sequence or character that has begun.
     held: Vec<u8>,
     /// The colour sequences in force: all since the last reset.
@@ -20,7 +20,7 @@ pub(crate) struct Filter {
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-enum State {
+enum FilterState {
     #[default]
     Ground,
     /// A carriage return, harmless only before a newline.
@@ -33,7 +33,7 @@ enum State {
     Character(u8),
 }
 
-impl Filter {
+impl TerminalFilter {
     /// Takes the next bytes and appends what may be shown of them to `out`.
     pub(crate) fn push(&mut self, data: &[u8], out: &mut Vec<u8>) {
         for &byte in data {
@@ -54,8 +54,8 @@ impl Filter {
     /// Takes one byte; false when it must be offered again because the state was left.
     fn step(&mut self, byte: u8, out: &mut Vec<u8>) -> bool {
         match self.state {
-            State::Ground => self.begin(byte, out),
-            State::Return => {
+            FilterState::Ground => self.begin(byte, out),
+            FilterState::Return => {
                 if byte == b'\n' {
                     out.push(b'\r');
                     self.leave();
@@ -64,30 +64,30 @@ impl Filter {
                 }
                 return false;
             }
-            State::Escape if byte == b'[' => {
+            FilterState::Escape if byte == b'[' => {
                 self.held.push(byte);
-                self.state = State::Sequence;
+                self.state = FilterState::Sequence;
             }
-            State::Sequence if byte == b'm' => {
+            FilterState::Sequence if byte == b'm' => {
                 self.held.push(byte);
                 self.take_colour(out);
             }
-            State::Sequence
+            FilterState::Sequence
                 if matches!(byte, b'0'..=b'9' | b';' | b':')
                     && self.held.len() < LONGEST_SEQUENCE =>
             {
                 self.held.push(byte);
             }
-            State::Character(missing) if byte & 0xC0 == 0x80 => {
+            FilterState::Character(missing) if byte & 0xC0 == 0x80 => {
                 self.held.push(byte);
                 if missing > 1 {
-                    self.state = State::Character(missing - 1);
+                    self.state = FilterState::Character(missing - 1);
                 } else {
                     show_character(&self.held, out);
                     self.leave();
                 }
             }
-            State::Escape | State::Sequence | State::Character(_) => {
+            FilterState::Escape | FilterState::Sequence | FilterState::Character(_) => {
                 self.give_up(out);
                 return false;
             }
@@ -101,11 +101,11 @@ impl Filter {
                 out.push(byte);
                 return;
             }
-            b'\r' => State::Return,
-            0x1B => State::Escape,
-            0xC2..=0xDF => State::Character(1),
-            0xE0..=0xEF => State::Character(2),
-            0xF0..=0xF4 => State::Character(3),
+            b'\r' => FilterState::Return,
+            0x1B => FilterState::Escape,
+            0xC2..=0xDF => FilterState::Character(1),
+            0xE0..=0xEF => FilterState::Character(2),
+            0xF0..=0xF4 => FilterState::Character(3),
             _ => {
                 show_byte(byte, out);
                 return;
@@ -136,7 +136,7 @@ impl Filter {
 
     fn leave(&mut self) {
         self.held.clear();
-        self.state = State::Ground;
+        self.state = FilterState::Ground;
     }
 }
 
@@ -176,7 +176,7 @@ pub(crate) fn visible(text: &str) -> Cow<'_, str> {
     {
         return Cow::Borrowed(text);
     }
-    let mut filter = Filter::default();
+    let mut filter = TerminalFilter::default();
     let mut out = Vec::with_capacity(text.len() + 8);
     for &byte in text.as_bytes() {
         // Names and messages have no business with colour either.
@@ -197,7 +197,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn shown(chunks: &[&[u8]]) -> String {
-        let mut filter = Filter::default();
+        let mut filter = TerminalFilter::default();
         let mut out = Vec::new();
         for chunk in chunks {
             filter.push(chunk, &mut out);
@@ -235,7 +235,7 @@ mod tests {
 
     #[test]
     fn colours_in_force_are_known() {
-        let mut filter = Filter::default();
+        let mut filter = TerminalFilter::default();
         let mut out = Vec::new();
         filter.push(b"\x1b[1m\x1b[31mx", &mut out);
         assert_eq!(filter.style(), b"\x1b[1m\x1b[31m");
@@ -310,7 +310,7 @@ mod tests {
 
         #[test]
         fn what_is_kept_is_bounded_and_colour_only(data in data()) {
-            let mut filter = Filter::default();
+            let mut filter = TerminalFilter::default();
             for byte in &data {
                 filter.push(&[*byte], &mut Vec::new());
                 prop_assert!(filter.held.len() <= LONGEST_SEQUENCE && filter.style.len() <= LONGEST_STYLE);

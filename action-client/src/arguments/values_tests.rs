@@ -1,6 +1,6 @@
 use super::*;
-use crate::cli::entry::Entry;
-use crate::cli::grammar;
+use crate::arguments::program_alias::ProgramAlias;
+use crate::cli::verbs;
 use crate::error::CliError;
 use clap::{Arg, Command};
 use std::any::TypeId;
@@ -9,7 +9,7 @@ use std::path::PathBuf;
 /// The arguments whose values are not any text, each with the words before it. Made from the
 /// definitions, so that a new option is tried too.
 fn typed() -> Vec<(Vec<String>, Arg)> {
-    let mut root = grammar::root(&Entry::default());
+    let mut root = verbs::root(&ProgramAlias::default());
     root.build();
     let mut typed = Vec::new();
     let mut add = |words: &[&str], command: &Command| {
@@ -31,7 +31,7 @@ fn typed() -> Vec<(Vec<String>, Arg)> {
 }
 
 fn read(words: &[String]) -> Result<(), CliError> {
-    let root = grammar::open(grammar::root(&Entry::default()));
+    let root = verbs::root(&ProgramAlias::default());
     match root.try_get_matches_from(words) {
         Ok(_) => Ok(()),
         // The verb's own words, or the verb, may be missing.

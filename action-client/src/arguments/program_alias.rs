@@ -17,7 +17,7 @@ pub(crate) const NAMES: [(&str, &str); 4] = [
 
 /// How this program was called.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Entry {
+pub(crate) struct ProgramAlias {
     /// The name in usage texts.
     pub(crate) program: String,
     /// What the program says of itself in help.
@@ -26,7 +26,7 @@ pub(crate) struct Entry {
     namespace: Option<String>,
 }
 
-impl Default for Entry {
+impl Default for ProgramAlias {
     fn default() -> Self {
         Self {
             program: "action-client".to_owned(),
@@ -36,7 +36,7 @@ impl Default for Entry {
     }
 }
 
-impl Entry {
+impl ProgramAlias {
     /// Looks at the name of the program and at the environment.
     pub(crate) fn detect(program: &OsStr, environment: &Environment) -> Result<Self> {
         let name = Path::new(program)
@@ -94,7 +94,7 @@ impl Entry {
     }
 
     /// The name under which a command of the server is called here; None when it is not.
-    pub(crate) fn shown<'a>(&self, command: &'a str) -> Option<&'a str> {
+    pub(crate) fn local_name<'a>(&self, command: &'a str) -> Option<&'a str> {
         match &self.namespace {
             None => Some(command),
             Some(namespace) => {
@@ -105,10 +105,10 @@ impl Entry {
     }
 
     /// The server's name of a command that is called so here.
-    pub(crate) fn full_name(&self, shown: &str) -> String {
+    pub(crate) fn full_name(&self, local_name: &str) -> String {
         match &self.namespace {
-            None => shown.to_owned(),
-            Some(namespace) => format!("{namespace}-{shown}"),
+            None => local_name.to_owned(),
+            Some(namespace) => format!("{namespace}-{local_name}"),
         }
     }
 }
@@ -117,8 +117,8 @@ impl Entry {
 mod tests {
     use super::*;
 
-    fn entry(program: &str, environment: &Environment) -> Entry {
-        Entry::detect(OsStr::new(program), environment).unwrap()
+    fn alias(program: &str, environment: &Environment) -> ProgramAlias {
+        ProgramAlias::detect(OsStr::new(program), environment).unwrap()
     }
 
     #[test]
@@ -150,30 +150,30 @@ mod tests {
         ];
         for (program, environment, expected) in table {
             assert_eq!(
-                entry(program, &environment).namespace.as_deref(),
+                alias(program, &environment).namespace.as_deref(),
                 expected,
                 "{program}"
             );
         }
         let bad = namespace("ACTION_NAMESPACE", "a b");
-        assert!(Entry::detect(OsStr::new("x"), &bad).is_err());
+        assert!(ProgramAlias::detect(OsStr::new("x"), &bad).is_err());
     }
 
     #[test]
     fn the_prefix_is_cut_and_put_back() {
-        let power = entry("power", &Environment::default());
-        assert_eq!(power.shown("power-off"), Some("off"));
-        assert_eq!(power.shown("power"), None);
-        assert_eq!(power.shown("power-"), None);
-        assert_eq!(power.shown("powerful-off"), None);
+        let power = alias("power", &Environment::default());
+        assert_eq!(power.local_name("power-off"), Some("off"));
+        assert_eq!(power.local_name("power"), None);
+        assert_eq!(power.local_name("power-"), None);
+        assert_eq!(power.local_name("powerful-off"), None);
         assert_eq!(power.full_name("off"), "power-off");
-        let whole = entry("action-client", &Environment::default());
-        assert_eq!(whole.shown("power-off"), Some("power-off"));
+        let whole = alias("action-client", &Environment::default());
+        assert_eq!(whole.local_name("power-off"), Some("power-off"));
     }
 
     #[test]
     fn the_description_is_the_admin_s() {
         let environment = Environment::from([("FLIGHT_ACTION_DESCRIPTION", "Do it")]);
-        assert_eq!(entry("power", &environment).about, "Do it");
+        assert_eq!(alias("power", &environment).about, "Do it");
     }
 }

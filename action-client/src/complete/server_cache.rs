@@ -1,7 +1,7 @@
 //! Owns what is known of the server without asking it: a small file beside the configuration,
 //! readable by its owner only, written whenever the server has said something new.
 
-use crate::config::{self, Config};
+use crate::config::Config;
 use crate::environment::Environment;
 use action_proto::v1::{Command, ListCommandsResponse, Node, Run};
 use data_encoding::BASE64;
@@ -23,7 +23,7 @@ pub(crate) const RUNS: usize = 50;
 
 /// What the server said last.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub(crate) struct Known {
+pub(crate) struct ServerCache {
     /// Its commands.
     pub(crate) commands: Vec<Command>,
     /// The names of its nodes.
@@ -31,7 +31,7 @@ pub(crate) struct Known {
     /// The names of its groups.
     pub(crate) groups: Vec<String>,
     /// Its newest runs.
-    pub(crate) runs: Vec<KnownRun>,
+    pub(crate) runs: Vec<CachedRun>,
     /// When all of it was asked for last, in seconds of the epoch; 0 for never.
     pub(crate) complete_at: u64,
     /// When the server was tried last.
@@ -42,7 +42,7 @@ pub(crate) struct Known {
 
 /// A run, for people to recognise.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct KnownRun {
+pub(crate) struct CachedRun {
     /// Its id.
     pub(crate) id: String,
     /// What it was.
@@ -51,7 +51,7 @@ pub(crate) struct KnownRun {
 
 /// The file.
 #[derive(Default, Serialize, Deserialize)]
-struct Stored {
+struct CacheRecord {
     /// Which server and token it is of: what another may see is another's.
     server: u64,
     #[serde(default)]
@@ -66,56 +66,52 @@ struct Stored {
     #[serde(default)]
     groups: Vec<String>,
     #[serde(default)]
-    runs: Vec<KnownRun>,
+    runs: Vec<CachedRun>,
     #[serde(default)]
     nodes: Vec<String>,
 }
 
 /// Where it is kept.
 #[derive(Clone, Debug)]
-pub(crate) struct Store {
+pub(crate) struct CacheFile {
     server: u64,
     places: Vec<PathBuf>,
 }
 
-impl Store {
-    /// The store of the configured server; None without a configuration that can be used.
-    pub(crate) fn find(config_path: Option<&Path>, environment: &Environment) -> Option<Self> {
-        let config = Config::load(config_path, environment).ok()?;
+impl CacheFile {
+    /// The cache of the configured server and token.
+    pub(crate) fn of(config: &Config, environment: &Environment) -> Self {
         let mut hasher = DefaultHasher::new();
         config.base_url.to_string().hash(&mut hasher);
         config.token.bearer().hash(&mut hasher);
-        let file = config::find(config_path, environment).ok().flatten();
-        let stem = file.as_deref().and_then(Path::file_stem);
+        let file = config.file.as_deref();
+        let stem = file.and_then(Path::file_stem);
         let stem = stem.map_or_else(|| "client".into(), |stem| stem.to_string_lossy());
         let name = format!(".{stem}.cache");
-        let beside = file
-            .as_deref()
-            .and_then(Path::parent)
-            .map(|it| it.join(&name));
+        let beside = file.and_then(Path::parent).map(|it| it.join(&name));
         // A home that is not there is not made.
         let at_home = environment
             .home()
             .filter(|home| home.is_dir())
             .map(|it| it.join(".cache/action").join(&name));
-        Some(Self {
+        Self {
             server: hasher.finish(),
             places: beside.into_iter().chain(at_home).collect(),
-        })
+        }
     }
 
     /// What is known; nothing before the first answer.
-    pub(crate) fn load(&self) -> Known {
+    pub(crate) fn load(&self) -> ServerCache {
         let read = |place: &PathBuf| {
-            let stored: Stored = serde_json::from_slice(&fs::read(place).ok()?).ok()?;
+            let stored: CacheRecord = serde_json::from_slice(&fs::read(place).ok()?).ok()?;
             (stored.server == self.server).then_some(stored)
         };
         let Some(stored) = self.places.iter().find_map(read) else {
-            return Known::default();
+            return ServerCache::default();
         };
         let commands = BASE64.decode(stored.commands.as_bytes()).ok();
         let commands = commands.and_then(|it| ListCommandsResponse::decode(it.as_slice()).ok());
-        Known {
+        ServerCache {
             commands: commands.unwrap_or_default().commands,
             nodes: stored.nodes,
             groups: stored.groups,
@@ -127,12 +123,12 @@ impl Store {
     }
 
     /// Keeps it. That this may fail, as on a disk that is full, is no fault of what was asked.
-    fn save(&self, known: &Known) {
+    fn save(&self, known: &ServerCache) {
         let commands = ListCommandsResponse {
             commands: known.commands.clone(),
             ..ListCommandsResponse::default()
         };
-        let stored = Stored {
+        let stored = CacheRecord {
             server: self.server,
             complete_at: known.complete_at,
             tried_at: known.tried_at,
@@ -154,7 +150,7 @@ impl Store {
 
     /// Changes what is known, as far as `change` says that it did: nobody else's change is lost in
     /// between, as that of another refresh that ended meanwhile.
-    pub(crate) fn update(&self, change: impl FnOnce(&mut Known) -> bool) {
+    pub(crate) fn update(&self, change: impl FnOnce(&mut ServerCache) -> bool) {
         // Held until the end. Where it cannot be had, as without rights there, nothing is kept.
         let _lock = self.places.iter().find_map(|place| {
             let directory = fs::File::open(place.parent()?).ok()?;
@@ -167,7 +163,7 @@ impl Store {
     }
 
     /// Keeps the commands, when they are others than before or it has been a while.
-    pub(crate) fn learn_commands(&self, commands: &[Command]) {
+    pub(crate) fn update_commands(&self, commands: &[Command]) {
         self.update(|known| {
             let now = now();
             if known.commands == commands && now.saturating_sub(known.commands_at) < FRESH.as_secs()
@@ -181,7 +177,7 @@ impl Store {
     }
 
     /// Keeps the nodes, when they are others than before.
-    pub(crate) fn learn_nodes(&self, nodes: &[Node]) {
+    pub(crate) fn update_nodes(&self, nodes: &[Node]) {
         self.update(|known| {
             let before = (known.nodes.clone(), known.groups.clone());
             known.take_nodes(nodes);
@@ -190,7 +186,7 @@ impl Store {
     }
 
     /// Keeps a run that was started, so that it can be completed at once.
-    pub(crate) fn learn_run(&self, run: KnownRun) {
+    pub(crate) fn update_run(&self, run: CachedRun) {
         self.update(|known| {
             known.runs.insert(0, run);
             known.runs.truncate(RUNS);
@@ -199,7 +195,7 @@ impl Store {
     }
 }
 
-impl Known {
+impl ServerCache {
     /// Whether it is time to ask the server.
     pub(crate) fn is_due(&self, now: u64) -> bool {
         let old = now.saturating_sub(self.complete_at) >= FRESH.as_secs();
@@ -218,12 +214,12 @@ impl Known {
         self.commands = commands;
         self.commands_at = now;
         self.take_nodes(nodes);
-        self.runs = runs.iter().take(RUNS).map(KnownRun::of).collect();
+        self.runs = runs.iter().take(RUNS).map(CachedRun::of).collect();
         self.complete_at = now;
     }
 }
 
-impl KnownRun {
+impl CachedRun {
     /// A run that was started just now.
     pub(crate) fn started(id: &str, command: &str, nodes: &str) -> Self {
         Self {
@@ -277,18 +273,23 @@ fn replace(place: &Path, text: &[u8]) -> io::Result<()> {
 mod tests {
     use super::*;
 
-    fn store(directory: &Path) -> Store {
+    fn cache(directory: &Path, token: &str) -> CacheFile {
         let path = directory.join("client.yaml");
-        fs::write(&path, "base_url: http://127.0.0.1:1\njwt_token: abc\n").unwrap();
-        Store::find(Some(&path), &Environment::default()).unwrap()
+        let text = format!("base_url: http://127.0.0.1:1\njwt_token: {token}\n");
+        fs::write(&path, text).unwrap();
+        let environment = Environment::default();
+        CacheFile::of(
+            &Config::load(Some(&path), &environment).unwrap(),
+            &environment,
+        )
     }
 
     #[test]
     fn what_was_told_is_known_again_to_the_same_token_only() {
         use std::os::unix::fs::PermissionsExt;
         let directory = tempfile::tempdir().unwrap();
-        let store = store(directory.path());
-        assert_eq!(store.load(), Known::default());
+        let cache = cache(directory.path(), "abc");
+        assert_eq!(cache.load(), ServerCache::default());
         let node = Node {
             name: "n1".into(),
             groups: vec!["b".into(), "a".into()],
@@ -298,35 +299,32 @@ mod tests {
             name: "usage".into(),
             ..Command::default()
         };
-        let mut known = Known::default();
+        let mut known = ServerCache::default();
         known.take(vec![command.clone()], &[node], &[Run::default()], 100);
-        store.save(&known);
-        assert_eq!(store.load(), known);
+        cache.save(&known);
+        assert_eq!(cache.load(), known);
         assert_eq!(known.groups, ["a", "b"]);
-        store.learn_run(KnownRun::default());
-        store.learn_commands(&[]);
+        cache.update_run(CachedRun::default());
+        cache.update_commands(&[]);
         assert_eq!(
-            (store.load().runs.len(), store.load().commands.len()),
+            (cache.load().runs.len(), cache.load().commands.len()),
             (2, 0)
         );
         let file = directory.path().join(".client.cache");
         let mode = fs::metadata(&file).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600);
-        let text = "base_url: http://127.0.0.1:1\njwt_token: other\n";
-        let path = directory.path().join("client.yaml");
-        fs::write(&path, text).unwrap();
-        let other = Store::find(Some(&path), &Environment::default()).unwrap();
-        assert_eq!(other.load(), Known::default());
+        let other = self::cache(directory.path(), "other");
+        assert_eq!(other.load(), ServerCache::default());
         fs::write(&file, "{").unwrap();
-        assert_eq!(store.load(), Known::default());
+        assert_eq!(cache.load(), ServerCache::default());
     }
 
     #[test]
     fn it_is_asked_for_now_and_then() {
-        let known = |complete_at, tried_at| Known {
+        let known = |complete_at, tried_at| ServerCache {
             complete_at,
             tried_at,
-            ..Known::default()
+            ..ServerCache::default()
         };
         assert!(known(0, 0).is_due(1000));
         assert!(!known(990, 0).is_due(1000));

@@ -3,7 +3,7 @@
 
 /// One word of a syntax.
 #[derive(Clone, Debug, PartialEq, Eq)]
-struct Word {
+struct SyntaxWord {
     text: String,
     optional: bool,
 }
@@ -11,7 +11,7 @@ struct Word {
 /// A command's arguments as its admin wrote them, without the node.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Syntax {
-    words: Vec<Word>,
+    words: Vec<SyntaxWord>,
     /// The word for the node; None for a command that takes none.
     node: Option<String>,
 }
@@ -28,13 +28,13 @@ impl Syntax {
             let repeats_only = text
                 .chars()
                 .all(|c| matches!(c, '.' | '\u{2026}' | '[' | ']'));
-            words.push(Word {
+            words.push(SyntaxWord {
                 text: text.to_owned(),
                 optional: optional || repeats_only,
             });
         }
         let node = has_context.then(|| {
-            let is_node = |word: &Word| {
+            let is_node = |word: &SyntaxWord| {
                 let bare = word.text.trim_matches(['[', ']', '<', '>', '.']);
                 ["NAME", "NODE", "NODES"].contains(&bare.to_ascii_uppercase().as_str())
             };

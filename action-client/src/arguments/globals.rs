@@ -1,24 +1,17 @@
-//! Owns the global flags: those that every verb takes, wherever they stand before the
-//! script's arguments.
+//! Owns the global options, which every verb takes.
 
-use crate::cli::values;
+use crate::arguments::values;
 use crate::exit::ExitMode;
+use crate::render::OutputFormat;
 use crate::render::output::ColorChoice;
 use clap::Args;
 use std::path::PathBuf;
 use std::time::Duration;
 
-/// The form of the output.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
-pub(crate) enum Format {
-    /// Text for people
-    #[default]
-    Human,
-    /// One JSON object a line, for programs
-    Json,
-}
+/// How long a lost connection is tried for, unless `--reconnect-for` is given.
+const RECONNECT_TIMEOUT: Duration = Duration::from_secs(300);
 
-/// The global flags.
+/// The global options.
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Global options")]
 pub(crate) struct GlobalArgs {
@@ -47,7 +40,7 @@ pub(crate) struct GlobalArgs {
         hide_possible_values = true,
         help = "The form of the output: human or json"
     )]
-    pub(crate) output: Format,
+    pub(crate) output: OutputFormat,
     /// Pass control sequences of scripts to the terminal as they are
     #[arg(long, global = true)]
     pub(crate) raw: bool,
@@ -68,4 +61,18 @@ pub(crate) struct GlobalArgs {
     #[arg(long, global = true, value_name = "TIME", default_value = "5m",
           value_parser = values::time)]
     pub(crate) reconnect_for: Duration,
+}
+
+impl Default for GlobalArgs {
+    fn default() -> Self {
+        Self {
+            config: None,
+            color: ColorChoice::default(),
+            output: OutputFormat::default(),
+            raw: false,
+            confirm: false,
+            exit: None,
+            reconnect_for: RECONNECT_TIMEOUT,
+        }
+    }
 }

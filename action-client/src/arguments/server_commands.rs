@@ -1,34 +1,100 @@
-//! Owns one command of the server as a clap subcommand: where its words go, and what its help
-//! says.
+//! Owns the server's commands as clap subcommands, for help and completion: where they are listed, and
+//! what the help of each says.
 
-use crate::cli::options::RunOptions;
-use crate::cli::syntax::Syntax;
+use crate::arguments::program_alias::ProgramAlias;
+use crate::arguments::run_options::RunOptions;
+use crate::arguments::syntax::Syntax;
+use crate::render::table;
 use crate::render::terminal::visible;
 use crate::render::time;
 use action_proto::v1::Command as Definition;
-use clap::{Arg, ArgAction, Args, Command};
+use clap::{Arg, Args, Command};
 use std::fmt::Write;
 
-/// The id of the words after a command's name: the node, when it takes one, is the first.
-pub(crate) const FIRST: &str = "first";
-/// The id of the words after that.
-pub(crate) const REST: &str = "rest";
+/// The id of the word for the node.
+pub(crate) const NODE: &str = "node";
 
-/// Where the script's own words begin, from which on a leading `-` is not for us.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Shape {
-    /// After the node, which is the first word.
-    AfterNode,
-    /// At the first word: the nodes are in `-g`, or there are none.
-    AtOnce,
+/// How the root's help is laid out: the server's commands (`after-help`) before the verbs.
+pub(crate) const LAYOUT: &str =
+    "{about-with-newline}\n{usage-heading} {usage}{after-help}\n\n{all-args}";
+
+/// The list of commands where there is none.
+const NO_COMMANDS: &str = "\
+The server has no commands for this token. The policy or the token may allow none, or name a group that is
+broken or missing, which allows nothing: `action-client can-i COMMAND -g NODES` says why.";
+
+/// Adds a command of which only the name is known.
+pub(crate) fn with_unlisted(root: Command, alias: &ProgramAlias, name: &str) -> Command {
+    let generic = Definition {
+        has_context: true,
+        ..Definition::default()
+    };
+    with_command(root, alias, name, &generic)
+}
+
+/// Adds the server's commands.
+pub(crate) fn with_commands(
+    mut root: Command,
+    alias: &ProgramAlias,
+    commands: &[Definition],
+) -> Command {
+    let mut rows: Vec<[String; 2]> = Vec::new();
+    for command in commands {
+        let Some(name) = alias.local_name(&command.name) else {
+            continue;
+        };
+        // clap panics on a name that cannot be typed, and on one that is there twice.
+        let is_name = name.starts_with(|c: char| c.is_ascii_alphanumeric());
+        if !is_name || rows.iter().any(|[row, _]| row.trim() == name) {
+            continue;
+        }
+        rows.push([format!("  {name}"), visible(&command.summary).into_owned()]);
+        root = with_command(root, alias, name, command);
+    }
+    let list = if rows.is_empty() {
+        NO_COMMANDS.to_owned()
+    } else {
+        format!(
+            "Commands of the server:\n{}",
+            table::lay_out(&rows).join("\n")
+        )
+    };
+    let run_help = list.clone();
+    let root = root.after_help(list);
+    if has_verb(&root, "run") {
+        root.mut_subcommand("run", |run| run.after_help(run_help).help_template(LAYOUT))
+    } else {
+        root
+    }
+}
+
+/// Adds one command to the root, and to `run`, which reaches it under any name. A verb of the same name
+/// precedes it.
+fn with_command(root: Command, alias: &ProgramAlias, name: &str, command: &Definition) -> Command {
+    let program = &alias.program;
+    let root = if has_verb(&root, "run") {
+        let called = format!("{program} run {name}");
+        root.mut_subcommand("run", |run| run.subcommand(define(name, &called, command)))
+    } else {
+        root
+    };
+    if has_verb(&root, name) {
+        return root;
+    }
+    root.subcommand(define(name, &format!("{program} {name}"), command))
+}
+
+/// Whether the root has a subcommand of that name or alias.
+pub(crate) fn has_verb(root: &Command, name: &str) -> bool {
+    root.find_subcommand(name).is_some()
 }
 
 /// A command of the server as a clap subcommand.
-pub(crate) fn define(shown: &str, called: &str, definition: &Definition, shape: Shape) -> Command {
+fn define(name: &str, called: &str, definition: &Definition) -> Command {
     let syntax = Syntax::parse(&visible(&definition.syntax), definition.has_context);
     let mut usage = format!("{called} [OPTIONS] {}", syntax.with_node());
     if definition.name.is_empty() {
-        usage = format!("{called} [OPTIONS] [NODE] [ARG..] [-g NODES]");
+        usage = format!("{called} {GENERIC_USAGE}");
     } else if definition.has_context {
         // Lines of a usage stand below each other behind the heading.
         let _ = write!(usage, "\n       {called} [OPTIONS] {}", syntax.with_set());
@@ -38,24 +104,21 @@ pub(crate) fn define(shown: &str, called: &str, definition: &Definition, shape: 
     } else {
         &definition.description
     };
-    let first = Arg::new(FIRST).value_name("NODE").hide(true);
-    let rest = Arg::new(REST)
-        .value_name("ARG")
-        .action(ArgAction::Append)
-        .num_args(0..)
-        .trailing_var_arg(true)
-        .hide(true);
-    let command = RunOptions::augment_args(Command::new(shown.to_owned()))
+    let command = RunOptions::augment_args(Command::new(name.to_owned()))
         .about(visible(description).trim_end().to_owned())
         .override_usage(usage.trim_end().to_owned())
         .after_help(facts(definition))
         // The server's commands have a list of their own in the root's help.
         .hide(true);
-    match shape {
-        Shape::AfterNode => command.arg(first).arg(rest.allow_hyphen_values(true)),
-        Shape::AtOnce => command.arg(rest),
+    if definition.has_context {
+        command.arg(Arg::new(NODE).value_name("NODE").hide(true))
+    } else {
+        command
     }
 }
+
+/// The usage of a command that the server has not described.
+pub(crate) const GENERIC_USAGE: &str = "[OPTIONS] [NODE] [ARG..] [-g NODES]";
 
 /// A question with words where a run's nodes, their number and the arguments will stand.
 fn question_in_words(question: &str) -> String {
@@ -135,7 +198,7 @@ mod tests {
                 state: "OFF".into(),
             }],
         };
-        let mut command = define("off", "power off", &definition, Shape::AfterNode);
+        let mut command = define("off", "power off", &definition);
         let help = command.render_help().to_string();
         for part in [
             "Turn it^[[2J off",
@@ -152,9 +215,7 @@ mod tests {
             has_context: false,
             ..definition
         };
-        let help = define("off", "power off", &alone, Shape::AtOnce)
-            .render_help()
-            .to_string();
+        let help = define("off", "power off", &alone).render_help().to_string();
         assert!(!help.contains("-g NODES [HOW]"), "{help}");
     }
 }

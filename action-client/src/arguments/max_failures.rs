@@ -1,4 +1,4 @@
-//! Owns the limit of failures as users write it: a number of nodes, or a part of them. Pure.
+//! Owns the value of `--max-failures`: a number of nodes, or a part of them. Pure.
 
 use crate::error::WrongValue;
 use std::str::FromStr;

@@ -5,7 +5,7 @@
 use crate::error::{CliError, WrongValue};
 use std::time::Duration;
 
-type Value<T> = Result<T, WrongValue>;
+type ParsedValue<T> = Result<T, WrongValue>;
 
 /// Where the value of `--plan` is from.
 pub(crate) const PLAN_SOURCE: &str =
@@ -23,7 +23,7 @@ pub(crate) fn empty(what: &str) -> CliError {
 }
 
 /// A number of things.
-pub(crate) fn count(text: &str) -> Value<u32> {
+pub(crate) fn count(text: &str) -> ParsedValue<u32> {
     whole(text).ok_or(WrongValue {
         allowed: "a whole number from 0 to 4294967295",
         example: "20",
@@ -31,7 +31,7 @@ pub(crate) fn count(text: &str) -> Value<u32> {
 }
 
 /// A number of things, at least one.
-pub(crate) fn count_from_one(text: &str) -> Value<u32> {
+pub(crate) fn count_from_one(text: &str) -> ParsedValue<u32> {
     whole(text).filter(|number| *number > 0).ok_or(WrongValue {
         allowed: "a whole number from 1 to 4294967295",
         example: "8",
@@ -44,7 +44,7 @@ fn whole(text: &str) -> Option<u32> {
 }
 
 /// A length of time.
-pub(crate) fn time(text: &str) -> Value<Duration> {
+pub(crate) fn time(text: &str) -> ParsedValue<Duration> {
     longest(text).ok_or(WrongValue {
         allowed: "a number with a unit: ms, s, m, h or d",
         example: "90s",
@@ -52,7 +52,7 @@ pub(crate) fn time(text: &str) -> Value<Duration> {
 }
 
 /// A length of time in which something can be done.
-pub(crate) fn time_from_one(text: &str) -> Value<Duration> {
+pub(crate) fn time_from_one(text: &str) -> ParsedValue<Duration> {
     longest(text)
         .filter(|time| !time.is_zero())
         .ok_or(WrongValue {
@@ -68,7 +68,7 @@ fn longest(text: &str) -> Option<Duration> {
 }
 
 /// The digest of a plan. Only the server knows what its parts mean.
-pub(crate) fn plan_digest(text: &str) -> Value<String> {
+pub(crate) fn plan_digest(text: &str) -> ParsedValue<String> {
     let is_allowed = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
     let parts = text.strip_prefix('p').and_then(|text| text.split_once(':'));
     let is_digest = parts.is_some_and(|(version, parts)| {

@@ -1,0 +1,60 @@
+//! Owns the options of a run and of its output.
+
+use crate::arguments::max_failures::MaxFailures;
+use crate::arguments::values;
+use crate::render::ViewOptions;
+use clap::Args;
+use std::time::Duration;
+
+/// The options of a run.
+#[derive(Args, Clone, Debug, Default, PartialEq, Eq)]
+#[command(next_help_heading = "Run options")]
+pub(crate) struct RunOptions {
+    /// The nodes to run on, as in `cnode[01-04],gpu*`; no NODE is given then
+    #[arg(short = 'g', long, alias = "group", value_name = "NODES")]
+    pub(crate) nodes: Option<String>,
+    /// Nodes to leave out of these
+    #[arg(long, value_name = "NODES")]
+    pub(crate) exclude: Option<String>,
+    /// Run only when it is this many nodes
+    #[arg(long, value_name = "N", value_parser = values::count)]
+    pub(crate) expect_nodes: Option<u32>,
+    /// Run only if this is still the plan, as `--dry-run` printed its digest
+    #[arg(long, value_name = "DIGEST", conflicts_with = "dry_run",
+          value_parser = values::plan_digest)]
+    pub(crate) plan: Option<String>,
+    /// Why you run this: recorded, and passed to the script
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) reason: Option<String>,
+    /// The most nodes at once; only lowers the command's own limit
+    #[arg(long, value_name = "N", value_parser = values::count_from_one)]
+    pub(crate) fanout: Option<u32>,
+    /// Start no more once this many are not ok, as in `5` or `10%`
+    #[arg(long, value_name = "N[%]")]
+    pub(crate) max_failures: Option<MaxFailures>,
+    /// The longest for each node, as in `90s`; only lowers the command's own limit
+    #[arg(long, value_name = "TIME", value_parser = values::time_from_one)]
+    pub(crate) timeout: Option<Duration>,
+    /// Wait until each node has come where the command sends it, and show its states on the way
+    #[arg(long, overrides_with = "no_wait")]
+    pub(crate) wait: bool,
+    /// Do not wait for that, where the command would
+    #[arg(long, overrides_with = "wait")]
+    pub(crate) no_wait: bool,
+    /// Print the run's id and leave; `attach` shows its output
+    #[arg(long, conflicts_with_all = ["dry_run", "output_dir"])]
+    pub(crate) detach: bool,
+    /// Show what would run and run nothing
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// How the output is shown.
+    #[command(flatten)]
+    pub(crate) view: ViewOptions,
+}
+
+impl RunOptions {
+    /// Whether to wait for the nodes' states; None for the command's own way.
+    pub(crate) fn wait_mode(&self) -> Option<bool> {
+        (self.wait || self.no_wait).then_some(self.wait)
+    }
+}
