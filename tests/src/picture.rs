@@ -31,7 +31,7 @@ pub fn svg(text: &str) -> String {
          viewBox=\"0 0 {width} {height}\" role=\"img\" aria-label=\"a run in a terminal\">\n\
          <rect width=\"100%\" height=\"100%\" rx=\"8\" fill=\"#0d1117\"/>\n\
          <g font-family=\"ui-monospace, Menlo, Consolas, monospace\" font-size=\"14\" \
-         fill=\"#c9d1d9\" xml:space=\"preserve\">\n"
+         fill=\"#c9d1d9\">\n"
     );
     for (number, line) in lines.iter().enumerate() {
         let y = FRAME + (number + 1) * LINE - 5;
@@ -55,7 +55,8 @@ pub fn text(svg: &str) -> String {
         for part in line.split('<').skip(1) {
             text.push_str(part.split_once('>').map_or("", |(_, text)| text));
         }
-        text.replace("&lt;", "<")
+        text.replace('\u{a0}', " ")
+            .replace("&lt;", "<")
             .replace("&gt;", ">")
             .replace("&amp;", "&")
             + "\n"
@@ -109,8 +110,10 @@ fn spans(line: &str) -> Vec<Span> {
     spans
 }
 
+/// Text of an element. Its blanks do not break, since SVG collapses ordinary ones.
 fn escaped(text: &str) -> String {
     text.replace('&', "&amp;")
         .replace('<', "&lt;")
         .replace('>', "&gt;")
+        .replace(' ', "\u{a0}")
 }

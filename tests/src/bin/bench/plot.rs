@@ -45,7 +45,7 @@ pub(crate) fn write(figures: &Figures) {
     let svg = format!(
         "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 900 {y}\" font-family=\"sans-serif\" font-size=\"12\">\n\
          <rect width=\"900\" height=\"{y}\" fill=\"white\"/>\n\
-         <text x=\"20\" y=\"25\" font-size=\"15\">How long each takes, in times of Action (logarithmic; shorter is faster)</text>\n\
+         <text x=\"20\" y=\"25\" font-size=\"15\">Relative time, log scale (Action = 1, shorter is faster)</text>\n\
          {body}</svg>\n"
     );
     fs::write(docs("benchmarks.svg"), svg).expect("docs/benchmarks.svg");
@@ -107,7 +107,7 @@ fn growth(body: &mut String, figures: &Figures, top: f64) -> f64 {
     let sizes = [100.0, 1000.0, 10_000.0];
     _ = writeln!(
         body,
-        "<text x=\"20\" y=\"{top}\" font-size=\"15\">Milliseconds for each node, as the nodes become more</text>"
+        "<text x=\"20\" y=\"{top}\" font-size=\"15\">Time per node in ms, by number of nodes (log scale)</text>"
     );
     let bottom = top + 20.0 + HEIGHT;
     let across = |size: f64| LEFT - 200.0 + 300.0 * (size / 100.0).log10();
@@ -128,6 +128,7 @@ fn growth(body: &mut String, figures: &Figures, top: f64) -> f64 {
             at + 4.0
         );
     }
+    let mut labels = Vec::new();
     for (who, colour) in COLOURS {
         let points: Vec<(f64, f64)> = sizes
             .iter()
@@ -140,7 +141,7 @@ fn growth(body: &mut String, figures: &Figures, top: f64) -> f64 {
                 Some((across(size), up(series["median"].as_f64()? / size)))
             })
             .collect();
-        let Some((last_x, last_y)) = points.last() else {
+        let Some(&(last_x, last_y)) = points.last() else {
             continue;
         };
         let line: Vec<String> = points
@@ -149,11 +150,27 @@ fn growth(body: &mut String, figures: &Figures, top: f64) -> f64 {
             .collect();
         _ = writeln!(
             body,
-            "<polyline points=\"{}\" fill=\"none\" stroke=\"{colour}\" stroke-width=\"2\"/><text x=\"{:.0}\" y=\"{:.0}\" fill=\"{colour}\">{who}</text>",
+            "<polyline points=\"{}\" fill=\"none\" stroke=\"{colour}\" stroke-width=\"2\"/>",
             line.join(" "),
-            last_x + 8.0,
-            last_y + 4.0
+        );
+        labels.push((last_x + 8.0, last_y + 4.0, who, colour));
+    }
+    write_labels(body, labels);
+    bottom + 40.0
+}
+
+/// Writes names beside the ends of lines, from the top, each below those that it would overlap.
+fn write_labels(body: &mut String, mut labels: Vec<(f64, f64, &str, &str)>) {
+    const HEIGHT: f64 = 14.0;
+    labels.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.total_cmp(&b.1)));
+    let mut last = (f64::NAN, f64::NAN);
+    for (x, wanted, who, colour) in labels {
+        let is_below = (last.0 - x).abs() < 1.0 && wanted < last.1 + HEIGHT;
+        let y = if is_below { last.1 + HEIGHT } else { wanted };
+        last = (x, y);
+        _ = writeln!(
+            body,
+            "<text x=\"{x:.0}\" y=\"{y:.0}\" fill=\"{colour}\">{who}</text>"
         );
     }
-    bottom + 40.0
 }
