@@ -21,7 +21,7 @@ pub(crate) fn write(figures: &Figures) {
         .split_once(END)
         .expect("the mark where the figures end");
     let mut table = String::from(
-        "| what | Action | others, and how many times theirs Action's is | goal: reached |\n| --- | --- | --- | --- |\n",
+        "| measure | Action | others (ratio of Action to them) | goal: reached |\n| --- | --- | --- | --- |\n",
     );
     for measure in &figures.0 {
         table.push_str(&row(measure));
