@@ -18,7 +18,7 @@ use crate::{
     audit::{Audit, AuditError, Event},
     auth::{self, Acknowledgement, Authority, revocation},
     config::Settings,
-    definitions::{Definitions, PlanDigests, Sources, Watch, log_fault},
+    definitions::{DefinitionSources, DefinitionWatch, Definitions, PlanDigests, log_fault},
     disk_lane::LANES,
     log::ADDRESSES,
     metrics::{self, Metrics},
@@ -105,10 +105,11 @@ pub async fn serve(
     signals: Signals,
 ) -> Result<(), ServeError> {
     let metrics = Metrics::new()?;
-    let traces = settings.traces.as_deref();
+    let traces = settings.traces.as_ref();
+    let traces = traces.map(|traces| traces.endpoint.as_str());
     let traces = traces.map(|collector| Traces::open(collector, metrics.clone()));
     let (traces, sending) = traces.transpose()?.unzip();
-    let sources = Sources::new(&settings);
+    let sources = DefinitionSources::new(&settings);
     let opened = Definitions::open(&sources).await;
     let (definitions, faults) = opened.map_err(ServeError::Definitions)?;
     metrics.definitions_read(faults.iter().filter(|fault| fault.is_error()).count());
@@ -171,11 +172,11 @@ pub async fn serve(
         tracing::warn!(%error, "cannot note in the lock file which machine holds the state directory");
     }
     let retention = Retention {
-        age: settings.retention_age,
-        size: settings.retention_size,
+        age: settings.retention.age,
+        size: settings.retention.size,
     };
     tokio::spawn(keep_tls_current(tls.clone()));
-    let clock = Clock::open(&settings.state_directory, settings.retention_age, &store);
+    let clock = Clock::open(&settings.state_directory, settings.retention.age, &store);
     let clock = Arc::new(Mutex::new(clock));
     tokio::spawn(tidying::tidy_regularly(
         runs.clone(),
@@ -219,7 +220,7 @@ pub async fn serve(
 
     let address = listener.local_addr()?;
     let certificate = tls.clone();
-    let listener = Listener::new(listener, tls, settings.limits.connections, metrics.clone());
+    let listener = Listener::new(listener, tls, settings.connection_limits(), metrics.clone());
     let scrape = Scrape {
         metrics: metrics.clone(),
         runs: runs.clone(),
@@ -281,7 +282,12 @@ pub async fn serve(
 
 /// Says that the server is ready. Opens the audit log anew and looks at the definitions, whenever it
 /// is told to, and says so again.
-async fn keep_reloading(reload: &Notify, watch: &Watch, audit: &Audit, address: SocketAddr) {
+async fn keep_reloading(
+    reload: &Notify,
+    watch: &DefinitionWatch,
+    audit: &Audit,
+    address: SocketAddr,
+) {
     loop {
         service_manager::ready(address).await;
         reload.notified().await;

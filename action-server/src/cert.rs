@@ -5,7 +5,7 @@ use std::{net::IpAddr, path::Path};
 use rcgen::{CertificateParams, DistinguishedName, DnType, KeyPair};
 use thiserror::Error;
 
-use crate::init::{InitError, Writer};
+use crate::init::{InitError, NewFiles};
 use crate::shown;
 
 /// Why no certificate was made.
@@ -45,7 +45,7 @@ pub(crate) fn cert(directory: &Path, names: &[String]) -> Result<String, CertErr
     let key = KeyPair::generate()?;
     let certificate = params.self_signed(&key)?;
 
-    let mut written = Writer::new(directory)?;
+    let mut written = NewFiles::new(directory)?;
     written.file("private_key.pem", 0o600, key.serialize_pem().as_bytes())?;
     written.file("certificate.pem", 0o644, certificate.pem().as_bytes())?;
     let absolute = std::path::absolute(directory).unwrap_or_else(|_| directory.to_owned());

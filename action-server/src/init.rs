@@ -97,7 +97,7 @@ pub(crate) fn init(directory: &Path, listen: &str) -> Result<String, InitError> 
         return Err(InitError::NoPort(address));
     }
     let directory = std::path::absolute(directory).map_err(failed(directory))?;
-    let mut written = Writer::new(&directory)?;
+    let mut written = NewFiles::new(&directory)?;
 
     let mut secret = [0_u8; 32];
     rand::rng().fill_bytes(&mut secret);
@@ -223,19 +223,19 @@ fn make_directory(path: &Path, mode: u32) -> Result<(), InitError> {
 }
 
 /// Writes files into one directory, overwriting nothing, and notes what it did.
-pub(crate) struct Writer<'a> {
+pub(crate) struct NewFiles<'a> {
     directory: &'a Path,
     told: String,
 }
 
-impl<'a> Writer<'a> {
+impl<'a> NewFiles<'a> {
     /// A writer into a directory, which is made if it is not there.
-    pub(crate) fn new(directory: &'a Path) -> Result<Writer<'a>, InitError> {
+    pub(crate) fn new(directory: &'a Path) -> Result<NewFiles<'a>, InitError> {
         if !shown::is_path(directory) {
             return Err(InitError::NoPath(shown::path(directory)));
         }
         make_directory(directory, 0o755)?;
-        Ok(Writer {
+        Ok(NewFiles {
             directory,
             told: String::new(),
         })

@@ -19,6 +19,7 @@ mod disk_lane;
 pub mod file_digest;
 mod fingerprint;
 mod init;
+pub mod keys;
 mod log;
 pub mod metrics;
 pub mod net;

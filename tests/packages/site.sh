@@ -144,7 +144,7 @@ installed() {
   check "scripts can be run" same "$(on find /etc/action/libexec -name '*.sh' ! -path '*/helpers/*' ! -perm 755)" ""
   check "the user is nobody's to log in as" same "$(on getent passwd action | cut -d: -f6,7)" /var/lib/action:/usr/sbin/nologin
   check "the client has its other names" same "$(on readlink /usr/bin/{power,estate,flight-power,flight-estate} | sort -u)" action-client
-  check "manual pages are there" on sh -c 'gzip -t /usr/share/man/man8/action-server-serve.8.gz /usr/share/man/man1/flight-power.1.gz'
+  check "manual pages are there" on sh -c 'gzip -t /usr/share/man/man8/action-server-serve.8.gz /usr/share/man/man5/server.yaml.5.gz /usr/share/man/man1/flight-power.1.gz'
   check "completions are there" on bash -ec 'cd /usr/share/bash-completion/completions; for name in action-server power; do . ./$name; complete -p $name; done >/dev/null'
 }
 kept() { cat "$root"/etc/action/{jwt_secret,private_key.pem,certificate.pem,nodes.yaml} | sha256sum; }

@@ -101,11 +101,11 @@ fn every_fault_is_named_with_its_place() {
     SITE/nodes.yaml:5: group cut is broken: cannot read the node set "n[1": [ without ]; -g @cut is refused, and rules and tokens that name it allow nothing or deny everything
     SITE/libexec/Upper_Case:1: cannot be a command's name: lower-case letters, digits and - only
     SITE/libexec/bad-rank/aws.sh:1: the script of rank aws is not usable: it is not executable; run: chmod +x SITE/libexec/bad-rank/aws.sh
-    SITE/libexec/bad-values/metadata.yaml:2: "soon" is not a time such as 90s or 1h
-    SITE/libexec/bad-values/metadata.yaml:3: "0" is not a number from 1
-    SITE/libexec/bad-values/metadata.yaml:4: "much" is not a size such as 64MiB, or none
-    SITE/libexec/bad-values/metadata.yaml:5: expected a code from 1 to 255 with `{state: NAME}`
-    SITE/libexec/bad-values/metadata.yaml:5: expected a code from 1 to 255 with `{state: NAME}`
+    SITE/libexec/bad-values/metadata.yaml:2: timeout: "soon" is not a time such as 90s or 1h
+    SITE/libexec/bad-values/metadata.yaml:3: fanout: "0" is not a number from 1
+    SITE/libexec/bad-values/metadata.yaml:4: output_limit: "much" is not a size such as 64MiB, or none
+    SITE/libexec/bad-values/metadata.yaml:5: exit_codes.0: expected a code from 1 to 255 with `{state: NAME}`
+    SITE/libexec/bad-values/metadata.yaml:5: exit_codes.5: expected a code from 1 to 255 with `{state: NAME}`
     SITE/libexec/broken-link/default.sh:1: the script of rank default is not usable: it is not there (or a link that leads nowhere)
     SITE/libexec/no-default:1: there is no default.sh: every command needs one
     SITE/libexec/no-interpreter/default.sh:1: the script of rank default is not usable: it does not start with #! and an interpreter, such as #!/bin/bash
@@ -188,11 +188,20 @@ fn secrets_that_every_user_can_read_are_told_of() {
 #[test]
 fn settings_that_are_wrong_are_named_with_their_place() {
     let site = Site::new();
-    site.settings("colour: red");
-    let check = site.server_verb(&["check"]);
-    let start = "error: SITE/server.yaml:8: unknown field `colour`, expected one of `listen`";
-    assert!(check.stderr().starts_with(start), "{check}");
-    assert_eq!(check.code(), 78);
+    site.settings("colour: red\njob_threads: many\nlimits: {nodes: 0}");
+    let starts = [
+        "error: SITE/server.yaml:8: unknown field `colour`, expected one of `listen`",
+        "error: SITE/server.yaml:9: job_threads: \"many\" is not a number from 1 to 1000000",
+        "error: SITE/server.yaml:10: limits.nodes: \"0\" is not a number from 1 to 1000000",
+    ];
+    for ran in [site.server_verb(&["check"]), site.refused()] {
+        let stderr = ran.stderr();
+        let lines: Vec<&str> = stderr.lines().collect();
+        assert_eq!((lines.len(), ran.code()), (starts.len(), 78), "{ran}");
+        for (line, start) in lines.iter().zip(starts) {
+            assert!(line.starts_with(start), "{ran}");
+        }
+    }
 }
 
 #[test]

@@ -51,13 +51,15 @@ fn what_is_no_level_is_refused() {
     for level in ["warning", "bogus", "info,bogus", "debug,audit=loud"] {
         let site = with_level(level);
         for ran in [site.refused(), site.server_verb(&["check"])] {
-            assert!(ran.stderr().starts_with("error: log_level: "), "{ran}");
+            let stderr = ran.stderr();
+            assert!(stderr.starts_with("error: SITE/server.yaml:"), "{ran}");
+            assert!(stderr.contains(": log_level: "), "{ran}");
             assert_eq!(ran.code(), 78, "{level}");
         }
     }
     insta::assert_snapshot!(with_level("warning").refused(), @r#"
     ------- stderr -------
-    error: log_level: "warning" is not error, warn, info, debug, trace or off, nor TARGET=LEVEL
+    error: SITE/server.yaml:8: log_level: "warning" is not error, warn, info, debug, trace or off, nor TARGET=LEVEL
     ------- exit 78 -------
     "#);
 }

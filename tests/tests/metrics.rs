@@ -362,7 +362,7 @@ fn an_address_that_others_reach_must_be_wanted() {
     site.write("server.yaml", &text);
     insta::assert_snapshot!(site.refused(), @"
     ------- stderr -------
-    error: metrics_listen: 0.0.0.0:0 is not a loopback address, and whoever can reach it would read the metrics; listen on 127.0.0.1 behind a web server that asks who it is, or set insecure_metrics_listen: true
+    error: SITE/server.yaml:8: metrics_listen: 0.0.0.0:0 is not a loopback address, and any user who can reach it would read the metrics; listen on 127.0.0.1 behind a web server with a login, or set insecure_metrics_listen: true
     ------- exit 78 -------
     ");
     site.settings("insecure_metrics_listen: true");

@@ -15,8 +15,8 @@ use serde::{
 
 use super::{
     Nodes,
-    groups::Group,
     node::Node,
+    nodes::NodeGroup,
     nodes_file::{GroupEntry, NodesFile, read_entries},
 };
 use crate::yaml::{Fault, Yaml};
@@ -29,13 +29,13 @@ pub fn write_accepted(nodes: &Nodes) -> Result<Vec<u8>, serde_json::Error> {
     let mut text = Vec::new();
     let mut serializer = serde_json::Serializer::new(&mut text);
     let mut map = serializer.serialize_map(None)?;
-    let definition = |group: &Group| group.definition.clone();
+    let definition = |group: &NodeGroup| group.definition.clone();
     let groups = nodes.groups.iter();
     let groups = groups.filter_map(|(name, group)| Some((name, definition(group)?)));
     map.serialize_entry("__groups__", &groups.collect::<BTreeMap<_, _>>())?;
-    map.serialize_entry(BROKEN, &Broken::of(nodes))?;
+    map.serialize_entry(BROKEN, &BrokenEntries::of(nodes))?;
     for node in nodes.list() {
-        map.serialize_entry(&node.name, &Definition(node))?;
+        map.serialize_entry(&node.name, &NodeDefinition(node))?;
     }
     map.end()?;
     text.push(b'\n');
@@ -50,8 +50,8 @@ pub fn write_accepted(nodes: &Nodes) -> Result<Vec<u8>, serde_json::Error> {
 pub fn read_accepted(path: &Path, text: &str) -> Result<(NodesFile, Vec<Fault>), Fault> {
     let damaged = |line, reason| Fault::error(path, line, reason);
     let entries = match serde_json::from_str(text) {
-        Ok(Tree(Yaml::Map(entries))) => entries,
-        Ok(Tree(other)) => {
+        Ok(JsonTree(Yaml::Map(entries))) => entries,
+        Ok(JsonTree(other)) => {
             return Err(damaged(
                 1,
                 format!("expected a map, found {}", other.kind()),
@@ -65,7 +65,7 @@ pub fn read_accepted(path: &Path, text: &str) -> Result<(NodesFile, Vec<Fault>),
     // What is only odd is told of the nodes file.
     faults.retain(Fault::is_error);
     let broken = broken.into_iter().next().map(|(_, value)| value);
-    let broken = Broken::read(broken)
+    let broken = BrokenEntries::read(broken)
         .ok_or_else(|| damaged(1, format!("{BROKEN} is not a map of nodes and groups")))?;
     for entry in &mut file.entries {
         entry.faulty |= broken.nodes.contains(&entry.name);
@@ -85,26 +85,26 @@ pub fn read_accepted(path: &Path, text: &str) -> Result<(NodesFile, Vec<Fault>),
 
 /// The nodes and groups whose current definition is broken, groups with the reason.
 #[derive(Debug, Default, Serialize)]
-struct Broken {
+struct BrokenEntries {
     groups: BTreeMap<String, String>,
     nodes: BTreeSet<String>,
 }
 
-impl Broken {
-    fn of(nodes: &Nodes) -> Broken {
+impl BrokenEntries {
+    fn of(nodes: &Nodes) -> BrokenEntries {
         let groups = nodes.groups.iter();
         let broken = groups.filter_map(|(name, group)| {
             let reason = group.broken()?;
             Some((name.clone(), reason.to_owned()))
         });
-        Broken {
+        BrokenEntries {
             groups: broken.collect(),
             nodes: nodes.broken_names().map(str::to_owned).collect(),
         }
     }
 
-    fn read(value: Option<Yaml>) -> Option<Broken> {
-        let mut broken = Broken::default();
+    fn read(value: Option<Yaml>) -> Option<BrokenEntries> {
+        let mut broken = BrokenEntries::default();
         let Some(value) = value else {
             return Some(broken);
         };
@@ -128,11 +128,11 @@ impl Broken {
 }
 
 /// A node's definition, with every secret under `__secret__`.
-struct Definition<'a>(&'a Node);
+struct NodeDefinition<'a>(&'a Node);
 
-impl Serialize for Definition<'_> {
+impl Serialize for NodeDefinition<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let Definition(node) = self;
+        let NodeDefinition(node) = self;
         let (secret, shown): (Vec<_>, Vec<_>) = node
             .metadata
             .iter()
@@ -145,16 +145,16 @@ impl Serialize for Definition<'_> {
             map.serialize_entry(key, value)?;
         }
         if !secret.is_empty() {
-            map.serialize_entry("__secret__", &Entries(&secret))?;
+            map.serialize_entry("__secret__", &OrderedEntries(&secret))?;
         }
         map.end()
     }
 }
 
 /// A map in the order that is given.
-struct Entries<'a>(&'a [&'a (String, String)]);
+struct OrderedEntries<'a>(&'a [&'a (String, String)]);
 
-impl Serialize for Entries<'_> {
+impl Serialize for OrderedEntries<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_map(self.0.iter().map(|(key, value)| (key, value)))
     }
@@ -162,17 +162,17 @@ impl Serialize for Entries<'_> {
 
 /// JSON as the tree that the reader of nodes files takes. It is read as JSON, not as YAML: that is
 /// faster by far, and takes any text.
-struct Tree(Yaml);
+struct JsonTree(Yaml);
 
-impl<'de> Deserialize<'de> for Tree {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Tree, D::Error> {
-        deserializer.deserialize_any(TreeVisitor).map(Tree)
+impl<'de> Deserialize<'de> for JsonTree {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<JsonTree, D::Error> {
+        deserializer.deserialize_any(JsonVisitor).map(JsonTree)
     }
 }
 
-struct TreeVisitor;
+struct JsonVisitor;
 
-impl<'de> Visitor<'de> for TreeVisitor {
+impl<'de> Visitor<'de> for JsonVisitor {
     type Value = Yaml;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -183,14 +183,14 @@ impl<'de> Visitor<'de> for TreeVisitor {
     }
     fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Yaml, A::Error> {
         let mut list = Vec::new();
-        while let Some(Tree(item)) = items.next_element()? {
+        while let Some(JsonTree(item)) = items.next_element()? {
             list.push(item);
         }
         Ok(Yaml::List(list))
     }
     fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Yaml, A::Error> {
         let mut map = Vec::new();
-        while let Some((key, Tree(value))) = entries.next_entry()? {
+        while let Some((key, JsonTree(value))) = entries.next_entry()? {
             map.push((key, value));
         }
         Ok(Yaml::Map(map))

@@ -2,11 +2,11 @@
 
 use std::{
     collections::BTreeMap,
+    ops::Deref,
     path::{Path, PathBuf},
-    time::Duration,
 };
 
-use super::{Confirmation, names::is_label};
+use super::{metadata::CommandMetadata, names::is_label};
 use crate::yaml::Fault;
 
 /// The rank whose script runs where no other fits.
@@ -17,51 +17,30 @@ pub const DEFAULT_RANK: &str = "default";
 pub struct Command {
     /// The directory's name.
     pub name: String,
-    /// One line.
-    pub summary: String,
-    /// Any number of lines.
-    pub description: String,
-    /// The arguments, as in "NAME TYPE"; empty when not given.
-    pub syntax: String,
-    /// True when it runs on nodes, false when it runs once without one.
-    pub has_context: bool,
-    /// The question to ask before a run.
-    pub confirmation: Option<Confirmation>,
-    /// The longest that one job may take.
-    pub timeout: Duration,
-    /// The most jobs of one run at once.
-    pub fanout: u32,
-    /// The most output of one job that is kept, in bytes: `None` for the server's
-    /// limit, `Some(None)` for no limit.
-    pub output_limit: Option<Option<u64>>,
-    /// Exit codes that are an answer, with the state they stand for.
-    pub exit_codes: BTreeMap<i32, String>,
-    /// True to leave processes alone that outlive the script.
-    pub leave_running: bool,
-    /// How to see that a node has come where the command sends it.
-    pub verify: Option<Verify>,
-    /// True to wait for that also when a caller does not ask for it.
-    pub wait: bool,
+    /// What its admin says of it.
+    pub metadata: CommandMetadata,
     /// The script of each rank; `default` is always there.
     pub scripts: BTreeMap<String, PathBuf>,
     /// The ranks whose script is there but cannot be run, each with the reason.
     pub unusable: BTreeMap<String, String>,
 }
 
-/// How to check the result of a command: another one that prints a node's state.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Verify {
-    /// The command that prints the state.
-    pub command: String,
-    /// The states to wait for: one is enough.
-    pub until: Vec<String>,
-    /// How long from the end of one look to the next.
-    pub every: Duration,
-    /// How long the state may take.
-    pub timeout: Duration,
+impl Deref for Command {
+    type Target = CommandMetadata;
+
+    fn deref(&self) -> &CommandMetadata {
+        &self.metadata
+    }
 }
 
 impl Command {
+    /// What callers read about it, in any number of lines.
+    pub fn description(&self) -> &str {
+        let description = self.help.description.as_deref().map(str::trim_end);
+        let description = description.filter(|text| !text.is_empty());
+        description.unwrap_or(&self.help.summary)
+    }
+
     /// The rank whose script a node of these ranks runs, and the script: the first rank that
     /// has one, else the default.
     ///
@@ -89,7 +68,7 @@ impl Command {
 }
 
 /// What a command's directory holds: each script's rank and path, with what is wrong with it.
-pub struct Listing {
+pub struct ScriptListing {
     /// The directory.
     pub directory: PathBuf,
     /// The scripts that can be run, by rank.

@@ -17,11 +17,11 @@ const ARGUMENT_LIMIT: usize = 256;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Confirmation {
     text: String,
-    parts: Vec<Part>,
+    parts: Vec<QuestionPart>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum Part {
+enum QuestionPart {
     Text(String),
     Nodes,
     Count,
@@ -57,11 +57,11 @@ impl Confirmation {
         let mut rest = text.trim_end();
         while let Some((before, behind)) = rest.split_once("%{") {
             let (name, behind) = behind.split_once('}').ok_or(ConfirmationError::Unclosed)?;
-            parts.push(Part::Text(before.to_owned()));
+            parts.push(QuestionPart::Text(before.to_owned()));
             parts.push(match name {
-                "nodes" => Part::Nodes,
-                "count" => Part::Count,
-                "arguments" => Part::Arguments,
+                "nodes" => QuestionPart::Nodes,
+                "count" => QuestionPart::Count,
+                "arguments" => QuestionPart::Arguments,
                 _ => {
                     let shown = format!("%{{{}}}", shown_name(name));
                     return Err(ConfirmationError::UnknownPlaceholder(shown));
@@ -69,7 +69,7 @@ impl Confirmation {
             });
             rest = behind;
         }
-        parts.push(Part::Text(rest.to_owned()));
+        parts.push(QuestionPart::Text(rest.to_owned()));
         Ok(Confirmation {
             text: text.to_owned(),
             parts,
@@ -83,36 +83,38 @@ impl Confirmation {
 
     /// Whether it names nodes or their number.
     pub fn names_nodes(&self) -> bool {
-        self.has(&Part::Nodes) || self.has(&Part::Count)
+        self.has(&QuestionPart::Nodes) || self.has(&QuestionPart::Count)
     }
 
     /// The question for a run: on a folded node set with its number of nodes, if the command takes nodes.
     pub fn question(&self, nodes: Option<(&str, usize)>, arguments: &[String]) -> String {
         let mut question = String::new();
         if let Some((set, count)) = nodes
-            && !self.has(&Part::Nodes)
+            && !self.has(&QuestionPart::Nodes)
         {
             _ = writeln!(question, "nodes: {} {}", cut_set(set), in_words(count));
         }
         let arguments = quoted(arguments);
-        if !arguments.is_empty() && !self.has(&Part::Arguments) {
+        if !arguments.is_empty() && !self.has(&QuestionPart::Arguments) {
             _ = writeln!(question, "arguments: {arguments}");
         }
         let (set, count) = nodes.unwrap_or_default();
         for part in &self.parts {
             match part {
-                Part::Text(text) => question.push_str(text),
-                Part::Nodes if self.has(&Part::Count) => question.push_str(&cut_set(set)),
-                Part::Nodes => _ = write!(question, "{} {}", cut_set(set), in_words(count)),
-                Part::Count => _ = write!(question, "{count}"),
-                Part::Arguments if arguments.is_empty() => question.push_str("(none)"),
-                Part::Arguments => question.push_str(&arguments),
+                QuestionPart::Text(text) => question.push_str(text),
+                QuestionPart::Nodes if self.has(&QuestionPart::Count) => {
+                    question.push_str(&cut_set(set));
+                }
+                QuestionPart::Nodes => _ = write!(question, "{} {}", cut_set(set), in_words(count)),
+                QuestionPart::Count => _ = write!(question, "{count}"),
+                QuestionPart::Arguments if arguments.is_empty() => question.push_str("(none)"),
+                QuestionPart::Arguments => question.push_str(&arguments),
             }
         }
         question
     }
 
-    fn has(&self, part: &Part) -> bool {
+    fn has(&self, part: &QuestionPart) -> bool {
         self.parts.contains(part)
     }
 }

@@ -6,7 +6,7 @@ use super::PlannedJob;
 
 /// Who runs something, as in the environment of scripts.
 #[derive(Debug, Clone, Default)]
-pub struct Identity {
+pub struct CallerIdentity {
     /// The token's subject.
     pub username: String,
     /// The token's `uid` claim, if it has one.
@@ -25,7 +25,7 @@ pub fn environment<'a>(
     job: &'a PlannedJob,
     run_id: &'a str,
     job_id: &'a str,
-    identity: &'a Identity,
+    identity: &'a CallerIdentity,
 ) -> Vec<(&'a str, std::borrow::Cow<'a, str>)> {
     let metadata = job.node.as_ref().map_or(&[][..], |node| &node.metadata);
     let hidden = |key: &str| metadata.iter().any(|(known, _)| known == key);

@@ -9,57 +9,11 @@ use action_proto::input::shown_set;
 
 use super::{
     SelectionError,
-    node::Nodes,
+    nodes::{GroupState, NodeGroup, Nodes},
     nodes_file::GroupEntry,
-    selection::{self, BrokenGroups, Selected, Undefined},
+    selected::BrokenGroups,
+    selection::{self, UndefinedNames},
 };
-
-/// A group.
-#[derive(Debug, Default, Clone)]
-pub(super) struct Group {
-    /// The members, as ascending positions in [`Nodes::list`].
-    pub(super) members: Vec<usize>,
-    /// The nodes that may be members or not: the definition selects by rank or attribute, and
-    /// their own definition is broken. A part of them is in `members` too.
-    pub(super) unsure: Vec<usize>,
-    /// The last good definition, also one that cannot be evaluated now.
-    pub(super) definition: Option<String>,
-    pub(super) state: GroupState,
-}
-
-/// What a group's members follow from.
-#[derive(Debug, Default, Clone, PartialEq, Eq)]
-pub(super) enum GroupState {
-    /// Not evaluated yet.
-    #[default]
-    Waiting,
-    /// Being evaluated.
-    Current,
-    /// The current definition.
-    Good,
-    /// The last good definition: the current one is broken, for this reason.
-    LastGood(String),
-    /// Nothing: the current definition is broken, for this reason, and no good one is known.
-    Broken(String),
-}
-
-impl Group {
-    /// The members, as a term that names the group selects them.
-    pub(super) fn selected(&self) -> Selected {
-        Selected {
-            members: self.members.iter().copied().collect(),
-            unsure: self.unsure.iter().copied().collect(),
-        }
-    }
-
-    /// Why the current definition is broken, if it is.
-    pub(super) fn broken(&self) -> Option<&str> {
-        match &self.state {
-            GroupState::LastGood(reason) | GroupState::Broken(reason) => Some(reason),
-            _ => None,
-        }
-    }
-}
 
 /// What is wrong with a group.
 #[derive(Debug, PartialEq, Eq)]
@@ -84,11 +38,11 @@ pub(super) fn resolve(
     let mut broken = BTreeMap::new();
     for entry in with_those_before(entries, all_broken, before) {
         let known = before.and_then(|before| before.groups.get(&entry.name));
-        let group = Group {
+        let group = NodeGroup {
             definition: entry
                 .last_good
                 .or(known.and_then(|it| it.definition.clone())),
-            ..Group::default()
+            ..NodeGroup::default()
         };
         nodes.groups.insert(entry.name.clone(), group);
         match entry.definition {
@@ -139,12 +93,16 @@ fn with_those_before(
 }
 
 /// A group and the definition to evaluate.
-type Waiting = (String, String);
+type PendingGroup = (String, String);
 /// What came of it: what the definition names and no node has, or why it cannot be evaluated.
-type Evaluated = (String, String, Result<Undefined, SelectionError>);
+type EvaluatedGroup = (String, String, Result<UndefinedNames, SelectionError>);
 
 /// Evaluates definitions, which may name each other in any order.
-fn evaluate(nodes: &mut Nodes, mut waiting: Vec<Waiting>, broken: BrokenGroups) -> Vec<Evaluated> {
+fn evaluate(
+    nodes: &mut Nodes,
+    mut waiting: Vec<PendingGroup>,
+    broken: BrokenGroups,
+) -> Vec<EvaluatedGroup> {
     let mut done = Vec::new();
     loop {
         let count = waiting.len();
@@ -236,57 +194,6 @@ fn broken_group(nodes: &Nodes, group: String, reason: &str) -> GroupFault {
         ),
         group,
         is_error: true,
-    }
-}
-
-impl Nodes {
-    /// The group of that name; `None` for one that is not defined.
-    ///
-    /// # Errors
-    /// It is broken and may not be, or is not evaluated yet.
-    pub(super) fn group(
-        &self,
-        name: &str,
-        broken: BrokenGroups,
-    ) -> Result<Option<&Group>, SelectionError> {
-        let Some(group) = self.groups.get(name) else {
-            return Ok(None);
-        };
-        match &group.state {
-            GroupState::Good => Ok(Some(group)),
-            GroupState::LastGood(_) if broken == BrokenGroups::UseLastGood => Ok(Some(group)),
-            GroupState::LastGood(reason) | GroupState::Broken(reason) => {
-                Err(SelectionError::BrokenGroup {
-                    group: format!("@{name}"),
-                    reason: reason.clone(),
-                })
-            }
-            GroupState::Waiting | GroupState::Current => {
-                Err(SelectionError::Circle(format!("@{name}")))
-            }
-        }
-    }
-
-    /// The names of the groups, sorted, but for one that is being evaluated: its definition may mean
-    /// all groups of a pattern, and never means itself.
-    pub(super) fn group_names(&self) -> impl Iterator<Item = &String> {
-        let others = self.groups.iter();
-        let others = others.filter(|(_, group)| group.state != GroupState::Current);
-        others.map(|(name, _)| name)
-    }
-
-    fn set_group_state(&mut self, name: &str, state: GroupState) {
-        if let Some(group) = self.groups.get_mut(name) {
-            group.state = state;
-        }
-    }
-
-    fn set_group_members(&mut self, name: &str, selected: Selected) {
-        if let Some(group) = self.groups.get_mut(name) {
-            group.members = selected.members.into_iter().collect();
-            group.unsure = selected.unsure.into_iter().collect();
-            group.state = GroupState::Good;
-        }
     }
 }
 

@@ -1,41 +1,98 @@
-//! Reading `metadata.yaml` and a command's listing into a [`Command`], with the place of what is
-//! wrong.
+//! The keys of `metadata.yaml` in one definition, and reading them with a command's listing into a
+//! [`Command`].
 
-use std::{collections::BTreeMap, time::Duration};
+use std::path::Path;
 
 use action_proto::input::shown_name;
 
 use super::{
     Confirmation,
-    command::{Command, DEFAULT_RANK, Listing, Verify},
+    command::{Command, DEFAULT_RANK, ScriptListing},
 };
-use crate::yaml::{self, Fault, Step, Yaml};
+use crate::{
+    keys::{KeyFault, KeyForm, KeyReader, Optional, PlainText, Switch, keys},
+    yaml::{self, Fault, Yaml},
+};
 
-mod reader;
 mod values;
 
-use reader::Reader;
-use values::{one_line, parse_bool, parse_count, parse_size, parse_timeout};
+use values::{
+    ConfirmationText, ExitCodes, JobLimit, OneLine, OutputLimit, PositiveTime, SomeLine, StateNames,
+};
 
-const DEFAULT_TIMEOUT: Duration = Duration::from_secs(3600);
-const DEFAULT_FANOUT: u32 = 64;
-const DEFAULT_EVERY: Duration = Duration::from_secs(5);
-const DEFAULT_VERIFY_TIMEOUT: Duration = Duration::from_secs(300);
+keys! {
+    /// What `metadata.yaml` has of a command.
+    #[derive(Default)]
+    pub struct CommandMetadata {
+        [""]
+        /// what `action-client help` has of the command
+        help: HelpKeys = Default("{}"), "{summary: Show the state}";
+        /// the question to ask before a run. `%{nodes}` becomes the node set, with the number of nodes where
+        /// `%{count}` does not have it, and `%{arguments}` the arguments. Scope that the text does not name
+        /// stands on lines before it
+        confirmation: Optional<ConfirmationText> = Absent("none"), "Power off %{nodes}?";
+        /// the longest for one job. Callers may lower it
+        timeout: PositiveTime = Default("1h"), "10m";
+        /// the most jobs of one run at once. Callers may lower it
+        fanout: JobLimit = Default("64"), "8";
+        /// the most output of one job that is kept. What is more is read, counted and dropped
+        output_limit: Optional<OutputLimit> = Absent("`limits.output_per_job`"), "1MiB";
+        /// codes that are an answer and no failure, each with its state
+        exit_codes: ExitCodes = Default("{}"), "{123: {state: \"OFF\"}}";
+        /// when the script ends by itself, leave alone what outlives it, such as a daemon that it started
+        leave_running: Switch = Default("false"), "true";
+        /// how to see that a node has come where the command sends it, see
+        /// [Waiting for a state](commands.md#waiting-for-a-state)
+        verify: Optional<StateCheck> = Absent("none"), "{command: power-status, until: [ON]}";
+        /// wait for that also when a caller does not ask for it
+        wait: Switch = Default("false"), "true";
+    }
+}
+
+keys! {
+    /// What callers read about a command.
+    #[derive(Default)]
+    pub struct HelpKeys {
+        [""]
+        /// one line
+        summary: SomeLine = Required("say in one line what the command does"), "Show the state";
+        /// for the command's help
+        description: Optional<PlainText> = Absent("the summary"), "Shows the state.";
+        /// the arguments. The client refuses to run without those that are not in brackets. `NAME`, in the
+        /// first place, is the node
+        syntax: Optional<OneLine> = Absent("empty"), "\"NAME TYPE [SIZE]\"";
+        /// `false`: the command takes no nodes and runs once, with `default`
+        has_context: Switch = Default("true"), "true";
+    }
+}
+
+keys! {
+    /// How to check the result of a command: another one that prints a node's state.
+    pub struct StateCheck {
+        [""]
+        /// the command whose script prints the node's state
+        command: SomeLine = Required("name the command that prints the node's state"), "power-status";
+        /// the states to wait for, one of which is enough
+        until: StateNames = Required("name the states to wait for, such as [ON]"), "[ON]";
+        /// from the end of one look to the next
+        every: PositiveTime = Default("5s"), "2s";
+        /// how long the state may take, after the script has ended
+        timeout: PositiveTime = Default("5m"), "1m";
+    }
+}
 
 /// Reads a command from its metadata's text and its directory's listing.
 ///
 /// The faults include those that do not stop the command. `None` when it cannot be run:
 /// one of the faults is an error then.
-pub fn read_command(name: &str, text: &str, listing: Listing) -> (Option<Command>, Vec<Fault>) {
+pub fn read_command(
+    name: &str,
+    text: &str,
+    listing: ScriptListing,
+) -> (Option<Command>, Vec<Fault>) {
     let path = listing.directory.join("metadata.yaml");
-    let mut reader = Reader {
-        path: &path,
-        text,
-        faults: Vec::new(),
-    };
-    let command = reader.command(name);
-    let mut faults = reader.faults;
-    let command = command.filter(|_| !faults.iter().any(Fault::is_error));
+    let (metadata, mut faults) = read_metadata(&path, text);
+    let metadata = metadata.filter(|_| !faults.iter().any(Fault::is_error));
     for script in &listing.nameless {
         let reason = "no rank can have this name: letters, digits and _ . - after the first, at most 64; it is not run";
         faults.push(Fault::warning(script, 1, reason));
@@ -58,233 +115,68 @@ pub fn read_command(name: &str, text: &str, listing: Listing) -> (Option<Command
         }
         return (None, faults);
     }
-    let command = command.map(|command| Command {
+    let unusable = listing.unusable.into_iter();
+    let unusable = unusable.map(|(rank, fault)| (rank, fault.brief().to_owned()));
+    let command = metadata.map(|metadata| Command {
+        name: name.to_owned(),
+        metadata,
         scripts: listing.scripts,
-        unusable: listing
-            .unusable
-            .into_iter()
-            .map(|(rank, fault)| (rank, fault.brief().to_owned()))
-            .collect(),
-        ..command
+        unusable: unusable.collect(),
     });
     (command, faults)
 }
 
-impl Reader<'_> {
-    fn command(&mut self, name: &str) -> Option<Command> {
-        let entries = match yaml::parse(self.text) {
-            Ok(Yaml::Map(entries)) => entries,
-            Ok(other) => {
-                let reason = format!(
-                    "expected a map with `help: {{summary: ..}}`, found {}",
-                    other.kind()
-                );
-                self.error(&[], reason);
-                return None;
-            }
-            Err((line, reason)) => {
-                self.faults.push(Fault::error(self.path, line, reason));
-                return None;
-            }
-        };
-        let mut command = Command {
-            name: name.to_owned(),
-            summary: String::new(),
-            description: String::new(),
-            syntax: String::new(),
-            has_context: true,
-            confirmation: None,
-            timeout: DEFAULT_TIMEOUT,
-            fanout: DEFAULT_FANOUT,
-            output_limit: None,
-            exit_codes: BTreeMap::new(),
-            leave_running: false,
-            verify: None,
-            wait: false,
-            scripts: BTreeMap::new(),
-            unusable: BTreeMap::new(),
-        };
-        self.no_duplicates(&entries, &[]);
-        for (key, value) in entries {
-            self.field(&mut command, &key, &value);
+/// Reads the text of `metadata.yaml`, with all its faults in the order of their lines.
+fn read_metadata(path: &Path, text: &str) -> (Option<CommandMetadata>, Vec<Fault>) {
+    let tree = match yaml::parse(text) {
+        Ok(tree @ Yaml::Map(_)) => tree,
+        Ok(other) => {
+            let kind = other.kind();
+            let reason = format!("expected a map with `help: {{summary: ..}}`, found {kind}");
+            return (None, vec![Fault::error(path, 1, reason)]);
         }
-        if command.summary.is_empty() && self.faults.iter().all(|fault| !fault.is_error()) {
-            self.error(
-                &[Step::Key("help")],
-                "help.summary is missing: say in one line what the command does",
-            );
-        }
-        if command.verify.is_some() && !command.has_context {
-            let reason = "verify is for commands that take nodes: it checks a node's state";
-            self.error(&[Step::Key("verify")], reason);
-        }
-        let names_nodes = command.confirmation.as_ref().map(Confirmation::names_nodes);
-        if names_nodes == Some(true) && !command.has_context {
-            let reason = "the command takes no nodes: leave %{nodes} and %{count} out";
-            self.error(&[Step::Key("confirmation")], reason);
-        }
-        if command.wait && command.verify.is_none() {
-            let reason = "wait needs verify, which says what to wait for";
-            self.error(&[Step::Key("wait")], reason);
-        }
-        if command.description.is_empty() {
-            command.description.clone_from(&command.summary);
-        }
-        Some(command)
+        Err((line, reason)) => return (None, vec![Fault::error(path, line, reason)]),
+    };
+    let mut reader = KeyReader::new(path, false);
+    let metadata = CommandMetadata::read(&tree, &mut reader);
+    if let Some(metadata) = &metadata {
+        check_together(metadata, &mut reader);
     }
+    let faults = reader.faults.iter();
+    let mut faults: Vec<Fault> = faults.map(|fault| fault_in(path, text, fault)).collect();
+    faults.sort_by_key(|fault| fault.line);
+    (metadata, faults)
+}
 
-    fn field(&mut self, command: &mut Command, key: &str, value: &Yaml) {
-        let place = [Step::Key(key)];
-        match key {
-            "help" => self.help(command, value),
-            "confirmation" => command.confirmation = self.confirmation(&place, value),
-            "timeout" => self.parsed(
-                &place,
-                value,
-                "a time such as 90s or 1h",
-                parse_timeout,
-                |v| command.timeout = v,
-            ),
-            "fanout" => self.parsed(&place, value, "a number from 1", parse_count, |v| {
-                command.fanout = v;
-            }),
-            "output_limit" => {
-                let expected = "a size such as 64MiB, or none";
-                self.parsed(&place, value, expected, parse_size, |v| {
-                    command.output_limit = Some(v);
-                });
-            }
-            "exit_codes" => self.exit_codes(command, value),
-            "verify" => self.verify(command, value),
-            "wait" => self.parsed(&place, value, "true or false", parse_bool, |v| {
-                command.wait = v;
-            }),
-            "leave_running" => self.parsed(&place, value, "true or false", parse_bool, |v| {
-                command.leave_running = v;
-            }),
-            _ => self.unknown(&place, key),
+fn fault_in(path: &Path, text: &str, fault: &KeyFault) -> Fault {
+    let line = fault.line(text);
+    match fault.path.last() {
+        Some(key) if !fault.known.is_empty() => {
+            let reason = format!("unknown key {}; it has no effect", shown_name(key));
+            Fault::warning(path, line, reason)
         }
+        _ => Fault::error(path, line, fault.message()),
     }
+}
 
-    fn confirmation(&mut self, place: &[Step<'_>], value: &Yaml) -> Option<Confirmation> {
-        let text = self.text(place, "confirmation", value)?;
-        Confirmation::parse(&text)
-            .inspect_err(|error| self.error(place, error.to_string()))
-            .ok()
+/// Checks what depends on several keys.
+fn check_together(metadata: &CommandMetadata, reader: &mut KeyReader<'_>) {
+    if reader.is_faulty(&["help", "verify", "confirmation", "wait"]) {
+        return;
     }
-
-    fn help(&mut self, command: &mut Command, value: &Yaml) {
-        let Yaml::Map(entries) = value else {
-            self.error(
-                &[Step::Key("help")],
-                format!("expected help as a map, found {}", value.kind()),
-            );
-            return;
-        };
-        self.no_duplicates(entries, &[Step::Key("help")]);
-        for (key, value) in entries {
-            let place = [Step::Key("help"), Step::Key(key)];
-            match key.as_str() {
-                "summary" => {
-                    command.summary = one_line(&self.text(&place, key, value).unwrap_or_default());
-                }
-                "description" => {
-                    let text = self.text(&place, key, value).unwrap_or_default();
-                    text.trim_end().clone_into(&mut command.description);
-                }
-                "syntax" => {
-                    command.syntax = one_line(&self.text(&place, key, value).unwrap_or_default());
-                }
-                "has_context" => {
-                    self.parsed(&place, value, "true or false", parse_bool, |v| {
-                        command.has_context = v;
-                    });
-                }
-                _ => self.unknown(&place, key),
-            }
-        }
+    let takes_nodes = metadata.help.has_context;
+    if metadata.verify.is_some() && !takes_nodes {
+        let reason = "verify is for commands that take nodes: it checks a node's state";
+        reader.fault_of("verify", 0, reason);
     }
-
-    fn exit_codes(&mut self, command: &mut Command, value: &Yaml) {
-        let Yaml::Map(entries) = value else {
-            let reason = format!(
-                "expected exit_codes as a map from code to `{{state: NAME}}`, found {}",
-                value.kind()
-            );
-            self.error(&[Step::Key("exit_codes")], reason);
-            return;
-        };
-        for (at, (code, answer)) in entries.iter().enumerate() {
-            let same = entries[..at].iter().filter(|(known, _)| known == code);
-            let place = [Step::Key("exit_codes"), Step::Nth(code, same.count())];
-            let state = match answer {
-                Yaml::Map(fields) => match fields.as_slice() {
-                    [(key, Yaml::Scalar(state))] if key == "state" => Some(state),
-                    _ => None,
-                },
-                _ => None,
-            };
-            match (code.parse::<i32>(), state) {
-                // By its number: 7 and 07 are one code.
-                (Ok(code @ 1..=255), Some(state)) => {
-                    if command.exit_codes.insert(code, state.clone()).is_some() {
-                        self.error(&place, format!("the exit code {code} is given twice"));
-                    }
-                }
-                _ => self.error(&place, "expected a code from 1 to 255 with `{state: NAME}`"),
-            }
-        }
+    let confirmation = metadata.confirmation.as_ref();
+    if !takes_nodes && confirmation.is_some_and(Confirmation::names_nodes) {
+        let reason = "the command takes no nodes: leave %{nodes} and %{count} out";
+        reader.fault_of("confirmation", 0, reason);
     }
-
-    fn verify(&mut self, command: &mut Command, value: &Yaml) {
-        let Yaml::Map(entries) = value else {
-            let reason = "expected verify as a map, such as {command: power-status, until: [ON]}";
-            self.error(&[Step::Key("verify")], reason);
-            return;
-        };
-        self.no_duplicates(entries, &[Step::Key("verify")]);
-        let mut verify = Verify {
-            command: String::new(),
-            until: Vec::new(),
-            every: DEFAULT_EVERY,
-            timeout: DEFAULT_VERIFY_TIMEOUT,
-        };
-        for (key, value) in entries {
-            let place = [Step::Key("verify"), Step::Key(key)];
-            let time = "a time such as 90s or 1h";
-            match key.as_str() {
-                "command" => verify.command = self.text(&place, key, value).unwrap_or_default(),
-                "until" => verify.until = self.states(&place, value),
-                "every" => self.parsed(&place, value, time, parse_timeout, |v| verify.every = v),
-                "timeout" => {
-                    self.parsed(&place, value, time, parse_timeout, |v| verify.timeout = v);
-                }
-                _ => self.unknown(&place, key),
-            }
-        }
-        if verify.command.is_empty() || verify.until.is_empty() {
-            let reason = "verify needs a command, and the states to wait for as `until: [ON]`";
-            self.error(&[Step::Key("verify")], reason);
-        }
-        command.verify = Some(verify);
-    }
-
-    fn states(&mut self, place: &[Step<'_>], value: &Yaml) -> Vec<String> {
-        let states = match value {
-            Yaml::List(items) => items.iter(),
-            other => std::slice::from_ref(other).iter(),
-        };
-        let mut texts = Vec::new();
-        for state in states {
-            match state {
-                // A state is what the command prints: one word.
-                Yaml::Scalar(text) if text.split_whitespace().count() == 1 => {
-                    texts.push(text.clone());
-                }
-                _ => self.error(place, "expected states, each one word, such as [ON]"),
-            }
-        }
-        texts
+    if metadata.wait && metadata.verify.is_none() {
+        let reason = "wait needs verify, which says what to wait for";
+        reader.fault_of("wait", 0, reason);
     }
 }
 

@@ -13,7 +13,7 @@ use crate::yaml::{self, Fault, Step, Yaml};
 /// What a nodes file says, before it is joined with what was known.
 #[derive(Debug, Default)]
 pub struct NodesFile {
-    pub(super) entries: Vec<Entry>,
+    pub(super) entries: Vec<NodeEntry>,
     pub(super) groups: Vec<GroupEntry>,
     /// Why `__groups__` as a whole cannot be read: every group is broken then.
     pub(super) groups_broken: Option<String>,
@@ -55,7 +55,7 @@ impl GroupEntry {
 
 /// A node as the file's order has it.
 #[derive(Debug)]
-pub(super) struct Entry {
+pub(super) struct NodeEntry {
     pub(super) name: String,
     /// `None` where too little of the definition is good.
     pub(super) node: Option<Node>,
@@ -90,7 +90,7 @@ pub(super) fn read_entries(
     text: &str,
     entries: Vec<(String, Yaml)>,
 ) -> (NodesFile, Vec<Fault>) {
-    let mut reader = Reader {
+    let mut reader = NodesReader {
         path,
         lines: yaml::Lines::new(text),
         faults: Vec::new(),
@@ -127,7 +127,7 @@ pub(super) fn read_entries(
                 let faults = reader.errors;
                 let node = reader.node(&name, value);
                 let faulty = reader.errors > faults;
-                file.entries.push(Entry { name, node, faulty });
+                file.entries.push(NodeEntry { name, node, faulty });
             }
         }
     }
@@ -135,14 +135,14 @@ pub(super) fn read_entries(
 }
 
 /// Reads entries and gathers what is wrong with them.
-struct Reader<'a> {
+struct NodesReader<'a> {
     path: &'a Path,
     lines: yaml::Lines<'a>,
     faults: Vec<Fault>,
     errors: usize,
 }
 
-impl Reader<'_> {
+impl NodesReader<'_> {
     fn fault(&mut self, place: &[Step<'_>], reason: String) {
         self.errors += 1;
         self.faults

@@ -12,7 +12,7 @@ use std::{
 use action_proto::input::shown_set;
 use thiserror::Error;
 
-use super::{Catalogue, Command, Node, SelectionError, Verify, VisibleNodes};
+use super::{Catalogue, Command, Node, SelectionError, StateCheck, VisibleNodes};
 use crate::shown;
 
 const ARGUMENT_COUNT: usize = 64;
@@ -58,18 +58,18 @@ pub struct Plan {
     /// The question to ask before the run.
     pub confirmation: Option<String>,
     /// What to wait for when a script has ended well.
-    pub waiting: Option<Waiting>,
+    pub waiting: Option<StateWait>,
     /// The command directory.
     pub script_root: PathBuf,
 }
 
 /// How a node's state is looked at after its script.
 #[derive(Debug)]
-pub struct Waiting {
+pub struct StateWait {
     /// The command that tells it.
     pub command: Arc<Command>,
     /// What to wait for.
-    pub verify: Verify,
+    pub verify: StateCheck,
 }
 
 /// One job of a plan.
@@ -157,12 +157,15 @@ impl Catalogue {
         let nodes = self.nodes.visible(visible);
         let jobs = self.jobs(&command, waiting.as_ref(), request, nodes)?;
         let names: Vec<&str> = jobs.iter().map(PlannedJob::node_name).collect();
-        let nodes = if command.has_context {
+        let nodes = if command.help.has_context {
             action_proto::fold(names)
         } else {
             String::new()
         };
-        let scope = command.has_context.then_some((nodes.as_str(), jobs.len()));
+        let scope = command
+            .help
+            .has_context
+            .then_some((nodes.as_str(), jobs.len()));
         let confirmation = command.confirmation.as_ref();
         let confirmation = confirmation.map(|text| text.question(scope, &request.arguments));
         Ok(Plan {
@@ -203,7 +206,7 @@ impl Catalogue {
         &self,
         command: &Arc<Command>,
         asked: Option<bool>,
-    ) -> Result<Option<Waiting>, PlanError> {
+    ) -> Result<Option<StateWait>, PlanError> {
         if !asked.unwrap_or(command.wait) {
             return Ok(None);
         }
@@ -215,11 +218,11 @@ impl Catalogue {
         let teller = self
             .command(&verify.command)
             .map_err(|error| broken(error.to_string()))?;
-        if !teller.has_context {
+        if !teller.help.has_context {
             let reason = format!("{} takes no nodes", teller.name);
             return Err(broken(reason));
         }
-        Ok(Some(Waiting {
+        Ok(Some(StateWait {
             command: teller,
             verify,
         }))
@@ -228,7 +231,7 @@ impl Catalogue {
     fn jobs(
         &self,
         command: &Arc<Command>,
-        waiting: Option<&Waiting>,
+        waiting: Option<&StateWait>,
         request: &Request,
         nodes: VisibleNodes<'_>,
     ) -> Result<Vec<PlannedJob>, PlanError> {
@@ -251,7 +254,7 @@ impl Catalogue {
                 node,
             })
         };
-        if !command.has_context {
+        if !command.help.has_context {
             if !request.nodes.trim().is_empty() || !request.exclude.is_empty() {
                 return Err(PlanError::TakesNoNodes(command.name.clone()));
             }
@@ -262,7 +265,7 @@ impl Catalogue {
     }
 }
 
-fn broken_teller(command: &Command, verify: &Verify, reason: String) -> PlanError {
+fn broken_teller(command: &Command, verify: &StateCheck, reason: String) -> PlanError {
     PlanError::BrokenTeller {
         command: command.name.clone(),
         teller: verify.command.clone(),

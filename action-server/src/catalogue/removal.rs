@@ -13,33 +13,33 @@ const SHOWN: usize = 2000;
 
 /// What an edit of the nodes file removes.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Removal {
+pub struct NodesRemoval {
     /// The accepted nodes, and those of them that the file does not have.
-    pub nodes: Loss,
+    pub nodes: NodesLoss,
     /// How many nodes the file has, also those whose definition is broken.
     pub in_file: usize,
     /// The groups that lose so many of their members that their list may have been written in part
     /// only, also those that are gone: a pattern such as `@rack*` would mean less without a word. A
     /// member whose node is removed is not counted, nor is a group that is broken: it keeps its members, or who
     /// names it is refused.
-    pub groups: Vec<(String, Loss)>,
+    pub groups: Vec<(String, NodesLoss)>,
 }
 
 /// What is missing of what was accepted.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Loss {
+pub struct NodesLoss {
     /// How many were accepted.
     pub accepted: usize,
     /// The names of those that are missing.
     pub missing: Vec<String>,
 }
 
-impl Removal {
+impl NodesRemoval {
     /// What is removed of the nodes and groups that were accepted before. `in_file` is how many nodes
     /// the file has.
-    pub fn new(accepted: &Nodes, now: &Nodes, in_file: usize) -> Removal {
+    pub fn new(accepted: &Nodes, now: &Nodes, in_file: usize) -> NodesRemoval {
         let names = accepted.list().iter().map(|node| node.name.as_str());
-        let nodes = Loss::new(names, |name| now.get(name).is_some());
+        let nodes = NodesLoss::new(names, |name| now.get(name).is_some());
         let groups = accepted.groups.iter().filter_map(|(name, before)| {
             let group = now.groups.get(name);
             if group.is_some_and(|group| group.broken().is_some()) {
@@ -51,11 +51,11 @@ impl Removal {
             let members: BTreeSet<&str> = members.collect();
             let before = accepted.names_at(&before.members);
             let is_kept = |name: &str| members.contains(name) || now.get(name).is_none();
-            let loss = Loss::new(before, is_kept);
+            let loss = NodesLoss::new(before, is_kept);
             loss.is_large().then(|| (name.clone(), loss))
         });
         let groups = groups.collect();
-        Removal {
+        NodesRemoval {
             nodes,
             in_file,
             groups,
@@ -76,9 +76,12 @@ impl Removal {
     }
 }
 
-impl Loss {
-    fn new<'a>(accepted: impl Iterator<Item = &'a str>, is_kept: impl Fn(&str) -> bool) -> Loss {
-        let mut loss = Loss::default();
+impl NodesLoss {
+    fn new<'a>(
+        accepted: impl Iterator<Item = &'a str>,
+        is_kept: impl Fn(&str) -> bool,
+    ) -> NodesLoss {
+        let mut loss = NodesLoss::default();
         for name in accepted {
             loss.accepted += 1;
             if !is_kept(name) {
@@ -96,13 +99,13 @@ impl Loss {
     /// The names of what is missing, folded.
     pub fn missing_set(&self) -> String {
         let folded = action_proto::fold(self.missing.iter().map(String::as_str));
-        super::selection::cut(folded, SHOWN)
+        super::selection_error::cut(folded, SHOWN)
     }
 }
 
-impl fmt::Display for Removal {
+impl fmt::Display for NodesRemoval {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Loss { accepted, missing } = &self.nodes;
+        let NodesLoss { accepted, missing } = &self.nodes;
         let in_file = self.in_file;
         write!(
             f,
@@ -131,7 +134,7 @@ mod tests {
     fn more_than_ten_and_more_than_a_quarter_are_too_many() {
         let is_large = |missing: usize, accepted| {
             let missing = (0..missing).map(|number| format!("n{number}")).collect();
-            Loss { accepted, missing }.is_large()
+            NodesLoss { accepted, missing }.is_large()
         };
         for (missing, accepted, expected) in [
             (0, 0, false),

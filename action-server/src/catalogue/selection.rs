@@ -6,112 +6,104 @@
 //! and attributes `rank=aws`. Brackets are expanded before `*` and `?` match; every other
 //! character stands for itself.
 
-use std::{cell::Cell, collections::BTreeSet};
+use std::{cell::Cell, collections::BTreeSet, sync::Arc};
 
 use action_proto::input::{shown_name, shown_set};
-use thiserror::Error;
 
 use self::{
-    missing::Missing,
-    size::{Expanded, Size},
-    terms::{Term, TermKind, malformed},
+    missing::MissingNames,
+    size::{ExpansionLimit, SetSize},
+    terms::{SetTerm, TermKind, malformed},
 };
 use super::{
+    SelectionError,
     names::NAME_LIMIT,
-    node::{Coverage, Node, Nodes},
+    node::Node,
+    nodes::Nodes,
+    selected::{BrokenGroups, SelectedNodes},
+    selection_error::{SEARCHES, TEXT_LIMIT, shortened},
     visible_nodes::VisibleNodes,
 };
 use crate::pattern::NamePattern;
 
 mod missing;
-mod selected;
 mod size;
 mod terms;
 
-pub(super) use missing::Undefined;
-pub(super) use selected::{BrokenGroups, Selected};
-
-/// The longest node set text, in bytes.
-const TEXT_LIMIT: usize = 16 * 1024;
-
-/// How many groups, patterns and attributes a text may have: each is looked for among all nodes.
-const SEARCHES: usize = 64;
+pub(super) use missing::UndefinedNames;
 
 /// How many places of names and values may be tried for all patterns of a text. A pattern such as
 /// `cnode*` takes one for each node, `*[1-9]*x` one for each character of its name.
 const STEPS: u64 = 20_000_000;
 
-/// How much an error shows of a text, in bytes.
-const ERROR_SHOWN: usize = 200;
-
-/// Why a text selects no nodes.
-#[derive(Debug, Error, PartialEq, Eq)]
-pub enum SelectionError {
-    /// Nothing was asked for: never taken for "all".
-    #[error("the node set is empty; name a node, or @* for all")]
-    Empty,
-    /// Everything cancelled out, as in `n1!n1`.
-    #[error("the node set {0:?} selects no node")]
-    SelectsNothing(String),
-    /// A name, group, pattern or attribute that is not there.
-    #[error("no such {kind}: {names}{hint}")]
-    Unknown {
-        /// What was named: "node", "group" ..
-        kind: &'static str,
-        /// The names, folded, each once.
-        names: String,
-        /// What to write instead, or nothing.
-        hint: &'static str,
-    },
-    /// A group whose current definition cannot be used.
-    #[error("the group {group} is broken: {reason}")]
-    BrokenGroup {
-        /// The group, with its `@`.
-        group: String,
-        /// What is wrong with its definition.
-        reason: String,
-    },
-    /// A group whose definition is not evaluated yet: only while groups are.
-    #[error("it names {0}, whose definition leads in a circle")]
-    Circle(String),
-    /// The text breaks the grammar.
-    #[error("cannot read the node set {text:?}: {reason}")]
-    Malformed {
-        /// The part that cannot be read.
-        text: String,
-        /// Why, and what to write instead.
-        reason: String,
-    },
-    /// More than the server allows at once.
-    #[error("the node set names {count} nodes, more than the limit of {limit} (limits.nodes)")]
-    TooMany {
-        /// How many, or `usize::MAX` where they cannot be counted.
-        count: usize,
-        /// The limit.
-        limit: usize,
-    },
-    /// More to look for than anybody needs.
-    #[error("the node set has {0} groups, patterns and attributes, more than {SEARCHES}")]
-    TooManySearches(usize),
-    /// Patterns that take too long to compare with all nodes.
-    #[error("the patterns of the node set take too many steps to compare; use fewer wildcards")]
-    TooManySteps,
-    /// A text beyond all reason.
-    #[error("the node set has {0} bytes, more than {TEXT_LIMIT}")]
-    TooLong(usize),
-    /// An attribute that callers may not select by.
-    #[error("cannot select by {0}: the server's visible_metadata does not list it")]
-    NotVisible(String),
+/// What a rule's or token's node set covers, for each node of [`Nodes::list`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NodeCoverage {
+    /// The nodes that the set surely has: what an allow rule or a token may grant.
+    pub sure: Vec<bool>,
+    /// Those, and the nodes that it may have: what a deny rule must deny. They differ where the set
+    /// selects by rank or attribute and the definition of a node is broken.
+    pub possible: Vec<bool>,
+    /// What the set names and no node has, folded; empty where there is nothing of that sort.
+    pub undefined: String,
+    /// The parts of the set that are groups without members; empty where there are none.
+    pub empty: String,
 }
 
-impl SelectionError {
-    /// The same for callers who may not know how groups are defined.
-    pub fn brief(&self) -> String {
-        match self {
-            SelectionError::BrokenGroup { group, .. } => format!("the group {group} is broken"),
-            SelectionError::Unknown { .. } => self.to_string(),
-            _ => "its node set cannot be read".to_owned(),
+impl Nodes {
+    /// Selects among all nodes: see [`VisibleNodes::select`](super::VisibleNodes::select).
+    ///
+    /// # Errors
+    /// Either set selects nothing, or nothing is left.
+    pub fn select(
+        &self,
+        set: &str,
+        exclude: &str,
+        limit: usize,
+    ) -> Result<Vec<Arc<Node>>, SelectionError> {
+        self.visible(None).select(set, exclude, limit)
+    }
+
+    /// What `set` covers, for rules and tokens: any number of nodes. Those that it names and that are
+    /// not defined are left out.
+    ///
+    /// # Errors
+    /// An undefined or broken group, or a text that is no node set.
+    pub fn cover(&self, set: &str) -> Result<NodeCoverage, SelectionError> {
+        cover(self, set)
+    }
+}
+
+impl VisibleNodes<'_> {
+    /// Selects the nodes of `set` that are not in `exclude`, where that is not empty; see
+    /// [`selection`].
+    ///
+    /// # Errors
+    /// The set selects nothing, either names what is not there, or nothing is left.
+    pub fn select(
+        self,
+        set: &str,
+        exclude: &str,
+        limit: usize,
+    ) -> Result<Vec<Arc<Node>>, SelectionError> {
+        let mut positions = select(self, set, limit)?;
+        if !exclude.is_empty() {
+            let left_out = match select(self, exclude, limit) {
+                // An empty group excludes nothing.
+                Err(SelectionError::SelectsNothing(_)) => Vec::new(),
+                left_out => left_out?,
+            };
+            positions.retain(|at| left_out.binary_search(at).is_err());
+            if positions.is_empty() {
+                return Err(SelectionError::SelectsNothing(shortened(format!(
+                    "{set} without {exclude}"
+                ))));
+            }
         }
+        let nodes = positions.into_iter();
+        Ok(nodes
+            .filter_map(|at| self.all.list().get(at).cloned())
+            .collect())
     }
 }
 
@@ -125,7 +117,7 @@ pub(super) fn select(
     text: &str,
     limit: usize,
 ) -> Result<Vec<usize>, SelectionError> {
-    let size = Size::AtMost(limit);
+    let size = SetSize::AtMost(limit);
     let (selected, missing) = evaluate(nodes, text, size, BrokenGroups::UseLastGood)?;
     if let Some(error) = missing.into_error() {
         return Err(error);
@@ -147,8 +139,8 @@ pub(super) fn select_defined(
     nodes: &Nodes,
     text: &str,
     broken: BrokenGroups,
-) -> Result<(Selected, Undefined), SelectionError> {
-    let (selected, missing) = evaluate(nodes.visible(None), text, Size::Any, broken)?;
+) -> Result<(SelectedNodes, UndefinedNames), SelectionError> {
+    let (selected, missing) = evaluate(nodes.visible(None), text, SetSize::Any, broken)?;
     match missing.groups.is_empty() {
         true => Ok((selected, missing.into_undefined())),
         false => Err(missing.unknown_groups()),
@@ -159,11 +151,11 @@ pub(super) fn select_defined(
 ///
 /// # Errors
 /// An undefined or broken group, or a malformed text.
-pub(super) fn cover(nodes: &Nodes, text: &str) -> Result<Coverage, SelectionError> {
+pub(super) fn cover(nodes: &Nodes, text: &str) -> Result<NodeCoverage, SelectionError> {
     let (selected, undefined) = select_defined(nodes, text, BrokenGroups::Refuse)?;
-    let Selected { members, unsure } = selected;
+    let SelectedNodes { members, unsure } = selected;
     let has = |is: &dyn Fn(&usize) -> bool| (0..nodes.list().len()).map(|at| is(&at)).collect();
-    Ok(Coverage {
+    Ok(NodeCoverage {
         sure: has(&|at| members.contains(at) && !unsure.contains(at)),
         possible: has(&|at| members.contains(at) || unsure.contains(at)),
         undefined: undefined.names,
@@ -175,9 +167,9 @@ pub(super) fn cover(nodes: &Nodes, text: &str) -> Result<Coverage, SelectionErro
 fn evaluate(
     nodes: VisibleNodes<'_>,
     text: &str,
-    size: Size,
+    size: SetSize,
     broken: BrokenGroups,
-) -> Result<(Selected, Missing), SelectionError> {
+) -> Result<(SelectedNodes, MissingNames), SelectionError> {
     if text.len() > TEXT_LIMIT {
         return Err(SelectionError::TooLong(text.len()));
     }
@@ -185,13 +177,13 @@ fn evaluate(
     if terms.is_empty() {
         return Err(SelectionError::Empty);
     }
-    let expanded = size.expanded(terms.iter().map(Term::spelled))?;
+    let expanded = size.expanded(terms.iter().map(SetTerm::spelled))?;
     let searches = terms.iter().filter(|term| term.is_search()).count();
     if searches > SEARCHES {
         return Err(SelectionError::TooManySearches(searches));
     }
-    let mut selected = Selected::default();
-    let mut missing = Missing::default();
+    let mut selected = SelectedNodes::default();
+    let mut missing = MissingNames::default();
     let work = Cell::new(0);
     for term in &terms {
         let found = resolve(nodes, term, expanded, broken, &mut missing, &work)?;
@@ -203,14 +195,14 @@ fn evaluate(
 /// The nodes that a term stands for.
 fn resolve(
     nodes: VisibleNodes<'_>,
-    term: &Term<'_>,
-    expanded: Expanded,
+    term: &SetTerm<'_>,
+    expanded: ExpansionLimit,
     broken: BrokenGroups,
-    missing: &mut Missing,
+    missing: &mut MissingNames,
     work: &Cell<u64>,
-) -> Result<Selected, SelectionError> {
+) -> Result<SelectedNodes, SelectionError> {
     match &term.kind {
-        TermKind::All => Ok(Selected::sure(nodes.iter().map(|(at, _)| at))),
+        TermKind::All => Ok(SelectedNodes::sure(nodes.iter().map(|(at, _)| at))),
         TermKind::Groups(names) => {
             let found: Vec<String> = match expanded.is_searched(names) {
                 true => {
@@ -224,7 +216,7 @@ fn resolve(
                 let pattern = term.text.strip_prefix('@');
                 missing.groups.extend(pattern.map(str::to_owned));
             }
-            let mut selected = Selected::default();
+            let mut selected = SelectedNodes::default();
             for name in found {
                 match nodes.group(&name, broken)? {
                     Some(group) => selected.join(',', group),
@@ -243,7 +235,7 @@ fn resolve(
             if members.is_empty() {
                 missing.attributes.insert(term.text.to_owned());
             }
-            Ok(Selected {
+            Ok(SelectedNodes {
                 members,
                 unsure: nodes.all.broken.clone(),
             })
@@ -256,7 +248,7 @@ fn resolve(
                 false if is_whole => {}
                 false => _ = missing.nodes.insert(format!("some of {}", term.text)),
             }
-            Ok(Selected::sure(members))
+            Ok(SelectedNodes::sure(members))
         }
         TermKind::Nodes(names) => {
             let mut members = BTreeSet::new();
@@ -266,7 +258,7 @@ fn resolve(
                     None => _ = missing.nodes.insert(name),
                 }
             }
-            Ok(Selected::sure(members))
+            Ok(SelectedNodes::sure(members))
         }
     }
 }
@@ -332,20 +324,7 @@ fn search(
     Ok(members)
 }
 
-/// A text as short as an error may hold it.
-pub(super) fn shortened(text: String) -> String {
-    cut(text, ERROR_SHOWN)
-}
-
-/// A text cut to `limit` bytes.
-pub(super) fn cut(mut text: String, limit: usize) -> String {
-    if text.len() > limit {
-        let cut = (0..=limit).rev().find(|&at| text.is_char_boundary(at));
-        text.truncate(cut.unwrap_or(0));
-        text.push_str("..");
-    }
-    text
-}
-
+#[cfg(test)]
+mod hidden_tests;
 #[cfg(test)]
 mod tests;

@@ -5,11 +5,11 @@ use std::{path::Path, sync::Arc};
 use action_proto::input::{shown_name, shown_set};
 use clap::builder::NonEmptyStringValueParser;
 
-use super::{Failure, environment, note, say};
+use super::{USAGE, VerbFailure, load_settings, note, say};
 use crate::{
     auth::policy::{Audience, no_such_subject},
-    config::Settings,
-    definitions::{self, Sources},
+    catalogue::{Catalogue, Node},
+    definitions::{self, DefinitionSources},
     rpc::{Access, resolve},
 };
 
@@ -34,29 +34,19 @@ pub(super) struct ExplainArgs {
 }
 
 /// Prints what callers may do.
-pub(super) fn explain(config: &Path, args: ExplainArgs) -> Result<(), Failure> {
-    let settings = Settings::load(config, environment())?;
+pub(super) fn explain(config: &Path, args: ExplainArgs) -> Result<(), VerbFailure> {
+    let settings = load_settings(config)?;
     let policy = Arc::new(settings.auth.read_policy()?);
-    let (catalogue, faults) =
-        definitions::load(&Sources::new(&settings)).map_err(|fault| Failure::of_fault(&fault))?;
+    let (catalogue, faults) = definitions::load(&DefinitionSources::new(&settings))?;
     // What could not be read now might make another answer.
     if let Some(fault) = faults.iter().find(|fault| fault.is_transient) {
-        return Err(Failure::of_fault(fault));
+        return Err(fault.clone().into());
     }
     for fault in faults.iter().filter(|fault| fault.is_error()) {
         note(&format!("warning: {fault}\n"));
     }
-    let all = catalogue.nodes.list();
-    let asked = match &args.nodes {
-        // Unlike `@*`, which must select some, these may be none.
-        None => all.to_vec(),
-        Some(set) => {
-            let limit = catalogue.node_limit.max(all.len());
-            let selected = catalogue.nodes.select(set, "", limit);
-            selected.map_err(|error| Failure::new(super::USAGE, format!("--nodes: {error}")))?
-        }
-    };
-    let asked: Vec<&str> = asked.iter().map(|node| node.name.as_str()).collect();
+    let nodes = requested_nodes(&catalogue, args.nodes.as_deref())?;
+    let nodes: Vec<&str> = nodes.iter().map(|node| node.name.as_str()).collect();
     let mut text = String::new();
     let (rules, faults) = resolve(&policy, &catalogue);
     let rules = Arc::new(rules);
@@ -64,17 +54,7 @@ pub(super) fn explain(config: &Path, args: ExplainArgs) -> Result<(), Failure> {
         text += &format!("{fault}\n");
     }
     let catalogue = Arc::new(catalogue);
-    let is_asked = |name: &&str| {
-        let only = args.command.as_deref();
-        only.is_none_or(|only| only == *name)
-    };
-    let names = catalogue.commands.keys().chain(catalogue.broken.keys());
-    let mut commands: Vec<&str> = names.map(String::as_str).filter(is_asked).collect();
-    commands.sort_unstable();
-    if let Some(command) = args.command.as_ref().filter(|_| commands.is_empty()) {
-        let text = format!("no such command: {}", shown_name(command));
-        return Err(Failure::new(super::USAGE, text));
-    }
+    let commands = requested_commands(&catalogue, args.command.as_deref())?;
     let audiences = match args.subject {
         Some(subject) => {
             let audience = policy.audience(&subject, args.roles);
@@ -91,17 +71,52 @@ pub(super) fn explain(config: &Path, args: ExplainArgs) -> Result<(), Failure> {
         text += &by_command(&commands, &args.arguments, |command| {
             match catalogue.broken.get(command) {
                 Some(reason) => format!("broken: {reason}"),
-                None => access.explain(command, &asked, &args.arguments).join("; "),
+                None => access.explain(command, &nodes, &args.arguments).join("; "),
             }
         });
     }
     say(&text)
 }
 
-fn impossible_subject(subject: &str) -> Failure {
+/// The nodes to explain: those of the set, or all.
+fn requested_nodes(
+    catalogue: &Catalogue,
+    set: Option<&str>,
+) -> Result<Vec<Arc<Node>>, VerbFailure> {
+    let all = catalogue.nodes.list();
+    let Some(set) = set else {
+        // Unlike `@*`, which must select some, these may be none.
+        return Ok(all.to_vec());
+    };
+    let limit = catalogue.node_limit.max(all.len());
+    let selected = catalogue.nodes.select(set, "", limit);
+    selected.map_err(|error| VerbFailure::new(USAGE, format!("--nodes: {error}")))
+}
+
+/// The commands to explain, sorted: one, or all.
+fn requested_commands<'a>(
+    catalogue: &'a Catalogue,
+    only: Option<&str>,
+) -> Result<Vec<&'a str>, VerbFailure> {
+    let names = catalogue.commands.keys().chain(catalogue.broken.keys());
+    let names = names.map(String::as_str);
+    let mut commands: Vec<&str> = names
+        .filter(|name| only.is_none_or(|only| only == *name))
+        .collect();
+    commands.sort_unstable();
+    match only {
+        Some(command) if commands.is_empty() => {
+            let text = format!("no such command: {}", shown_name(command));
+            Err(VerbFailure::new(USAGE, text))
+        }
+        _ => Ok(commands),
+    }
+}
+
+fn impossible_subject(subject: &str) -> VerbFailure {
     let subject = shown_set(subject);
     let text = format!("--subject: {}", no_such_subject(&format!("{subject:?}")));
-    Failure::new(super::USAGE, text)
+    VerbFailure::new(USAGE, text)
 }
 
 /// What the rules say of the callers.

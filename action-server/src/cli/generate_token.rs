@@ -8,14 +8,14 @@ use action_proto::{
 };
 use clap::builder::NonEmptyStringValueParser;
 
-use super::{Failure, USAGE, counted, environment, note, say, tokens::unusable_register};
+use super::{USAGE, VerbFailure, counted, load_settings, note, say, tokens::unusable_register};
 use crate::{
     auth::{
         self, Grant, LONGEST_DAYS, NewToken,
         register::{IssuedToken, register},
     },
     config::Settings,
-    definitions::{self, Sources},
+    definitions::{self, DefinitionSources},
     init,
 };
 
@@ -53,30 +53,11 @@ pub(super) struct TokenArgs {
 }
 
 /// Prints a token, and beside it what it grants.
-pub(super) fn generate(config: &Path, args: TokenArgs) -> Result<(), Failure> {
-    let settings = Settings::load(config, environment())?;
+pub(super) fn generate(config: &Path, args: TokenArgs) -> Result<(), VerbFailure> {
+    let settings = load_settings(config)?;
     let commands = (!args.commands.is_empty()).then_some(args.commands);
     if let Some(nodes) = &args.nodes {
-        let (catalogue, _) = definitions::load(&Sources::new(&settings))
-            .map_err(|fault| Failure::of_fault(&fault))?;
-        // A run may use the last good definition of a broken group, and a token may not.
-        let failed = |reason: String| Failure::new(USAGE, format!("--nodes: {reason}"));
-        let coverage = catalogue.nodes.cover(nodes);
-        let coverage = coverage.map_err(|error| failed(error.to_string()))?;
-        let undefined = coverage.undefined.as_str();
-        if !undefined.is_empty() {
-            let known = catalogue.nodes.list().iter();
-            let known = known.map(|node| node.name.as_str());
-            let near = action_proto::fold(names_with_other_padding(undefined, known));
-            let hint = (!near.is_empty()).then(|| format!("did you mean {near}?"));
-            return Err(failed(format!("no such node: {}", shown_set(undefined))).or_hint(hint));
-        }
-        if !coverage.sure.contains(&true) {
-            return Err(failed(format!(
-                "the node set {:?} selects no node",
-                shown_set(nodes)
-            )));
-        }
+        check_nodes(&settings, nodes)?;
     }
     for pattern in unknown_commands(&settings, commands.as_deref().unwrap_or_default()) {
         note(&format!(
@@ -85,19 +66,21 @@ pub(super) fn generate(config: &Path, args: TokenArgs) -> Result<(), Failure> {
         ));
     }
     let days = args.days.unwrap_or(DEFAULT_DAYS);
-    let lifetime = args
-        .lifetime
-        .unwrap_or(Duration::from_secs(u64::from(days) * DAY));
+    let (option, lifetime, lasts) = match args.lifetime {
+        Some(lifetime) => {
+            let lasts = humantime::format_duration(lifetime).to_string();
+            ("--for", lifetime, lasts)
+        }
+        None => {
+            let lifetime = Duration::from_secs(u64::from(days) * DAY);
+            ("--days", lifetime, counted(days as usize, "day"))
+        }
+    };
     let most = settings.auth.terms.lifetime;
     if lifetime > most {
-        let option = if args.lifetime.is_some() {
-            "--for"
-        } else {
-            "--days"
-        };
         let most = humantime::format_duration(most);
         let text = format!("{option}: the settings' jwt_lifetime is {most}");
-        return Err(Failure::new(USAGE, text));
+        return Err(VerbFailure::new(USAGE, text));
     }
     let new = NewToken {
         subject: args.subject.unwrap_or_else(init::own_name),
@@ -109,49 +92,72 @@ pub(super) fn generate(config: &Path, args: TokenArgs) -> Result<(), Failure> {
             nodes: args.nodes,
         },
     };
-    let keys = settings.auth.keys()?;
-    let mint = || {
-        auth::mint(
-            &keys,
-            args.key.as_deref(),
-            &settings.auth.terms,
-            new.clone(),
-        )
-        .map_err(|error| Failure::new(USAGE, error.to_string()))
-    };
-    let (mut token, mut issued) = mint()?;
-    let check = |token: &str| {
-        let state = &settings.state_directory;
-        settings.auth.check_new_token(&keys, state, token)
-    };
-    if check(&token)?.is_err() {
-        // What was revoked a moment ago ends with this second.
-        sleep(Duration::from_millis(1100));
-        (token, issued) = mint()?;
-        check(&token)?.map_err(|error| Failure {
-            hint: Some("if its key is revoked, remove it, or name another with --key".into()),
-            ..Failure::new(1, format!("the token would not be good: {error}"))
-        })?;
-    }
+    let (token, issued) = mint_accepted(&settings, args.key.as_deref(), &new)?;
     // First: a token that nobody can find again is not handed out.
     register(&settings.state_directory, settings.trust, &issued).map_err(|error| {
         let failure = unusable_register(&error);
         let message = format!("{}; no token was made", failure.message);
-        Failure { message, ..failure }
+        VerbFailure { message, ..failure }
     })?;
-    let lasts = match args.lifetime {
-        Some(lifetime) => humantime::format_duration(lifetime).to_string(),
-        None => counted(days as usize, "day"),
-    };
-    note(&told(&issued, &lasts, &settings));
+    note(&summary(&issued, &lasts, &settings));
     say(&format!("{token}\n"))
+}
+
+/// Checks that a token's node set selects nodes that are defined.
+fn check_nodes(settings: &Settings, nodes: &str) -> Result<(), VerbFailure> {
+    let (catalogue, _) = definitions::load(&DefinitionSources::new(settings))?;
+    // A run may use the last good definition of a broken group, and a token may not.
+    let failed = |reason: String| VerbFailure::new(USAGE, format!("--nodes: {reason}"));
+    let coverage = catalogue.nodes.cover(nodes);
+    let coverage = coverage.map_err(|error| failed(error.to_string()))?;
+    let undefined = coverage.undefined.as_str();
+    if !undefined.is_empty() {
+        let defined = catalogue.nodes.list().iter();
+        let defined = defined.map(|node| node.name.as_str());
+        let near = action_proto::fold(names_with_other_padding(undefined, defined));
+        let hint = (!near.is_empty()).then(|| format!("did you mean {near}?"));
+        return Err(failed(format!("no such node: {}", shown_set(undefined))).or_hint(hint));
+    }
+    if !coverage.sure.contains(&true) {
+        let nodes = shown_set(nodes);
+        return Err(failed(format!("the node set {nodes:?} selects no node")));
+    }
+    Ok(())
+}
+
+/// Makes a token that the server accepts.
+fn mint_accepted(
+    settings: &Settings,
+    key: Option<&str>,
+    new: &NewToken,
+) -> Result<(String, IssuedToken), VerbFailure> {
+    let keys = settings.auth.keys()?;
+    let mint = || {
+        auth::mint(&keys, key, &settings.auth.terms, new.clone())
+            .map_err(|error| VerbFailure::new(USAGE, error.to_string()))
+    };
+    let check = |token: &str| {
+        let state = &settings.state_directory;
+        settings.auth.check_new_token(&keys, state, token)
+    };
+    let (mut token, mut issued) = mint()?;
+    if check(&token)?.is_err() {
+        // What was revoked a moment ago ends with this second.
+        sleep(Duration::from_millis(1100));
+        (token, issued) = mint()?;
+        check(&token)?.map_err(|error| VerbFailure {
+            hint: Some("if its key is revoked, remove it, or name another with --key".into()),
+            ..VerbFailure::new(1, format!("the token would not be good: {error}"))
+        })?;
+    }
+    Ok((token, issued))
 }
 
 /// Those of the patterns that match none of the server's commands, where these can be read.
 fn unknown_commands<'a>(settings: &Settings, patterns: &'a [String]) -> Vec<&'a String> {
     let loaded = match patterns {
         [] => None,
-        _ => definitions::load(&Sources::new(settings)).ok(),
+        _ => definitions::load(&DefinitionSources::new(settings)).ok(),
     };
     let Some((catalogue, _)) = loaded else {
         return Vec::new();
@@ -167,7 +173,8 @@ fn unknown_commands<'a>(settings: &Settings, patterns: &'a [String]) -> Vec<&'a 
     patterns.iter().filter(is_unknown).collect()
 }
 
-fn told(issued: &IssuedToken, lasts: &str, settings: &Settings) -> String {
+/// What is printed beside the token.
+fn summary(issued: &IssuedToken, lasts: &str, settings: &Settings) -> String {
     let shown = |texts: &[String], shown: fn(&str) -> String| {
         let texts: Vec<String> = texts.iter().map(|text| shown(text)).collect();
         texts.join(", ")

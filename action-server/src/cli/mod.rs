@@ -1,8 +1,7 @@
 //! The command line of `action-server`: parses, does what it says, and turns what went wrong
 //! into a message and an exit code.
 
-mod accept_clock;
-mod accept_nodes;
+mod accept;
 mod check;
 mod explain;
 mod failure;
@@ -38,7 +37,7 @@ use crate::{
     process::{inherited_listener, prepare_server},
     record,
 };
-use failure::Failure;
+use failure::VerbFailure;
 
 /// sysexits.h: the command line is wrong.
 const USAGE: u8 = 64;
@@ -48,16 +47,16 @@ const CONFIG: u8 = 78;
 /// Run an admin's scripts on cluster nodes for callers with a token, and stream their output
 #[derive(Debug, Parser)]
 #[command(name = "action-server", version, max_term_width = 100)]
-struct Cli {
+struct ServerCli {
     /// The settings file [default: /etc/action/server.yaml]
     #[arg(long, global = true, value_name = "FILE", env = "ACTION_SERVER_CONFIG")]
     config: Option<PathBuf>,
     #[command(subcommand)]
-    verb: Verb,
+    verb: ServerVerb,
 }
 
 #[derive(Debug, Subcommand)]
-enum Verb {
+enum ServerVerb {
     /// Run the server
     Serve {
         /// Listen on this address instead of the one in the settings; port 0 picks a free one
@@ -119,7 +118,7 @@ enum RunsVerb {
 
 /// Runs the program with the process's own arguments and environment.
 pub fn main() -> ExitCode {
-    let cli = match Cli::try_parse() {
+    let cli = match ServerCli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {
             let error = usage::without_secrets(error);
@@ -134,25 +133,19 @@ pub fn main() -> ExitCode {
     };
     let config = cli.config.unwrap_or_else(|| DEFAULT_PATH.into());
     let done = match cli.verb {
-        Verb::Serve { listen } => serve(&config, listen),
-        Verb::GenerateToken(args) => generate_token::generate(&config, args),
-        Verb::Tokens(args) => tokens::list(&config, args),
-        Verb::Revoke(args) => revoke::revoke(&config, args),
-        Verb::Explain(args) => explain::explain(&config, args),
-        Verb::Check => check::check(&config),
-        Verb::AcceptNodes => accept_nodes::accept(&config),
-        Verb::AcceptClock => accept_clock::accept(&config),
-        Verb::Runs {
+        ServerVerb::Serve { listen } => serve(&config, listen),
+        ServerVerb::GenerateToken(args) => generate_token::generate(&config, args),
+        ServerVerb::Tokens(args) => tokens::list(&config, args),
+        ServerVerb::Revoke(args) => revoke::revoke(&config, args),
+        ServerVerb::Explain(args) => explain::explain(&config, args),
+        ServerVerb::Check => check::check(&config),
+        ServerVerb::AcceptNodes => accept::accept_nodes(&config),
+        ServerVerb::AcceptClock => accept::accept_clock(&config),
+        ServerVerb::Runs {
             verb: RunsVerb::Export { run },
         } => export(&config, &run),
-        Verb::Cert { directory, names } => cert::cert(&directory, &names)
-            .map_err(|error| Failure::new(1, error.to_string()))
-            .and_then(|text| say(&text)),
-        Verb::Init { directory, listen } => init::init(&directory, &listen)
-            .map_err(|error| {
-                Failure::new(if error.is_usage() { USAGE } else { 1 }, error.to_string())
-            })
-            .and_then(|text| say(&text)),
+        ServerVerb::Cert { directory, names } => say_made(cert::cert(&directory, &names)),
+        ServerVerb::Init { directory, listen } => say_made(init::init(&directory, &listen)),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -172,7 +165,7 @@ fn for_people(text: &str) -> Cow<'_, str> {
     escape_unsafe(text, &['\n', '\t'])
 }
 
-fn say(text: &str) -> Result<(), Failure> {
+fn say(text: &str) -> Result<(), VerbFailure> {
     match io::stdout().write_all(for_people(text).as_bytes()) {
         // A reader that has had enough is no failure.
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error.into()),
@@ -180,12 +173,17 @@ fn say(text: &str) -> Result<(), Failure> {
     }
 }
 
+/// Prints what was made.
+fn say_made<E: Into<VerbFailure>>(made: Result<String, E>) -> Result<(), VerbFailure> {
+    say(&made.map_err(Into::into)?)
+}
+
 fn note(text: &str) {
     // Talk beside the data: losing it loses nothing.
     _ = io::stderr().write_all(for_people(text).as_bytes());
 }
 
-fn serve(config: &Path, listen: Option<String>) -> Result<(), Failure> {
+fn serve(config: &Path, listen: Option<String>) -> Result<(), VerbFailure> {
     let inherited = inherited_listener()?;
     let listen = listen.map(|address| ("ACTION_SERVER_LISTEN".to_owned(), address));
     let settings = Settings::load(config, environment().chain(listen))?;
@@ -201,9 +199,9 @@ fn serve(config: &Path, listen: Option<String>) -> Result<(), Failure> {
             .await
             .map_err(|error| match error {
                 ServeError::Auth(error) => error.into(),
-                ServeError::Definitions(fault) => Failure::of_fault(&fault),
-                ServeError::Tls(_) => Failure::of_config(&error),
-                _ => Failure::new(1, error.to_string()),
+                ServeError::Definitions(fault) => fault.into(),
+                ServeError::Tls(_) => VerbFailure::of_config(&error),
+                _ => VerbFailure::new(1, error.to_string()),
             })
     });
     // Blocking reads of a dead disk must not keep a server that was told to stop.
@@ -215,14 +213,18 @@ fn serve(config: &Path, listen: Option<String>) -> Result<(), Failure> {
 async fn listen_on(
     settings: &Settings,
     inherited: Option<std::net::TcpListener>,
-) -> Result<TcpListener, Failure> {
+) -> Result<TcpListener, VerbFailure> {
     let Some(inherited) = inherited else {
         return TcpListener::bind(settings.listen).await.map_err(|error| {
-            Failure::new(1, format!("cannot listen on {}: {error}", settings.listen))
+            VerbFailure::new(1, format!("cannot listen on {}: {error}", settings.listen))
         });
     };
     settings.allow_listening(inherited.local_addr()?)?;
     Ok(TcpListener::from_std(inherited)?)
+}
+
+fn load_settings(config: &Path) -> Result<Settings, VerbFailure> {
+    Ok(Settings::load(config, environment())?)
 }
 
 fn environment() -> impl Iterator<Item = (String, String)> {
@@ -258,10 +260,10 @@ fn listen_to_signals() -> io::Result<Signals> {
     Ok(Signals { stopped, reload })
 }
 
-fn export(config: &Path, run: &str) -> Result<(), Failure> {
-    let settings = Settings::load(config, environment())?;
+fn export(config: &Path, run: &str) -> Result<(), VerbFailure> {
+    let settings = load_settings(config)?;
     let format = settings.log_format.unwrap_or(LogFormat::Text);
-    let _log = log::start_on_stderr(&settings, format)?;
+    let _log = log::start_on_stderr(&settings, format);
     let mut out = io::BufWriter::new(io::stdout().lock());
     let exported =
         record::export(&settings.state_directory, run, &mut out).and_then(|()| out.flush());

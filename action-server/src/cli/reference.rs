@@ -10,7 +10,7 @@ use clap_mangen::{
     roff::{Roff, bold, roman},
 };
 
-use super::Cli;
+use super::ServerCli;
 
 const EXIT_CODES: [(&str, &str); 4] = [
     ("0", "done, or stopped by a signal"),
@@ -61,7 +61,7 @@ fn commands() -> Vec<(String, Command)> {
             }
         }
     }
-    let mut root = Cli::command();
+    let mut root = ServerCli::command();
     root.build();
     let mut found = Vec::new();
     collect("action-server", &root, &mut found);
@@ -155,7 +155,12 @@ fn the_completions_are_those_of_the_definitions() {
         (Shell::Fish, "action-server.fish"),
     ] {
         let mut script = Vec::new();
-        generate(shell, &mut Cli::command(), "action-server", &mut script);
+        generate(
+            shell,
+            &mut ServerCli::command(),
+            "action-server",
+            &mut script,
+        );
         check(&format!("packaging/completions/{file}"), &script);
     }
 }

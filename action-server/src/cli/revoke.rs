@@ -8,7 +8,7 @@ use std::{
 
 use action_proto::input::shown_name;
 
-use super::{Failure, USAGE, counted, environment, note};
+use super::{USAGE, VerbFailure, counted, environment, note};
 use crate::{
     auth::{
         self, is_own_token_id, is_token_id,
@@ -65,13 +65,13 @@ fn parse_time(text: &str) -> Result<SystemTime, String> {
 }
 
 /// Revokes tokens.
-pub(super) fn revoke(config: &Path, args: RevokeArgs) -> Result<(), Failure> {
+pub(super) fn revoke(config: &Path, args: RevokeArgs) -> Result<(), VerbFailure> {
     // A secret that leaked may be gone already.
     let (settings, _) = Settings::load_without_secret(config, environment())?;
     let before = args.before.unwrap_or_else(SystemTime::now);
     if before > SystemTime::now() {
         let text = "--before: that is yet to come, and would end tokens that are not made yet";
-        return Err(Failure::new(USAGE, text));
+        return Err(VerbFailure::new(USAGE, text));
     }
     let seconds = before.duration_since(UNIX_EPOCH).unwrap_or_default();
     let seconds = seconds.as_secs();
@@ -105,7 +105,7 @@ pub(super) fn revoke(config: &Path, args: RevokeArgs) -> Result<(), Failure> {
     let path = &settings.auth.revocations;
     revocation::revoke(path, settings.trust, &entry).map_err(|error| match error {
         // Nothing was written: it was the new line that cannot be.
-        RevocationError::Entry(reason) => Failure::new(USAGE, reason),
+        RevocationError::Entry(reason) => VerbFailure::new(USAGE, reason),
         error => auth::OpenError::from(error).into(),
     })?;
     let late = wait_until_in_force(&settings);
@@ -128,7 +128,7 @@ fn find(
     jti: &str,
     is_exact: bool,
     register: &Result<Register, RegisterError>,
-) -> Result<FoundToken, Failure> {
+) -> Result<FoundToken, VerbFailure> {
     let whole = |jti: &str| FoundToken {
         jti: jti.to_owned(),
         warning: unknown(register, |token| token.jti == jti, "no token of this jti"),
@@ -169,11 +169,11 @@ fn find(
                 ),
                 Err(error) => format!("{shown} is no whole jti, and {error}"),
             };
-            Err(Failure {
+            Err(VerbFailure {
                 hint: Some(
                     "give the whole jti, as `action-server tokens` and the logs have it; for a token that was made elsewhere add --exact".into(),
                 ),
-                ..Failure::new(1, format!("{reason}; nothing was revoked"))
+                ..VerbFailure::new(1, format!("{reason}; nothing was revoked"))
             })
         }
         (None, several) => Err(ambiguous(jti, several)),
@@ -189,7 +189,7 @@ fn is_part_or_pattern(jti: &str) -> bool {
     jti.contains(['*', '?']) || (letters.bytes().all(is_part) && !is_whole_uuid)
 }
 
-fn ambiguous(jti: &str, tokens: &[&IssuedToken]) -> Failure {
+fn ambiguous(jti: &str, tokens: &[&IssuedToken]) -> VerbFailure {
     let count = tokens.len();
     let mut text =
         format!("{count} issued tokens have a jti that begins with {jti}; nothing was revoked");
@@ -203,9 +203,9 @@ fn ambiguous(jti: &str, tokens: &[&IssuedToken]) -> Failure {
     if count > MOST_LISTED {
         text += &format!("\n  and {} more", count - MOST_LISTED);
     }
-    Failure {
+    VerbFailure {
         hint: Some("give more of the jti".into()),
-        ..Failure::new(1, text)
+        ..VerbFailure::new(1, text)
     }
 }
 

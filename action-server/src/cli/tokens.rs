@@ -4,7 +4,7 @@ use std::{io, path::Path};
 
 use serde::Serialize;
 
-use super::{Failure, counted, environment, note, say};
+use super::{VerbFailure, counted, environment, note, say};
 use crate::{
     auth::{
         TokenState, TokenStates,
@@ -38,7 +38,7 @@ struct ListedToken<'a> {
 }
 
 /// Prints each token of the register, the oldest first.
-pub(super) fn list(config: &Path, args: TokensArgs) -> Result<(), Failure> {
+pub(super) fn list(config: &Path, args: TokensArgs) -> Result<(), VerbFailure> {
     let (settings, secret_fault) = Settings::load_without_secret(config, environment())?;
     let register = Register::read(&settings.state_directory, settings.trust)
         .map_err(|error| unusable_register(&error))?;
@@ -66,7 +66,7 @@ pub(super) fn list(config: &Path, args: TokensArgs) -> Result<(), Failure> {
             let mut text = String::new();
             for (token, state) in tokens {
                 let line = serde_json::to_string(&ListedToken { token, state });
-                let line = line.map_err(|error| Failure::new(1, error.to_string()))?;
+                let line = line.map_err(|error| VerbFailure::new(1, error.to_string()))?;
                 text += &action_proto::escape_in_json(&line);
                 text.push('\n');
             }
@@ -76,7 +76,7 @@ pub(super) fn list(config: &Path, args: TokensArgs) -> Result<(), Failure> {
 }
 
 /// The register can be neither read nor written, and what to do where that is known.
-pub(super) fn unusable_register(error: &RegisterError) -> Failure {
+pub(super) fn unusable_register(error: &RegisterError) -> VerbFailure {
     let is_denied = match error {
         RegisterError::Unreadable { source, .. } | RegisterError::Unwritable { source, .. } => {
             source.kind() == io::ErrorKind::PermissionDenied
@@ -84,7 +84,7 @@ pub(super) fn unusable_register(error: &RegisterError) -> Failure {
         RegisterError::Untrusted(_) => false,
     };
     let hint = is_denied.then(|| "run it as root or as the server's user".to_owned());
-    Failure::new(1, error.to_string()).or_hint(hint)
+    VerbFailure::new(1, error.to_string()).or_hint(hint)
 }
 
 fn table(tokens: &[(&IssuedToken, TokenState)]) -> String {

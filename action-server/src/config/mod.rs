@@ -1,99 +1,66 @@
 //! The server's settings: from YAML and the environment to values that were checked.
 //!
-//! A setting that is unknown, malformed or not built yet is an error with its place: a server
-//! that runs scripts as root must not guess what its admin meant.
+//! A setting that is unknown or malformed is an error with its place, and all of them are found at
+//! once: a server that runs scripts as root must not guess what its admin meant.
 
-mod raw;
+mod definition;
 mod values;
+mod written;
 
 use std::{
-    collections::BTreeMap,
-    net::SocketAddr,
+    fs,
+    net::{IpAddr, SocketAddr},
+    ops::Deref,
+    os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
     time::Duration,
 };
 
+use action_proto::input::{shown_name, shown_value};
 use thiserror::Error;
 
+pub use definition::SettingKeys;
 pub use values::LogFormat;
+use values::SecretText;
+pub(crate) use values::{ADDRESSES, log_filter};
+use written::WrittenSettings;
 
 use crate::{
-    auth::{self, SecretError},
+    auth::{self, LONGEST_DAYS, Secret, SecretError},
+    keys::{KeyForm, KeyReader},
     net, shown,
     trust::{Trust, Untrusted},
 };
 
-/// Where the settings are looked for when neither `--config` nor `$ACTION_SERVER_CONFIG` says.
+/// Where the settings are looked for when neither `--config` nor `$ACTION_SERVER_CONFIG` is given.
 pub const DEFAULT_PATH: &str = "/etc/action/server.yaml";
 
-/// The settings of a server, complete and checked.
+/// How long a caller has for its handshake, and then until its first call is let pass.
+const HANDSHAKE: Duration = Duration::from_secs(10);
+/// The longest that a token may be good.
+const LONGEST: Duration = Duration::from_secs(LONGEST_DAYS * 24 * 3600);
+
+/// The settings of a server, complete and checked: the keys as they are written, and what follows from
+/// several of them.
 #[derive(Debug, Clone)]
 pub struct Settings {
-    /// Where the server takes calls.
-    pub listen: SocketAddr,
-    /// Plain text on an address that is not loopback is wanted.
-    pub insecure_listen: bool,
-    /// Where scrapes are answered, if anywhere.
-    pub metrics_listen: Option<SocketAddr>,
-    /// The collector of traces, if there is one.
-    pub traces: Option<String>,
+    keys: SettingKeys,
     /// The server's certificate and key; plain text where there are none.
     pub tls: Option<net::Files>,
     /// Where the keys of tokens, the revocations and the policy are.
     pub auth: auth::Sources,
-    /// The nodes file.
-    pub nodes_config_path: PathBuf,
-    /// The directory of the commands.
-    pub command_directory_path: PathBuf,
-    /// Which permissions the files that scripts make do not get: umask(2).
-    pub umask: u32,
-    /// Where scripts run.
-    pub working_directory_path: PathBuf,
-    /// Variables for all scripts.
-    pub script_environment: BTreeMap<String, String>,
-    /// Where the server keeps its records.
-    pub state_directory: PathBuf,
     /// The audit log.
     pub audit_path: PathBuf,
-    /// A level, or directives of `tracing_subscriber::EnvFilter`.
-    pub log_level: String,
-    /// How the log is written; `None` for as fits where it goes.
-    pub log_format: Option<LogFormat>,
-    /// The most jobs at once on the whole server.
-    pub job_threads: usize,
-    /// Metadata keys that callers may see.
-    pub visible_metadata: Vec<String>,
-    /// How long a stopping server waits for its runs.
-    pub drain_timeout: Duration,
-    /// The longest that a run may take; `None` for no limit but its jobs' own.
-    pub run_timeout: Option<Duration>,
-    /// Records older than this are removed.
-    pub retention_age: Duration,
-    /// The oldest records are removed until all take no more than this, in bytes.
-    pub retention_size: u64,
-    /// How long a script has after the first signal to end.
-    pub kill_grace: Duration,
     /// Whether files that others can write are refused.
     pub trust: Trust,
-    /// Bounds on what callers and scripts may use.
-    pub limits: Limits,
 }
 
-/// Bounds on what callers and scripts may use.
-#[derive(Debug, Clone)]
-pub struct Limits {
-    /// The most nodes in one selection.
-    pub nodes: usize,
-    /// The most output of one job that is kept, in bytes.
-    pub output_per_job: u64,
-    /// The most runs that live at once.
-    pub live_runs: usize,
-    /// The most runs that live at once of one subject.
-    pub runs_per_subject: usize,
-    /// The most streams of runs that are open at once for one subject.
-    pub streams_per_subject: usize,
-    /// Bounds on connections.
-    pub connections: net::Limits,
+impl Deref for Settings {
+    type Target = SettingKeys;
+
+    fn deref(&self) -> &SettingKeys {
+        &self.keys
+    }
 }
 
 /// Why there are no settings.
@@ -107,9 +74,9 @@ pub enum ConfigError {
         /// Why.
         source: std::io::Error,
     },
-    /// The file or a variable says something that cannot be.
-    #[error("{0}")]
-    Invalid(String),
+    /// Settings in the file or in variables are wrong: a line for each.
+    #[error("{}", .0.join("\n"))]
+    Invalid(Vec<String>),
     /// The secret cannot be used.
     #[error(transparent)]
     Secret(#[from] SecretError),
@@ -134,7 +101,7 @@ impl Settings {
     /// Reads the settings: the file, overridden by `ACTION_SERVER_<KEY>` from `environment`.
     ///
     /// # Errors
-    /// The first thing that is wrong, with file and line or the variable's name.
+    /// Everything that is wrong, with file and line or the variable's name.
     pub fn load(
         path: &Path,
         environment: impl IntoIterator<Item = (String, String)>,
@@ -153,51 +120,204 @@ impl Settings {
         path: &Path,
         environment: impl IntoIterator<Item = (String, String)>,
     ) -> Result<(Settings, Option<ConfigError>), ConfigError> {
-        let text = std::fs::read_to_string(path).map_err(|source| ConfigError::Unreadable {
+        let unreadable = |source| ConfigError::Unreadable {
             path: path.to_owned(),
             source,
-        })?;
-        let mut raw = raw::parse(path, &text)?;
-        if raw.has_secret() {
-            refuse_open(path)?;
-        }
-        raw.override_with(environment)?;
+        };
+        let text = fs::read_to_string(path).map_err(unreadable)?;
         // Relative paths are relative to the file, wherever the server is started.
-        let base = std::path::absolute(path).map_err(|source| ConfigError::Unreadable {
-            path: path.to_owned(),
-            source,
-        })?;
-        let (settings, secret_fault) = raw.check(path, base.parent().unwrap_or(Path::new("/")))?;
-        settings
-            .trust
-            .check(path)
-            .map_err(|reason| ConfigError::Invalid(reason.to_string()))?;
-        Ok((settings, secret_fault))
+        let absolute = std::path::absolute(path).map_err(unreadable)?;
+        let mut reader = KeyReader::new(absolute.parent().unwrap_or(Path::new("/")), true);
+        let mut written = WrittenSettings::parse(path, &text)?;
+        if written.has("jwt_secret") {
+            let mode = fs::metadata(path).map_err(unreadable)?.mode();
+            refuse_open(path, mode, &mut reader);
+        }
+        written.override_with(environment);
+        let keys = SettingKeys::read(&written.entries, &mut reader);
+        let checked = keys.map(|keys| check(keys, &mut reader));
+        let mut lines = written.lines(&reader.faults);
+        match checked {
+            Some((settings, secret_fault)) if lines.is_empty() => {
+                let trusted = settings.trust.check(path);
+                trusted.map_err(|reason| ConfigError::Invalid(vec![reason.to_string()]))?;
+                Ok((settings, secret_fault))
+            }
+            checked => {
+                let secret_fault = checked.and_then(|(_, secret_fault)| secret_fault);
+                lines.extend(secret_fault.map(|fault| fault.to_string()));
+                Err(ConfigError::Invalid(lines))
+            }
+        }
     }
-}
 
-impl Settings {
     /// Refuses plain text on an address that others can reach, unless that is wanted.
     ///
     /// # Errors
     /// It is such an address.
     pub fn allow_listening(&self, address: SocketAddr) -> Result<(), ConfigError> {
-        raw::refuse_plain_text(address, self.insecure_listen || self.tls.is_some())
+        let fault = plain_text_fault(address, self.insecure_listen || self.tls.is_some());
+        let line = |reason| ConfigError::Invalid(vec![format!("listen: {reason}")]);
+        fault.map_or(Ok(()), |reason| Err(line(reason)))
+    }
+
+    /// Bounds on connections.
+    pub fn connection_limits(&self) -> net::Limits {
+        net::Limits {
+            connections: self.limits.connections,
+            connections_per_address: self.limits.connections_per_address,
+            handshake: HANDSHAKE,
+        }
     }
 }
 
-/// Refuses settings with a secret in them that others can read, as a secret's own file is.
-fn refuse_open(path: &Path) -> Result<(), ConfigError> {
-    use std::os::unix::fs::MetadataExt;
-    let metadata = std::fs::metadata(path).map_err(|source| ConfigError::Unreadable {
-        path: path.to_owned(),
-        source,
-    })?;
-    if metadata.mode() & 0o077 == 0 {
-        return Ok(());
-    }
-    let path = shown::file(path);
-    Err(ConfigError::Invalid(format!(
-        "{path}: jwt_secret is in it, and others can read or write it; run: chmod 600 {path} (or keep the secret in a file of its own, which jwt_secret_path names)"
-    )))
+/// Checks what depends on several settings. Returns apart why the secret cannot be used, which is left
+/// out then.
+fn check(mut keys: SettingKeys, reader: &mut KeyReader<'_>) -> (Settings, Option<ConfigError>) {
+    check_addresses(&keys, reader);
+    let trust = if keys.allow_unsafe_permissions {
+        Trust::Lax
+    } else {
+        Trust::Strict
+    };
+    let (secret, secret_fault) = match read_secret(&mut keys, trust, reader) {
+        Ok(secret) => (secret, None),
+        Err(fault) => (None, Some(fault)),
+    };
+    let state = &keys.state_directory;
+    let settings = Settings {
+        tls: keys.tls.as_ref().map(|tls| net::Files {
+            certificate: tls.certificate.clone(),
+            private_key: tls.private_key.clone(),
+            client_ca: tls.client_ca.clone(),
+            listen: keys.listen,
+        }),
+        auth: auth::Sources {
+            key_directory: keys.jwt_key_directory.clone(),
+            revocations: keys
+                .revocation_path
+                .clone()
+                .unwrap_or_else(|| state.join("revoked.jsonl")),
+            policy: keys.policy_path.clone(),
+            secret,
+            terms: auth::Terms {
+                issuer: keys.jwt_issuer.clone(),
+                audience: keys.jwt_audience.clone(),
+                lifetime: keys.jwt_lifetime.min(LONGEST),
+            },
+            trust,
+        },
+        audit_path: keys
+            .audit_path
+            .clone()
+            .unwrap_or_else(|| state.join("audit.jsonl")),
+        trust,
+        keys,
+    };
+    (settings, secret_fault)
 }
+
+/// Refuses settings with a secret in them that others can read, as a secret's own file is.
+fn refuse_open(path: &Path, mode: u32, reader: &mut KeyReader<'_>) {
+    if mode & 0o077 != 0 {
+        let path = shown::file(path);
+        reader.fault(format!(
+            "jwt_secret is in it, and others can read or write it; run: chmod 600 {path} (or keep the secret in a file of its own, which jwt_secret_path names)"
+        ));
+    }
+}
+
+fn check_addresses(keys: &SettingKeys, reader: &mut KeyReader<'_>) {
+    let is_encrypted = keys.insecure_listen || keys.tls.is_some();
+    if !reader.is_faulty(&["listen", "tls", "insecure_listen"])
+        && let Some(reason) = plain_text_fault(keys.listen, is_encrypted)
+    {
+        reader.fault_of("listen", 0, reason);
+    }
+    if let Some(listen) = keys.metrics_listen
+        && !listen.ip().is_loopback()
+        && !keys.insecure_metrics_listen
+        && !reader.is_faulty(&["metrics_listen", "insecure_metrics_listen"])
+    {
+        reader.fault_of("metrics_listen", 0, format!(
+            "{listen} is not a loopback address, and any user who can reach it would read the metrics; \
+             listen on 127.0.0.1 behind a web server with a login, or set insecure_metrics_listen: true"
+        ));
+    }
+    if let Some(traces) = &keys.traces
+        && !reader.is_faulty(&["traces"])
+        && let Some(reason) = collector_fault(&traces.endpoint, traces.insecure)
+    {
+        reader.within("traces", |reader| reader.fault_of("endpoint", 0, reason));
+    }
+}
+
+/// What is wrong with plain text on an address that others can reach, unless it is wanted (spec section 6).
+fn plain_text_fault(listen: SocketAddr, is_allowed: bool) -> Option<String> {
+    (!listen.ip().is_loopback() && !is_allowed).then(|| {
+        format!(
+            "{listen} is not a loopback address, and tokens would cross the network in plain text; \
+             set tls (`action-server cert` makes a certificate), listen on 127.0.0.1 behind a web server \
+             with TLS, or set insecure_listen: true"
+        )
+    })
+}
+
+/// What is wrong with the address of a collector. Traces have the subjects, commands and nodes of all
+/// runs.
+fn collector_fault(text: &str, is_allowed: bool) -> Option<String> {
+    let endpoint = text.parse::<http::Uri>().ok();
+    let host = endpoint
+        .as_ref()
+        .filter(|endpoint| endpoint.scheme_str() == Some("http"))
+        .and_then(|endpoint| endpoint.host());
+    let Some(host) = host else {
+        let text = shown_value(text);
+        return Some(format!(
+            "{text} is not an address such as http://127.0.0.1:4317"
+        ));
+    };
+    let address = host.trim_matches(['[', ']']).parse::<IpAddr>();
+    let is_near = host == "localhost" || address.is_ok_and(|address| address.is_loopback());
+    (!is_near && !is_allowed).then(|| {
+        format!(
+            "{} is not this machine, and traces would cross the network in plain text; \
+             name a collector on 127.0.0.1, or set insecure: true beside it",
+            shown_name(host)
+        )
+    })
+}
+
+/// The secret of the settings, if they have one.
+///
+/// # Errors
+/// It cannot be used.
+fn read_secret(
+    keys: &mut SettingKeys,
+    trust: Trust,
+    reader: &mut KeyReader<'_>,
+) -> Result<Option<Secret>, ConfigError> {
+    match (keys.jwt_secret.take(), &keys.jwt_secret_path) {
+        (Some(SecretText(text)), None) => Ok(Some(Secret::new(text.into_bytes(), "jwt_secret")?)),
+        (None, Some(path)) => {
+            let secret = Secret::read(path)?;
+            trust.check(path)?;
+            Ok(Some(secret))
+        }
+        (Some(_), Some(_)) => {
+            let reason = "both jwt_secret and jwt_secret_path are set; keep one";
+            reader.fault_of("jwt_secret", 0, reason);
+            Ok(None)
+        }
+        (None, None) => {
+            let keys_of_tokens = ["jwt_secret", "jwt_secret_path", "jwt_key_directory"];
+            if keys.jwt_key_directory.is_none() && !reader.is_faulty(&keys_of_tokens) {
+                reader.fault("jwt_secret_path is not set; `action-server init` makes one");
+            }
+            Ok(None)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

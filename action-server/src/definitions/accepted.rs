@@ -10,7 +10,7 @@ use std::{
 };
 
 use super::{
-    Sources, digest_of,
+    DefinitionSources, digest_of,
     text::{open, read_text, unreadable},
 };
 use crate::{
@@ -29,13 +29,16 @@ const NODES_LIMIT: u64 = 256 << 20;
 const APPROVAL_LIMIT: u64 = 1024;
 
 /// The nodes that were accepted last, and the digest of their file.
-pub(super) struct Accepted {
+pub(super) struct AcceptedNodes {
     pub(super) nodes: Arc<Nodes>,
     pub(super) digest: String,
 }
 
 /// Reads the accepted nodes. A file that cannot be used is a warning, and counts as absent.
-pub(super) fn read_nodes(sources: &Sources, faults: &mut Vec<Fault>) -> Option<Accepted> {
+pub(super) fn read_nodes(
+    sources: &DefinitionSources,
+    faults: &mut Vec<Fault>,
+) -> Option<AcceptedNodes> {
     let path = sources.state.join(NODES);
     let read = read_own(sources, NODES, NODES_LIMIT).and_then(|text| {
         text.map(|text| {
@@ -52,7 +55,7 @@ pub(super) fn read_nodes(sources: &Sources, faults: &mut Vec<Fault>) -> Option<A
             let visible = sources.visible_metadata.clone();
             // What groups were left without is told of the nodes file.
             let (nodes, _) = Nodes::build(file, None, visible);
-            Some(Accepted {
+            Some(AcceptedNodes {
                 nodes: Arc::new(nodes),
                 digest,
             })
@@ -77,7 +80,7 @@ pub(super) fn read_nodes(sources: &Sources, faults: &mut Vec<Fault>) -> Option<A
 /// # Errors
 /// The file cannot be written.
 pub(super) fn keep_nodes(
-    sources: &Sources,
+    sources: &DefinitionSources,
     nodes: &Nodes,
     known: Option<&str>,
 ) -> Result<String, Fault> {
@@ -109,7 +112,7 @@ pub(super) fn keep_nodes(
 ///
 /// # Errors
 /// It cannot be read or trusted.
-pub(super) fn read_approval(sources: &Sources) -> Result<Option<String>, Fault> {
+pub(super) fn read_approval(sources: &DefinitionSources) -> Result<Option<String>, Fault> {
     let text = read_own(sources, APPROVAL, APPROVAL_LIMIT)?;
     Ok(text.map(|text| text.trim().to_owned()))
 }
@@ -118,12 +121,12 @@ pub(super) fn read_approval(sources: &Sources) -> Result<Option<String>, Fault> 
 ///
 /// # Errors
 /// The state directory cannot be written.
-pub(super) fn write_approval(sources: &Sources, digest: &str) -> io::Result<()> {
+pub(super) fn write_approval(sources: &DefinitionSources, digest: &str) -> io::Result<()> {
     write_own(sources, APPROVAL, format!("{digest}\n").as_bytes())
 }
 
 /// Forgets what the admin accepted: it was for one edit, which is in use or gone.
-pub(super) fn forget_approval(sources: &Sources) {
+pub(super) fn forget_approval(sources: &DefinitionSources) {
     match fs::remove_file(approval_path(sources)) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => {
             let path = approval_path(sources);
@@ -134,13 +137,13 @@ pub(super) fn forget_approval(sources: &Sources) {
 }
 
 /// The file that [`write_approval`] writes.
-pub(super) fn approval_path(sources: &Sources) -> PathBuf {
+pub(super) fn approval_path(sources: &DefinitionSources) -> PathBuf {
     sources.state.join(APPROVAL)
 }
 
 /// Reads a file of the state directory; `None` where it is not there. It must be of the directory's
 /// owner or of root, also where root reads for a server of another user.
-fn read_own(sources: &Sources, name: &str, limit: u64) -> Result<Option<String>, Fault> {
+fn read_own(sources: &DefinitionSources, name: &str, limit: u64) -> Result<Option<String>, Fault> {
     let path = sources.state.join(name);
     let unreadable = |error: io::Error| unreadable(&path, &error);
     let absent = [io::ErrorKind::NotFound, io::ErrorKind::NotADirectory];
@@ -158,7 +161,7 @@ fn read_own(sources: &Sources, name: &str, limit: u64) -> Result<Option<String>,
 }
 
 /// Replaces a file of the state directory, which is the directory's owner's alone.
-fn write_own(sources: &Sources, name: &str, text: &[u8]) -> io::Result<()> {
+fn write_own(sources: &DefinitionSources, name: &str, text: &[u8]) -> io::Result<()> {
     let ownership = Ownership {
         permissions: Permissions::from_mode(0o600),
         ..Ownership::of(&fs::metadata(&sources.state)?)

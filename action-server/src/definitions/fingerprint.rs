@@ -1,10 +1,10 @@
 //! Which files and directories the definitions are in: one of them changed, all are read again.
 
-use super::{Sources, accepted::approval_path};
+use super::{DefinitionSources, accepted::approval_path};
 use crate::fingerprint::{self, entries};
 
 /// A number that is another one when a definition changed; see [`crate::fingerprint`].
-pub(super) fn stamp(sources: &Sources) -> u64 {
+pub(super) fn stamp(sources: &DefinitionSources) -> u64 {
     let mut paths = vec![
         sources.nodes.clone(),
         sources.commands.clone(),

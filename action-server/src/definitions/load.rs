@@ -12,12 +12,12 @@ use std::{
 use thiserror::Error;
 
 use super::{
-    Sources, nodes,
+    DefinitionSources, nodes,
     text::{self, read, trusted},
     tree_trust,
 };
 use crate::{
-    catalogue::{Catalogue, Command, Listing, Nodes, is_command_name, rank_of, read_command},
+    catalogue::{Catalogue, Command, Nodes, ScriptListing, is_command_name, rank_of, read_command},
     process::{ScriptError, check_script, give_back_memory},
     shown,
     transient::{is_caused_by_transient, is_transient},
@@ -30,7 +30,7 @@ const METADATA_LIMIT: u64 = 1 << 20;
 
 /// What was in use before, if anything was.
 #[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Before<'a> {
+pub(super) struct PreviousDefinitions<'a> {
     /// The nodes that were accepted.
     pub(super) nodes: Option<&'a Arc<Nodes>>,
     /// The catalogue whose commands are in use.
@@ -42,17 +42,17 @@ pub(super) struct Before<'a> {
 /// # Errors
 /// The nodes file or the command directory as a whole cannot be read, and nothing was in use.
 pub(super) fn load(
-    sources: &Sources,
-    before: Before<'_>,
+    sources: &DefinitionSources,
+    before: PreviousDefinitions<'_>,
 ) -> Result<(Catalogue, Vec<Fault>), Fault> {
     let mut faults = Vec::new();
     let loaded = nodes::load(sources, before.nodes, &mut faults)?;
     let before = before.commands;
-    let commands = match (Commands::load(sources, before, &mut faults), before) {
+    let commands = match (LoadedCommands::load(sources, before, &mut faults), before) {
         (Ok(commands), _) => commands,
         (Err(fault), Some(before)) => {
             faults.push(fault);
-            Commands {
+            LoadedCommands {
                 good: before.commands.clone(),
                 broken: before.broken.clone(),
             }
@@ -79,24 +79,24 @@ pub(super) fn load(
 }
 
 #[derive(Default)]
-struct Commands {
+struct LoadedCommands {
     good: BTreeMap<String, Arc<Command>>,
     broken: BTreeMap<String, String>,
 }
 
-impl Commands {
+impl LoadedCommands {
     fn load(
-        sources: &Sources,
+        sources: &DefinitionSources,
         before: Option<&Catalogue>,
         faults: &mut Vec<Fault>,
-    ) -> Result<Commands, Fault> {
+    ) -> Result<LoadedCommands, Fault> {
         let root = &sources.commands;
         let unreadable = |error| {
             let reason = format!("cannot read the command directory: {error}");
             Fault::error(root, 1, reason).caused_by(&error)
         };
         trusted(root, sources.trust)?;
-        let mut commands = Commands::default();
+        let mut commands = LoadedCommands::default();
         let mut names = Vec::new();
         for entry in fs::read_dir(root).map_err(unreadable)? {
             let entry = entry.map_err(unreadable)?;
@@ -137,7 +137,7 @@ impl Commands {
 
     fn load_one(
         &mut self,
-        sources: &Sources,
+        sources: &DefinitionSources,
         name: String,
         before: Option<&Catalogue>,
         faults: &mut Vec<Fault>,
@@ -172,14 +172,14 @@ impl Commands {
 }
 
 /// Lists the scripts of a command's directory.
-fn list(directory: &Path, trust: Trust) -> Result<Listing, Fault> {
+fn list(directory: &Path, trust: Trust) -> Result<ScriptListing, Fault> {
     let unreadable = |error| {
         let reason = format!("cannot read the directory: {error}");
         Fault::error(directory, 1, reason)
             .with_brief("its directory cannot be read")
             .caused_by(&error)
     };
-    let mut listing = Listing {
+    let mut listing = ScriptListing {
         directory: directory.to_owned(),
         scripts: BTreeMap::new(),
         unusable: BTreeMap::new(),

@@ -23,15 +23,15 @@ use arc_swap::ArcSwap;
 use thiserror::Error;
 use tokio::sync::watch as channel;
 
-use accepted::Accepted;
-use load::{Before, usable};
-pub use plan_digest::{NotADigest, PlanDigest, PlanDigests};
-pub use watch::Watch;
+use accepted::AcceptedNodes;
+use load::{PreviousDefinitions, usable};
+pub use plan_digest::{PlanDigest, PlanDigestError, PlanDigests};
+pub use watch::DefinitionWatch;
 pub(crate) use watch::log_fault;
 
 use crate::{
     audit::Audit,
-    catalogue::{Catalogue, Plan, PlannedJob, Removal},
+    catalogue::{Catalogue, NodesRemoval, Plan, PlannedJob},
     config::Settings,
     disk_lane::LANES,
     file_digest::{FileDigests, in_hexadecimal, of_text},
@@ -44,7 +44,7 @@ use crate::{
 
 /// Where the definitions are and how they are read.
 #[derive(Debug, Clone)]
-pub struct Sources {
+pub struct DefinitionSources {
     /// The nodes file.
     pub nodes: PathBuf,
     /// The command directory.
@@ -59,10 +59,10 @@ pub struct Sources {
     pub trust: Trust,
 }
 
-impl Sources {
+impl DefinitionSources {
     /// The sources that the settings name.
-    pub fn new(settings: &Settings) -> Sources {
-        Sources {
+    pub fn new(settings: &Settings) -> DefinitionSources {
+        DefinitionSources {
             nodes: settings.nodes_config_path.clone(),
             commands: settings.command_directory_path.clone(),
             state: settings.state_directory.clone(),
@@ -75,7 +75,7 @@ impl Sources {
 
 /// Why the scripts of a plan cannot be started.
 #[derive(Debug, Error)]
-pub enum ScriptError {
+pub enum PlanScriptError {
     /// One is not as it must be.
     #[error("{script}: {reason}")]
     Unusable {
@@ -95,17 +95,17 @@ pub enum ScriptError {
 /// # Errors
 /// The nodes file as a whole cannot be read and no nodes were accepted, or the command directory
 /// cannot be read.
-pub fn load(sources: &Sources) -> Result<(Catalogue, Vec<Fault>), Fault> {
+pub fn load(sources: &DefinitionSources) -> Result<(Catalogue, Vec<Fault>), Fault> {
     let (catalogue, faults, _) = load_first(sources)?;
     Ok((catalogue, faults))
 }
 
-type LoadedFirst = (Catalogue, Vec<Fault>, Option<Accepted>);
+type LoadedFirst = (Catalogue, Vec<Fault>, Option<AcceptedNodes>);
 
-fn load_first(sources: &Sources) -> Result<LoadedFirst, Fault> {
+fn load_first(sources: &DefinitionSources) -> Result<LoadedFirst, Fault> {
     let mut faults = Vec::new();
     let accepted = read_accepted(sources, &mut faults)?;
-    let before = Before {
+    let before = PreviousDefinitions {
         nodes: accepted.as_ref().map(|accepted| &accepted.nodes),
         commands: None,
     };
@@ -116,7 +116,10 @@ fn load_first(sources: &Sources) -> Result<LoadedFirst, Fault> {
 
 /// Reads the accepted nodes. Without those that are there, an edit that should be held back would be
 /// used: so what keeps them from being read only now is an error.
-fn read_accepted(sources: &Sources, faults: &mut Vec<Fault>) -> Result<Option<Accepted>, Fault> {
+fn read_accepted(
+    sources: &DefinitionSources,
+    faults: &mut Vec<Fault>,
+) -> Result<Option<AcceptedNodes>, Fault> {
     let accepted = accepted::read_nodes(sources, faults);
     match faults.iter().find(|fault| fault.is_transient) {
         Some(fault) => Err(fault.clone()),
@@ -128,7 +131,7 @@ fn read_accepted(sources: &Sources, faults: &mut Vec<Fault>) -> Result<Option<Ac
 ///
 /// # Errors
 /// The nodes file cannot be read, or the state directory cannot be written.
-pub fn accept_nodes(sources: &Sources) -> Result<Option<Removal>, Fault> {
+pub fn accept_nodes(sources: &DefinitionSources) -> Result<Option<NodesRemoval>, Fault> {
     let mut faults = Vec::new();
     let Some(accepted) = read_accepted(sources, &mut faults)? else {
         return Ok(None);
@@ -164,12 +167,12 @@ impl Definitions {
     ///
     /// # Errors
     /// As of [`load`].
-    pub async fn open(sources: &Sources) -> Result<(Definitions, Vec<Fault>), Fault> {
+    pub async fn open(sources: &DefinitionSources) -> Result<(Definitions, Vec<Fault>), Fault> {
         off_the_runtime(sources, Definitions::open_blocking).await
     }
 
-    fn open_blocking(sources: &Sources) -> Result<(Definitions, Vec<Fault>), Fault> {
-        // Before the load: an edit in between is another stamp.
+    fn open_blocking(sources: &DefinitionSources) -> Result<(Definitions, Vec<Fault>), Fault> {
+        // PreviousDefinitions the load: an edit in between is another stamp.
         let stamp = fingerprint::stamp(sources);
         let (catalogue, faults, accepted) = load_first(sources)?;
         let definitions = Definitions {
@@ -189,12 +192,12 @@ impl Definitions {
     ///
     /// # Errors
     /// They cannot be written.
-    pub async fn keep(&self, sources: &Sources) -> Result<(), Fault> {
+    pub async fn keep(&self, sources: &DefinitionSources) -> Result<(), Fault> {
         let definitions = self.clone();
         off_the_runtime(sources, move |sources| definitions.keep_blocking(sources)).await
     }
 
-    fn keep_blocking(&self, sources: &Sources) -> Result<(), Fault> {
+    fn keep_blocking(&self, sources: &DefinitionSources) -> Result<(), Fault> {
         let catalogue = self.snapshot();
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         let written = accepted::keep_nodes(sources, &catalogue.nodes, kept.as_deref());
@@ -234,8 +237,9 @@ impl Definitions {
     ///
     /// # Errors
     /// The first that is against it, by its name in the command directory.
-    pub fn check_scripts(&self, plan: &Plan) -> Result<BTreeMap<String, String>, ScriptError> {
-        let unusable = |script: String, reason: String| ScriptError::Unusable { script, reason };
+    pub fn check_scripts(&self, plan: &Plan) -> Result<BTreeMap<String, String>, PlanScriptError> {
+        let unusable =
+            |script: String, reason: String| PlanScriptError::Unusable { script, reason };
         let current = self.snapshot();
         if let Some(what) = current.untrusted.against(&plan.command.name) {
             return Err(unusable(what.to_owned(), "others can write it".to_owned()));
@@ -246,13 +250,13 @@ impl Definitions {
             let name = plan.script_name(&script);
             let opened =
                 usable(&script, self.trust).map_err(|error| match error.is_transient() {
-                    true => ScriptError::Transient(error.to_string()),
+                    true => PlanScriptError::Transient(error.to_string()),
                     false => unusable(name.clone(), error.to_string()),
                 })?;
             match self.files.of_file(opened) {
                 Ok(digest) => Ok((name, in_hexadecimal(&digest))),
                 Err(error) if is_transient(&error) => {
-                    Err(ScriptError::Transient(error.to_string()))
+                    Err(PlanScriptError::Transient(error.to_string()))
                 }
                 Err(error) => Err(unusable(name, format!("it cannot be read: {error}"))),
             }
@@ -261,16 +265,21 @@ impl Definitions {
     }
 
     /// Keeps the catalogue current from now on, until the returned watch is dropped.
-    pub fn watch(&self, sources: Sources, audit: Audit, metrics: Metrics) -> Watch {
-        Watch::start(self.clone(), sources, audit, metrics)
+    pub fn watch(
+        &self,
+        sources: DefinitionSources,
+        audit: Audit,
+        metrics: Metrics,
+    ) -> DefinitionWatch {
+        DefinitionWatch::start(self.clone(), sources, audit, metrics)
     }
 
     /// Reads everything again. What is broken now stays as it was.
-    fn reload(&self, sources: &Sources) -> Vec<Fault> {
+    fn reload(&self, sources: &DefinitionSources) -> Vec<Fault> {
         let before = self.snapshot();
         let loaded = load::load(
             sources,
-            Before {
+            PreviousDefinitions {
                 nodes: Some(&before.nodes),
                 commands: Some(&before),
             },
@@ -291,8 +300,8 @@ impl Definitions {
 
 /// Does what waits for the disk on a thread that may.
 async fn off_the_runtime<T: Send + 'static>(
-    sources: &Sources,
-    work: impl FnOnce(&Sources) -> Result<T, Fault> + Send + 'static,
+    sources: &DefinitionSources,
+    work: impl FnOnce(&DefinitionSources) -> Result<T, Fault> + Send + 'static,
 ) -> Result<T, Fault> {
     let sources = sources.clone();
     let failed = Fault::error(&sources.nodes, 1, "reading the definitions broke off");

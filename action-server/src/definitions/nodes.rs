@@ -3,9 +3,9 @@
 
 use std::sync::Arc;
 
-use super::{Sources, accepted, digest_of, text::read};
+use super::{DefinitionSources, accepted, digest_of, text::read};
 use crate::{
-    catalogue::{GroupFault, Nodes, NodesFile, Removal, read_nodes},
+    catalogue::{GroupFault, Nodes, NodesFile, NodesRemoval, read_nodes},
     shown,
     trust::{Trust, others_can_read},
     yaml::{Fault, Step, line_of, without_mark},
@@ -18,7 +18,7 @@ const NODES_LIMIT: u64 = 64 << 20;
 pub(super) struct LoadedNodes {
     pub(super) nodes: Arc<Nodes>,
     pub(super) in_file: usize,
-    pub(super) held_back: Option<Removal>,
+    pub(super) held_back: Option<NodesRemoval>,
 }
 
 /// Reads the nodes file. What it breaks keeps what it was in `before`; a file that cannot be read at
@@ -27,7 +27,7 @@ pub(super) struct LoadedNodes {
 /// # Errors
 /// The file cannot be read, and nothing was accepted before.
 pub(super) fn load(
-    sources: &Sources,
+    sources: &DefinitionSources,
     before: Option<&Arc<Nodes>>,
     faults: &mut Vec<Fault>,
 ) -> Result<LoadedNodes, Fault> {
@@ -48,7 +48,7 @@ pub(super) fn load(
     faults.extend(found);
     let built = build(sources, file, before);
     if let Some(before) = before {
-        let removal = Removal::new(before, &built.nodes, built.in_file);
+        let removal = NodesRemoval::new(before, &built.nodes, built.in_file);
         if removal.is_large() && !is_accepted(sources, &text, faults) {
             let reason = format!(
                 "the file is not used: {removal}; put them back, or run action-server accept-nodes"
@@ -69,34 +69,34 @@ pub(super) fn load(
 /// # Errors
 /// The file cannot be read.
 pub(super) fn held_back(
-    sources: &Sources,
+    sources: &DefinitionSources,
     accepted: &Arc<Nodes>,
-) -> Result<(Option<Removal>, String), Fault> {
+) -> Result<(Option<NodesRemoval>, String), Fault> {
     let (text, file, _) = read_file(sources)?;
     let built = build(sources, file, Some(accepted));
-    let removal = Some(Removal::new(accepted, &built.nodes, built.in_file));
-    Ok((removal.filter(Removal::is_large), text))
+    let removal = Some(NodesRemoval::new(accepted, &built.nodes, built.in_file));
+    Ok((removal.filter(NodesRemoval::is_large), text))
 }
 
-fn read_file(sources: &Sources) -> Result<(String, NodesFile, Vec<Fault>), Fault> {
+fn read_file(sources: &DefinitionSources) -> Result<(String, NodesFile, Vec<Fault>), Fault> {
     let text = read(&sources.nodes, NODES_LIMIT, sources.trust)?;
     let (file, faults) = read_nodes(&sources.nodes, without_mark(&text))?;
     Ok((text, file, faults))
 }
 
 /// The nodes and groups of a file, joined with those of before.
-struct Built {
+struct BuiltNodes {
     nodes: Nodes,
     in_file: usize,
     group_faults: Vec<GroupFault>,
 }
 
-fn build(sources: &Sources, file: NodesFile, before: Option<&Arc<Nodes>>) -> Built {
+fn build(sources: &DefinitionSources, file: NodesFile, before: Option<&Arc<Nodes>>) -> BuiltNodes {
     let in_file = file.node_count();
     let visible = sources.visible_metadata.clone();
     let before = before.map(|before| &**before);
     let (nodes, group_faults) = Nodes::build(file, before, visible);
-    Built {
+    BuiltNodes {
         nodes,
         in_file,
         group_faults,
@@ -104,9 +104,9 @@ fn build(sources: &Sources, file: NodesFile, before: Option<&Arc<Nodes>>) -> Bui
 }
 
 fn use_file(
-    sources: &Sources,
+    sources: &DefinitionSources,
     text: &str,
-    built: Built,
+    built: BuiltNodes,
     before: Option<&Arc<Nodes>>,
     faults: &mut Vec<Fault>,
 ) -> LoadedNodes {
@@ -141,7 +141,7 @@ fn use_file(
     }
 }
 
-fn group_fault(sources: &Sources, text: &str, fault: GroupFault) -> Fault {
+fn group_fault(sources: &DefinitionSources, text: &str, fault: GroupFault) -> Fault {
     let GroupFault {
         group,
         is_error,
@@ -155,7 +155,7 @@ fn group_fault(sources: &Sources, text: &str, fault: GroupFault) -> Fault {
 }
 
 /// Whether the admin has accepted exactly this text.
-fn is_accepted(sources: &Sources, text: &str, faults: &mut Vec<Fault>) -> bool {
+fn is_accepted(sources: &DefinitionSources, text: &str, faults: &mut Vec<Fault>) -> bool {
     match accepted::read_approval(sources) {
         Ok(approved) => approved.is_some_and(|approved| approved == digest_of(text.as_bytes())),
         Err(fault) => {

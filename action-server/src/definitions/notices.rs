@@ -11,7 +11,7 @@ use std::{
 use inotify::{EventMask, EventOwned, EventStream, Inotify, WatchDescriptor, WatchMask};
 use tokio_stream::StreamExt;
 
-use super::{Sources, accepted::approval_path};
+use super::{DefinitionSources, accepted::approval_path};
 use crate::fingerprint::entries;
 
 /// Room for a few notices: many at once say no more than one.
@@ -19,19 +19,19 @@ const BUFFER: usize = 4096;
 /// The most directories that are watched: a link may lead into a large tree.
 const DIRECTORIES: usize = 10_000;
 
-/// Notices of edits of the definitions.
-pub(super) struct Notices {
+/// EditNotices of edits of the definitions.
+pub(super) struct EditNotices {
     stream: EventStream<Vec<u8>>,
     /// The directories that hold other things too, such as a log, and the names in them that matter.
     shared: HashMap<WatchDescriptor, HashSet<OsString>>,
 }
 
-impl Notices {
+impl EditNotices {
     /// Asks for notices about what is there now. Blocks for the disk.
     ///
     /// # Errors
     /// No descriptor is left, or no watch (`fs.inotify.max_user_instances`, `max_user_watches`).
-    pub(super) fn observe(sources: &Sources) -> io::Result<Notices> {
+    pub(super) fn observe(sources: &DefinitionSources) -> io::Result<EditNotices> {
         let inotify = Inotify::init()?;
         let mut watches = inotify.watches();
         let mut watch = |path: &Path, mask| match watches.add(path, mask | WatchMask::MASK_ADD) {
@@ -69,7 +69,7 @@ impl Notices {
             }
         }
         let stream = inotify.into_event_stream(vec![0; BUFFER])?;
-        Ok(Notices { stream, shared })
+        Ok(EditNotices { stream, shared })
     }
 
     /// Returns when an edit was noticed. Cancel safe.

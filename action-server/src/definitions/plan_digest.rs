@@ -20,7 +20,7 @@ use rand::Rng as _;
 use thiserror::Error;
 
 use crate::{
-    catalogue::{Command, Plan, PlannedJob, Waiting},
+    catalogue::{Command, Plan, PlannedJob, StateWait},
     file_digest::{FileDigests, Sha256, TooManyFiles, TreeSnapshot},
     fingerprint::entries,
     shown, trust,
@@ -43,7 +43,7 @@ pub struct PlanDigest([[u8; PART_LENGTH]; PARTS.len()]);
 /// The text is no plan digest.
 #[derive(Debug, Error, PartialEq, Eq)]
 #[error("this is no whole digest of a plan, as --dry-run prints it ({PREFIX} and four parts)")]
-pub struct NotADigest;
+pub struct PlanDigestError;
 
 impl PlanDigest {
     /// The names of the parts that differ. Other nodes have other metadata, so that goes without saying.
@@ -66,19 +66,19 @@ impl fmt::Display for PlanDigest {
 }
 
 impl FromStr for PlanDigest {
-    type Err = NotADigest;
+    type Err = PlanDigestError;
 
-    fn from_str(text: &str) -> Result<PlanDigest, NotADigest> {
+    fn from_str(text: &str) -> Result<PlanDigest, PlanDigestError> {
         let mut digest = PlanDigest([[0; PART_LENGTH]; PARTS.len()]);
-        let mut texts = text.strip_prefix(PREFIX).ok_or(NotADigest)?.split('.');
+        let mut texts = text.strip_prefix(PREFIX).ok_or(PlanDigestError)?.split('.');
         for part in &mut digest.0 {
-            let text = texts.next().ok_or(NotADigest)?;
-            let bytes = URL_SAFE_NO_PAD.decode(text).map_err(|_| NotADigest)?;
-            *part = bytes.try_into().map_err(|_| NotADigest)?;
+            let text = texts.next().ok_or(PlanDigestError)?;
+            let bytes = URL_SAFE_NO_PAD.decode(text).map_err(|_| PlanDigestError)?;
+            *part = bytes.try_into().map_err(|_| PlanDigestError)?;
         }
         match texts.next() {
             None => Ok(digest),
-            Some(_) => Err(NotADigest),
+            Some(_) => Err(PlanDigestError),
         }
     }
 }
@@ -150,8 +150,8 @@ impl PlanDigests {
         PlanDigest(parts)
     }
 
-    fn part(&self, fill: impl FnOnce(&mut Part)) -> [u8; PART_LENGTH] {
-        let mut part = Part(hmac::Context::with_key(&self.key));
+    fn part(&self, fill: impl FnOnce(&mut DigestPart)) -> [u8; PART_LENGTH] {
+        let mut part = DigestPart(hmac::Context::with_key(&self.key));
         fill(&mut part);
         let tag = part.0.sign();
         let mut kept = [0; PART_LENGTH];
@@ -162,9 +162,9 @@ impl PlanDigests {
 
 /// A part of a digest while it is made. Each value stands there with a number for what it is and
 /// with its length, so that no two lists of values look alike.
-struct Part(hmac::Context);
+struct DigestPart(hmac::Context);
 
-impl Part {
+impl DigestPart {
     fn add(&mut self, field: u8, value: impl AsRef<[u8]>) {
         let value = value.as_ref();
         self.0.update(&[field]);
@@ -179,7 +179,7 @@ impl Part {
 
 /// Which scripts are run, what is in the files, and how the commands treat their jobs. Which node
 /// runs which script follows from these and from its ranks, which are metadata.
-fn add_scripts(part: &mut Part, plan: &Plan, files: &Sha256) {
+fn add_scripts(part: &mut DigestPart, plan: &Plan, files: &Sha256) {
     let path = |script| plan.script_path(script).as_os_str().as_encoded_bytes();
     let scripts = plan.jobs.iter().map(|job| (&job.script, &job.state_script));
     for (script, state_script) in scripts.collect::<BTreeSet<_>>() {
@@ -190,7 +190,7 @@ fn add_scripts(part: &mut Part, plan: &Plan, files: &Sha256) {
     }
     part.add(3, files);
     add_settings(part, &plan.command);
-    if let Some(Waiting { command, verify }) = &plan.waiting {
+    if let Some(StateWait { command, verify }) = &plan.waiting {
         part.add(11, &verify.command);
         verify.until.iter().for_each(|state| part.add(12, state));
         part.add_number(13, verify.every.as_millis());
@@ -199,7 +199,7 @@ fn add_scripts(part: &mut Part, plan: &Plan, files: &Sha256) {
     }
 }
 
-fn add_settings(part: &mut Part, command: &Command) {
+fn add_settings(part: &mut DigestPart, command: &Command) {
     part.add_number(5, command.fanout.into());
     part.add_number(6, command.timeout.as_millis());
     for (code, state) in &command.exit_codes {
@@ -212,7 +212,7 @@ fn add_settings(part: &mut Part, command: &Command) {
     }
 }
 
-fn add_metadata(part: &mut Part, job: &PlannedJob) {
+fn add_metadata(part: &mut DigestPart, job: &PlannedJob) {
     let Some(node) = &job.node else { return };
     part.add(1, &node.name);
     node.ranks.iter().for_each(|rank| part.add(2, rank));

@@ -12,7 +12,8 @@ use action_proto::input::shown_name;
 
 use super::text::unreadable;
 use crate::{
-    catalogue::Untrusted, fingerprint, shown, transient::is_transient, trust::Trust, yaml::Fault,
+    catalogue::UntrustedFiles, fingerprint, shown, transient::is_transient, trust::Trust,
+    yaml::Fault,
 };
 
 /// How much is told of one command or folder: a umask may have left its mark on all of it.
@@ -24,9 +25,9 @@ pub(super) fn look(
     root: &Path,
     is_command: impl Fn(&str) -> bool,
     trust: Trust,
-    before: Option<&Untrusted>,
-) -> (Untrusted, Vec<Fault>) {
-    let (mut untrusted, mut told) = (Untrusted::default(), Vec::new());
+    before: Option<&UntrustedFiles>,
+) -> (UntrustedFiles, Vec<Fault>) {
+    let (mut untrusted, mut told) = (UntrustedFiles::default(), Vec::new());
     if trust == Trust::Lax {
         return (untrusted, told);
     }

@@ -1,4 +1,4 @@
-//! Notices edits of the definitions and reloads.
+//! EditNotices edits of the definitions and reloads.
 //!
 //! The kernel's notices only say when to look. What is loaded follows from the
 //! files alone, and a look every [`RESCAN`] catches what no notice told: a network file
@@ -12,7 +12,7 @@ use tokio::{
     time,
 };
 
-use super::{Definitions, Sources, fingerprint::stamp, notices::Notices};
+use super::{DefinitionSources, Definitions, fingerprint::stamp, notices::EditNotices};
 use crate::{
     audit::{Audit, Event},
     disk_lane::LANES,
@@ -26,26 +26,26 @@ const SETTLE: Duration = Duration::from_millis(100);
 const RESCAN: Duration = Duration::from_secs(30);
 
 /// Keeps the definitions current until it is dropped.
-pub struct Watch {
+pub struct DefinitionWatch {
     task: JoinHandle<()>,
     requests: mpsc::Sender<oneshot::Sender<()>>,
 }
 
-impl Drop for Watch {
+impl Drop for DefinitionWatch {
     fn drop(&mut self) {
         self.task.abort();
     }
 }
 
-impl Watch {
+impl DefinitionWatch {
     pub(super) fn start(
         definitions: Definitions,
-        sources: Sources,
+        sources: DefinitionSources,
         audit: Audit,
         metrics: Metrics,
-    ) -> Watch {
+    ) -> DefinitionWatch {
         let (requests, requested) = mpsc::channel(1);
-        let looking = Looking {
+        let looking = WatchTask {
             schedule: ReadSchedule::new("definitions", definitions.stamp),
             reported: definitions.told.to_vec(),
             definitions,
@@ -54,7 +54,7 @@ impl Watch {
             metrics,
         };
         let task = tokio::spawn(looking.run(requested));
-        Watch { task, requests }
+        DefinitionWatch { task, requests }
     }
 
     /// Looks now, whether or not an edit was noticed, and returns when what was found is in use.
@@ -67,9 +67,9 @@ impl Watch {
 }
 
 /// What the task has.
-struct Looking {
+struct WatchTask {
     definitions: Definitions,
-    sources: Sources,
+    sources: DefinitionSources,
     audit: Audit,
     metrics: Metrics,
     schedule: ReadSchedule,
@@ -77,7 +77,7 @@ struct Looking {
     reported: Vec<Fault>,
 }
 
-impl Looking {
+impl WatchTask {
     async fn run(mut self, mut requested: mpsc::Receiver<oneshot::Sender<()>>) {
         let stamp = self.definitions.stamp;
         if let Some(fault) = self.reported.iter().find(|fault| fault.is_transient) {
@@ -156,35 +156,37 @@ impl Looking {
     }
 }
 
-async fn stamp_of(sources: &Sources) -> u64 {
+async fn stamp_of(sources: &DefinitionSources) -> u64 {
     let sources = sources.clone();
     let stamp = LANES.definitions.run(move || stamp(&sources)).await;
     stamp.unwrap_or_default()
 }
 
 /// Asks the kernel for notices, which looks at each directory.
-async fn observed(sources: &Sources) -> io::Result<Notices> {
+async fn observed(sources: &DefinitionSources) -> io::Result<EditNotices> {
     let sources = sources.clone();
-    let observed = LANES.definitions.run(move || Notices::observe(&sources));
+    let observed = LANES
+        .definitions
+        .run(move || EditNotices::observe(&sources));
     observed.await?
 }
 
 /// Returns when an edit was noticed; not where there are no notices. Cancel safe.
-async fn edit(notices: &mut io::Result<Notices>) {
+async fn edit(notices: &mut io::Result<EditNotices>) {
     match notices {
         Ok(notices) => notices.edit().await,
         Err(_) => std::future::pending().await,
     }
 }
 
-async fn settle(notices: &mut io::Result<Notices>) {
+async fn settle(notices: &mut io::Result<EditNotices>) {
     // A steady stream of edits must not put the reload off for ever.
     let limit = time::Instant::now() + 10 * SETTLE;
     while time::Instant::now() < limit && time::timeout(SETTLE, edit(notices)).await.is_ok() {}
 }
 
 /// Logs that there are no notices any more, or that there are some again.
-fn log_notices(had_notices: bool, notices: &io::Result<Notices>) {
+fn log_notices(had_notices: bool, notices: &io::Result<EditNotices>) {
     match notices {
         Err(error) if had_notices => {
             tracing::warn!(%error, "no notices of edits; looking every second instead");

@@ -7,59 +7,21 @@ mod journal;
 
 use std::io::{self, IsTerminal, Write};
 
-use action_proto::{escape_in_json, input::shown_value};
+use action_proto::escape_in_json;
 use thiserror::Error;
 use tracing_appender::non_blocking::{NonBlocking, NonBlockingBuilder, WorkerGuard};
-use tracing_subscriber::{EnvFilter, filter::LevelFilter, fmt::MakeWriter};
+use tracing_subscriber::{EnvFilter, fmt::MakeWriter};
 
-use crate::config::{LogFormat, Settings};
+pub(crate) use crate::config::ADDRESSES;
+use crate::config::{LogFormat, Settings, log_filter};
 use journal::{Journal, JournalFormat};
 
 /// Why there is no log.
 #[derive(Debug, Error)]
 pub(crate) enum LogError {
-    /// The level is none.
-    #[error("log_level: {} is not error, warn, info, debug, trace or off, nor TARGET=LEVEL", shown_value(.0))]
-    Level(String),
-    /// The directives cannot be read.
-    #[error("log_level: it is no list of directives such as action_server=debug,info")]
-    Directives(#[from] tracing_subscriber::filter::ParseError),
     /// The journal is wanted, and is not there.
     #[error("log_format: journald: there is no journal to write to: {0}; set it to text or json")]
     Journal(#[source] io::Error),
-}
-
-/// Of lines that tell where the server can be reached. Whoever had it take a free port learns that
-/// from them alone, so they are logged whatever the level, but for `off`.
-pub(crate) const ADDRESSES: &str = "addresses";
-
-/// Which lines are logged.
-pub(crate) fn filter(settings: &Settings) -> Result<EnvFilter, LogError> {
-    let wanted = &settings.log_level;
-    let level = |word: &str| word.parse::<LevelFilter>().ok();
-    let known = |word: &str| level(word).is_some() || word.contains(['=', ':', '[']);
-    let words = wanted
-        .split(',')
-        .map(str::trim)
-        .filter(|word| !word.is_empty());
-    let directives = words.map(|word| match word {
-        // The gravest level of the original.
-        _ if word.eq_ignore_ascii_case("fatal") => Ok("error"),
-        // EnvFilter takes it for a target, and is silent about all others.
-        _ if !wanted.contains('[') && !known(word) => Err(LogError::Level(word.to_owned())),
-        _ => Ok(word),
-    });
-    let mut directives = directives.collect::<Result<Vec<_>, _>>()?;
-    if directives.is_empty() {
-        directives.push("error");
-    }
-    let addresses = format!("{ADDRESSES}=info");
-    let is_off = |word: &&str| level(word) == Some(LevelFilter::OFF);
-    if !directives.iter().all(is_off) {
-        // The first: what the setting says of them counts.
-        directives.insert(0, &addresses);
-    }
-    Ok(EnvFilter::try_new(directives.join(","))?)
 }
 
 /// Starts the log of a server. What is logged is written for as long as the guard is there.
@@ -74,10 +36,10 @@ pub(crate) fn start(settings: &Settings) -> Result<WorkerGuard, LogError> {
         None => (LogFormat::Text, None),
     };
     match journal {
-        None => start_on_stderr(settings, format),
+        None => Ok(start_on_stderr(settings, format)),
         Some(journal) => {
             let (writer, guard) = queue(journal);
-            let log = common(filter(settings)?, writer).with_ansi(false);
+            let log = common(filter(settings), writer).with_ansi(false);
             log.event_format(JournalFormat).init();
             Ok(guard)
         }
@@ -85,12 +47,9 @@ pub(crate) fn start(settings: &Settings) -> Result<WorkerGuard, LogError> {
 }
 
 /// Starts the log on stderr, for who looks there, in whatever format the server's is.
-pub(crate) fn start_on_stderr(
-    settings: &Settings,
-    format: LogFormat,
-) -> Result<WorkerGuard, LogError> {
+pub(crate) fn start_on_stderr(settings: &Settings, format: LogFormat) -> WorkerGuard {
     let (writer, guard) = queue(io::stderr());
-    let filter = filter(settings)?;
+    let filter = filter(settings);
     match format {
         LogFormat::Json => {
             let log = common(filter, move || JsonEscapes(writer.clone()));
@@ -101,7 +60,12 @@ pub(crate) fn start_on_stderr(
             log.with_ansi(io::stderr().is_terminal()).init();
         }
     }
-    Ok(guard)
+    guard
+}
+
+fn filter(settings: &Settings) -> EnvFilter {
+    // The settings have checked that it can be read.
+    log_filter(&settings.log_level).unwrap_or_default()
 }
 
 /// How many lines wait for a reader that is slow. Each takes 40 bytes of memory from the start.

@@ -1,33 +1,47 @@
-//! Tests only: the reference of settings and of `metadata.yaml`, held against what the parsers
-//! take. What is written from it: `written`.
+//! Tests only: the reference of settings and of `metadata.yaml`, tried out with the parsers. What is
+//! written from it: `rendered`.
 
-mod metadata;
+mod man;
 mod rendered;
-mod settings;
 
-use std::{collections::BTreeSet, fs, os::unix::fs::PermissionsExt};
+use std::{fs, os::unix::fs::PermissionsExt};
 
-use metadata::KEYS;
 use rendered::example;
-use settings::{SETTINGS, Setting, Unset};
 
 use crate::{
-    catalogue::{Listing, read_command},
-    config::Settings,
+    catalogue::{CommandMetadata, ScriptListing, read_command},
+    config::{SettingKeys, Settings},
+    keys::{KeyForm, KeyReference, KeySection, Unset},
 };
 
 const SECRET: &str = "0123456789abcdef0123456789abcdef";
 
-fn all() -> impl Iterator<Item = &'static Setting> {
-    SETTINGS.iter().flat_map(|(_, settings)| *settings)
+/// Keys with those below them, each with its full name, such as `limits.nodes`.
+fn flat(keys: &'static [KeyReference], above: &str) -> Vec<(String, &'static KeyReference)> {
+    let with_those_below = |key: &'static KeyReference| {
+        let name = format!("{above}{}", key.key);
+        let below = key.sections.iter().flat_map({
+            let name = format!("{name}.");
+            move |section| flat(section.keys, &name)
+        });
+        std::iter::once((name, key)).chain(below.collect::<Vec<_>>())
+    };
+    keys.iter().flat_map(with_those_below).collect()
+}
+
+fn all(sections: &'static [KeySection]) -> Vec<(String, &'static KeyReference)> {
+    let sections = sections.iter();
+    sections
+        .flat_map(|section| flat(section.keys, ""))
+        .collect()
 }
 
 /// Settings in a directory, and what the server makes of them.
-struct Site(tempfile::TempDir);
+struct SettingsSite(tempfile::TempDir);
 
-impl Site {
-    fn new() -> Site {
-        let site = Site(tempfile::tempdir().unwrap());
+impl SettingsSite {
+    fn new() -> SettingsSite {
+        let site = SettingsSite(tempfile::tempdir().unwrap());
         let secret = site.0.path().join("jwt_secret");
         fs::write(&secret, SECRET).unwrap();
         fs::set_permissions(secret, fs::Permissions::from_mode(0o600)).unwrap();
@@ -58,9 +72,9 @@ fn needed(without: &str) -> String {
 }
 
 /// A setting in a file: one line, its map around it and what this needs beside it.
-fn written(setting: &Setting, value: &str) -> (String, String) {
-    match setting.key.split_once('.') {
-        None => (setting.key.to_owned(), value.to_owned()),
+fn written(key: &str, value: &str) -> (String, String) {
+    match key.split_once('.') {
+        None => (key.to_owned(), value.to_owned()),
         Some((map, key)) => {
             let needed: &[(&str, &str)] = match map {
                 "tls" => &[("certificate", "c.pem"), ("private_key", "k.pem")],
@@ -76,69 +90,41 @@ fn written(setting: &Setting, value: &str) -> (String, String) {
     }
 }
 
-/// What the parser says that it would take in this map.
-fn known(map: &str) -> BTreeSet<String> {
-    let text = match map {
-        "" => "no_such: 1\n".to_owned(),
-        map => format!("{map}: {{no_such: 1}}\n"),
-    };
-    let told = Site::new().load(&text, None).unwrap_err();
-    let (_, names) = told
-        .split_once("expected")
-        .unwrap_or_else(|| panic!("{told}"));
-    names
-        .split('`')
-        .skip(1)
-        .step_by(2)
-        .map(str::to_owned)
-        .collect()
-}
-
-#[test]
-fn the_reference_has_the_settings_that_the_parser_takes() {
-    for map in ["", "tls", "limits", "retention", "traces"] {
-        let below = |setting: &Setting| match setting.key.split_once('.') {
-            Some((of, key)) => (of == map).then_some(key),
-            None => map.is_empty().then_some(setting.key),
-        };
-        let told: BTreeSet<String> = all().filter_map(below).map(str::to_owned).collect();
-        assert_eq!(told, known(map), "below {map:?}");
-    }
-}
-
 #[test]
 fn each_setting_counts_from_file_and_environment_and_its_default_is_what_it_says() {
-    let site = Site::new();
-    for setting in all() {
-        let (key, needed) = (setting.key, needed(setting.key));
+    let site = SettingsSite::new();
+    for (key, setting) in all(SettingKeys::SECTIONS) {
+        let needed = needed(&key);
         let load = |value: &str| {
-            let (key, value) = written(setting, value);
+            let (key, value) = written(&key, value);
             site.load(&format!("{needed}{key}: {value}\n"), None)
                 .unwrap_or_else(|error| panic!("{key}: {error}"))
         };
         let set = load(setting.example);
         let without = site.load(&needed, None);
-        // The secret is not shown, and what only allows another setting is not kept.
-        if !["jwt_secret", "insecure_metrics_listen", "traces.insecure"].contains(&key) {
-            assert_ne!(
-                without.as_ref(),
-                Ok(&set),
+        // The secret is not shown.
+        if key != "jwt_secret" {
+            let is_other = without.as_ref() != Ok(&set);
+            assert!(
+                is_other || key == "traces.insecure",
                 "{key}: the example changes nothing"
             );
         }
         match setting.unset {
             // Part of a map that has no default: the same as without it there.
-            Unset::Is(value) if key.starts_with("traces.") => assert_eq!(load(value), set, "{key}"),
-            Unset::Is(value) => assert_eq!(without, Ok(load(value)), "{key} is not {value}"),
-            Unset::Words(_) => {}
-            Unset::Required if key.contains('.') => {
-                let (map, _) = key.split_once('.').unwrap();
-                let told = site.load(&format!("{needed}{map}: {{}}\n"), None);
-                assert!(told.is_err(), "{key} is not required");
+            Unset::Default(value) if key.starts_with("traces.") => {
+                assert_ne!(load(value), set, "{key}");
             }
-            Unset::Required => assert!(without.is_err(), "{key} is not required"),
+            Unset::Default(value) => assert_eq!(without, Ok(load(value)), "{key} is not {value}"),
+            Unset::Absent(_) => {}
+            Unset::Required(_) if key.contains('.') => {
+                let (map, _) = key.split_once('.').unwrap();
+                let faulty = site.load(&format!("{needed}{map}: {{}}\n"), None);
+                assert!(faulty.is_err(), "{key} is not required");
+            }
+            Unset::Required(_) => assert!(without.is_err(), "{key} is not required"),
         }
-        let (name, value) = written(setting, setting.example);
+        let (name, value) = written(&key, setting.example);
         let variable = (format!("ACTION_SERVER_{}", name.to_uppercase()), value);
         assert_eq!(
             site.load(&needed, Some(variable)),
@@ -149,8 +135,8 @@ fn each_setting_counts_from_file_and_environment_and_its_default_is_what_it_says
 }
 
 #[test]
-fn the_example_says_the_defaults() {
-    let site = Site::new();
+fn the_example_has_the_defaults() {
+    let site = SettingsSite::new();
     let mut text = needed("");
     for line in example().lines() {
         let talk = |it: &&str| it.starts_with('#') || it.starts_with(' ') && !it.starts_with("  ");
@@ -167,32 +153,10 @@ fn the_example_says_the_defaults() {
     assert!(site.load(&example(), None).is_ok(), "{}", example());
 }
 
-/// The keys that the parser's source has, below the map that each of its functions reads.
-fn keys_of_the_parser() -> BTreeSet<String> {
-    let source = include_str!("../catalogue/metadata.rs");
-    let arms = |function: &str, map: &str| {
-        let (_, body) = source.split_once(&format!("    fn {function}(")).unwrap();
-        let (body, _) = body.split_once("\n    }\n").unwrap();
-        let arm = |line: &str| {
-            let (key, _) = line.trim().strip_prefix('"')?.split_once("\" =>")?;
-            Some(format!("{map}{key}"))
-        };
-        body.lines().filter_map(arm).collect::<Vec<_>>()
-    };
-    let maps = ["help"];
-    let own = arms("field", "")
-        .into_iter()
-        .filter(|key| !maps.contains(&key.as_str()));
-    own.chain(arms("help", "help."))
-        .chain(arms("verify", "verify."))
-        .collect()
-}
-
 #[test]
-fn the_reference_has_the_keys_of_metadata() {
-    let told: BTreeSet<String> = KEYS.iter().map(|key| key.0.to_owned()).collect();
-    assert_eq!(told, keys_of_the_parser());
-    for (key, _, _, value, _) in KEYS {
+fn the_examples_of_metadata_can_be_read() {
+    for (key, reference) in all(CommandMetadata::SECTIONS) {
+        let value = reference.example;
         let text = match key.split_once('.') {
             Some(("help", "summary")) => format!("help: {{summary: {value}}}\n"),
             Some(("help", key)) => format!("help: {{summary: s, {key}: {value}}}\n"),
@@ -202,14 +166,15 @@ fn the_reference_has_the_keys_of_metadata() {
                 let beside: String = beside.map(|(k, v)| format!(", {k}: {v}")).collect();
                 format!("help: {{summary: s}}\n{map}: {{{key}: {value}{beside}}}\n")
             }
-            None if *key == "wait" => {
+            None if key == "help" => format!("help: {value}\n"),
+            None if key == "wait" => {
                 format!(
                     "help: {{summary: s}}\nverify: {{command: c, until: [ON]}}\n{key}: {value}\n"
                 )
             }
             None => format!("help: {{summary: s}}\n{key}: {value}\n"),
         };
-        let listing = Listing {
+        let listing = ScriptListing {
             directory: "c".into(),
             scripts: [("default".to_owned(), "c/default.sh".into())].into(),
             unusable: [].into(),

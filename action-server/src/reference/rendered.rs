@@ -1,14 +1,15 @@
-//! What is written from the reference with `UPDATE=1`: `docs/settings.md` and
-//! `packaging/examples/server.yaml`.
+//! What is written from the reference with `UPDATE=1`: `docs/settings.md`,
+//! `packaging/examples/server.yaml`, and the manual pages of both files.
 
 use std::{fmt::Write as _, fs, path::Path};
 
-use super::{KEYS, SETTINGS, Unset, all};
+use super::{KeyReference, KeySection, Unset, all, flat, man};
+use crate::{catalogue::CommandMetadata, config::SettingKeys, keys::KeyForm};
 
 const HEAD: &str = "\
 # Settings
 
-Every setting of the server and every key of a command's `metadata.yaml`. Made from the code, and held against what it takes:
+Every setting of the server and every key of a command's `metadata.yaml`. Made from their definition in the code:
 `UPDATE=1 cargo test -p action-server --lib reference` makes this file again. How things work together is in
 [configuration.md](configuration.md), the client's settings are in [cli.md](cli.md#configuration).
 
@@ -41,41 +42,42 @@ Of a command, in its directory. Read again when it changes. An unknown key gives
 
 fn document() -> String {
     let mut text = HEAD.to_owned();
-    let row = |text: &mut String, cells: [&str; 5]| {
+    for section in SettingKeys::SECTIONS {
+        let _ = writeln!(text, "\n### {}\n", section.heading);
+        table(&mut text, "setting", &flat(section.keys, ""));
+    }
+    let _ = write!(text, "\n{ENVIRONMENT}");
+    table(&mut text, "key", &all(CommandMetadata::SECTIONS));
+    text
+}
+
+fn table(text: &mut String, what: &str, keys: &[(String, &KeyReference)]) {
+    let mut row = |cells: [&str; 5]| {
         let cells = cells.map(|cell| cell.replace('|', "\\|"));
         let _ = writeln!(text, "| {} |", cells.join(" | "));
     };
-    for (heading, settings) in SETTINGS {
-        let _ = writeln!(text, "\n### {heading}\n");
-        row(
-            &mut text,
-            ["setting", "type", "default", "for example", "meaning"],
-        );
-        row(&mut text, ["---"; 5]);
-        for it in *settings {
-            let (key, example) = (format!("`{}`", it.key), format!("`{}`", it.example));
-            let default = match it.unset {
-                Unset::Is(value) => format!("`{value}`"),
-                Unset::Words(words) => words.to_owned(),
-                Unset::Required => "required".to_owned(),
-            };
-            row(
-                &mut text,
-                [&key, it.kind.name(), &default, &example, it.meaning],
-            );
-        }
+    row([what, "type", "default", "for example", "meaning"]);
+    row(["---"; 5]);
+    for (name, key) in keys {
+        let (name, example) = (format!("`{name}`"), format!("`{}`", key.example));
+        row([&name, key.form, &default(key), &example, &meaning(key)]);
     }
-    let _ = write!(text, "\n{ENVIRONMENT}");
-    row(
-        &mut text,
-        ["key", "type", "default", "for example", "meaning"],
-    );
-    row(&mut text, ["---"; 5]);
-    for (key, kind, default, example, meaning) in KEYS {
-        let (key, example) = (format!("`{key}`"), format!("`{example}`"));
-        row(&mut text, [&key, kind, default, &example, meaning]);
+}
+
+/// What counts where the key is not set.
+pub(super) fn default(key: &KeyReference) -> String {
+    match key.unset {
+        Unset::Default("{}") if !key.sections.is_empty() => "as below".to_owned(),
+        Unset::Default(value) => format!("`{value}`"),
+        Unset::Absent(words) => words.to_owned(),
+        Unset::Required(_) => "required".to_owned(),
     }
-    text
+}
+
+/// What the key means, in one line of Markdown.
+pub(super) fn meaning(key: &KeyReference) -> String {
+    let lines: Vec<&str> = key.meaning.iter().map(|line| line.trim()).collect();
+    lines.join(" ")
 }
 
 /// All settings in one file, as comments but for what must be set.
@@ -86,40 +88,39 @@ pub(super) fn example() -> String {
 # directory. After an edit: action-server check --config THIS_FILE
 "
     .to_owned();
-    let starts_a_map = |key: &str| all().any(|it| it.key.starts_with(&format!("{key}.")));
-    for (heading, settings) in SETTINGS {
+    for KeySection { heading, keys } in SettingKeys::SECTIONS {
         let _ = writeln!(text, "\n# ---- {heading}");
-        for it in *settings {
-            let (indent, key) = match it.key.split_once('.') {
-                Some((_, key)) => ("  ", key),
-                None => ("", it.key),
-            };
-            let (mark, value, told) = match it.unset {
-                Unset::Is(value) => ("#", value, String::new()),
-                Unset::Required => ("", it.example, " (required)".to_owned()),
-                Unset::Words(words) => ("##", it.example, format!(" (default: {words})")),
-            };
-            // What `init` makes is as good as required, and what belongs to `tls` is as optional as it.
-            let mark = match key {
-                "jwt_secret_path" => "",
-                "limits" | "retention" => "#",
-                _ if it.key.starts_with("tls.") || it.key.starts_with("traces.") => "##",
-                _ => mark,
-            };
-            let value = if starts_a_map(key) { "" } else { value };
-            text.push('\n');
-            for line in wrapped(&plain(&format!("{}{told}", it.meaning)), 116) {
-                let _ = writeln!(text, "# {line}");
-            }
-            let line = format!("{mark}{indent}{key}: {value}");
-            let _ = writeln!(text, "{}", line.trim_end());
+        for (name, key) in flat(keys, "") {
+            write_example(&mut text, &name, key);
         }
     }
     text
 }
 
+fn write_example(text: &mut String, name: &str, key: &KeyReference) {
+    let indent = if name.contains('.') { "  " } else { "" };
+    let (mark, value, remark) = match key.unset {
+        Unset::Default(value) => ("#", value, String::new()),
+        Unset::Required(_) => ("", key.example, " (required)".to_owned()),
+        Unset::Absent(words) => ("##", key.example, format!(" (default: {words})")),
+    };
+    // What `init` makes is as good as required, and the keys of a map without default are as optional.
+    let mark = match name {
+        "jwt_secret_path" => "",
+        _ if name.starts_with("tls.") || name.starts_with("traces.") => "##",
+        _ => mark,
+    };
+    let value = if key.sections.is_empty() { value } else { "" };
+    text.push('\n');
+    for line in wrapped(&plain(&format!("{}{remark}", meaning(key))), 116) {
+        let _ = writeln!(text, "# {line}");
+    }
+    let line = format!("{mark}{indent}{}: {value}", key.key);
+    let _ = writeln!(text, "{}", line.trim_end());
+}
+
 /// Markdown's links and quotes taken away.
-fn plain(text: &str) -> String {
+pub(super) fn plain(text: &str) -> String {
     let link = regex::Regex::new(r"\[([^\]]*)\]\(([^)#]*)(#[^)]*)?\)").unwrap();
     let shown = |found: &regex::Captures<'_>| match &found[2] {
         "" => found[1].to_owned(),
@@ -147,6 +148,8 @@ fn what_is_written_is_what_the_code_says() {
     for (name, text) in [
         ("docs/settings.md", document()),
         ("packaging/examples/server.yaml", example()),
+        ("docs/man/server.yaml.5", man::settings()),
+        ("docs/man/metadata.yaml.5", man::metadata()),
     ] {
         let path = root.join(name);
         if std::env::var_os("UPDATE").is_some() {

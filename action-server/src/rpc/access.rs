@@ -142,7 +142,7 @@ impl Access {
     /// True for a command that takes nodes, and for a broken one, of which that is not known.
     pub(super) fn takes_nodes(&self, name: &str) -> bool {
         match self.catalogue.commands.get(name) {
-            Some(command) => command.has_context,
+            Some(command) => command.help.has_context,
             None => self.catalogue.broken.contains_key(name),
         }
     }
@@ -270,7 +270,7 @@ impl Access {
         let mut judgement = Judgement::default();
         for job in &plan.jobs {
             let at = self.catalogue.nodes.position(job.node_name());
-            let on = match plan.command.has_context {
+            let on = match plan.command.help.has_context {
                 true => On::Node(at),
                 false => On::Nothing,
             };

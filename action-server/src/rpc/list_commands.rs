@@ -42,10 +42,10 @@ fn describe(command: &catalogue::Command) -> Command {
     let ranks = command.scripts.keys().filter(|rank| *rank != DEFAULT_RANK);
     Command {
         name: command.name.clone(),
-        summary: command.summary.clone(),
-        description: command.description.clone(),
-        syntax: command.syntax.clone(),
-        has_context: command.has_context,
+        summary: command.help.summary.clone(),
+        description: command.description().to_owned(),
+        syntax: command.help.syntax.clone().unwrap_or_default(),
+        has_context: command.help.has_context,
         confirmation: command
             .confirmation
             .as_ref()

@@ -7,7 +7,7 @@ use action_proto::input::shown_set;
 use super::sights::{Sights, covering};
 use crate::{
     auth::policy::{Cover, Effect, KnownCommand, Policy, PolicyFaults, Rules},
-    catalogue::{Catalogue, Coverage},
+    catalogue::{Catalogue, NodeCoverage},
     definitions::log_fault,
     yaml::{Fault, Severity},
 };
@@ -83,7 +83,7 @@ pub(super) fn log_changes(faults: &[Fault], logged: &[Fault]) {
 pub(crate) fn resolve(policy: &Arc<Policy>, catalogue: &Catalogue) -> (Rules, Vec<Fault>) {
     let with_nodes = catalogue.commands.values();
     let with_nodes: Vec<&str> = with_nodes
-        .filter(|command| command.has_context)
+        .filter(|command| command.help.has_context)
         .map(|command| command.name.as_str())
         .collect();
     let mut faults = PolicyFaults::new(policy, &known_commands(catalogue));
@@ -115,7 +115,7 @@ pub(crate) fn resolve(policy: &Arc<Policy>, catalogue: &Catalogue) -> (Rules, Ve
 pub(super) fn known_commands(catalogue: &Catalogue) -> Vec<KnownCommand<'_>> {
     let good = catalogue.commands.values().map(|command| KnownCommand {
         name: &command.name,
-        takes_nodes: Some(command.has_context),
+        takes_nodes: Some(command.help.has_context),
     });
     let broken = catalogue.broken.keys().map(|name| KnownCommand {
         name,
@@ -125,8 +125,8 @@ pub(super) fn known_commands(catalogue: &Catalogue) -> Vec<KnownCommand<'_>> {
 }
 
 /// What of a rule's node set matches no node.
-fn idle_parts(coverage: &Coverage, set: &str, effect: Effect) -> Vec<String> {
-    let Coverage {
+fn idle_parts(coverage: &NodeCoverage, set: &str, effect: Effect) -> Vec<String> {
+    let NodeCoverage {
         undefined, empty, ..
     } = coverage;
     if !coverage.possible.contains(&true) {

@@ -14,8 +14,8 @@ use super::{
 use crate::{
     audit::Who,
     auth::{Caller, policy::Requirements},
-    catalogue::{Identity, Plan},
-    definitions::{Definitions, PlanDigest, PlanDigests, ScriptError},
+    catalogue::{CallerIdentity, Plan},
+    definitions::{Definitions, PlanDigest, PlanDigests, PlanScriptError},
     disk_lane::LANES,
     file_digest::TreeSnapshot,
     run::{PreparedRun, Starter},
@@ -135,7 +135,7 @@ fn check_request(
     check_brings(&rule, judgement.missing)?;
     check_agreed(&plan, request.confirmed, request.expected_nodes)?;
     let starter = Starter {
-        identity: Identity {
+        identity: CallerIdentity {
             username: caller.subject.clone(),
             uid: caller.uid,
             reason: request.reason,
@@ -260,14 +260,14 @@ fn check_scripts(
     definitions.check_scripts(plan).map_err(|error| {
         tracing::warn!(%error, "a run was refused");
         match error {
-            ScriptError::Unusable { script, .. } if is_hidden(&script) => {
+            PlanScriptError::Unusable { script, .. } if is_hidden(&script) => {
                 status::broken_teller(&plan.command.name)
             }
             // The reason may hold a path; callers are told the script's name only.
-            ScriptError::Unusable { script, .. } => Status::failed_precondition(format!(
+            PlanScriptError::Unusable { script, .. } => Status::failed_precondition(format!(
                 "the script {script} cannot be run; ask the admin to run: action-server check"
             )),
-            ScriptError::Transient(_) => {
+            PlanScriptError::Transient(_) => {
                 Status::unavailable("the server cannot read the scripts now; try again later")
             }
         }

@@ -11,7 +11,7 @@ use crate::{
         Grant,
         policy::{Cover, Decider},
     },
-    catalogue::{Catalogue, Coverage},
+    catalogue::{Catalogue, NodeCoverage},
 };
 
 /// How many nodes all remembered sights of one kind have together: a byte or two for each.
@@ -84,7 +84,7 @@ fn remember<K: Hash + Eq, V>(map: &mut HashMap<K, V>, catalogue: &Catalogue, key
 }
 
 /// What a node set covers, as the decider takes it.
-pub(super) fn covering(coverage: Coverage) -> Cover {
-    let Coverage { sure, possible, .. } = coverage;
+pub(super) fn covering(coverage: NodeCoverage) -> Cover {
+    let NodeCoverage { sure, possible, .. } = coverage;
     Cover::Nodes { sure, possible }
 }

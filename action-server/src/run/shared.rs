@@ -11,7 +11,7 @@ use action_proto::v1::{Outcome, OutcomeCount};
 
 use crate::{
     audit::{Audit, Who},
-    catalogue::{Identity, Plan},
+    catalogue::{CallerIdentity, Plan},
     file_digest::TreeSnapshot,
     process::Reaper,
     record::RunId,
@@ -46,7 +46,7 @@ pub(super) struct RunContext {
     pub(super) plan: Plan,
     /// The files of the plan, where the run is bound to it.
     pub(super) files: Option<TreeSnapshot>,
-    pub(super) identity: Identity,
+    pub(super) identity: CallerIdentity,
     pub(super) who: Who,
     pub(super) max_failures: Option<u32>,
     pub(super) limits: Arc<RunLimits>,

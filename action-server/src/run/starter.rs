@@ -8,7 +8,7 @@ use thiserror::Error;
 
 use crate::{
     audit::{self, Audit, Turn, Who},
-    catalogue::{Identity, Plan, PlannedJob},
+    catalogue::{CallerIdentity, Plan, PlannedJob},
     file_digest::TreeSnapshot,
     record::{RunId, TooLong},
     traces::Span,
@@ -18,7 +18,7 @@ use crate::{
 #[derive(Debug, Clone, Default)]
 pub struct Starter {
     /// As the token proves.
-    pub identity: Identity,
+    pub identity: CallerIdentity,
     /// The same, as the audit log is told.
     pub who: Who,
     /// The rule that allows it.
@@ -67,7 +67,7 @@ impl Starter {
     /// The first event of the run's record.
     pub(super) fn first_event(&self, plan: &Plan) -> Event {
         let names = plan.jobs.iter().map(PlannedJob::node_name);
-        let nodes = if plan.command.has_context {
+        let nodes = if plan.command.help.has_context {
             names.map(str::to_owned).collect()
         } else {
             Vec::new()

@@ -17,7 +17,7 @@ use super::{
     script_output::OutputSink,
     shared::{RunContext, append_message},
 };
-use crate::catalogue::{PlannedJob, Verify, Waiting};
+use crate::catalogue::{PlannedJob, StateCheck, StateWait};
 
 /// So many readings in a row must give a wanted state: a node that falls back is noticed.
 const READINGS: u32 = 2;
@@ -85,7 +85,7 @@ pub(super) async fn wait_for_state(
     }
 }
 
-fn state_call<'a>(waiting: &'a Waiting, script: &'a Path, deadline: Instant) -> ScriptCall<'a> {
+fn state_call<'a>(waiting: &'a StateWait, script: &'a Path, deadline: Instant) -> ScriptCall<'a> {
     let left = deadline - Instant::now();
     ScriptCall {
         command: &waiting.command,
@@ -159,7 +159,7 @@ async fn read_state(
 /// The readings so far. Pure.
 #[derive(Debug)]
 struct StateWatch<'a> {
-    verify: &'a Verify,
+    verify: &'a StateCheck,
     state: Option<String>,
     reason: String,
     in_a_row: u32,
@@ -174,7 +174,7 @@ struct WatchStep {
 }
 
 impl<'a> StateWatch<'a> {
-    fn new(verify: &'a Verify) -> StateWatch<'a> {
+    fn new(verify: &'a StateCheck) -> StateWatch<'a> {
         StateWatch {
             verify,
             state: None,
@@ -226,7 +226,7 @@ impl<'a> StateWatch<'a> {
         self.verify.until.join(" or ")
     }
 
-    fn too_late(&self, waiting: &Waiting) -> String {
+    fn too_late(&self, waiting: &StateWait) -> String {
         let limit = humantime::format_duration(waiting.verify.timeout);
         let wanted = self.wanted();
         let fell = self.fell_back.iter().map(|text| format!("{text}; "));
@@ -258,8 +258,8 @@ impl<'a> StateWatch<'a> {
 mod tests {
     use super::*;
 
-    fn verify() -> Verify {
-        Verify {
+    fn verify() -> StateCheck {
+        StateCheck {
             command: "power-status".into(),
             until: vec!["ON".into()],
             every: Duration::from_secs(1),
@@ -304,7 +304,7 @@ mod tests {
     #[test]
     fn the_end_says_what_was_seen() {
         let verify = verify();
-        let waiting = Waiting {
+        let waiting = StateWait {
             command: std::sync::Arc::new(crate::catalogue::Command {
                 name: "power-status".into(),
                 ..crate::catalogue::Command::default()

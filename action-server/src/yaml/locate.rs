@@ -26,7 +26,8 @@ const BUDGET: u32 = 20;
 
 /// The line of the last step of `path`, from 1; 0 when the path leads nowhere.
 pub fn line_of(text: &str, path: &[Step<'_>]) -> usize {
-    let Err(error) = (Walk { path }).deserialize(serde_yaml::Deserializer::from_str(text)) else {
+    let Err(error) = (PathWalk { path }).deserialize(serde_yaml::Deserializer::from_str(text))
+    else {
         return 0;
     };
     // Any other error is of a text that cannot be read so far.
@@ -178,11 +179,11 @@ impl<'a> ListLines<'a> {
 }
 
 /// Goes down the path; fails at its end.
-struct Walk<'a> {
+struct PathWalk<'a> {
     path: &'a [Step<'a>],
 }
 
-impl<'de> DeserializeSeed<'de> for Walk<'_> {
+impl<'de> DeserializeSeed<'de> for PathWalk<'_> {
     type Value = ();
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
@@ -190,7 +191,7 @@ impl<'de> DeserializeSeed<'de> for Walk<'_> {
     }
 }
 
-impl<'de> Visitor<'de> for Walk<'_> {
+impl<'de> Visitor<'de> for PathWalk<'_> {
     type Value = ();
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -209,7 +210,7 @@ impl<'de> Visitor<'de> for Walk<'_> {
             match entries.next_key_seed(WantedKey { key, stop })? {
                 None => return Ok(()),
                 Some(true) if left == 0 => {
-                    entries.next_value_seed(Walk { path: rest })?;
+                    entries.next_value_seed(PathWalk { path: rest })?;
                     return Ok(());
                 }
                 Some(found) => {
@@ -228,7 +229,7 @@ impl<'de> Visitor<'de> for Walk<'_> {
                 return Ok(());
             }
         }
-        items.next_element_seed(Walk {
+        items.next_element_seed(PathWalk {
             path: &self.path[1..],
         })?;
         Ok(())

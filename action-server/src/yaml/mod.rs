@@ -1,5 +1,5 @@
 //! YAML text as a tree that keeps every scalar as it was written, every duplicate key, and
-//! can say where a key stands. Owns the syntax only: what a key means is the reader's affair.
+//! can say where a key stands. Owns the syntax only: what a key means is for its reader.
 //!
 //! Scalars keep their text (`010`, `1.10`, `yes`), which a typed reading would lose. Anchors
 //! and merge keys (`<<`) work; tags are refused. Source: YAML 1.2, with YAML 1.1 merge keys.

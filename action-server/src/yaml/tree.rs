@@ -59,13 +59,13 @@ impl Yaml {
 /// # Errors
 /// What is wrong and the line it is on, from 1 (0 when there is no place).
 pub fn parse(text: &str) -> Result<Yaml, (usize, String)> {
-    let shape = Shape::deserialize(serde_yaml::Deserializer::from_str(text));
+    let shape = ValueShape::deserialize(serde_yaml::Deserializer::from_str(text));
     let shape = match shape {
         Ok(shape) => shape,
         Err(_) if is_blank(text) => return Ok(Yaml::Null),
         Err(error) => return Err(placed(&error)),
     };
-    let tree = Text(&shape)
+    let tree = ShapedText(&shape)
         .deserialize(serde_yaml::Deserializer::from_str(text))
         .map_err(|error| placed(&error))?;
     Ok(merged(tree))
@@ -128,15 +128,15 @@ fn merged(tree: Yaml) -> Yaml {
 }
 
 /// The shape of a value, without the text of its scalars.
-enum Shape {
+enum ValueShape {
     Null,
     Scalar,
-    List(Vec<Shape>),
-    Map(Vec<Shape>),
+    List(Vec<ValueShape>),
+    Map(Vec<ValueShape>),
 }
 
-impl<'de> Deserialize<'de> for Shape {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Shape, D::Error> {
+impl<'de> Deserialize<'de> for ValueShape {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<ValueShape, D::Error> {
         deserializer.deserialize_any(ShapeVisitor)
     }
 }
@@ -144,82 +144,82 @@ impl<'de> Deserialize<'de> for Shape {
 struct ShapeVisitor;
 
 impl<'de> Visitor<'de> for ShapeVisitor {
-    type Value = Shape;
+    type Value = ValueShape;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("a text, a list or a map")
     }
-    fn visit_unit<E: Error>(self) -> Result<Shape, E> {
-        Ok(Shape::Null)
+    fn visit_unit<E: Error>(self) -> Result<ValueShape, E> {
+        Ok(ValueShape::Null)
     }
-    fn visit_bool<E: Error>(self, _: bool) -> Result<Shape, E> {
-        Ok(Shape::Scalar)
+    fn visit_bool<E: Error>(self, _: bool) -> Result<ValueShape, E> {
+        Ok(ValueShape::Scalar)
     }
-    fn visit_i64<E: Error>(self, _: i64) -> Result<Shape, E> {
-        Ok(Shape::Scalar)
+    fn visit_i64<E: Error>(self, _: i64) -> Result<ValueShape, E> {
+        Ok(ValueShape::Scalar)
     }
-    fn visit_u64<E: Error>(self, _: u64) -> Result<Shape, E> {
-        Ok(Shape::Scalar)
+    fn visit_u64<E: Error>(self, _: u64) -> Result<ValueShape, E> {
+        Ok(ValueShape::Scalar)
     }
-    fn visit_i128<E: Error>(self, _: i128) -> Result<Shape, E> {
-        Ok(Shape::Scalar)
+    fn visit_i128<E: Error>(self, _: i128) -> Result<ValueShape, E> {
+        Ok(ValueShape::Scalar)
     }
-    fn visit_u128<E: Error>(self, _: u128) -> Result<Shape, E> {
-        Ok(Shape::Scalar)
+    fn visit_u128<E: Error>(self, _: u128) -> Result<ValueShape, E> {
+        Ok(ValueShape::Scalar)
     }
-    fn visit_f64<E: Error>(self, _: f64) -> Result<Shape, E> {
-        Ok(Shape::Scalar)
+    fn visit_f64<E: Error>(self, _: f64) -> Result<ValueShape, E> {
+        Ok(ValueShape::Scalar)
     }
-    fn visit_str<E: Error>(self, _: &str) -> Result<Shape, E> {
-        Ok(Shape::Scalar)
+    fn visit_str<E: Error>(self, _: &str) -> Result<ValueShape, E> {
+        Ok(ValueShape::Scalar)
     }
-    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Shape, A::Error> {
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<ValueShape, A::Error> {
         let mut shapes = Vec::new();
         while let Some(shape) = items.next_element()? {
             shapes.push(shape);
         }
-        Ok(Shape::List(shapes))
+        Ok(ValueShape::List(shapes))
     }
-    fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Shape, A::Error> {
+    fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<ValueShape, A::Error> {
         let mut shapes = Vec::new();
-        while let Some((_, shape)) = entries.next_entry::<Key, Shape>()? {
+        while let Some((_, shape)) = entries.next_entry::<MapKey, ValueShape>()? {
             shapes.push(shape);
         }
-        Ok(Shape::Map(shapes))
+        Ok(ValueShape::Map(shapes))
     }
 }
 
 /// A mapping's key, as it was written.
-struct Key(String);
+struct MapKey(String);
 
-impl<'de> Deserialize<'de> for Key {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Key, D::Error> {
+impl<'de> Deserialize<'de> for MapKey {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<MapKey, D::Error> {
         deserializer
-            .deserialize_str(TextVisitor(&Shape::Scalar))
+            .deserialize_str(TextVisitor(&ValueShape::Scalar))
             .map(|yaml| match yaml {
-                Yaml::Scalar(text) => Key(text),
-                _ => Key(String::new()),
+                Yaml::Scalar(text) => MapKey(text),
+                _ => MapKey(String::new()),
             })
     }
 }
 
 /// Reads a value whose shape is known.
-struct Text<'a>(&'a Shape);
+struct ShapedText<'a>(&'a ValueShape);
 
-impl<'de> DeserializeSeed<'de> for Text<'_> {
+impl<'de> DeserializeSeed<'de> for ShapedText<'_> {
     type Value = Yaml;
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Yaml, D::Error> {
         match self.0 {
-            Shape::Null => deserializer.deserialize_any(TextVisitor(self.0)),
-            Shape::Scalar => deserializer.deserialize_str(TextVisitor(self.0)),
-            Shape::List(_) => deserializer.deserialize_seq(TextVisitor(self.0)),
-            Shape::Map(_) => deserializer.deserialize_map(TextVisitor(self.0)),
+            ValueShape::Null => deserializer.deserialize_any(TextVisitor(self.0)),
+            ValueShape::Scalar => deserializer.deserialize_str(TextVisitor(self.0)),
+            ValueShape::List(_) => deserializer.deserialize_seq(TextVisitor(self.0)),
+            ValueShape::Map(_) => deserializer.deserialize_map(TextVisitor(self.0)),
         }
     }
 }
 
-struct TextVisitor<'a>(&'a Shape);
+struct TextVisitor<'a>(&'a ValueShape);
 
 impl<'de> Visitor<'de> for TextVisitor<'_> {
     type Value = Yaml;
@@ -234,26 +234,26 @@ impl<'de> Visitor<'de> for TextVisitor<'_> {
         Ok(Yaml::Scalar(text.to_owned()))
     }
     fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Yaml, A::Error> {
-        let Shape::List(shapes) = self.0 else {
+        let ValueShape::List(shapes) = self.0 else {
             return Err(A::Error::custom("the list changed while it was read"));
         };
         let mut list = Vec::with_capacity(shapes.len());
         for shape in shapes {
-            list.extend(items.next_element_seed(Text(shape))?);
+            list.extend(items.next_element_seed(ShapedText(shape))?);
         }
         // The end of the sequence must be read too.
         while items.next_element::<serde::de::IgnoredAny>()?.is_some() {}
         Ok(Yaml::List(list))
     }
     fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Yaml, A::Error> {
-        let Shape::Map(shapes) = self.0 else {
+        let ValueShape::Map(shapes) = self.0 else {
             return Err(A::Error::custom("the map changed while it was read"));
         };
         let mut map = Vec::with_capacity(shapes.len());
         let mut shapes = shapes.iter();
-        while let Some(Key(key)) = entries.next_key()? {
-            let shape = shapes.next().unwrap_or(&Shape::Null);
-            map.push((key, entries.next_value_seed(Text(shape))?));
+        while let Some(MapKey(key)) = entries.next_key()? {
+            let shape = shapes.next().unwrap_or(&ValueShape::Null);
+            map.push((key, entries.next_value_seed(ShapedText(shape))?));
         }
         Ok(Yaml::Map(map))
     }

@@ -22,14 +22,14 @@ use super::{Step, Yaml, line_of, parse};
 pub fn read<T: for<'de> Deserialize<'de>>(text: &str) -> Result<T, (usize, String)> {
     let text = super::without_mark(text);
     let tree = parse(text).map_err(|(line, reason)| (line.max(1), reason))?;
-    T::deserialize(Value(&tree)).map_err(|error| {
+    T::deserialize(TreeValue(&tree)).map_err(|error| {
         let line = line_of(text, &error.steps());
         (line.max(1), error.to_string())
     })
 }
 
 #[derive(Debug, Clone)]
-enum Place {
+enum ErrorPlace {
     Key(String),
     /// The second entry with this key.
     Second(String),
@@ -40,28 +40,28 @@ enum Place {
 #[derive(Debug)]
 struct TypeError {
     /// Where, the innermost step first.
-    places: Vec<Place>,
+    places: Vec<ErrorPlace>,
     /// True where the last step is a key that is wrong itself.
     is_key: bool,
     reason: String,
 }
 
 impl TypeError {
-    fn within(mut self, place: Place) -> TypeError {
+    fn within(mut self, place: ErrorPlace) -> TypeError {
         self.places.push(place);
         self
     }
 
-    fn at_key(mut self, place: Place) -> TypeError {
+    fn at_key(mut self, place: ErrorPlace) -> TypeError {
         self.is_key = true;
         self.within(place)
     }
 
     fn steps(&self) -> Vec<Step<'_>> {
         let steps = self.places.iter().rev().map(|place| match place {
-            Place::Key(key) => Step::Key(key),
-            Place::Second(key) => Step::Nth(key, 1),
-            Place::Item(index) => Step::Item(*index),
+            ErrorPlace::Key(key) => Step::Key(key),
+            ErrorPlace::Second(key) => Step::Nth(key, 1),
+            ErrorPlace::Item(index) => Step::Item(*index),
         });
         steps.collect()
     }
@@ -73,11 +73,13 @@ impl fmt::Display for TypeError {
         let mut is_first = true;
         for place in shown {
             match place {
-                Place::Key(key) | Place::Second(key) if is_first => {
+                ErrorPlace::Key(key) | ErrorPlace::Second(key) if is_first => {
                     f.write_str(&shown_name(key))?;
                 }
-                Place::Key(key) | Place::Second(key) => write!(f, ".{}", shown_name(key))?,
-                Place::Item(index) => write!(f, "[{index}]")?,
+                ErrorPlace::Key(key) | ErrorPlace::Second(key) => {
+                    write!(f, ".{}", shown_name(key))?;
+                }
+                ErrorPlace::Item(index) => write!(f, "[{index}]")?,
             }
             is_first = false;
         }
@@ -135,9 +137,9 @@ fn kind(found: Unexpected<'_>) -> &'static str {
 }
 
 /// A value of the tree, to be read as whatever is wanted.
-struct Value<'a>(&'a Yaml);
+struct TreeValue<'a>(&'a Yaml);
 
-impl<'a> Value<'a> {
+impl<'a> TreeValue<'a> {
     fn is_not(&self, expected: &dyn de::Expected) -> TypeError {
         let reason = format!("expected {expected}, found {}", self.0.kind());
         de::Error::custom(reason)
@@ -163,15 +165,15 @@ macro_rules! integers {
     };
 }
 
-impl<'de> Deserializer<'de> for Value<'_> {
+impl<'de> Deserializer<'de> for TreeValue<'_> {
     type Error = TypeError;
 
     fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, TypeError> {
         match self.0 {
             Yaml::Null => visitor.visit_unit(),
             Yaml::Scalar(text) => visitor.visit_str(text),
-            Yaml::List(items) => visitor.visit_seq(Items(items.iter().enumerate())),
-            Yaml::Map(entries) => visitor.visit_map(Entries::new(entries)),
+            Yaml::List(items) => visitor.visit_seq(ListItems(items.iter().enumerate())),
+            Yaml::Map(entries) => visitor.visit_map(MapEntries::new(entries)),
         }
     }
 
@@ -242,9 +244,9 @@ impl<'de> Deserializer<'de> for Value<'_> {
     }
 }
 
-struct Items<'a>(std::iter::Enumerate<std::slice::Iter<'a, Yaml>>);
+struct ListItems<'a>(std::iter::Enumerate<std::slice::Iter<'a, Yaml>>);
 
-impl<'de> SeqAccess<'de> for Items<'_> {
+impl<'de> SeqAccess<'de> for ListItems<'_> {
     type Error = TypeError;
 
     fn next_element_seed<S: DeserializeSeed<'de>>(
@@ -259,24 +261,24 @@ impl<'de> SeqAccess<'de> for Items<'_> {
             Yaml::Null => Err(de::Error::custom(
                 "nothing stands here; remove this entry of the list, or write '' for an empty text",
             )),
-            _ => seed.deserialize(Value(item)),
+            _ => seed.deserialize(TreeValue(item)),
         };
         read.map(Some)
-            .map_err(|error| error.within(Place::Item(index)))
+            .map_err(|error| error.within(ErrorPlace::Item(index)))
     }
 }
 
 /// The entries of a map.
-struct Entries<'a> {
+struct MapEntries<'a> {
     left: std::slice::Iter<'a, (String, Yaml)>,
     /// The one whose value is next.
     current: Option<&'a (String, Yaml)>,
     seen: HashSet<&'a str>,
 }
 
-impl<'a> Entries<'a> {
-    fn new(entries: &'a [(String, Yaml)]) -> Entries<'a> {
-        Entries {
+impl<'a> MapEntries<'a> {
+    fn new(entries: &'a [(String, Yaml)]) -> MapEntries<'a> {
+        MapEntries {
             left: entries.iter(),
             current: None,
             seen: HashSet::new(),
@@ -284,7 +286,7 @@ impl<'a> Entries<'a> {
     }
 }
 
-impl<'de> MapAccess<'de> for Entries<'_> {
+impl<'de> MapAccess<'de> for MapEntries<'_> {
     type Error = TypeError;
 
     fn next_key_seed<S: DeserializeSeed<'de>>(
@@ -298,20 +300,20 @@ impl<'de> MapAccess<'de> for Entries<'_> {
         // A map of the standard library would keep the last one only.
         if !self.seen.insert(key) {
             let error: TypeError = de::Error::custom(format!("{} is given twice", shown_name(key)));
-            return Err(error.at_key(Place::Second(key.clone())));
+            return Err(error.at_key(ErrorPlace::Second(key.clone())));
         }
         let word: StrDeserializer<'_, TypeError> = key.as_str().into_deserializer();
         seed.deserialize(word)
             .map(Some)
-            .map_err(|error: TypeError| error.at_key(Place::Key(key.clone())))
+            .map_err(|error: TypeError| error.at_key(ErrorPlace::Key(key.clone())))
     }
 
     fn next_value_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<S::Value, TypeError> {
         let Some((key, value)) = self.current else {
             return Err(de::Error::custom("a value without a key"));
         };
-        seed.deserialize(Value(value))
-            .map_err(|error| error.within(Place::Key(key.clone())))
+        seed.deserialize(TreeValue(value))
+            .map_err(|error| error.within(ErrorPlace::Key(key.clone())))
     }
 }
 

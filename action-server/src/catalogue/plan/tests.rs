@@ -5,7 +5,7 @@ use std::{
 
 use super::*;
 use crate::{
-    catalogue::{Listing, Nodes, read_command, read_nodes},
+    catalogue::{Nodes, ScriptListing, read_command, read_nodes},
     yaml::Fault,
 };
 
@@ -24,7 +24,7 @@ fn catalogue() -> Catalogue {
             )
             .with_brief("not executable"),
         )]);
-        let listing = Listing {
+        let listing = ScriptListing {
             scripts: scripts.collect(),
             unusable,
             nameless: Vec::new(),

@@ -4,14 +4,15 @@ use action_proto::input::shown_set;
 
 use std::collections::BTreeSet;
 
-use super::{SelectionError, cut, shortened, terms};
+use super::{SelectionError, terms};
+use crate::catalogue::selection_error::{cut, shortened};
 
 /// How much a warning shows, in bytes.
 const WARNING_SHOWN: usize = 2000;
 
 /// What a text names that is not there.
 #[derive(Debug, Default)]
-pub(super) struct Missing {
+pub(super) struct MissingNames {
     pub(super) nodes: BTreeSet<String>,
     pub(super) groups: BTreeSet<String>,
     pub(super) attributes: BTreeSet<String>,
@@ -21,14 +22,14 @@ pub(super) struct Missing {
 
 /// What a definition names and no node has.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(in crate::catalogue) struct Undefined {
+pub(in crate::catalogue) struct UndefinedNames {
     /// Names and attributes, folded.
     pub(in crate::catalogue) names: String,
     /// Terms of groups without members.
     pub(in crate::catalogue) empty: String,
 }
 
-impl Missing {
+impl MissingNames {
     /// The error about what is missing, of one kind only.
     pub(super) fn into_error(self) -> Option<SelectionError> {
         if !self.groups.is_empty() {
@@ -57,10 +58,10 @@ impl Missing {
     }
 
     /// The same for warnings.
-    pub(super) fn into_undefined(self) -> Undefined {
+    pub(super) fn into_undefined(self) -> UndefinedNames {
         let nodes = Some(fold(&self.nodes, "")).filter(|nodes| !nodes.is_empty());
         let all = joined(nodes.into_iter().chain(self.attributes));
-        Undefined {
+        UndefinedNames {
             names: cut(all, WARNING_SHOWN),
             empty: cut(joined(self.empty), WARNING_SHOWN),
         }

@@ -10,14 +10,14 @@ const NAMED_PER_SELECTED: usize = 4;
 
 /// How many nodes a text may select.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Size {
+pub(super) enum SetSize {
     /// What a caller asks for: more is an error.
     AtMost(usize),
     /// What an admin defines.
     Any,
 }
 
-impl Size {
+impl SetSize {
     /// How a text is read whose terms spell out so many names each.
     ///
     /// # Errors
@@ -26,10 +26,10 @@ impl Size {
     pub(super) fn expanded(
         self,
         spelled: impl Iterator<Item = usize>,
-    ) -> Result<Expanded, SelectionError> {
+    ) -> Result<ExpansionLimit, SelectionError> {
         let (limit, is_strict) = match self {
-            Size::AtMost(limit) => (limit, true),
-            Size::Any => (DEFAULT_NODE_LIMIT, false),
+            SetSize::AtMost(limit) => (limit, true),
+            SetSize::Any => (DEFAULT_NODE_LIMIT, false),
         };
         // What is searched for is not spelled out.
         let spelled = spelled.filter(|count| is_strict || *count <= limit);
@@ -37,25 +37,25 @@ impl Size {
         let is_too_long = count > limit.saturating_mul(NAMED_PER_SELECTED);
         match is_strict {
             true if is_too_long => Err(SelectionError::TooMany { count, limit }),
-            false if is_too_long => Ok(Expanded {
+            false if is_too_long => Ok(ExpansionLimit {
                 limit: 1,
                 is_strict,
             }),
-            _ => Ok(Expanded { limit, is_strict }),
+            _ => Ok(ExpansionLimit { limit, is_strict }),
         }
     }
 }
 
 /// How many names of a term are spelled out.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Expanded {
+pub(super) struct ExpansionLimit {
     pub(super) limit: usize,
     /// True where more are an error. Otherwise nothing is spelled out then, and the nodes that there
     /// are get compared with the term, as with one that has wildcards.
     is_strict: bool,
 }
 
-impl Expanded {
+impl ExpansionLimit {
     pub(super) fn is_searched(self, names: &NamePattern) -> bool {
         names.has_wildcards() || (!self.is_strict && names.count() > self.limit)
     }

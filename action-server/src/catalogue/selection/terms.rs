@@ -3,12 +3,12 @@
 
 use action_proto::input::shown_set;
 
-use super::{SelectionError, shortened};
-use crate::pattern::NamePattern;
+use super::SelectionError;
+use crate::{catalogue::selection_error::shortened, pattern::NamePattern};
 
 /// A term, with the operator before it.
 #[derive(Debug)]
-pub(super) struct Term<'a> {
+pub(super) struct SetTerm<'a> {
     /// `,` before the first.
     pub(super) operator: char,
     /// As it was written.
@@ -28,7 +28,7 @@ pub(super) enum TermKind<'a> {
     Nodes(NamePattern),
 }
 
-impl Term<'_> {
+impl SetTerm<'_> {
     /// How many names the term spells out; those that a wildcard finds are not among them.
     pub(super) fn spelled(&self) -> usize {
         match &self.kind {
@@ -52,11 +52,11 @@ impl Term<'_> {
 ///
 /// # Errors
 /// It breaks the grammar.
-pub(super) fn parse(text: &str) -> Result<Vec<Term<'_>>, SelectionError> {
+pub(super) fn parse(text: &str) -> Result<Vec<SetTerm<'_>>, SelectionError> {
     let split = split(text)?.into_iter();
     split
         .map(|(operator, text)| {
-            Ok(Term {
+            Ok(SetTerm {
                 operator,
                 text,
                 kind: kind(text)?,

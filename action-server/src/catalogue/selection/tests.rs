@@ -5,6 +5,7 @@ use std::{collections::BTreeSet, path::Path};
 use proptest::prelude::*;
 
 use super::*;
+use crate::catalogue::selection_error::cut;
 use crate::pattern::tests::model_matches;
 
 fn nodes() -> Nodes {

@@ -71,7 +71,7 @@ const WORDS: &[&str] = &[
 
 struct Fixture {
     directory: tempfile::TempDir,
-    sources: Sources,
+    sources: DefinitionSources,
 }
 
 impl Fixture {
@@ -83,7 +83,7 @@ impl Fixture {
         fs::write(&script, "#!/bin/sh\n").unwrap();
         let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
         fs::set_permissions(&script, mode).unwrap();
-        let sources = Sources {
+        let sources = DefinitionSources {
             nodes: path("nodes.yaml"),
             commands: path("commands"),
             state: path("state"),
@@ -104,7 +104,7 @@ impl Fixture {
         fs::write(self.sources.commands.join("c/metadata.yaml"), metadata).unwrap();
         let nodes = before.map(|before| &before.nodes);
         let commands = before;
-        load(&self.sources, Before { nodes, commands })
+        load(&self.sources, PreviousDefinitions { nodes, commands })
     }
 }
 

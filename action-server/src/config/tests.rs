@@ -3,7 +3,6 @@
 use std::os::unix::fs::PermissionsExt;
 
 use super::*;
-use crate::config::Settings;
 
 const GOOD: &str = "jwt_secret: 0123456789abcdef0123456789abcdef\nnodes_config_path: nodes.yaml\ncommand_directory_path: /libexec\n";
 
@@ -14,8 +13,8 @@ fn load(text: &str, environment: &[(&str, &str)]) -> Result<Settings, String> {
 fn load_with(mode: u32, text: &str, environment: &[(&str, &str)]) -> Result<Settings, String> {
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("server.yaml");
-    std::fs::write(&file, text).unwrap();
-    std::fs::set_permissions(&file, std::fs::Permissions::from_mode(mode)).unwrap();
+    fs::write(&file, text).unwrap();
+    fs::set_permissions(&file, fs::Permissions::from_mode(mode)).unwrap();
     let environment = environment
         .iter()
         .map(|(k, v)| ((*k).to_owned(), (*v).to_owned()));
@@ -91,7 +90,7 @@ fn what_is_wrong_is_named_with_its_place() {
             "jwt_secret: the secret has 5 bytes",
         ),
         (
-            "nodes_config_path: n\n",
+            "nodes_config_path: n\ncommand_directory_path: c\n",
             "server.yaml: jwt_secret_path is not set",
         ),
         ("jwt_secret: [\n", "server.yaml:2: "),
@@ -102,8 +101,14 @@ fn what_is_wrong_is_named_with_its_place() {
     for (more, part) in [
         ("listen: 0.0.0.0:6304\n", "not a loopback address"),
         ("listen: gateway1\n", "is not an address"),
-        ("job_threads: 0\n", "lets nothing run"),
-        ("tls: {}\n", "missing field `certificate`"),
+        (
+            "job_threads: 0\n",
+            "server.yaml:4: job_threads: \"0\" is not a number from 1",
+        ),
+        (
+            "tls: {}\n",
+            ":4: tls.certificate is missing: name the file of the certificate",
+        ),
         (
             "metrics_listen: p\n",
             "metrics_listen: \"p\" is not an address",
@@ -143,8 +148,14 @@ fn what_is_wrong_is_named_with_its_place() {
         "http://far:4317', insecure: 'true",
     ] {
         let more = format!("{GOOD}traces: {{endpoint: '{good}'}}\n").replace("'true'", "true");
-        let traces = load(&more, &[]).unwrap().traces;
-        assert!(traces.is_some_and(|it| good.starts_with(&it)), "{good}");
+        let settings = load(&more, &[]).unwrap();
+        let traces = &settings.traces;
+        assert!(
+            traces
+                .as_ref()
+                .is_some_and(|it| good.starts_with(&it.endpoint)),
+            "{good}"
+        );
     }
     let scalars = load(
         &format!("{GOOD}script_environment: {{VERSION: 1.10, PATH: /bin}}\n"),
@@ -152,4 +163,39 @@ fn what_is_wrong_is_named_with_its_place() {
     )
     .unwrap();
     assert_eq!(scalars.script_environment["VERSION"], "1.10");
+}
+
+#[test]
+fn every_fault_is_named_with_its_line() {
+    let text = "listen: 0.0.0.0:6304\njob_threads: many\ncolour: red\nnodes_config_path: n\njwt_secret: short\numask: 8\nlimits:\n  nodes: 0\n  nodse: 5\ntls: {certificate: c}\nscript_environment: {LD_PRELOAD: x}\ndrain_timeout: soon\ndrain_timeout: 1s\nlog_level: loud\nmetrics_listen: 0.0.0.0:1\nvisible_metadata: {}\n";
+    let environment = [
+        ("ACTION_SERVER_KILL_GRACE", "later"),
+        ("ACTION_SERVER_RETENTION", "{age: old}"),
+        ("ACTION_SERVER_NO_SUCH", "x"),
+    ];
+    let error = load(text, &environment).unwrap_err();
+    let starts = [
+        "server.yaml:2: job_threads: \"many\" is not a number from 1 to 1000000",
+        "server.yaml:3: unknown field `colour`, expected one of `listen`, `tls`",
+        "server.yaml:6: umask: \"8\" is not an octal number such as 0022",
+        "server.yaml:8: limits.nodes: \"0\" is not a number from 1 to 1000000",
+        "server.yaml:9: limits: unknown field `nodse`, expected one of `nodes`",
+        "server.yaml:10: tls.private_key is missing: name the file of its key",
+        "server.yaml:11: script_environment.LD_PRELOAD: LD_PRELOAD would change",
+        "server.yaml:12: drain_timeout: \"soon\" is not a time such as 90s or 1h",
+        "server.yaml:13: drain_timeout is given twice",
+        "server.yaml:14: log_level: \"loud\" is not error, warn",
+        "server.yaml:15: metrics_listen: 0.0.0.0:1 is not a loopback address",
+        "server.yaml:16: visible_metadata: expected a list, found a map",
+        "server.yaml: command_directory_path is missing: name the directory of the commands",
+        "ACTION_SERVER_NO_SUCH is set, and there is no such setting",
+        "ACTION_SERVER_KILL_GRACE: \"later\" is not a time such as 90s or 1h",
+        "ACTION_SERVER_RETENTION: retention.age: \"old\" is not a time such as 90s or 1h",
+        "jwt_secret: the secret has 5 bytes",
+    ];
+    let lines: Vec<&str> = error.lines().collect();
+    assert_eq!(lines.len(), starts.len(), "{error}");
+    for (line, start) in lines.iter().zip(starts) {
+        assert!(line.starts_with(start), "{line}");
+    }
 }

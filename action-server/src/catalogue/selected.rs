@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 /// What becomes of a group whose current definition is broken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::catalogue) enum BrokenGroups {
+pub(super) enum BrokenGroups {
     /// It is an error, as for rules and tokens.
     Refuse,
     /// Its last good definition is used, as for runs and lists.
@@ -13,17 +13,17 @@ pub(in crate::catalogue) enum BrokenGroups {
 
 /// What a text selects of the nodes that are defined, by position.
 #[derive(Debug, Default)]
-pub(in crate::catalogue) struct Selected {
-    pub(in crate::catalogue) members: BTreeSet<usize>,
+pub(super) struct SelectedNodes {
+    pub(super) members: BTreeSet<usize>,
     /// The nodes that may be selected or not, since their ranks and metadata are not known: see
     /// `Nodes::broken`. `members` has those of them that the last good definitions select.
-    pub(in crate::catalogue) unsure: BTreeSet<usize>,
+    pub(super) unsure: BTreeSet<usize>,
 }
 
-impl Selected {
+impl SelectedNodes {
     /// These nodes and no others.
-    pub(in crate::catalogue) fn sure(members: impl IntoIterator<Item = usize>) -> Selected {
-        Selected {
+    pub(super) fn sure(members: impl IntoIterator<Item = usize>) -> SelectedNodes {
+        SelectedNodes {
             members: members.into_iter().collect(),
             unsure: BTreeSet::new(),
         }
@@ -31,8 +31,8 @@ impl Selected {
 
     /// Joins the term behind an operator. A node that is unsure on either side stays unsure, unless
     /// the other side alone decides.
-    pub(super) fn join(&mut self, operator: char, term: Selected) {
-        let Selected { members, unsure } = term;
+    pub(super) fn join(&mut self, operator: char, term: SelectedNodes) {
+        let SelectedNodes { members, unsure } = term;
         if !self.unsure.is_empty() || !unsure.is_empty() {
             let either: BTreeSet<usize> = self.unsure.union(&unsure).copied().collect();
             let is_unsure = |at: &usize| {
