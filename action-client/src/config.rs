@@ -13,26 +13,22 @@ use std::time::Duration;
 mod settings;
 mod token;
 
-use settings::{ClientSettings, override_from, read};
+use settings::ClientSettings;
 pub(crate) use token::{Token, TokenSource, kill_token_program};
 
 /// Where the configuration is when neither the command line nor the environment say.
 const SYSTEM_PATH: &str = "/etc/action/client.yaml";
-/// The same, below the home directory.
 const HOME_PATH: &str = ".config/action/client.yaml";
-/// The variable that names the configuration file.
 const PATH_VARIABLE: &str = "ACTION_CLIENT_CONFIG";
 /// For connecting and for calls with one answer, when the configuration does not say.
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// The file that `ca_path` names.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct CaFile {
     pub(crate) path: PathBuf,
     pub(crate) pem: Vec<u8>,
 }
 
-/// A checked configuration.
 #[derive(Clone, Debug)]
 pub(crate) struct Config {
     /// The file that it is from; None for the environment alone.
@@ -54,34 +50,34 @@ pub(crate) struct Config {
 impl Config {
     /// Finds, reads and checks the configuration. `path` is the command line's `--config`.
     pub(crate) fn load(path: Option<&Path>, environment: &Environment) -> Result<Self> {
-        let found = find(path, environment)?;
+        let found = find_file(path, environment)?;
         let mut settings = match &found {
-            Some(file) => read(file)?,
+            Some(file) => ClientSettings::read(file)?,
             None => ClientSettings::default(),
         };
-        let whence = match &found {
+        let source = match &found {
             Some(file) => shown_file(file),
             None => "the environment".to_owned(),
         };
-        override_from(&mut settings, environment)?;
-        let Some(base_url) = &settings.base_url else {
+        settings.override_from(environment)?;
+        let Some(base_url) = settings.text("base_url") else {
             return Err(match found {
-                Some(_) => fault(format!(
-                    "{whence} does not say base_url, the server's address"
+                Some(_) => config_error(format!(
+                    "{source} does not say base_url, the server's address"
                 )),
                 None => nothing_found(environment),
             });
         };
         let base_url = check_base_url(base_url)?;
-        let token_source = TokenSource::of(&mut settings, &whence)?;
+        let token_source = TokenSource::of(&settings, &source)?;
         if !is_private(&base_url) {
-            return Err(fault(format!(
+            return Err(config_error(format!(
                 "base_url {} would send the token in plain text",
                 shown_url(&base_url)
             ))
             .hint("use https://, or reach the server on this host (an ssh tunnel does that)"));
         }
-        let ca = settings.ca_path.map(|path| {
+        let ca = settings.path("ca_path").map(|path| {
             let pem = read_file(&path, "ca_path")?;
             Ok::<_, CliError>(CaFile { path, pem })
         });
@@ -90,33 +86,34 @@ impl Config {
             base_url,
             token: token_source.read()?,
             token_source,
-            verify_ssl: settings.verify_ssl.unwrap_or(true),
+            verify_ssl: settings.text("verify_ssl") != Some("false"),
             ca: ca.transpose()?,
             timeout: settings
-                .timeout
-                .as_deref()
+                .text("timeout")
                 .map_or(Ok(DEFAULT_TIMEOUT), check_timeout)?,
         })
     }
 }
 
-fn fault(message: impl Into<String>) -> CliError {
+fn config_error(message: impl Into<String>) -> CliError {
     CliError::new(ErrorKind::Config, message)
 }
 
 /// The file to read: the one that was named, which must be there, or the first of the usual
 /// places; None when there is none.
-fn find(path: Option<&Path>, environment: &Environment) -> Result<Option<PathBuf>> {
+fn find_file(path: Option<&Path>, environment: &Environment) -> Result<Option<PathBuf>> {
     let named = path.map(|path| (path.to_owned(), "--config"));
     let variable = || {
         environment
             .get(PATH_VARIABLE)
             .map(|path| (path.into(), PATH_VARIABLE))
     };
-    if let Some((file, whence)) = named.or_else(variable) {
+    if let Some((file, source)) = named.or_else(variable) {
         if !file.exists() {
-            let file = shown(&file);
-            return Err(fault(format!("there is no {file}, which {whence} names")));
+            let file = path_text(&file);
+            return Err(config_error(format!(
+                "there is no {file}, which {source} names"
+            )));
         }
         return Ok(Some(file));
     }
@@ -134,7 +131,7 @@ fn usual_places(environment: &Environment) -> Vec<PathBuf> {
 
 fn nothing_found(environment: &Environment) -> CliError {
     let places: Vec<String> = usual_places(environment).iter().map(shown_file).collect();
-    fault(format!(
+    config_error(format!(
         "no configuration found: neither --config nor {PATH_VARIABLE} is given, \
          and there is no {}",
         places.join(" and no ")
@@ -146,8 +143,7 @@ fn nothing_found(environment: &Environment) -> CliError {
     )
 }
 
-/// A path for a message.
-pub(crate) fn shown(path: &Path) -> String {
+pub(crate) fn path_text(path: &Path) -> String {
     shown_path(path, |above| above.symlink_metadata().is_ok())
 }
 
@@ -161,18 +157,23 @@ pub(crate) fn shown_url(url: &Uri) -> String {
 
 fn read_file(path: &Path, key: &str) -> Result<Vec<u8>> {
     fs::read(path).map_err(|error| {
-        fault(format!("cannot read {}, which {key} names", shown(path))).caused_by(error)
+        config_error(format!(
+            "cannot read {}, which {key} names",
+            path_text(path)
+        ))
+        .caused_by(error)
     })
 }
 
 fn check_base_url(text: &str) -> Result<Uri> {
     let wrong = |why: &str| {
         // Before an @ there can be a password.
-        let shown = match text.contains('@') {
-            true => shown_value(text),
-            false => shown_path(Path::new(text), |_| false),
+        let shown = if text.contains('@') {
+            shown_value(text)
+        } else {
+            shown_path(Path::new(text), |_| false)
         };
-        fault(format!("base_url `{shown}` {why}"))
+        config_error(format!("base_url `{shown}` {why}"))
             .hint("it looks like `https://gateway1/action` or `http://127.0.0.1:6304`")
     };
     if text.contains(['?', '#', '@']) {
@@ -202,13 +203,15 @@ fn is_private(base_url: &Uri) -> bool {
 
 fn check_timeout(text: &str) -> Result<Duration> {
     let duration = humantime::parse_duration(text).map_err(|_| {
-        fault(format!(
+        config_error(format!(
             "timeout `{}` is not a time, as in `30s`",
             shown_name(text)
         ))
     })?;
     if duration.is_zero() {
-        return Err(fault("timeout is 0, so nothing could ever be answered"));
+        return Err(config_error(
+            "timeout is 0, so nothing could ever be answered",
+        ));
     }
     Ok(duration)
 }

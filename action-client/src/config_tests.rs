@@ -23,7 +23,7 @@ fn message(text: &str) -> String {
 fn the_example_of_the_original_is_read() {
     let config = load("base_url: https://gateway1/action\njwt_token: 1a2b3c4d5e\n").unwrap();
     assert_eq!(config.base_url, "https://gateway1/action");
-    assert_eq!(config.token.bearer(), "Bearer 1a2b3c4d5e");
+    assert_eq!(config.token.bearer_header(), "Bearer 1a2b3c4d5e");
     assert!(config.verify_ssl);
     assert_eq!(config.timeout, DEFAULT_TIMEOUT);
 }
@@ -55,7 +55,7 @@ fn paths_are_relative_to_the_file() {
     fs::write(folder.path().join("jwt"), "abc\n").unwrap();
     fs::write(folder.path().join("ca.pem"), "pem").unwrap();
     let config = Config::load(Some(&file), &Environment::default()).unwrap();
-    assert_eq!(config.token.bearer(), "Bearer abc");
+    assert_eq!(config.token.bearer_header(), "Bearer abc");
     assert_eq!(
         config.ca.map(|ca| ca.pem).as_deref(),
         Some(b"pem".as_slice())
@@ -73,7 +73,7 @@ fn the_environment_overrides_each_key() {
     ]);
     let config = Config::load(Some(&file), &environment).unwrap();
     assert_eq!(config.base_url, "http://127.0.0.1:1/x");
-    assert_eq!(config.token.bearer(), "Bearer t");
+    assert_eq!(config.token.bearer_header(), "Bearer t");
     assert!(!config.verify_ssl);
     assert_eq!(config.timeout, Duration::from_secs(5));
 }

@@ -17,7 +17,7 @@ pub(crate) fn require_terminal(command: &str) -> Result<()> {
 }
 
 /// Asks on the terminal: whether the answer is yes.
-pub(crate) fn ask(question: &str, output: &mut OutputWriter) -> Result<bool> {
+pub(crate) fn ask_user(question: &str, output: &mut OutputWriter) -> Result<bool> {
     let question = output.safe(StdStream::Stderr, question.trim()).into_owned();
     for _ in 0..TRIES {
         output.write(StdStream::Stderr, format!("{question} ").as_bytes())?;

@@ -47,9 +47,7 @@ pub(crate) struct EventStream {
 }
 
 enum EventMessages {
-    /// Of RunCommand.
     Started(Box<Streaming<RunCommandResponse>>),
-    /// Of WatchRun.
     Watched(Box<Streaming<WatchRunResponse>>),
 }
 
@@ -100,8 +98,8 @@ impl Connection {
             let message = format!("cannot reach the server at {}", shown_url(&config.base_url));
             status::with_cause(CliError::new(ErrorKind::Connection, message), cause)
         };
-        let endpoint = endpoint::endpoint(config, timeout)?;
-        let channel = within(timeout, endpoint.connect())
+        let endpoint = endpoint::build_endpoint(config, timeout)?;
+        let channel = within_limit(timeout, endpoint.connect())
             .await
             .map_err(|cause| unreachable(cause.into()))?
             .map_err(|cause| unreachable(cause.into()))?;
@@ -132,14 +130,14 @@ impl Connection {
     }
 
     /// Waits for the answer of a call that has one.
-    async fn answer<M>(
+    async fn wait_for_answer<M>(
         &self,
         call: impl Future<Output = Result<Response<M>, Status>>,
     ) -> Result<M> {
-        match within(self.timeout, call).await {
+        match within_limit(self.timeout, call).await {
             Ok(answer) => answer
                 .map(Response::into_inner)
-                .map_err(|status| self.failed(status)),
+                .map_err(|status| self.call_error(status)),
             Err(late) => {
                 let message = format!("the server at {} does not answer", self.base_url);
                 Err(CliError::new(ErrorKind::Connection, message).caused_by(late))
@@ -148,28 +146,25 @@ impl Connection {
     }
 
     /// Waits for the beginning of a stream.
-    async fn headers<M>(
+    async fn wait_for_headers<M>(
         &self,
         call: impl Future<Output = Result<Response<M>, Status>>,
     ) -> Result<Response<M>, Status> {
-        within(self.timeout, call)
+        within_limit(self.timeout, call)
             .await
             .unwrap_or_else(|late| Err(Status::deadline_exceeded(late)))
     }
 
     /// The error of a call, which names the server if it was not reached.
-    fn failed(&self, status: Status) -> CliError {
+    fn call_error(&self, status: Status) -> CliError {
         if let Some(other) = status::source::<NotGrpc>(&status) {
             let message = format!("the answer from {} is not gRPC: {other}", self.base_url);
-            let hint = match other.may_have_been_passed_on() {
-                true => {
-                    "a web server answered by itself: the Action server behind it may not be running, or \
+            let hint = if other.may_have_been_passed_on() {
+                "a web server answered by itself: the Action server behind it may not be running, or \
                          `base_url` may have a wrong path; the web server's error log says more"
-                }
-                false => {
-                    "`base_url` may be wrong, also in its path, as in https://gateway1/action: what answers \
+            } else {
+                "`base_url` may be wrong, also in its path, as in https://gateway1/action: what answers \
                           there is no Action server, nor does it pass calls on to one"
-                }
             };
             return CliError::new(ErrorKind::Connection, message).hint(hint);
         }
@@ -195,7 +190,7 @@ impl Connection {
                 page_size: 0,
             });
             let mut client = self.client.clone();
-            let page = self.answer(client.list_commands(request)).await?;
+            let page = self.wait_for_answer(client.list_commands(request)).await?;
             commands.extend(page.commands);
             // The same on each page.
             _ = self.features.set(page.features);
@@ -225,7 +220,7 @@ impl Connection {
                 exclude: exclude.into(),
             });
             let mut client = self.client.clone();
-            let page = self.answer(client.list_nodes(request)).await?;
+            let page = self.wait_for_answer(client.list_nodes(request)).await?;
             nodes.extend(page.nodes);
             page_token = page.next_page_token;
             if page_token.is_empty() {
@@ -237,7 +232,8 @@ impl Connection {
     /// What a run would do.
     pub(crate) async fn plan_run(&self, request: PlanRunRequest) -> Result<PlanRunResponse> {
         let mut client = self.client.clone();
-        self.answer(client.plan_run(self.request(request))).await
+        self.wait_for_answer(client.plan_run(self.request(request)))
+            .await
     }
 
     /// Starts a run: its id, when the server says it ahead, and its events.
@@ -248,7 +244,7 @@ impl Connection {
         let mut client = self.client.clone();
         // The headers come before any output, once the run is recorded.
         let response = match self
-            .headers(client.run_command(self.request(request)))
+            .wait_for_headers(client.run_command(self.request(request)))
             .await
         {
             Ok(response) => response,
@@ -257,10 +253,10 @@ impl Connection {
                 let message = "no answer of the server came when the run was started, \
                                so it may or may not run";
                 return Err(CliError::new(ErrorKind::Lost, message)
-                    .caused_by(self.failed(status))
+                    .caused_by(self.call_error(status))
                     .hint("`action-client runs` lists the runs that the server knows; look before you repeat it"));
             }
-            Err(status) => return Err(self.failed(status)),
+            Err(status) => return Err(self.call_error(status)),
         };
         let id = response
             .metadata()
@@ -281,8 +277,10 @@ impl Connection {
             after_sequence: after,
         };
         let mut client = self.client.clone();
-        let response = self.headers(client.watch_run(self.request(request))).await;
-        let response = response.map_err(|status| self.failed(status))?;
+        let response = self
+            .wait_for_headers(client.watch_run(self.request(request)))
+            .await;
+        let response = response.map_err(|status| self.call_error(status))?;
         Ok(EventStream::new(response, EventMessages::Watched))
     }
 
@@ -297,7 +295,7 @@ impl Connection {
         while runs.len() < limit {
             request.page_size = i32::try_from(limit - runs.len()).unwrap_or(0);
             let mut client = self.client.clone();
-            let page = self.answer(client.list_runs(self.request(request.clone())));
+            let page = self.wait_for_answer(client.list_runs(self.request(request.clone())));
             let page = page.await?;
             runs.extend(page.runs);
             if page.next_page_token.is_empty() {
@@ -318,7 +316,7 @@ impl Connection {
         };
         loop {
             let mut client = self.client.clone();
-            let page = self.answer(client.get_run(self.request(request.clone())));
+            let page = self.wait_for_answer(client.get_run(self.request(request.clone())));
             let page = page.await?;
             let Some(run) = page.run else {
                 let message = "the server did not describe the run";
@@ -341,12 +339,12 @@ impl Connection {
             run_id: run_id.into(),
             force,
         });
-        Ok(self.answer(client.cancel_run(request)).await?.run)
+        Ok(self.wait_for_answer(client.cancel_run(request)).await?.run)
     }
 }
 
 /// Waits for a future, but not longer than that; the error says how long it was.
-async fn within<T>(limit: Duration, future: impl Future<Output = T>) -> Result<T, String> {
+async fn within_limit<T>(limit: Duration, future: impl Future<Output = T>) -> Result<T, String> {
     tokio::time::timeout(limit, future)
         .await
         .map_err(|_| format!("no answer within {}", humantime::format_duration(limit)))

@@ -11,7 +11,6 @@ pub(crate) struct Environment {
 }
 
 impl Environment {
-    /// The real one. Variables that are not UTF-8 are left out.
     pub(crate) fn of_process() -> Self {
         let pairs = std::env::vars_os().filter_map(|(name, value)| {
             Some((name.into_string().ok()?, value.into_string().ok()?))
@@ -46,14 +45,11 @@ impl<const N: usize> From<[(&str, &str); N]> for Environment {
 
 /// Who runs this client, as the local system knows it. The server records it as a claim.
 pub(crate) struct LocalUser {
-    /// The login name; empty when the system has none for the id.
     pub(crate) name: String,
-    /// The numeric user id.
     pub(crate) id: String,
 }
 
 impl LocalUser {
-    /// The user of this process.
     pub(crate) fn of_process() -> Self {
         let name = uzers::get_current_username();
         Self {

@@ -6,7 +6,6 @@ use clap::error::{ContextKind, ContextValue};
 use std::error::Error;
 use std::fmt;
 
-/// What every fallible function of the client returns.
 pub(crate) type Result<T, E = CliError> = std::result::Result<T, E>;
 
 /// The sort of a failure: decides the exit code and whether trying again can help.
@@ -26,7 +25,7 @@ pub(crate) enum ErrorKind {
     PlanChanged,
     /// The user answered a confirmation with no.
     Declined,
-    /// A run was started, or may have been, and what becomes of it is not known here.
+    /// A run was started, or may have been, and this client cannot follow it.
     Lost,
     /// The reader of our output closed it. Nothing is printed.
     BrokenPipe,
@@ -43,7 +42,6 @@ pub(crate) struct CliError {
 }
 
 impl CliError {
-    /// A failure without a cause or a hint.
     pub(crate) fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
         let message = message.into();
         Self {
@@ -55,24 +53,20 @@ impl CliError {
         }
     }
 
-    /// A mistake on the command line.
     pub(crate) fn usage(message: impl Into<String>) -> Self {
         Self::new(ErrorKind::Usage, message)
     }
 
-    /// Adds what caused it.
     pub(crate) fn caused_by(mut self, source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         self.source = Some(source.into());
         self
     }
 
-    /// Adds what the user can do.
     pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hints.push(hint.into());
         self
     }
 
-    /// The sort of the failure.
     pub(crate) fn kind(&self) -> ErrorKind {
         self.kind
     }
@@ -83,7 +77,7 @@ impl CliError {
     }
 
     /// The whole text as clap made it, for a failure that clap found.
-    pub(crate) fn rendered(&self) -> Option<&clap::builder::StyledStr> {
+    pub(crate) fn clap_text(&self) -> Option<&clap::builder::StyledStr> {
         self.rendered.as_ref()
     }
 
@@ -180,9 +174,10 @@ fn of_value(error: &clap::Error) -> Option<CliError> {
         ),
     };
     let is_shown = value.len() <= LONGEST_SHOWN && hidden_word(value).is_none();
-    let value = match is_shown {
-        true => format!("`{value}`"),
-        false => format!("a text of {} characters", value.chars().count()),
+    let value = if is_shown {
+        format!("`{value}`")
+    } else {
+        format!("a text of {} characters", value.chars().count())
     };
     let message = format!("wrong value for {option}: {value}; expected {allowed}");
     Some(CliError::usage(message).hint(format!("for example: `{before}{example}`")))

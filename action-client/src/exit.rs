@@ -4,11 +4,8 @@
 use crate::error::ErrorKind;
 use action_proto::v1::{NodeFinished, Outcome};
 
-/// Usage: the command line was wrong and nothing was asked of the server.
 pub(crate) const USAGE: u8 = 64;
-/// The user's own Ctrl-C.
 pub(crate) const INTERRUPTED: u8 = 130;
-/// SIGTERM.
 pub(crate) const TERMINATED: u8 = 143;
 /// Stdout was closed by its reader: 128 and SIGPIPE, as in shells.
 pub(crate) const BROKEN_PIPE: u8 = 141;
@@ -16,11 +13,9 @@ pub(crate) const BROKEN_PIPE: u8 = 141;
 pub(crate) const LARGEST_OF_SCRIPT: u8 = 251;
 /// Some job was cancelled by someone else or by the server.
 pub(crate) const CANCELLED: u8 = 252;
-/// Some job took too long.
 pub(crate) const TIMED_OUT: u8 = 253;
 /// Some job was not started or lost.
 pub(crate) const NOT_RUN: u8 = 254;
-/// Nothing ran.
 pub(crate) const NOTHING: u8 = 255;
 
 /// What each exit code means, for the manual; the gravest first, which is the one that wins.
@@ -71,7 +66,7 @@ pub(crate) enum ExitMode {
     Zero,
 }
 
-/// The exit code of a run with these jobs; None for a job whose end is not known.
+/// The exit code of a run with these jobs; None for a job without an end.
 /// `interrupted` says that this client's user asked for the cancelling.
 pub(crate) fn of_run<'a>(
     jobs: impl IntoIterator<Item = Option<&'a NodeFinished>>,

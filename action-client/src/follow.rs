@@ -10,7 +10,6 @@ use tokio::time::{Instant, sleep_until, timeout_at};
 
 /// The first wait before the connection is tried again.
 const FIRST_WAIT: Duration = Duration::from_millis(100);
-/// The longest wait.
 const LONGEST_WAIT: Duration = Duration::from_secs(5);
 /// A stream that stayed open for this long was good, even if nothing came: a run says nothing while
 /// its scripts do not, and what is on the way may end streams for that.
@@ -139,7 +138,7 @@ impl RunFollower {
         ))
     }
 
-    /// The run's id, once it is known.
+    /// The run's id, once an event or the headers have it.
     pub(crate) fn run_id(&self) -> Option<&str> {
         self.run_id.as_deref()
     }
@@ -151,7 +150,7 @@ impl RunFollower {
                 return Ok(None);
             }
             let Some(stream) = &mut self.stream else {
-                if let Some(step) = self.resume().await? {
+                if let Some(step) = self.try_resume().await? {
                     return Ok(Some(step));
                 }
                 continue;
@@ -170,7 +169,7 @@ impl RunFollower {
                     }
                 }
                 Ok(Some(event)) => {
-                    let event = self.take(event)?;
+                    let event = self.check_sequence(event)?;
                     return Ok(Some(FollowStep::Event(Box::new(event))));
                 }
                 Ok(None) => {
@@ -194,14 +193,14 @@ impl RunFollower {
         if std::mem::replace(&mut loss.is_return_reported, true) {
             return None;
         }
-        let after = humantime::format_duration(round(loss.since.elapsed()));
+        let after = humantime::format_duration(rounded_time(loss.since.elapsed()));
         let run_id = self.run_id.as_deref().unwrap_or_default();
         let text = format!("reconnected to run {run_id} after {after}");
         Some(FollowStep::Resumed(text))
     }
 
     /// Checks the place in the run of an event that is new.
-    fn take(&mut self, event: RunEvent) -> Result<RunEvent> {
+    fn check_sequence(&mut self, event: RunEvent) -> Result<RunEvent> {
         self.loss = None;
         if event.sequence != self.last + 1 {
             let (expected, got) = (self.last + 1, event.sequence);
@@ -235,7 +234,7 @@ impl RunFollower {
     ///
     /// Asks for the last event again: what is on the way may pass nothing on before something is
     /// said, not even that the call was taken, and nothing may be said for long.
-    async fn resume(&mut self) -> Result<Option<FollowStep>> {
+    async fn try_resume(&mut self) -> Result<Option<FollowStep>> {
         let run_id = self.run_id.clone().unwrap_or_default();
         let timeout = self.timeout;
         let Some(loss) = &mut self.loss else {
@@ -322,7 +321,7 @@ impl RunFollower {
 }
 
 /// A duration that is nice to read.
-fn round(duration: Duration) -> Duration {
+fn rounded_time(duration: Duration) -> Duration {
     let millis = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
     match millis {
         0..1_000 => Duration::from_millis(millis),

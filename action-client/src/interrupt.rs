@@ -18,7 +18,6 @@ const LAST_WAIT: Duration = Duration::from_secs(2);
 
 /// What the first signal does.
 pub(crate) enum OnSignal {
-    /// Cancels the run.
     Cancel(Box<Connection>),
     /// Leaves the run alone and ends this client.
     Leave,
@@ -35,7 +34,6 @@ pub(crate) enum InterruptNotice {
     Leaving(StopSignal),
 }
 
-/// A watch over the signals.
 pub(crate) struct InterruptWatch {
     notices: mpsc::UnboundedReceiver<InterruptNotice>,
     run_id: watch::Sender<Option<String>>,
@@ -43,7 +41,6 @@ pub(crate) struct InterruptWatch {
 }
 
 impl InterruptWatch {
-    /// Begins to watch; from now on signals no longer end the process by themselves.
     pub(crate) fn watch(answer: OnSignal) -> Result<Self> {
         let signals = StopSignals::listen().map_err(|error| {
             CliError::new(ErrorKind::Connection, "cannot watch for signals").caused_by(error)
@@ -51,7 +48,7 @@ impl InterruptWatch {
         stop_signals::set_watched();
         let (sender, notices) = mpsc::unbounded_channel();
         let (sender_of_id, run_id) = watch::channel(None);
-        tokio::spawn(attend(signals, answer, run_id, sender));
+        tokio::spawn(handle_signals(signals, answer, run_id, sender));
         Ok(Self {
             notices,
             run_id: sender_of_id,
@@ -71,7 +68,7 @@ impl InterruptWatch {
     }
 
     /// Waits for the next message. Dropping the future loses nothing.
-    pub(crate) async fn notice(&mut self) -> InterruptNotice {
+    pub(crate) async fn next_notice(&mut self) -> InterruptNotice {
         match self.notices.recv().await {
             Some(notice) => {
                 if let InterruptNotice::Cancelling(kind) = notice {
@@ -89,7 +86,7 @@ impl InterruptWatch {
     }
 }
 
-async fn attend(
+async fn handle_signals(
     mut signals: StopSignals,
     answer: OnSignal,
     run_id: watch::Receiver<Option<String>>,
@@ -101,7 +98,7 @@ async fn attend(
         OnSignal::Leave => drop(notices.send(InterruptNotice::Leaving(first))),
         OnSignal::Cancel(connection) => {
             drop(notices.send(InterruptNotice::Cancelling(first)));
-            tokio::spawn(cancel(*connection, run_id, notices));
+            tokio::spawn(cancel_run(*connection, run_id, notices));
         }
     }
     let last = tokio::select! {
@@ -115,7 +112,7 @@ async fn attend(
 }
 
 /// Cancels the run once its id is there, and tries again as long as the server is away.
-async fn cancel(
+async fn cancel_run(
     connection: Connection,
     mut run_id: watch::Receiver<Option<String>>,
     notices: mpsc::UnboundedSender<InterruptNotice>,

@@ -10,10 +10,8 @@ static IS_WATCHED: AtomicBool = AtomicBool::new(false);
 /// Whether the process is ended by `exit_on_stop`.
 static IS_HANDLED: AtomicBool = AtomicBool::new(false);
 
-/// A signal that ends this client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum StopSignal {
-    /// The user's Ctrl-C.
     Interrupt,
     /// SIGTERM: of a CI system, a service manager or `kill`.
     Terminate,
@@ -44,7 +42,6 @@ impl StopSignals {
         })
     }
 
-    /// Waits for the next one.
     pub(crate) async fn next(&mut self) -> StopSignal {
         tokio::select! {
             _ = self.interrupt.recv() => StopSignal::Interrupt,

@@ -11,7 +11,6 @@ use std::time::Duration;
 /// How long a lost connection is tried for, unless `--reconnect-for` is given.
 const RECONNECT_TIMEOUT: Duration = Duration::from_secs(300);
 
-/// The global options.
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Global options")]
 pub(crate) struct GlobalArgs {
@@ -59,7 +58,7 @@ pub(crate) struct GlobalArgs {
     pub(crate) exit: Option<ExitMode>,
     /// How long to try to resume a run's output after the connection was lost
     #[arg(long, global = true, value_name = "TIME", default_value = "5m",
-          value_parser = values::time)]
+          value_parser = values::parse_time_span)]
     pub(crate) reconnect_for: Duration,
 }
 

@@ -6,7 +6,6 @@ use std::str::FromStr;
 /// How many jobs may end other than ok before no more are started.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum MaxFailures {
-    /// So many.
     Count(u32),
     /// So many in a hundred of the planned jobs, 1 to 100.
     Percent(u32),

@@ -22,7 +22,7 @@ pub(crate) struct ProgramAlias {
     pub(crate) program: String,
     /// What the program says of itself in help.
     pub(crate) about: String,
-    /// With `power`, only commands named `power-..` are known, by the rest of their names.
+    /// With `power`, only commands named `power-..` can be called, by the rest of their names.
     namespace: Option<String>,
 }
 

@@ -17,23 +17,23 @@ pub(crate) struct RunOptions {
     #[arg(long, value_name = "NODES")]
     pub(crate) exclude: Option<String>,
     /// Run only when it is this many nodes
-    #[arg(long, value_name = "N", value_parser = values::count)]
+    #[arg(long, value_name = "N", value_parser = values::parse_count)]
     pub(crate) expect_nodes: Option<u32>,
     /// Run only if this is still the plan, as `--dry-run` printed its digest
     #[arg(long, value_name = "DIGEST", conflicts_with = "dry_run",
-          value_parser = values::plan_digest)]
+          value_parser = values::parse_plan_digest)]
     pub(crate) plan: Option<String>,
     /// Why you run this: recorded, and passed to the script
     #[arg(long, value_name = "TEXT")]
     pub(crate) reason: Option<String>,
     /// The most nodes at once; only lowers the command's own limit
-    #[arg(long, value_name = "N", value_parser = values::count_from_one)]
+    #[arg(long, value_name = "N", value_parser = values::parse_count_from_one)]
     pub(crate) fanout: Option<u32>,
     /// Start no more once this many are not ok, as in `5` or `10%`
     #[arg(long, value_name = "N[%]")]
     pub(crate) max_failures: Option<MaxFailures>,
     /// The longest for each node, as in `90s`; only lowers the command's own limit
-    #[arg(long, value_name = "TIME", value_parser = values::time_from_one)]
+    #[arg(long, value_name = "TIME", value_parser = values::parse_time_from_one)]
     pub(crate) timeout: Option<Duration>,
     /// Wait until each node has come where the command sends it, and show its states on the way
     #[arg(long, overrides_with = "no_wait")]

@@ -1,7 +1,7 @@
 //! Owns the meaning of a command's words: the node, the script's arguments, and what is missing. Pure.
 
 use crate::arguments::syntax::Syntax;
-use crate::arguments::values::{empty, is_empty_set};
+use crate::arguments::values::{empty_value, is_empty_set};
 use crate::error::{CliError, Result};
 use action_proto::v1::Command;
 
@@ -64,9 +64,9 @@ pub(crate) fn resolve(
     };
     if command.has_context && is_empty_set(&nodes) {
         let option = if prefixed { " of -g" } else { "" };
-        return Err(with_usage(empty(&format!("the node set{option}"))));
+        return Err(with_usage(empty_value(&format!("the node set{option}"))));
     }
-    if let Some(missing) = syntax.missing(words.len()) {
+    if let Some(missing) = syntax.missing_argument(words.len()) {
         return Err(usage(format!("`{name}` needs the argument {missing}")));
     }
     Ok(RunTarget {

@@ -5,7 +5,7 @@ use crate::arguments::program_alias::ProgramAlias;
 use crate::arguments::run_options::RunOptions;
 use crate::arguments::syntax::Syntax;
 use crate::render::table;
-use crate::render::terminal::visible;
+use crate::render::terminal::visible_text;
 use crate::render::time;
 use action_proto::v1::Command as Definition;
 use clap::{Arg, Args, Command};
@@ -23,7 +23,7 @@ const NO_COMMANDS: &str = "\
 The server has no commands for this token. The policy or the token may allow none, or name a group that is
 broken or missing, which allows nothing: `action-client can-i COMMAND -g NODES` says why.";
 
-/// Adds a command of which only the name is known.
+/// Adds a command that the server has not described.
 pub(crate) fn with_unlisted(root: Command, alias: &ProgramAlias, name: &str) -> Command {
     let generic = Definition {
         has_context: true,
@@ -32,7 +32,6 @@ pub(crate) fn with_unlisted(root: Command, alias: &ProgramAlias, name: &str) -> 
     with_command(root, alias, name, &generic)
 }
 
-/// Adds the server's commands.
 pub(crate) fn with_commands(
     mut root: Command,
     alias: &ProgramAlias,
@@ -48,7 +47,10 @@ pub(crate) fn with_commands(
         if !is_name || rows.iter().any(|[row, _]| row.trim() == name) {
             continue;
         }
-        rows.push([format!("  {name}"), visible(&command.summary).into_owned()]);
+        rows.push([
+            format!("  {name}"),
+            visible_text(&command.summary).into_owned(),
+        ]);
         root = with_command(root, alias, name, command);
     }
     let list = if rows.is_empty() {
@@ -74,14 +76,16 @@ fn with_command(root: Command, alias: &ProgramAlias, name: &str, command: &Defin
     let program = &alias.program;
     let root = if has_verb(&root, "run") {
         let called = format!("{program} run {name}");
-        root.mut_subcommand("run", |run| run.subcommand(define(name, &called, command)))
+        root.mut_subcommand("run", |run| {
+            run.subcommand(define_command(name, &called, command))
+        })
     } else {
         root
     };
     if has_verb(&root, name) {
         return root;
     }
-    root.subcommand(define(name, &format!("{program} {name}"), command))
+    root.subcommand(define_command(name, &format!("{program} {name}"), command))
 }
 
 /// Whether the root has a subcommand of that name or alias.
@@ -89,9 +93,8 @@ pub(crate) fn has_verb(root: &Command, name: &str) -> bool {
     root.find_subcommand(name).is_some()
 }
 
-/// A command of the server as a clap subcommand.
-fn define(name: &str, called: &str, definition: &Definition) -> Command {
-    let syntax = Syntax::parse(&visible(&definition.syntax), definition.has_context);
+fn define_command(name: &str, called: &str, definition: &Definition) -> Command {
+    let syntax = Syntax::parse(&visible_text(&definition.syntax), definition.has_context);
     let mut usage = format!("{called} [OPTIONS] {}", syntax.with_node());
     if definition.name.is_empty() {
         usage = format!("{called} {GENERIC_USAGE}");
@@ -105,9 +108,9 @@ fn define(name: &str, called: &str, definition: &Definition) -> Command {
         &definition.description
     };
     let command = RunOptions::augment_args(Command::new(name.to_owned()))
-        .about(visible(description).trim_end().to_owned())
+        .about(visible_text(description).trim_end().to_owned())
         .override_usage(usage.trim_end().to_owned())
-        .after_help(facts(definition))
+        .after_help(command_facts(definition))
         // The server's commands have a list of their own in the root's help.
         .hide(true);
     if definition.has_context {
@@ -129,12 +132,12 @@ fn question_in_words(question: &str) -> String {
 }
 
 /// What else there is to know of a command.
-fn facts(definition: &Definition) -> String {
+fn command_facts(definition: &Definition) -> String {
     let mut facts = Vec::new();
     if !definition.confirmation.is_empty() {
         facts.push(format!(
             "Asks before it runs (--confirm answers yes): {}",
-            visible(&question_in_words(&definition.confirmation)).trim_end()
+            visible_text(&question_in_words(&definition.confirmation)).trim_end()
         ));
     }
     if let Some(timeout) = &definition.timeout {
@@ -143,7 +146,10 @@ fn facts(definition: &Definition) -> String {
         } else {
             ""
         };
-        facts.push(format!("Takes at most {}{each}.", time::human(timeout)));
+        facts.push(format!(
+            "Takes at most {}{each}.",
+            time::human_duration(timeout)
+        ));
     }
     if definition.has_context && definition.fanout > 0 {
         facts.push(format!(
@@ -155,14 +161,14 @@ fn facts(definition: &Definition) -> String {
         let ranks = definition.ranks.join(", ");
         facts.push(format!(
             "Has scripts of their own for the ranks {}.",
-            visible(&ranks)
+            visible_text(&ranks)
         ));
     }
     for answer in &definition.exit_codes {
         facts.push(format!(
             "Exit code {} means {} and is no failure.",
             answer.code,
-            visible(&answer.state)
+            visible_text(&answer.state)
         ));
     }
     facts.push(
@@ -198,7 +204,7 @@ mod tests {
                 state: "OFF".into(),
             }],
         };
-        let mut command = define("off", "power off", &definition);
+        let mut command = define_command("off", "power off", &definition);
         let help = command.render_help().to_string();
         for part in [
             "Turn it^[[2J off",
@@ -215,7 +221,9 @@ mod tests {
             has_context: false,
             ..definition
         };
-        let help = define("off", "power off", &alone).render_help().to_string();
+        let help = define_command("off", "power off", &alone)
+            .render_help()
+            .to_string();
         assert!(!help.contains("-g NODES [HOW]"), "{help}");
     }
 }

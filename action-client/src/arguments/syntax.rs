@@ -48,7 +48,7 @@ impl Syntax {
     }
 
     /// The first required argument that is missing when only this many are given.
-    pub(crate) fn missing(&self, given: usize) -> Option<&str> {
+    pub(crate) fn missing_argument(&self, given: usize) -> Option<&str> {
         let required = self.words.iter().filter(|word| !word.optional);
         required
             .map(|word| word.text.trim_matches(['<', '>', '.', '\u{2026}']))
@@ -102,7 +102,7 @@ mod tests {
         ];
         for (text, has_context, given, missing) in table {
             let syntax = Syntax::parse(text, has_context);
-            assert_eq!(syntax.missing(given), missing, "{text}");
+            assert_eq!(syntax.missing_argument(given), missing, "{text}");
         }
     }
 
@@ -113,6 +113,6 @@ mod tests {
         assert_eq!(syntax.with_set(), "-g NODES TYPE [SIZE]");
         assert_eq!(Syntax::parse("", true).with_node(), "NODE");
         assert_eq!(Syntax::parse("WHAT", false).with_node(), "WHAT");
-        assert_eq!(Syntax::parse("]] [", false).missing(0), None);
+        assert_eq!(Syntax::parse("]] [", false).missing_argument(0), None);
     }
 }

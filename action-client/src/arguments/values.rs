@@ -17,43 +17,45 @@ pub(crate) fn is_empty_set(set: &str) -> bool {
 }
 
 /// The error for an empty value of an option or a word.
-pub(crate) fn empty(what: &str) -> CliError {
+pub(crate) fn empty_value(what: &str) -> CliError {
     let error = CliError::usage(format!("{what} is empty"));
     error.hint("a shell variable that is not set gives an empty value")
 }
 
 /// A number of things.
-pub(crate) fn count(text: &str) -> ParsedValue<u32> {
-    whole(text).ok_or(WrongValue {
+pub(crate) fn parse_count(text: &str) -> ParsedValue<u32> {
+    parse_whole(text).ok_or(WrongValue {
         allowed: "a whole number from 0 to 4294967295",
         example: "20",
     })
 }
 
 /// A number of things, at least one.
-pub(crate) fn count_from_one(text: &str) -> ParsedValue<u32> {
-    whole(text).filter(|number| *number > 0).ok_or(WrongValue {
-        allowed: "a whole number from 1 to 4294967295",
-        example: "8",
-    })
+pub(crate) fn parse_count_from_one(text: &str) -> ParsedValue<u32> {
+    parse_whole(text)
+        .filter(|number| *number > 0)
+        .ok_or(WrongValue {
+            allowed: "a whole number from 1 to 4294967295",
+            example: "8",
+        })
 }
 
-fn whole(text: &str) -> Option<u32> {
+fn parse_whole(text: &str) -> Option<u32> {
     let is_plain = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     is_plain.then(|| text.parse().ok()).flatten()
 }
 
 /// A length of time.
-pub(crate) fn time(text: &str) -> ParsedValue<Duration> {
-    longest(text).ok_or(WrongValue {
+pub(crate) fn parse_time_span(text: &str) -> ParsedValue<Duration> {
+    parse_span(text).ok_or(WrongValue {
         allowed: "a number with a unit: ms, s, m, h or d",
         example: "90s",
     })
 }
 
 /// A length of time in which something can be done.
-pub(crate) fn time_from_one(text: &str) -> ParsedValue<Duration> {
-    longest(text)
+pub(crate) fn parse_time_from_one(text: &str) -> ParsedValue<Duration> {
+    parse_span(text)
         .filter(|time| !time.is_zero())
         .ok_or(WrongValue {
             allowed: "a number larger than 0 with a unit: ms, s, m, h or d",
@@ -62,13 +64,13 @@ pub(crate) fn time_from_one(text: &str) -> ParsedValue<Duration> {
 }
 
 /// A time that the API's Duration can hold: its seconds are signed.
-fn longest(text: &str) -> Option<Duration> {
+fn parse_span(text: &str) -> Option<Duration> {
     let time = humantime::parse_duration(text).ok()?;
     i64::try_from(time.as_secs()).ok().map(|_| time)
 }
 
 /// The digest of a plan. Only the server knows what its parts mean.
-pub(crate) fn plan_digest(text: &str) -> ParsedValue<String> {
+pub(crate) fn parse_plan_digest(text: &str) -> ParsedValue<String> {
     let is_allowed = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
     let parts = text.strip_prefix('p').and_then(|text| text.split_once(':'));
     let is_digest = parts.is_some_and(|(version, parts)| {

@@ -78,7 +78,7 @@ fn every_option_says_what_it_takes() {
                 text.contains(&name) && text.contains("; expected "),
                 "{text}"
             );
-            assert!(error.rendered().is_none() && text.len() < 200, "{text}");
+            assert!(error.clap_text().is_none() && text.len() < 200, "{text}");
             match value.len() < 31 {
                 true => assert!(text.contains(&format!("`{value}`")), "{text}"),
                 false => assert!(!text.contains(&value[..8]), "{text}"),
@@ -105,25 +105,25 @@ fn every_option_says_what_it_takes() {
 
 #[test]
 fn numbers_and_times_are_read() {
-    assert_eq!(count("0").unwrap(), 0);
-    assert_eq!(count("4294967295").unwrap(), u32::MAX);
-    assert_eq!(count_from_one("1").unwrap(), 1);
+    assert_eq!(parse_count("0").unwrap(), 0);
+    assert_eq!(parse_count("4294967295").unwrap(), u32::MAX);
+    assert_eq!(parse_count_from_one("1").unwrap(), 1);
     for wrong in ["", "-1", "+1", " 1", "1.0", "4294967296", "\u{661}"] {
         assert!(
-            count(wrong).is_err() && count_from_one(wrong).is_err(),
+            parse_count(wrong).is_err() && parse_count_from_one(wrong).is_err(),
             "{wrong}"
         );
     }
-    assert!(count_from_one("0").is_err());
-    assert_eq!(time("1h 30m").unwrap().as_secs(), 5400);
-    assert!(time("0s").is_ok() && time_from_one("0s").is_err());
-    assert!(time("5").is_err() && time("10000000000000000000s").is_err());
+    assert!(parse_count_from_one("0").is_err());
+    assert_eq!(parse_time_span("1h 30m").unwrap().as_secs(), 5400);
+    assert!(parse_time_span("0s").is_ok() && parse_time_from_one("0s").is_err());
+    assert!(parse_time_span("5").is_err() && parse_time_span("10000000000000000000s").is_err());
 }
 
 #[test]
 fn only_a_digest_is_taken_for_one() {
     for digest in ["p1:qN0c..", "p1:a-b_c.d.e.f", "p2:x"] {
-        assert_eq!(plan_digest(digest).unwrap(), digest);
+        assert_eq!(parse_plan_digest(digest).unwrap(), digest);
     }
     for wrong in [
         "",
@@ -136,6 +136,6 @@ fn only_a_digest_is_taken_for_one() {
         "plan: p1:x",
         "px:y",
     ] {
-        assert!(plan_digest(wrong).is_err(), "{wrong}");
+        assert!(parse_plan_digest(wrong).is_err(), "{wrong}");
     }
 }

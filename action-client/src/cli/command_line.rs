@@ -20,31 +20,8 @@ const NODES: &str = "nodes";
 
 /// The options of 0.1, by id: they count anywhere before `--`. An option that was added later counts before
 /// the script's words only, since these may have one of its name.
-pub(super) const FIRST_OPTIONS: [&str; 23] = [
-    "config",
-    "color",
-    "output",
-    "raw",
-    "confirm",
-    "exit",
-    "reconnect_for",
-    "nodes",
-    "exclude",
-    "expect_nodes",
-    "plan",
-    "reason",
-    "fanout",
-    "max_failures",
-    "timeout",
-    "wait",
-    "no_wait",
-    "detach",
-    "dry_run",
-    "fold",
-    "diff",
-    "quiet",
-    "output_dir",
-];
+pub(super) const FIRST_OPTIONS: &str = "config color output raw confirm exit reconnect_for nodes exclude expect_nodes plan reason \
+    fanout max_failures timeout wait no_wait detach dry_run fold diff quiet output_dir";
 
 /// A command line that was read.
 pub(super) struct CommandLine {
@@ -88,7 +65,7 @@ impl CommandLine {
     /// The verb, if it was added after 0.1: a command of the server with its name precedes it.
     pub(super) fn later_verb(&self) -> Option<&str> {
         let verb = self.verb.as_deref()?;
-        (!FIRST_VERBS.contains(&verb)).then_some(verb)
+        (!FIRST_VERBS.split(' ').any(|it| it == verb)).then_some(verb)
     }
 }
 
@@ -150,8 +127,9 @@ impl<'a> Scanner<'a> {
         let is_in_script = self.is_in_script();
         let global = self.root.get_arguments().filter(|it| it.is_global_set());
         let verb = self.verb.as_ref().map_or(self.root, |(verb, _)| verb);
-        let counts =
-            move |arg: &&Arg| !is_in_script || FIRST_OPTIONS.contains(&arg.get_id().as_str());
+        let counts = move |arg: &&Arg| {
+            !is_in_script || FIRST_OPTIONS.split(' ').any(|id| arg.get_id() == id)
+        };
         verb.get_arguments().chain(global).filter(counts)
     }
 
@@ -277,7 +255,7 @@ impl<'a> Scanner<'a> {
         }
         let near = misspelt::near_options(word, self.known_options());
         let near: Vec<&str> = near.iter().map(String::as_str).collect();
-        if let Some(hint) = suggest::hint(&near) {
+        if let Some(hint) = suggest::did_you_mean(&near) {
             let text = format!("unknown option `{}`", misspelt::option_name(word));
             let script_s = "words for the script that begin with -- stand behind `--`";
             self.fail(CliError::usage(text).hint(hint).hint(script_s));

@@ -1,6 +1,6 @@
 //! Owns an option as it was written, and what its value must be before clap sees it. Pure.
 
-use crate::arguments::values::{PLAN_SOURCE, empty, is_empty_set};
+use crate::arguments::values::{PLAN_SOURCE, empty_value, is_empty_set};
 use crate::error::{CliError, Result};
 use clap::Arg;
 use std::any::TypeId;
@@ -10,7 +10,6 @@ use std::path::PathBuf;
 /// An option of this client as it was written.
 pub(super) struct GivenOption<'a> {
     pub(super) arg: &'a Arg,
-    /// With its dashes.
     pub(super) name: String,
     /// The part of the word that is the value.
     pub(super) value: Option<String>,
@@ -82,12 +81,12 @@ impl<'a> GivenOption<'a> {
             return is_path.then_some(()).ok_or_else(error);
         };
         if self.takes_nodes() && is_empty_set(text) {
-            return Err(empty(&format!("the node set of {name}")));
+            return Err(empty_value(&format!("the node set of {name}")));
         }
         if !text.trim().is_empty() {
             return Ok(());
         }
-        let error = empty(&format!("the value of {name}"));
+        let error = empty_value(&format!("the value of {name}"));
         Err(if name == "--plan" {
             error.hint(PLAN_SOURCE)
         } else {

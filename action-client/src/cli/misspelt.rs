@@ -17,7 +17,7 @@ pub(crate) fn near_options<'a>(word: &str, options: impl Iterator<Item = &'a Arg
     let name = option_name(word);
     let dashes = name.chars().take_while(|&c| is_dash(c)).count();
     let is_ascii = name.starts_with('-');
-    let text = letters(name);
+    let text = letters_of(name);
     let length = name.chars().count() - dashes;
     // The script's own options have ASCII dashes.
     if dashes == 0 || text.is_empty() || is_ascii && length < SHORTEST {
@@ -29,12 +29,12 @@ pub(crate) fn near_options<'a>(word: &str, options: impl Iterator<Item = &'a Arg
         let aliases = option.get_all_aliases().unwrap_or_default();
         for long in option.get_long().into_iter().chain(aliases) {
             let is_likely = if is_short {
-                text == letters(long)
+                text == letters_of(long)
             } else {
                 is_near(name, long)
             };
             if is_likely {
-                let long_text = letters(long);
+                let long_text = letters_of(long);
                 let distance = strsim::osa_distance(&text, &long_text);
                 let is_begun = long_text.starts_with(&text);
                 found.push((!is_begun, distance, format!("--{long}")));
@@ -59,7 +59,7 @@ pub(crate) fn option_name(word: &str) -> &str {
 /// Whether a name is near to an option's, whole or in its first part: `exclude-nodes` and `exclde` are
 /// near to `exclude`, `dry` and `drry-rnu` to `dry-run`, `no-dry-run` to `dry-run`.
 fn is_near(name: &str, long: &str) -> bool {
-    let (whole, option) = (letters(name), letters(long));
+    let (whole, option) = (letters_of(name), letters_of(long));
     let (part, option_part) = (first_part(name), first_part(long));
     let begins =
         |text: &str, with: &str| with.chars().count() >= SHORTEST && text.starts_with(with);
@@ -73,11 +73,11 @@ fn is_near(name: &str, long: &str) -> bool {
         || edits(&part, &option_part, length(&part).min(length(&option_part)))
             && length(&part) >= SHORTEST
         || edits(&whole, &option, length(&whole).max(length(&option)))
-        || negated(name).is_some_and(|rest| is_near(rest, long))
+        || without_no(name).is_some_and(|rest| is_near(rest, long))
 }
 
 /// What is behind `no-`.
-fn negated(name: &str) -> Option<&str> {
+fn without_no(name: &str) -> Option<&str> {
     let bare = name.trim_start_matches(is_dash);
     let rest = bare.get(2..)?;
     let is_negation = bare.get(..2)?.eq_ignore_ascii_case("no");
@@ -87,7 +87,7 @@ fn negated(name: &str) -> Option<&str> {
 /// The letters of a name up to the first dash or underscore between them.
 fn first_part(name: &str) -> String {
     let bare = name.trim_start_matches(is_dash);
-    letters(bare.split(is_separator).next().unwrap_or_default())
+    letters_of(bare.split(is_separator).next().unwrap_or_default())
 }
 
 fn is_separator(c: char) -> bool {
@@ -95,7 +95,7 @@ fn is_separator(c: char) -> bool {
 }
 
 /// What remains of an option's name where its writing is ignored: case, dashes and underscores.
-fn letters(name: &str) -> String {
+fn letters_of(name: &str) -> String {
     let letters = name.chars().filter(|&c| !is_separator(c));
     letters.flat_map(char::to_lowercase).collect()
 }

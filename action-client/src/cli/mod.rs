@@ -76,7 +76,7 @@ pub(crate) fn run(args: &[OsString], environment: &Environment) -> u8 {
         None => in_runtime(dispatch(line, args, &mut context)),
     };
     let result = result.or_else(|error| {
-        report::failure(&error, format, &mut output)?;
+        report::print_failure(&error, format, &mut output)?;
         Ok(exit::of_error(error.kind()))
     });
     // It may still run for a connection that was given up.
@@ -112,7 +112,7 @@ async fn dispatch(
             .any(|it| it.name == context.alias.full_name(&verb))
     {
         let text = format!("`{verb}` is a command of this server, and not the verb of this client");
-        report::warning(&text, context.output)?;
+        report::print_warning(&text, context.output)?;
         let root = context.root.clone();
         context.root = root.mut_subcommand(&verb, |verb| verb.hide(true));
         line = CommandLine::read(&context.root, args);
@@ -154,7 +154,7 @@ async fn usage(line: &CommandLine, is_asked: bool, context: &mut Context<'_>) ->
     let unlisted = name.filter(|_| !has_command);
     let root = match (&missing, unlisted) {
         (None, Some(name)) => {
-            let unknown = commands::help::unknown(name, &commands, context);
+            let unknown = commands::help::unknown_command(name, &commands, context);
             let name = alias.full_name(name);
             let connection = context.connect().await?;
             return Err(commands::suggest::for_command(unknown, &name, None, &connection).await);
@@ -174,7 +174,7 @@ async fn usage(line: &CommandLine, is_asked: bool, context: &mut Context<'_>) ->
     context.output.styled(stream, &help_text(root, line))?;
     if let Some((error, text)) = missing {
         let line = format!("{text}: {}", error.one_line());
-        report::warning(&line, context.output)?;
+        report::print_warning(&line, context.output)?;
     }
     Ok(if is_asked { 0 } else { exit::USAGE })
 }

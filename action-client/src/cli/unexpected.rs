@@ -15,7 +15,7 @@ pub(crate) fn to_error(error: clap::Error, program: &str, name: &str, verb: &Com
         Some(ContextValue::String(word)) if !word.starts_with('-') => word.clone(),
         _ => return error.into(),
     };
-    let hints = hints(&format!("{program} {name}"), verb, &word);
+    let hints = hints_for(&format!("{program} {name}"), verb, &word);
     if hints.is_empty() {
         return error.into();
     }
@@ -25,7 +25,7 @@ pub(crate) fn to_error(error: clap::Error, program: &str, name: &str, verb: &Com
         .fold(CliError::usage(message), CliError::hint)
 }
 
-fn hints(called: &str, verb: &Command, word: &str) -> Vec<String> {
+fn hints_for(called: &str, verb: &Command, word: &str) -> Vec<String> {
     let has = |id: &str| {
         let is_shown = |arg: &Arg| arg.get_id() == id && !arg.is_hide_set() && !arg.is_positional();
         verb.get_arguments().any(is_shown)
@@ -108,7 +108,7 @@ mod tests {
         let hints = error("action-client runs power-off").hints().join("\n");
         assert!(hints.contains("--command power-off"), "{hints}");
         let others = error("action-client show r1 r2");
-        assert!(others.rendered().is_some() && others.hints().is_empty());
+        assert!(others.clap_text().is_some() && others.hints().is_empty());
     }
 
     #[test]

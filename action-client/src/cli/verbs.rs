@@ -8,22 +8,9 @@ use crate::commands::{attach, can_i, cancel, completion, help, nodes, rerun, run
 use clap::{ArgMatches, Args, Command, FromArgMatches, Subcommand};
 
 /// The verbs of 0.1. A command of the server precedes a verb that was added later.
-pub(super) const FIRST_VERBS: [&str; 12] = [
-    "help",
-    "run",
-    "estate-list",
-    "nodes",
-    "list",
-    "runs",
-    "show",
-    "attach",
-    "rerun",
-    "cancel",
-    "can-i",
-    "completion",
-];
+pub(super) const FIRST_VERBS: &str =
+    "help run estate-list nodes list runs show attach rerun cancel can-i completion";
 
-/// A verb with its arguments.
 #[derive(Debug, Subcommand)]
 pub(super) enum Verb {
     /// List the commands, or describe one

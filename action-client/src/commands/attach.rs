@@ -1,5 +1,5 @@
-//! Owns `attach`: a run's output from its start, and then as it comes, to its end. The run is
-//! somebody's own, so a Ctrl-C leaves it alone.
+//! Owns `attach`: a run's output from its start, and then as it comes, to its end. A Ctrl-C
+//! leaves the run alone.
 
 use crate::commands::{Context, session};
 use crate::error::Result;
@@ -10,7 +10,6 @@ use crate::render::Renderer;
 use crate::render::ViewOptions;
 use clap::Args;
 
-/// The arguments of `attach`.
 #[derive(Args, Debug)]
 pub(crate) struct AttachArgs {
     /// The run's id, or its beginning
@@ -30,5 +29,5 @@ pub(crate) async fn run(args: AttachArgs, context: &mut Context<'_>) -> Result<u
     let format = context.globals.output;
     let mut renderer = Renderer::new(format, &args.view, false, context.output)?;
     let mode = context.globals.exit.unwrap_or(ExitMode::Largest);
-    session::follow(&mut follow, &mut renderer, &mut interrupt, mode, context).await
+    session::follow_run(&mut follow, &mut renderer, &mut interrupt, mode, context).await
 }

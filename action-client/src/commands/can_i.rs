@@ -1,7 +1,7 @@
 //! Owns `can-i`: whether the server would let the user run a command, and on which nodes.
 //! Nothing is run.
 
-use crate::arguments::values::{empty, is_empty_set};
+use crate::arguments::values::{empty_value, is_empty_set};
 use crate::commands::{Context, suggest};
 use crate::error::{CliError, Result};
 use crate::render::json;
@@ -16,7 +16,6 @@ const NO: u8 = 1;
 /// How the server begins a refusal for want of a right.
 const REFUSAL: &str = "you may not run ";
 
-/// The arguments of `can-i`.
 #[derive(Args, Debug)]
 pub(crate) struct CanIArgs {
     /// The command
@@ -33,15 +32,14 @@ pub(crate) struct CanIArgs {
     exclude: Option<String>,
 }
 
-/// Asks, and prints which nodes it may be and which not.
 pub(crate) async fn run(args: CanIArgs, context: &mut Context<'_>) -> Result<u8> {
     let connection = context.connect().await?;
     let commands = connection.list_commands().await?;
-    let known = commands.iter().find(|it| it.name == args.command);
+    let listed = commands.iter().find(|it| it.name == args.command);
     let mut words = args.words.into_iter();
-    let nodes = match (args.nodes, known) {
+    let nodes = match (args.nodes, listed) {
         (Some(nodes), _) => nodes,
-        // Of one that may not be seen it is not known; the server says no before it looks at nodes.
+        // The server refuses an unlisted one before it looks at nodes.
         (None, None) => words.next().unwrap_or_default(),
         (None, Some(command)) if command.has_context => words.next().ok_or_else(|| {
             let usage = format!("`{}` needs a node", args.command);
@@ -50,8 +48,8 @@ pub(crate) async fn run(args: CanIArgs, context: &mut Context<'_>) -> Result<u8>
         })?,
         (None, Some(_)) => String::new(),
     };
-    if known.is_some_and(|command| command.has_context) && is_empty_set(&nodes) {
-        return Err(empty("the node set"));
+    if listed.is_some_and(|command| command.has_context) && is_empty_set(&nodes) {
+        return Err(empty_value("the node set"));
     }
     let request = PlanRunRequest {
         command: args.command.clone(),
@@ -83,7 +81,7 @@ pub(crate) async fn run(args: CanIArgs, context: &mut Context<'_>) -> Result<u8>
         });
         json::write(&object, context.output)?;
     } else {
-        for line in lines(&plan) {
+        for line in answer_lines(&plan) {
             context.output.safe_line(StdStream::Stdout, &line)?;
         }
     }
@@ -91,7 +89,7 @@ pub(crate) async fn run(args: CanIArgs, context: &mut Context<'_>) -> Result<u8>
 }
 
 /// An answer for each set of nodes, in words that start with it.
-fn lines(plan: &PlanRunResponse) -> Vec<String> {
+fn answer_lines(plan: &PlanRunResponse) -> Vec<String> {
     let mut lines = Vec::new();
     if !plan.nodes.is_empty() {
         lines.push(format!("yes  {} ({})", plan.nodes, plan.jobs.len()));
@@ -126,16 +124,16 @@ mod tests {
             ..PlanRunResponse::default()
         };
         assert_eq!(
-            lines(&plan),
+            answer_lines(&plan),
             ["yes  n[1-2] (2)", "no   head1", "by   ops, no heads"]
         );
         plan.requires = vec!["reason".into(), "plan".into()];
-        assert_eq!(lines(&plan)[2], "with --reason and --plan");
+        assert_eq!(answer_lines(&plan)[2], "with --reason and --plan");
         plan.requires.clear();
         plan.nodes.clear();
         plan.forbidden_nodes.clear();
-        assert_eq!(lines(&plan)[0], "no");
+        assert_eq!(answer_lines(&plan)[0], "no");
         plan.permitted = true;
-        assert_eq!(lines(&plan)[0], "yes");
+        assert_eq!(answer_lines(&plan)[0], "yes");
     }
 }

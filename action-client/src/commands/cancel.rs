@@ -7,7 +7,6 @@ use crate::render::output::StdStream;
 use action_proto::v1::Run;
 use clap::Args;
 
-/// The arguments of `cancel`.
 #[derive(Args, Debug)]
 pub(crate) struct CancelArgs {
     /// The run's id, or its beginning
@@ -18,7 +17,6 @@ pub(crate) struct CancelArgs {
     force: bool,
 }
 
-/// Cancels the run.
 pub(crate) async fn run(args: CancelArgs, context: &mut Context<'_>) -> Result<u8> {
     let connection = context.connect().await?;
     let Some(run) = connection.cancel_run(&args.run, args.force).await? else {
@@ -28,7 +26,7 @@ pub(crate) async fn run(args: CancelArgs, context: &mut Context<'_>) -> Result<u
         ));
     };
     if context.is_json() {
-        json::write(&runs::object(&run), context.output)?;
+        json::write(&runs::run_object(&run), context.output)?;
     } else {
         let text = what_is_done(&run);
         context.output.safe_line(StdStream::Stdout, &text)?;

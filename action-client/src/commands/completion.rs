@@ -1,9 +1,9 @@
 //! Owns `completion`, which prints a shell's script, and the two calls that the script leads
-//! to: completing a line from what is known, and asking the server for it in the background.
+//! to: completing a line from the cache, and updating the cache in the background.
 
 use crate::commands::Context;
 use crate::complete::scripts::Shell;
-use crate::complete::server_cache::{CacheFile, RUNS, now};
+use crate::complete::server_cache::{CacheFile, RUNS, epoch_seconds};
 use crate::complete::{self, REFRESH};
 use crate::config::Config;
 use crate::connection::Connection;
@@ -21,7 +21,6 @@ use std::time::Duration;
 /// How long the server is waited for, in the background.
 const REFRESH_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// The arguments of `completion`.
 #[derive(Args, Debug)]
 pub(crate) struct CompletionArgs {
     /// The shell
@@ -29,7 +28,6 @@ pub(crate) struct CompletionArgs {
     shell: Shell,
 }
 
-/// Prints the script.
 pub(crate) fn run(args: &CompletionArgs, context: &mut Context<'_>) -> Result<u8> {
     let script = args.shell.script();
     context.output.write(StdStream::Stdout, script.as_bytes())?;
@@ -46,9 +44,9 @@ pub(crate) fn complete(args: &[OsString], context: &mut Context<'_>) -> Result<u
     let cache = file.as_ref().map(CacheFile::load).unwrap_or_default();
     let found = complete::candidates(&context.root, &context.alias, &cache, &words);
     let shell = args.get(2).map(text).unwrap_or_default();
-    let lines = complete::lines(&found, &shell);
+    let lines = complete::shell_lines(&found, &shell);
     context.output.write(StdStream::Stdout, lines.as_bytes())?;
-    if file.is_some() && cache.is_due(now()) {
+    if file.is_some() && cache.is_due(epoch_seconds()) {
         refresh_later(&program, context.globals.config.as_deref());
     }
     Ok(0)
@@ -79,7 +77,7 @@ pub(crate) async fn refresh(args: &[OsString], environment: &Environment) -> Res
     let config = Config::load(path, environment)?;
     let file = CacheFile::of(&config, environment);
     file.update(|cache| {
-        cache.tried_at = now();
+        cache.tried_at = epoch_seconds();
         true
     });
     let asking = async {
@@ -90,7 +88,7 @@ pub(crate) async fn refresh(args: &[OsString], environment: &Environment) -> Res
             .list_runs(ListRunsRequest::default(), RUNS)
             .await?;
         file.update(|cache| {
-            cache.take(commands, &nodes, &runs, now());
+            cache.take_answers(commands, &nodes, &runs, epoch_seconds());
             true
         });
         Ok(0)

@@ -7,7 +7,7 @@ use crate::commands::{Context, suggest};
 use crate::error::{CliError, Result};
 use crate::exit;
 use crate::render::output::StdStream;
-use crate::render::time::seconds;
+use crate::render::time::duration_seconds;
 use crate::render::{json, report};
 use action_proto::input::shown_set;
 use action_proto::v1::Command;
@@ -15,7 +15,6 @@ use clap::Args;
 use serde_json::{Value, json};
 use std::time::Duration;
 
-/// The arguments of `help`.
 #[derive(Args, Debug)]
 pub(crate) struct HelpArgs {
     /// The command to describe
@@ -23,14 +22,13 @@ pub(crate) struct HelpArgs {
     command: Option<String>,
 }
 
-/// Prints the help.
 pub(crate) async fn run(args: HelpArgs, context: &mut Context<'_>) -> Result<u8> {
     let (commands, missing) = context.commands_or_cached(Duration::MAX).await;
     let Some(name) = args.command else {
-        return list(&commands, missing, context);
+        return list_commands(&commands, missing, context);
     };
     if has_verb(&context.root, &name) {
-        return describe(context.root.clone(), &name, context);
+        return describe_command(context.root.clone(), &name, context);
     }
     let full_name = context.alias.full_name(&name);
     let Some(command) = commands.iter().find(|command| command.name == full_name) else {
@@ -38,21 +36,21 @@ pub(crate) async fn run(args: HelpArgs, context: &mut Context<'_>) -> Result<u8>
             Some((error, _)) => error,
             None => {
                 let connection = context.connect().await?;
-                let unknown = unknown(&name, &commands, context);
+                let unknown = unknown_command(&name, &commands, context);
                 suggest::for_command(unknown, &full_name, None, &connection).await
             }
         });
     };
     if context.is_json() {
-        json::write(&object(command), context.output)?;
+        json::write(&command_object(command), context.output)?;
     } else {
         let root = with_commands(context.root.clone(), &context.alias, &commands);
-        describe(root, &name, context)?;
+        describe_command(root, &name, context)?;
     }
     report_missing(missing, context)
 }
 
-fn list(
+fn list_commands(
     commands: &[Command],
     missing: Option<(CliError, String)>,
     context: &mut Context<'_>,
@@ -61,7 +59,7 @@ fn list(
         let alias = context.alias.clone();
         let is_listed = |command: &&Command| alias.local_name(&command.name).is_some();
         for command in commands.iter().filter(is_listed) {
-            json::write(&object(command), context.output)?;
+            json::write(&command_object(command), context.output)?;
         }
         return report_missing(missing, context);
     }
@@ -83,11 +81,11 @@ fn report_missing(missing: Option<(CliError, String)>, context: &mut Context<'_>
     let message = format!("{text}: {}", error.one_line());
     let full = error.hints().iter().cloned();
     let full = full.fold(CliError::new(error.kind(), message), CliError::hint);
-    report::failure(&full, context.globals.output, context.output)?;
+    report::print_failure(&full, context.globals.output, context.output)?;
     Ok(exit::of_error(error.kind()))
 }
 
-fn describe(mut root: clap::Command, name: &str, context: &mut Context<'_>) -> Result<u8> {
+fn describe_command(mut root: clap::Command, name: &str, context: &mut Context<'_>) -> Result<u8> {
     root.build();
     if let Some(command) = root.find_subcommand_mut(name) {
         context
@@ -97,7 +95,7 @@ fn describe(mut root: clap::Command, name: &str, context: &mut Context<'_>) -> R
     Ok(0)
 }
 
-fn object(command: &Command) -> Value {
+fn command_object(command: &Command) -> Value {
     let answers = command.exit_codes.iter();
     json!({
         "event": "command",
@@ -107,7 +105,7 @@ fn object(command: &Command) -> Value {
         "syntax": command.syntax,
         "has_context": command.has_context,
         "confirmation": command.confirmation,
-        "timeout": command.timeout.as_ref().map(seconds),
+        "timeout": command.timeout.as_ref().map(duration_seconds),
         "fanout": command.fanout,
         "ranks": command.ranks,
         "exit_codes": answers
@@ -117,7 +115,7 @@ fn object(command: &Command) -> Value {
 }
 
 /// The error for a command that the server does not have, with the nearest that it has.
-pub(crate) fn unknown(name: &str, commands: &[Command], context: &Context<'_>) -> CliError {
+pub(crate) fn unknown_command(name: &str, commands: &[Command], context: &Context<'_>) -> CliError {
     nearest_commands(name, commands, &context.alias, &context.root)
 }
 
@@ -134,8 +132,8 @@ fn nearest_commands(
     let names = commands
         .iter()
         .filter_map(|command| alias.local_name(&command.name));
-    let near = suggest::nearest(name, names.chain(verbs));
-    let error = match suggest::hint(&near) {
+    let near = suggest::nearest_names(name, names.chain(verbs));
+    let error = match suggest::did_you_mean(&near) {
         Some(hint) => error.hint(hint),
         None => error,
     };

@@ -17,7 +17,7 @@ pub(crate) mod suggest;
 
 use crate::arguments::globals::GlobalArgs;
 use crate::arguments::program_alias::ProgramAlias;
-use crate::complete::server_cache::{CacheFile, now};
+use crate::complete::server_cache::{CacheFile, epoch_seconds};
 use crate::config::Config;
 use crate::connection::Connection;
 use crate::environment::Environment;
@@ -33,11 +33,8 @@ pub(crate) struct Context<'a> {
     pub(crate) alias: ProgramAlias,
     /// The command line's definition, without the server's commands.
     pub(crate) root: clap::Command,
-    /// The global options.
     pub(crate) globals: GlobalArgs,
-    /// The process's environment.
     pub(crate) environment: &'a Environment,
-    /// Where to write.
     pub(crate) output: &'a mut OutputWriter,
     /// The configuration, once it was loaded. Loading may run a program for the token.
     pub(crate) config: Option<Config>,
@@ -46,7 +43,6 @@ pub(crate) struct Context<'a> {
 }
 
 impl Context<'_> {
-    /// Connects to the configured server.
     pub(crate) async fn connect(&mut self) -> Result<Connection> {
         self.connect_within(Duration::MAX).await
     }
@@ -70,12 +66,12 @@ impl Context<'_> {
     fn warn_of(&mut self, config: &Config) -> Result<()> {
         if !config.verify_ssl && config.base_url.scheme_str() == Some("https") {
             let text = "verify_ssl is false: anyone on the way can pose as the server";
-            report::warning(text, self.output)?;
+            report::print_warning(text, self.output)?;
         }
         // A program could do nothing about it.
         if self.output.is_terminal(StdStream::Stderr) && !self.is_json() {
-            let warning = config.token.expiry_warning(now());
-            warning.map_or(Ok(()), |text| report::warning(&text, self.output))?;
+            let warning = config.token.expiry_warning(epoch_seconds());
+            warning.map_or(Ok(()), |text| report::print_warning(&text, self.output))?;
         }
         Ok(())
     }
@@ -88,7 +84,7 @@ impl Context<'_> {
     }
 
     /// The server's commands, or those that it had when it was asked last: then also why they
-    /// are not newer, and how old they are. Empty when nothing is known.
+    /// are not newer, and how old they are. Empty without a cache.
     pub(crate) async fn commands_or_cached(
         &mut self,
         timeout: Duration,
@@ -101,7 +97,7 @@ impl Context<'_> {
         let text = if cache.commands.is_empty() {
             "the server's commands are missing".to_owned()
         } else {
-            let age = Duration::from_secs(now().saturating_sub(cache.commands_at));
+            let age = Duration::from_secs(epoch_seconds().saturating_sub(cache.commands_at));
             let age = humantime::format_duration(age);
             format!("the server is away, and these are its commands of {age} ago")
         };
@@ -122,7 +118,6 @@ impl Context<'_> {
         Some(CacheFile::of(config, environment))
     }
 
-    /// Whether programs read the output.
     pub(crate) fn is_json(&self) -> bool {
         self.globals.output == OutputFormat::Json
     }

@@ -5,14 +5,14 @@ use crate::commands::{Context, suggest};
 use crate::connection::Connection;
 use crate::error::{CliError, ErrorKind, Result};
 use crate::render::output::StdStream;
-use crate::render::{OutputFormat, json, table};
+use crate::render::table::{self, or_dash};
+use crate::render::{OutputFormat, json};
 use action_proto::fold;
 use action_proto::input::shown_set;
 use action_proto::v1::Node;
 use clap::Args;
 use serde_json::{Map, Value, json};
 
-/// The arguments of `estate-list`.
 #[derive(Args, Debug)]
 pub(crate) struct NodesArgs {
     /// Print one JSON object a line, as --output json does
@@ -32,7 +32,6 @@ pub(crate) struct NodesArgs {
     fold: bool,
 }
 
-/// Lists the nodes.
 pub(crate) async fn run(args: NodesArgs, context: &mut Context<'_>) -> Result<u8> {
     let set = args.nodes.as_deref().unwrap_or_default();
     let exclude = args.exclude.as_deref().unwrap_or_default();
@@ -49,7 +48,7 @@ pub(crate) async fn run(args: NodesArgs, context: &mut Context<'_>) -> Result<u8
     }
     if context.is_json() {
         for node in &nodes {
-            json::write(&object(node), context.output)?;
+            json::write(&node_object(node), context.output)?;
         }
         return Ok(0);
     }
@@ -61,9 +60,8 @@ pub(crate) async fn run(args: NodesArgs, context: &mut Context<'_>) -> Result<u8
             vec![set]
         }
     } else if args.long {
-        let head = ["NAME", "RANKS", "GROUPS", "METADATA"].map(str::to_owned);
-        let rows: Vec<_> = std::iter::once(head).chain(nodes.iter().map(row)).collect();
-        table::lay_out(&rows)
+        let head = ["NAME", "RANKS", "GROUPS", "METADATA"];
+        table::with_head(head, nodes.iter().map(node_row))
     } else {
         nodes.into_iter().map(|node| node.name).collect()
     };
@@ -74,28 +72,21 @@ pub(crate) async fn run(args: NodesArgs, context: &mut Context<'_>) -> Result<u8
 }
 
 /// The visible metadata in the order of their keys.
-fn metadata(node: &Node) -> Vec<(&String, &String)> {
+fn sorted_metadata(node: &Node) -> Vec<(&String, &String)> {
     let mut pairs: Vec<_> = node.metadata.iter().collect();
     pairs.sort_unstable();
     pairs
 }
 
-fn row(node: &Node) -> [String; 4] {
-    let dash = |text: String| {
-        if text.is_empty() {
-            "-".to_owned()
-        } else {
-            text
-        }
-    };
-    let pairs = metadata(node)
+fn node_row(node: &Node) -> [String; 4] {
+    let pairs = sorted_metadata(node)
         .into_iter()
         .map(|(key, value)| format!("{key}={value}"));
     [
         node.name.clone(),
-        dash(node.ranks.join(",")),
-        dash(node.groups.join(",")),
-        dash(pairs.collect::<Vec<_>>().join(" ")),
+        or_dash(node.ranks.join(",")),
+        or_dash(node.groups.join(",")),
+        or_dash(pairs.collect::<Vec<_>>().join(" ")),
     ]
 }
 
@@ -124,8 +115,8 @@ pub(crate) async fn check_is_argument(word: &str, connection: &Connection) -> Re
     }
 }
 
-fn object(node: &Node) -> Value {
-    let pairs = metadata(node).into_iter();
+fn node_object(node: &Node) -> Value {
+    let pairs = sorted_metadata(node).into_iter();
     let metadata: Map<String, Value> = pairs
         .map(|(key, value)| (key.clone(), value.as_str().into()))
         .collect();
@@ -152,14 +143,14 @@ mod tests {
                 .map(|(k, v)| (k.into(), v.into()))
                 .into(),
         };
-        assert_eq!(row(&node), ["n1", "aws", "a,b", "x=1 y=2"]);
+        assert_eq!(node_row(&node), ["n1", "aws", "a,b", "x=1 y=2"]);
         let expected = json!({"event": "node", "name": "n1", "ranks": ["aws"],
             "groups": ["a", "b"], "metadata": {"x": "1", "y": "2"}});
-        assert_eq!(object(&node), expected);
+        assert_eq!(node_object(&node), expected);
         let bare = Node {
             name: "n2".into(),
             ..Node::default()
         };
-        assert_eq!(row(&bare), ["n2", "-", "-", "-"]);
+        assert_eq!(node_row(&bare), ["n2", "-", "-", "-"]);
     }
 }

@@ -2,36 +2,31 @@
 
 use crate::commands::Context;
 use crate::error::Result;
+use crate::render::json;
 use crate::render::output::StdStream;
-use crate::render::time::{human, seconds};
-use crate::render::{json, table};
+use crate::render::table::{self, or_dash};
+use crate::render::time::{duration_seconds, human_duration};
 use action_proto::v1::PlanRunResponse;
 use serde_json::{Value, json};
 
 /// Shows the plan: a row or an object for each job.
-pub(crate) fn show(plan: &PlanRunResponse, context: &mut Context<'_>) -> Result<u8> {
+pub(crate) fn print_plan(plan: &PlanRunResponse, context: &mut Context<'_>) -> Result<u8> {
     if context.is_json() {
-        for object in objects(plan) {
+        for object in plan_objects(plan) {
             json::write(&object, context.output)?;
         }
         return Ok(0);
     }
-    let head = ["NODE", "RANK", "SCRIPT"].map(str::to_owned);
-    let jobs = plan.jobs.iter().map(|job| {
-        let node = if job.node.is_empty() {
-            "-".to_owned()
-        } else {
-            job.node.clone()
-        };
+    let rows = plan.jobs.iter().map(|job| {
+        let node = or_dash(job.node.clone());
         [node, job.rank.clone(), job.script.clone()]
     });
-    let rows: Vec<_> = std::iter::once(head).chain(jobs).collect();
-    for line in table::lay_out(&rows) {
+    for line in table::with_head(["NODE", "RANK", "SCRIPT"], rows) {
         context.output.safe_line(StdStream::Stdout, &line)?;
     }
     context
         .output
-        .safe_line(StdStream::Stderr, &summary(plan))?;
+        .safe_line(StdStream::Stderr, &plan_summary(plan))?;
     if !plan.digest.is_empty() {
         let line = format!("plan: {}", plan.digest);
         context.output.safe_line(StdStream::Stderr, &line)?;
@@ -39,7 +34,7 @@ pub(crate) fn show(plan: &PlanRunResponse, context: &mut Context<'_>) -> Result<
     Ok(0)
 }
 
-fn summary(plan: &PlanRunResponse) -> String {
+fn plan_summary(plan: &PlanRunResponse) -> String {
     let jobs = plan.jobs.len();
     let what = if jobs == 1 {
         "job".to_owned()
@@ -48,7 +43,7 @@ fn summary(plan: &PlanRunResponse) -> String {
     };
     let mut text = format!("would run {jobs} {what}");
     if let Some(timeout) = &plan.timeout {
-        text.push_str(&format!(", each for at most {}", human(timeout)));
+        text.push_str(&format!(", each for at most {}", human_duration(timeout)));
     }
     if !plan.waits_for.is_empty() {
         text.push_str(&format!("; waits for {}", plan.waits_for.join(" or ")));
@@ -68,7 +63,7 @@ fn summary(plan: &PlanRunResponse) -> String {
     text
 }
 
-fn objects(plan: &PlanRunResponse) -> Vec<Value> {
+fn plan_objects(plan: &PlanRunResponse) -> Vec<Value> {
     let jobs = plan.jobs.iter().map(|job| {
         json!({"event": "planned_job", "node": job.node, "rank": job.rank, "script": job.script})
     });
@@ -78,7 +73,7 @@ fn objects(plan: &PlanRunResponse) -> Vec<Value> {
         "confirmation": plan.confirmation,
         "waits_for": plan.waits_for,
         "fanout": plan.fanout,
-        "timeout": plan.timeout.as_ref().map(seconds),
+        "timeout": plan.timeout.as_ref().map(duration_seconds),
         "requires": plan.requires,
         "digest": plan.digest,
     });
@@ -106,15 +101,15 @@ mod tests {
             }),
             ..PlanRunResponse::default()
         };
-        assert_eq!(summary(&plan), "would run 1 job, each for at most 1m");
+        assert_eq!(plan_summary(&plan), "would run 1 job, each for at most 1m");
         plan.jobs.push(job);
         plan.confirmation = "Sure?".into();
         plan.waits_for = vec!["ON".into(), "PENDING".into()];
         assert_eq!(
-            summary(&plan),
+            plan_summary(&plan),
             "would run 2 jobs, at most 8 at once, each for at most 1m; waits for ON or PENDING; asks first: Sure?"
         );
-        let objects = objects(&plan);
+        let objects = plan_objects(&plan);
         assert_eq!(objects[0]["script"], "x/aws.sh");
         assert_eq!((objects.len(), &objects[2]["timeout"]), (3, &json!("60s")));
     }

@@ -7,12 +7,11 @@ use crate::commands::{Context, run, runs, suggest};
 use crate::connection::Connection;
 use crate::error::{CliError, ErrorKind, Result};
 use crate::render::output::StdStream;
-use crate::render::tally::reason;
+use crate::render::tally::end_reason;
 use action_proto::fold;
 use action_proto::v1::{Job, Outcome, Run};
 use clap::Args;
 
-/// The arguments of `rerun`.
 #[derive(Args, Debug)]
 #[command(group = clap::ArgGroup::new("which").multiple(true))]
 pub(crate) struct RerunArgs {
@@ -41,24 +40,24 @@ pub(crate) async fn run(args: RerunArgs, context: &mut Context<'_>) -> Result<u8
     }
     let connection = context.connect().await?;
     let (run, jobs) = &connection.get_run(&args.run).await?;
-    let nodes = chosen(&args, run, jobs)?;
+    let nodes = chosen_jobs(&args, run, jobs)?;
     let commands = connection.list_commands().await?;
     let Some(command) = commands.iter().find(|it| it.name == run.command) else {
         let message = format!("there is no command `{}` any more", run.command);
         let unknown = CliError::new(ErrorKind::Refused, message)
             .hint("`action-client help` lists the commands");
-        let again = Some(target(run, &nodes));
+        let again = Some(target_of(run, &nodes));
         return Err(suggest::for_command(unknown, &run.command, again, &connection).await);
     };
     if !context.is_json() {
-        let mut line = announcement(run, &nodes);
+        let mut line = describe_rerun(run, &nodes);
         if let Some(exclude) = &args.options.exclude {
             line.push_str(&format!("; without {exclude}"));
         }
         context.output.safe_line(StdStream::Stderr, &line)?;
         context.output.flush()?;
     }
-    let target = target(run, &nodes);
+    let target = target_of(run, &nodes);
     match run::start(&connection, command, target, &args.options, context).await {
         Err(error) if suggest::is_about_unknown_nodes(&error) => {
             Err(without_the_gone(error, &nodes, &connection).await)
@@ -84,7 +83,7 @@ async fn without_the_gone(error: CliError, jobs: &[&Job], connection: &Connectio
 }
 
 /// The same command on the nodes of these jobs.
-fn target(run: &Run, jobs: &[&Job]) -> RunTarget {
+fn target_of(run: &Run, jobs: &[&Job]) -> RunTarget {
     let names = jobs.iter().map(|job| job.node.as_str());
     let nodes = fold(names.filter(|name| !name.is_empty()));
     RunTarget {
@@ -95,7 +94,7 @@ fn target(run: &Run, jobs: &[&Job]) -> RunTarget {
 }
 
 /// The jobs to run again.
-fn chosen<'a>(args: &RerunArgs, run: &Run, jobs: &'a [Job]) -> Result<Vec<&'a Job>> {
+fn chosen_jobs<'a>(args: &RerunArgs, run: &Run, jobs: &'a [Job]) -> Result<Vec<&'a Job>> {
     if run.end_time.is_none() {
         let id = &run.run_id;
         let message = format!("run {id} goes on, so it is not known what is to be run again");
@@ -108,7 +107,7 @@ fn chosen<'a>(args: &RerunArgs, run: &Run, jobs: &'a [Job]) -> Result<Vec<&'a Jo
         if args.all {
             return true;
         }
-        let is_ok = outcome(job) == Outcome::Ok;
+        let is_ok = outcome_of(job) == Outcome::Ok;
         let was_started = job.started.is_some();
         let of_choice = (args.failed && was_started) || (args.not_run && !was_started);
         !is_ok && (is_either || of_choice)
@@ -128,7 +127,7 @@ fn chosen<'a>(args: &RerunArgs, run: &Run, jobs: &'a [Job]) -> Result<Vec<&'a Jo
     Ok(jobs)
 }
 
-fn outcome(job: &Job) -> Outcome {
+fn outcome_of(job: &Job) -> Outcome {
     job.finished
         .as_ref()
         .map_or(Outcome::Unspecified, |it| it.outcome())
@@ -136,12 +135,12 @@ fn outcome(job: &Job) -> Outcome {
 
 /// What will be run, and what had become of it, as in `again from run r1: usage -v on
 /// n[1-3] (3); last time failed: exit 3 (2), not-started (1)`.
-fn announcement(run: &Run, jobs: &[&Job]) -> String {
-    let command = runs::called(run);
+fn describe_rerun(run: &Run, jobs: &[&Job]) -> String {
+    let command = runs::command_text(run);
     let mut counts: Vec<(String, usize)> = Vec::new();
     for job in jobs {
-        let label = outcome(job).label();
-        let reason = job.finished.as_ref().map(reason).unwrap_or_default();
+        let label = outcome_of(job).label();
+        let reason = job.finished.as_ref().map(end_reason).unwrap_or_default();
         let what = match reason.as_str() {
             "" => label.to_owned(),
             reason => format!("{label}: {reason}"),
@@ -227,7 +226,7 @@ mod tests {
         ];
         let (run, old) = old();
         for (words, expected) in table {
-            let jobs = chosen(&args(words), &run, &old).unwrap();
+            let jobs = chosen_jobs(&args(words), &run, &old).unwrap();
             let set = fold(jobs.iter().map(|job| job.node.as_str()));
             assert_eq!(set, expected, "{words:?}");
         }
@@ -236,9 +235,9 @@ mod tests {
     #[test]
     fn what_will_be_run_is_said() {
         let (run, old) = old();
-        let jobs = chosen(&args(&["r1", "--failed"]), &run, &old).unwrap();
+        let jobs = chosen_jobs(&args(&["r1", "--failed"]), &run, &old).unwrap();
         assert_eq!(
-            announcement(&run, &jobs),
+            describe_rerun(&run, &jobs),
             "again from run r1: usage -v on n[2,4,6-7] (4); \
              last time failed: exit 3 (1), cancelled (1), lost (1), timed-out (1)"
         );
@@ -248,12 +247,12 @@ mod tests {
     fn a_run_that_goes_on_or_went_well_is_refused() {
         let (run, mut old) = old();
         old.truncate(1);
-        let error = chosen(&args(&["r1"]), &run, &old).unwrap_err();
+        let error = chosen_jobs(&args(&["r1"]), &run, &old).unwrap_err();
         assert_eq!(error.to_string(), "run r1 has no job that did not end ok");
         let going_on = Run {
             end_time: None,
             ..run
         };
-        assert!(chosen(&args(&["r1", "--all"]), &going_on, &old).is_err());
+        assert!(chosen_jobs(&args(&["r1", "--all"]), &going_on, &old).is_err());
     }
 }

@@ -24,7 +24,6 @@ use std::time::Duration;
 /// Options that need a server which knows them, each with the feature that says so.
 const FEATURE_OPTIONS: [(&str, &str); 2] = [("--plan", "plan_digest"), ("--reason", "reason")];
 
-/// The arguments of `run`.
 #[derive(Args, Debug)]
 pub(crate) struct RunArgs {
     /// The options of the run.
@@ -50,7 +49,7 @@ pub(crate) async fn run(args: RunArgs, call: CommandCall, context: &mut Context<
             ..Command::default()
         };
         let target = resolve(&unlisted, &call.name, words, options.nodes).ok();
-        let unknown = help::unknown(&call.name, &commands, context);
+        let unknown = help::unknown_command(&call.name, &commands, context);
         return Err(suggest::for_command(unknown, &name, target, &connection).await);
     };
     if call.separator_follows_node && command.has_context {
@@ -75,7 +74,7 @@ pub(crate) async fn start(
     context: &mut Context<'_>,
 ) -> Result<u8> {
     let prefixed = target.prefixed;
-    let mut request = request(command, target, options)?;
+    let mut request = build_request(command, target, options)?;
     check_features(connection, &request)?;
     let asks = !command.confirmation.is_empty() && !context.globals.confirm;
     if asks && !options.dry_run {
@@ -83,19 +82,19 @@ pub(crate) async fn start(
     }
     let expected = options.expect_nodes;
     if let Some(limit @ MaxFailures::Percent(_)) = options.max_failures {
-        let plan = plan(connection, &request, expected).await?;
+        let plan = fetch_plan(connection, &request, expected).await?;
         request.max_failures = limit.of(plan.jobs.len());
         request.expected_nodes = u32::try_from(nodes_of(&plan)).ok();
     }
     if options.dry_run {
-        return plan::show(&plan(connection, &request, expected).await?, context);
+        return plan::print_plan(&fetch_plan(connection, &request, expected).await?, context);
     }
     let mut shown = None;
     if asks {
-        let plan = plan(connection, &request, expected).await?;
+        let plan = fetch_plan(connection, &request, expected).await?;
         check_plan(&plan, &request)?;
         let is_asked = !plan.confirmation.is_empty();
-        if is_asked && !confirm::ask(&plan.confirmation, context.output)? {
+        if is_asked && !confirm::ask_user(&plan.confirmation, context.output)? {
             return Err(CliError::new(ErrorKind::Declined, "nothing was run"));
         }
         // What was asked about is what runs. A server without plan digests compares the number alone.
@@ -109,7 +108,7 @@ pub(crate) async fn start(
     let format = context.globals.output;
     let mut renderer = Renderer::new(format, &options.view, prefixed, context.output)?;
     if options.detach {
-        return detach(connection, &request, shown.as_ref(), context).await;
+        return run_detached(connection, &request, shown.as_ref(), context).await;
     }
     // From here on a Ctrl-C is ours: the run may exist from now on.
     let mut interrupt = InterruptWatch::watch(OnSignal::Cancel(Box::new(connection.clone())))?;
@@ -119,10 +118,10 @@ pub(crate) async fn start(
         tokio::select! {
             started = &mut starting => match started {
                 Ok(started) => break started,
-                Err(error) => return Err(refused(error, connection, &request, shown.as_ref()).await),
+                Err(error) => return Err(explain_refusal(error, connection, &request, shown.as_ref()).await),
             },
-            notice = interrupt.notice() => {
-                session::say(notice, None, context.output)?;
+            notice = interrupt.next_notice() => {
+                session::print_notice(notice, None, context.output)?;
                 context.output.flush()?;
             }
         }
@@ -135,11 +134,11 @@ pub(crate) async fn start(
     let patience = context.globals.reconnect_for;
     let mut follow = RunFollower::new(connection.clone(), run_id, stream, 0, patience);
     let mode = context.globals.exit.unwrap_or(ExitMode::Largest);
-    session::follow(&mut follow, &mut renderer, &mut interrupt, mode, context).await
+    session::follow_run(&mut follow, &mut renderer, &mut interrupt, mode, context).await
 }
 
 /// Starts the run, prints its id and leaves it alone.
-async fn detach(
+async fn run_detached(
     connection: &Connection,
     request: &RunCommandRequest,
     shown: Option<&PlanRunResponse>,
@@ -147,7 +146,7 @@ async fn detach(
 ) -> Result<u8> {
     let (run_id, mut stream) = match connection.run_command(request.clone()).await {
         Ok(started) => started,
-        Err(error) => return Err(refused(error, connection, request, shown).await),
+        Err(error) => return Err(explain_refusal(error, connection, request, shown).await),
     };
     let run_id = match run_id {
         Some(run_id) => run_id,
@@ -179,7 +178,7 @@ async fn detach(
 }
 
 /// The request that the command line stands for, before anything was asked.
-fn request(
+fn build_request(
     command: &Command,
     target: RunTarget,
     options: &RunOptions,
@@ -224,7 +223,7 @@ fn check_features(connection: &Connection, request: &RunCommandRequest) -> Resul
 }
 
 /// What a request would run now.
-async fn plan(
+async fn fetch_plan(
     connection: &Connection,
     request: &RunCommandRequest,
     expected: Option<u32>,
@@ -242,7 +241,7 @@ async fn plan(
         reason: request.reason.clone(),
     };
     match connection.plan_run(request).await {
-        Ok(plan) => expect(plan, expected),
+        Ok(plan) => check_node_count(plan, expected),
         Err(error) => Err(suggest::for_node(error, connection).await),
     }
 }
@@ -264,7 +263,7 @@ fn check_plan(plan: &PlanRunResponse, request: &RunCommandRequest) -> Result<()>
 
 /// The error of a run that was not started. Where its plan has changed, with the nodes that it was
 /// shown with and those that it would have now.
-async fn refused(
+async fn explain_refusal(
     error: CliError,
     connection: &Connection,
     request: &RunCommandRequest,
@@ -279,12 +278,13 @@ async fn refused(
         }
         return suggest::for_node(error, connection).await;
     }
-    let error = match text.contains("request") {
-        true => error.hint("give the same arguments, reason and limits as with --dry-run"),
-        false => error.hint("--dry-run shows the plan as it is now"),
+    let error = if text.contains("request") {
+        error.hint("give the same arguments, reason and limits as with --dry-run")
+    } else {
+        error.hint("--dry-run shows the plan as it is now")
     };
-    match (shown, plan(connection, request, None).await) {
-        (Some(was), Ok(is)) => match difference(was, &is) {
+    match (shown, fetch_plan(connection, request, None).await) {
+        (Some(was), Ok(is)) => match plan_difference(was, &is) {
             Some(text) => error.caused_by(text),
             None => error,
         },
@@ -299,7 +299,7 @@ async fn refused(
 }
 
 /// How the nodes of two plans differ.
-fn difference(was: &PlanRunResponse, is: &PlanRunResponse) -> Option<String> {
+fn plan_difference(was: &PlanRunResponse, is: &PlanRunResponse) -> Option<String> {
     let names = |plan: &PlanRunResponse| -> Vec<String> {
         plan.jobs.iter().map(|job| job.node.clone()).collect()
     };
@@ -318,7 +318,7 @@ fn nodes_of(plan: &PlanRunResponse) -> usize {
 }
 
 /// Refuses a plan for another number of nodes than the user expects, before anything is asked.
-fn expect(plan: PlanRunResponse, expected: Option<u32>) -> Result<PlanRunResponse> {
+fn check_node_count(plan: PlanRunResponse, expected: Option<u32>) -> Result<PlanRunResponse> {
     let nodes = nodes_of(&plan);
     match expected {
         Some(expected) if usize::try_from(expected) != Ok(nodes) => {
@@ -343,7 +343,7 @@ mod tests {
     use super::*;
     use action_proto::v1::PlannedJob;
 
-    fn plan(names: &[&str]) -> PlanRunResponse {
+    fn fetch_plan(names: &[&str]) -> PlanRunResponse {
         let job = |name: &&str| PlannedJob {
             node: (*name).to_owned(),
             ..PlannedJob::default()
@@ -357,14 +357,14 @@ mod tests {
 
     #[test]
     fn another_order_is_told_from_other_nodes() {
-        let was = plan(&["n1", "n2"]);
-        assert_eq!(difference(&was, &plan(&["n1", "n2"])), None);
+        let was = fetch_plan(&["n1", "n2"]);
+        assert_eq!(plan_difference(&was, &fetch_plan(&["n1", "n2"])), None);
         assert_eq!(
-            difference(&was, &plan(&["n2", "n1"])).as_deref(),
+            plan_difference(&was, &fetch_plan(&["n2", "n1"])).as_deref(),
             Some("the order of n[1-2] changed")
         );
         assert_eq!(
-            difference(&was, &plan(&["n1", "n3"])).as_deref(),
+            plan_difference(&was, &fetch_plan(&["n1", "n3"])).as_deref(),
             Some("the node set was n[1-2], is n[1,3] now")
         );
     }

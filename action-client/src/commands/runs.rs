@@ -1,11 +1,12 @@
 //! Owns `runs`: the list of runs, the newest first, with filters that the server applies.
 
-use crate::arguments::values::count;
+use crate::arguments::values::parse_count;
 use crate::commands::Context;
 use crate::error::Result;
+use crate::render::json;
 use crate::render::output::StdStream;
-use crate::render::time::{between, local, parse, rfc3339};
-use crate::render::{json, table};
+use crate::render::table::{self, or_dash};
+use crate::render::time::{local_time, parse_time, rfc3339, time_between};
 use action_proto::v1::{ListRunsRequest, Outcome, Run};
 use clap::Args;
 use clap::builder::PossibleValuesParser;
@@ -22,13 +23,17 @@ const OUTCOMES: [Outcome; 6] = [
     Outcome::Lost,
 ];
 
+/// The headings of the list.
+const HEAD: [&str; 9] = [
+    "RUN", "STARTED", "TOOK", "OUTCOME", "JOBS", "BY", "NODES", "COMMAND", "REASON",
+];
+
 /// The longest texts of a row, in characters.
 const LONGEST_SUBJECT: usize = 24;
 const LONGEST_NODES: usize = 40;
 const LONGEST_COMMAND: usize = 60;
 const LONGEST_REASON: usize = 120;
 
-/// The arguments of `runs`.
 #[derive(Args, Debug)]
 pub(crate) struct RunsArgs {
     /// Only runs of this command
@@ -47,46 +52,41 @@ pub(crate) struct RunsArgs {
     #[arg(long)]
     running: bool,
     /// Only runs from this time on, as in `2h` (ago) or `2026-11-24T10:00`
-    #[arg(long, value_name = "TIME", value_parser = parse)]
+    #[arg(long, value_name = "TIME", value_parser = parse_time)]
     since: Option<Timestamp>,
     /// Only runs before this time
-    #[arg(long, value_name = "TIME", value_parser = parse)]
+    #[arg(long, value_name = "TIME", value_parser = parse_time)]
     until: Option<Timestamp>,
     /// The most runs to list; 0 for all
-    #[arg(long, short = 'n', value_name = "N", default_value_t = 50, value_parser = count)]
+    #[arg(long, short = 'n', value_name = "N", default_value_t = 50, value_parser = parse_count)]
     limit: u32,
     /// Show the reasons of the runs too
     #[arg(long)]
     long: bool,
 }
 
-/// Lists the runs.
 pub(crate) async fn run(args: RunsArgs, context: &mut Context<'_>) -> Result<u8> {
     let limit = match args.limit {
         0 => usize::MAX,
         limit => usize::try_from(limit).unwrap_or(usize::MAX),
     };
     let long = args.long;
-    let request = request(args);
+    let request = list_request(args);
     let connection = context.connect().await?;
     let runs = connection.list_runs(request, limit).await?;
     if context.is_json() {
         for run in &runs {
-            json::write(&object(run), context.output)?;
+            json::write(&run_object(run), context.output)?;
         }
         return Ok(0);
     }
-    let head = [
-        "RUN", "STARTED", "TOOK", "OUTCOME", "JOBS", "BY", "NODES", "COMMAND", "REASON",
-    ]
-    .map(str::to_owned);
-    let rows: Vec<_> = std::iter::once(head).chain(runs.iter().map(row)).collect();
+    let rows = runs.iter().map(run_row);
     let lines = if long {
-        table::lay_out(&rows)
+        table::with_head(HEAD, rows)
     } else {
         // Without the last column.
-        let short = rows.into_iter().map(|[columns @ .., _]| columns);
-        table::lay_out(&short.collect::<Vec<[String; 8]>>())
+        let [head @ .., _] = HEAD;
+        table::with_head(head, rows.map(|[columns @ .., _]| columns))
     };
     for line in lines {
         context.output.safe_line(StdStream::Stdout, &line)?;
@@ -94,7 +94,7 @@ pub(crate) async fn run(args: RunsArgs, context: &mut Context<'_>) -> Result<u8>
     Ok(0)
 }
 
-fn request(args: RunsArgs) -> ListRunsRequest {
+fn list_request(args: RunsArgs) -> ListRunsRequest {
     let outcome = args.outcome.as_deref();
     let outcome = OUTCOMES.into_iter().find(|it| Some(it.label()) == outcome);
     ListRunsRequest {
@@ -109,47 +109,43 @@ fn request(args: RunsArgs) -> ListRunsRequest {
     }
 }
 
-fn row(run: &Run) -> [String; 9] {
-    let dash = |text: String| match text.as_str() {
-        "" => "-".to_owned(),
-        _ => text,
-    };
-    let bounded = |text: &str, most| dash(table::bounded(text, most));
+fn run_row(run: &Run) -> [String; 9] {
+    let bounded = |text: &str, most| or_dash(table::bounded_text(text, most));
     let took = match (&run.start_time, &run.end_time) {
         // Its end is when a server found it.
         _ if run.outcome() == Outcome::Lost => "-".to_owned(),
-        (Some(start), Some(end)) => between(start, end),
+        (Some(start), Some(end)) => time_between(start, end),
         _ => "-".to_owned(),
     };
     [
         run.run_id.clone(),
         run.start_time
             .as_ref()
-            .map_or_else(|| "-".to_owned(), local),
+            .map_or_else(|| "-".to_owned(), local_time),
         took,
         run.outcome().label().to_owned(),
-        dash(jobs(run)),
+        or_dash(job_counts(run)),
         bounded(&run.subject, LONGEST_SUBJECT),
         bounded(&run.nodes, LONGEST_NODES),
-        called(run),
+        command_text(run),
         bounded(&run.reason, LONGEST_REASON),
     ]
 }
 
-/// The command and its arguments, as far as a line has space for them; or why they are not known.
-pub(crate) fn called(run: &Run) -> String {
+/// The command and its arguments, as far as a line has space for them; or why they are missing.
+pub(crate) fn command_text(run: &Run) -> String {
     if run.command.is_empty() && !run.message.is_empty() {
-        return table::bounded(&format!("({})", run.message), LONGEST_COMMAND);
+        return table::bounded_text(&format!("({})", run.message), LONGEST_COMMAND);
     }
     let arguments = run.arguments.iter().map(String::as_str);
     let words = std::iter::once(run.command.as_str()).chain(arguments);
     // As many as can matter: each takes a character or more with its blank.
     let words: Vec<&str> = words.take(LONGEST_COMMAND + 1).collect();
-    table::bounded(&words.join(" "), LONGEST_COMMAND)
+    table::bounded_text(&words.join(" "), LONGEST_COMMAND)
 }
 
 /// How many jobs are where, as in `8 ok, 1 failed, 2 running`, and where those that wait stand.
-fn jobs(run: &Run) -> String {
+fn job_counts(run: &Run) -> String {
     let ended = run
         .counts
         .iter()
@@ -165,8 +161,7 @@ fn jobs(run: &Run) -> String {
     parts.join(", ")
 }
 
-/// A run as an object.
-pub(crate) fn object(run: &Run) -> Value {
+pub(crate) fn run_object(run: &Run) -> Value {
     json!({
         "event": "run",
         "run_id": run.run_id,
@@ -177,7 +172,7 @@ pub(crate) fn object(run: &Run) -> Value {
         "start_time": run.start_time.as_ref().map(rfc3339),
         "end_time": run.end_time.as_ref().map(rfc3339),
         "outcome": run.outcome().label(),
-        "counts": json::counts(&run.counts),
+        "counts": json::outcome_counts(&run.counts),
         "jobs": run.jobs,
         "running_jobs": run.running_jobs,
         "waiting_jobs": run.waiting_jobs,
@@ -216,7 +211,7 @@ mod tests {
 
     #[test]
     fn a_run_is_a_row_and_an_object() {
-        let row = row(&example());
+        let row = run_row(&example());
         assert_eq!(row[0], "r1");
         assert_eq!(
             row[2..],
@@ -237,13 +232,13 @@ mod tests {
             subject: "s".repeat(1000),
             ..example()
         };
-        let row = super::row(&long);
+        let row = run_row(&long);
         assert!(row[7].starts_with("usage a b c ^["), "{}", row[7]);
         for (cell, most) in row[5..].iter().zip([24, 40, 60, 120]) {
             assert_eq!(cell.chars().count(), most, "{cell}");
             assert!(cell.ends_with("..."), "{cell}");
         }
-        let object = object(&example());
+        let object = run_object(&example());
         assert_eq!(object["start_time"], "2026-01-01T00:00:00Z");
         assert_eq!(object["end_time"], Value::Null);
         assert_eq!(object["outcome"], "running");
@@ -254,7 +249,7 @@ mod tests {
             message: "record damaged".into(),
             ..Run::default()
         };
-        let row = super::row(&unknown);
+        let row = run_row(&unknown);
         assert_eq!(
             (row[3].as_str(), row[7].as_str()),
             ("lost", "(record damaged)")

@@ -70,7 +70,7 @@ impl ProgressLine {
 
     fn show(&mut self, output: &mut OutputWriter) -> Result<()> {
         self.shown = Instant::now();
-        match self.progress.line(Instant::now(), output.columns()) {
+        match self.progress.status_text(Instant::now(), output.columns()) {
             Some(text) => output.show_status(&text),
             None => output.erase_status(),
         }
@@ -78,7 +78,7 @@ impl ProgressLine {
 }
 
 /// Shows a run to its end: the exit code.
-pub(crate) async fn follow(
+pub(crate) async fn follow_run(
     follow: &mut RunFollower,
     renderer: &mut Renderer,
     interrupt: &mut InterruptWatch,
@@ -88,9 +88,10 @@ pub(crate) async fn follow(
     let mut tally = Tally::default();
     let mut unflushed = true;
     // Without a watch over the terminal's size there is no such line.
-    let mut line = match renderer.may_show_progress(context.output) {
-        true => ProgressLine::new().ok(),
-        false => None,
+    let mut line = if renderer.may_show_progress(context.output) {
+        ProgressLine::new().ok()
+    } else {
+        None
     };
     loop {
         if let Some(run_id) = follow.run_id() {
@@ -100,7 +101,7 @@ pub(crate) async fn follow(
         // million of them cheap.
         let wake = tokio::select! {
             biased;
-            notice = interrupt.notice() => WakeReason::Notice(notice),
+            notice = interrupt.next_notice() => WakeReason::Notice(notice),
             () = ProgressLine::is_due(&mut line) => WakeReason::Tick,
             step = follow.next() => WakeReason::Step(step),
             () = ready(()), if unflushed => WakeReason::Idle,
@@ -126,19 +127,19 @@ pub(crate) async fn follow(
                 return Ok(kind.exit_code());
             }
             WakeReason::Notice(notice) => {
-                say(notice, follow.run_id(), context.output)?;
+                print_notice(notice, follow.run_id(), context.output)?;
                 unflushed = true;
             }
             WakeReason::Step(Ok(Some(FollowStep::Event(event)))) => {
-                tally.take(&event);
+                tally.take_event(&event);
                 if let Some(line) = &mut line {
-                    line.progress.take(&event, Instant::now());
+                    line.progress.take_event(&event, Instant::now());
                 }
-                renderer.show(&event, context.output)?;
+                renderer.render_event(&event, context.output)?;
                 unflushed = true;
             }
             WakeReason::Step(Ok(Some(FollowStep::Lost(cause)))) => {
-                report::warning(&cause, context.output)?;
+                report::print_warning(&cause, context.output)?;
                 unflushed = true;
             }
             WakeReason::Step(Ok(Some(FollowStep::Resumed(text)))) => {
@@ -146,7 +147,7 @@ pub(crate) async fn follow(
                 unflushed = true;
             }
             WakeReason::Step(Ok(None)) => {
-                renderer.conclude(&tally, context.output)?;
+                renderer.render_end(&tally, context.output)?;
                 return Ok(match interrupt.cancelling() {
                     Some(StopSignal::Terminate) => StopSignal::Terminate.exit_code(),
                     kind => tally.exit_code(kind.is_some(), mode),
@@ -159,21 +160,21 @@ pub(crate) async fn follow(
     }
 }
 
-/// The output broke off: shows what is known, and then why it is not more.
+/// Prints the state of a run whose output broke off: the error.
 fn broken_off(
     renderer: &mut Renderer,
     tally: &Tally,
     error: CliError,
     context: &mut Context<'_>,
 ) -> CliError {
-    match renderer.conclude(tally, context.output) {
+    match renderer.render_end(tally, context.output) {
         Ok(()) => error,
         Err(worse) => worse,
     }
 }
 
 /// Prints what a Ctrl-C does.
-pub(super) fn say(
+pub(super) fn print_notice(
     notice: InterruptNotice,
     run_id: Option<&str>,
     output: &mut OutputWriter,
@@ -188,7 +189,7 @@ pub(super) fn say(
             output.line(StdStream::Stderr, &format!("cancelling {run}; {how}"))
         }
         InterruptNotice::Failed(why) => {
-            report::warning(&format!("cannot cancel {run}: {why}"), output)
+            report::print_warning(&format!("cannot cancel {run}: {why}"), output)
         }
         InterruptNotice::Leaving(_) => Ok(()),
     }

@@ -10,7 +10,6 @@ use crate::render::ViewOptions;
 use crate::render::output::StdStream;
 use clap::Args;
 
-/// The arguments of `show`.
 #[derive(Args, Debug)]
 pub(crate) struct ShowArgs {
     /// The run's id, or its beginning
@@ -32,7 +31,8 @@ pub(crate) async fn run(args: ShowArgs, context: &mut Context<'_>) -> Result<u8>
     let format = context.globals.output;
     let mut renderer = Renderer::new(format, &args.view, false, context.output)?;
     let mode = context.globals.exit.unwrap_or(ExitMode::Zero);
-    let code = session::follow(&mut follow, &mut renderer, &mut interrupt, mode, context).await?;
+    let code =
+        session::follow_run(&mut follow, &mut renderer, &mut interrupt, mode, context).await?;
     if run.end_time.is_none() && !context.is_json() {
         let line = format!(
             "run {0} goes on: `action-client attach {0}` follows it",

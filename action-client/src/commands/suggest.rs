@@ -24,7 +24,7 @@ const HIDDEN: &str = "you may not run this command, or there is none of that nam
 const ALL: &str = "*";
 
 /// The names nearest to one that is not there, the nearest first.
-pub(crate) fn nearest<'a>(wrong: &str, names: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
+pub(crate) fn nearest_names<'a>(wrong: &str, names: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
     let mut near: Vec<(f64, &str)> = names
         // `run help` means a command of the server, and not the verb.
         .filter(|name| *name != wrong)
@@ -36,7 +36,7 @@ pub(crate) fn nearest<'a>(wrong: &str, names: impl Iterator<Item = &'a str>) -> 
 }
 
 /// The hint for names that are near; None when there are none.
-pub(crate) fn hint(near: &[&str]) -> Option<String> {
+pub(crate) fn did_you_mean(near: &[&str]) -> Option<String> {
     let near: Vec<String> = near.iter().map(|name| format!("`{name}`")).collect();
     (!near.is_empty()).then(|| format!("did you mean {}?", near.join(" or ")))
 }
@@ -61,7 +61,7 @@ pub(crate) async fn for_command(
     };
     let mut answer = connection.plan_run(request.clone()).await;
     let takes_no_nodes = format!("the command {name} takes no nodes");
-    // Of a command that is not listed it is not known whether it takes nodes.
+    // An unlisted command may take no nodes.
     if matches!(&answer, Err(error) if error.to_string() == takes_no_nodes) {
         let node = std::mem::take(&mut request.nodes);
         if node != ALL {
@@ -101,12 +101,14 @@ pub(crate) async fn for_node(error: CliError, connection: &Connection) -> CliErr
 /// for a single name, those that look like it. Of several none is likely to be misspelt.
 fn nodes_hint(wrong: &str, names: &[&str]) -> Option<String> {
     let padded = names_with_other_padding(wrong, names.iter().copied());
-    match is_one(wrong) {
-        true if padded.is_empty() => hint(&nearest(wrong, names.iter().copied())),
-        true => hint(&padded[..padded.len().min(MOST)]),
-        false if padded.is_empty() => None,
-        false => hint(&[&fold(padded)]),
+    if !is_one(wrong) {
+        let set = (!padded.is_empty()).then(|| fold(padded));
+        return did_you_mean(set.as_deref().as_slice());
     }
+    if padded.is_empty() {
+        return did_you_mean(&nearest_names(wrong, names.iter().copied()));
+    }
+    did_you_mean(&padded[..padded.len().min(MOST)])
 }
 
 /// Whether the server complains about nodes that it does not have.
@@ -134,14 +136,14 @@ mod tests {
     #[test]
     fn the_nearest_names_come_first() {
         let names = ["cnode01", "cnode02", "gpu1", "login"];
-        assert_eq!(nearest("cnoed01", names.into_iter())[0], "cnode01");
-        assert!(nearest("xyzzy", names.into_iter()).is_empty());
-        assert!(nearest("login", ["login"].into_iter()).is_empty());
+        assert_eq!(nearest_names("cnoed01", names.into_iter())[0], "cnode01");
+        assert!(nearest_names("xyzzy", names.into_iter()).is_empty());
+        assert!(nearest_names("login", ["login"].into_iter()).is_empty());
         assert_eq!(
-            hint(&["a", "b"]).as_deref(),
+            did_you_mean(&["a", "b"]).as_deref(),
             Some("did you mean `a` or `b`?")
         );
-        assert_eq!(hint(&[]), None);
+        assert_eq!(did_you_mean(&[]), None);
     }
 
     #[test]

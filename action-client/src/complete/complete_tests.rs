@@ -99,8 +99,8 @@ fn shells_get_what_they_can_show() {
         word: "show".into(),
         about: "Show\tit\nagain".into(),
     }];
-    assert_eq!(lines(&one, "bash"), "show\n");
-    assert_eq!(lines(&one, "fish"), "show\tShowit\n");
+    assert_eq!(shell_lines(&one, "bash"), "show\n");
+    assert_eq!(shell_lines(&one, "fish"), "show\tShowit\n");
 }
 
 /// Prints what it costs; run it with `--nocapture` to see.

@@ -1,5 +1,4 @@
-//! Owns completion: what may stand at the end of a command line, from what is known locally
-//! and without a word to the server. Pure; the scripts for shells are beside it.
+//! Owns completion: candidates for the end of a command line, from the cache alone. Pure.
 
 pub(crate) mod scripts;
 pub(crate) mod server_cache;
@@ -15,16 +14,13 @@ pub(crate) const COMPLETE: &str = "__complete";
 /// The word that makes the client ask the server for what completion should know.
 pub(crate) const REFRESH: &str = "__refresh";
 
-/// What may stand at the end of the line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Candidate {
-    /// The whole word.
     pub(crate) word: String,
     /// A few words about it; empty for none.
     pub(crate) about: String,
 }
 
-/// What kind of thing a place on the line takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum ValueKind {
     Set,
@@ -48,19 +44,19 @@ pub(crate) fn candidates(
     };
     let place = LinePosition::after(&root, before);
     let found = if let Some(arg) = place.value_of {
-        values(arg, current, alias, cache)
+        value_candidates(arg, current, alias, cache)
     } else if place.is_all_words || !current.starts_with('-') {
-        place.words(current, alias, cache)
+        place.word_candidates(current, alias, cache)
     } else if let Some((flag, value)) = current.split_once('=') {
-        let arg = option(place.command, flag);
-        let values = arg.map(|arg| values(arg, value, alias, cache));
+        let arg = find_option(place.command, flag);
+        let values = arg.map(|arg| value_candidates(arg, value, alias, cache));
         let whole = |it: Candidate| Candidate {
             word: format!("{flag}={}", it.word),
             ..it
         };
         values.into_iter().flatten().map(whole).collect()
     } else {
-        options(place.command)
+        option_candidates(place.command)
     };
     found
         .into_iter()
@@ -102,7 +98,7 @@ impl<'a> LinePosition<'a> {
                     Some((flag, _)) => (flag, true),
                     None => (word.as_str(), false),
                 };
-                let arg = option(place.command, flag);
+                let arg = find_option(place.command, flag);
                 place.has_set |= arg.is_some_and(|arg| arg.get_id() == "nodes");
                 place.value_of = arg.filter(|arg| !has_value && arg.get_action().takes_values());
             }
@@ -117,9 +113,14 @@ impl<'a> LinePosition<'a> {
         }
     }
 
-    fn words(&self, current: &str, alias: &ProgramAlias, cache: &ServerCache) -> Vec<Candidate> {
+    fn word_candidates(
+        &self,
+        current: &str,
+        alias: &ProgramAlias,
+        cache: &ServerCache,
+    ) -> Vec<Candidate> {
         if self.command.has_subcommands() && self.positional == 0 {
-            return subcommands(self.command);
+            return subcommand_candidates(self.command);
         }
         let Some(arg) = self.command.get_positionals().nth(self.positional) else {
             return Vec::new();
@@ -127,11 +128,11 @@ impl<'a> LinePosition<'a> {
         if arg.get_id() == NODE && self.has_set {
             return Vec::new();
         }
-        values(arg, current, alias, cache)
+        value_candidates(arg, current, alias, cache)
     }
 }
 
-fn option<'a>(command: &'a Command, flag: &str) -> Option<&'a Arg> {
+fn find_option<'a>(command: &'a Command, flag: &str) -> Option<&'a Arg> {
     let long = flag.strip_prefix("--");
     let short = flag.strip_prefix('-').filter(|_| long.is_none());
     command.get_arguments().find(|arg| match (long, short) {
@@ -143,7 +144,7 @@ fn option<'a>(command: &'a Command, flag: &str) -> Option<&'a Arg> {
     })
 }
 
-fn kind(arg: &Arg) -> ValueKind {
+fn value_kind(arg: &Arg) -> ValueKind {
     match arg.get_id().as_str() {
         "nodes" | "exclude" | NODE => ValueKind::Set,
         "run" => ValueKind::Run,
@@ -152,14 +153,19 @@ fn kind(arg: &Arg) -> ValueKind {
     }
 }
 
-fn values(arg: &Arg, current: &str, alias: &ProgramAlias, cache: &ServerCache) -> Vec<Candidate> {
+fn value_candidates(
+    arg: &Arg,
+    current: &str,
+    alias: &ProgramAlias,
+    cache: &ServerCache,
+) -> Vec<Candidate> {
     let bare = |word: String| Candidate {
         word,
         about: String::new(),
     };
-    match kind(arg) {
+    match value_kind(arg) {
         ValueKind::Set => {
-            let words = sets::complete(current, &cache.nodes, &cache.groups);
+            let words = sets::complete_set(current, &cache.nodes, &cache.groups);
             words.into_iter().map(bare).collect()
         }
         ValueKind::Run => cache
@@ -192,7 +198,7 @@ fn values(arg: &Arg, current: &str, alias: &ProgramAlias, cache: &ServerCache) -
     }
 }
 
-fn subcommands(command: &Command) -> Vec<Candidate> {
+fn subcommand_candidates(command: &Command) -> Vec<Candidate> {
     let mut found = Vec::new();
     for sub in command.get_subcommands() {
         let about = sub.get_about().map(ToString::to_string).unwrap_or_default();
@@ -207,7 +213,7 @@ fn subcommands(command: &Command) -> Vec<Candidate> {
     found
 }
 
-fn options(command: &Command) -> Vec<Candidate> {
+fn option_candidates(command: &Command) -> Vec<Candidate> {
     let shown = command.get_arguments().filter(|arg| !arg.is_hide_set());
     let named = shown.filter_map(|arg| {
         let name = match (arg.get_long(), arg.get_short()) {
@@ -238,7 +244,7 @@ fn is_plain(word: &str) -> bool {
 
 /// The candidates as a shell's script reads them: a line each, with what they are behind a tab
 /// where the shell shows that.
-pub(crate) fn lines(candidates: &[Candidate], shell: &str) -> String {
+pub(crate) fn shell_lines(candidates: &[Candidate], shell: &str) -> String {
     let mut lines = String::new();
     for candidate in candidates {
         lines.push_str(&candidate.word);

@@ -1,4 +1,4 @@
-//! Owns what is known of the server without asking it: a small file beside the configuration,
+//! Owns the last answers of the server, for completion and help: a small file beside the configuration,
 //! readable by its owner only, written whenever the server has said something new.
 
 use crate::config::Config;
@@ -22,15 +22,13 @@ const RETRY: Duration = Duration::from_secs(10);
 pub(crate) const RUNS: usize = 50;
 
 /// What the server said last.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub(crate) struct ServerCache {
-    /// Its commands.
+    #[serde(with = "encoded_commands")]
     pub(crate) commands: Vec<Command>,
-    /// The names of its nodes.
     pub(crate) nodes: Vec<String>,
-    /// The names of its groups.
     pub(crate) groups: Vec<String>,
-    /// Its newest runs.
     pub(crate) runs: Vec<CachedRun>,
     /// When all of it was asked for last, in seconds of the epoch; 0 for never.
     pub(crate) complete_at: u64,
@@ -43,35 +41,18 @@ pub(crate) struct ServerCache {
 /// A run, for people to recognise.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct CachedRun {
-    /// Its id.
     pub(crate) id: String,
-    /// What it was.
     pub(crate) about: String,
 }
 
-/// The file.
-#[derive(Default, Serialize, Deserialize)]
+#[derive(Serialize, Deserialize)]
 struct CacheRecord {
-    /// Which server and token it is of: what another may see is another's.
+    /// The server and the token that the answers are of: what another may see is another's.
     server: u64,
-    #[serde(default)]
-    complete_at: u64,
-    #[serde(default)]
-    tried_at: u64,
-    #[serde(default)]
-    commands_at: u64,
-    /// As the API has them.
-    #[serde(default)]
-    commands: String,
-    #[serde(default)]
-    groups: Vec<String>,
-    #[serde(default)]
-    runs: Vec<CachedRun>,
-    #[serde(default)]
-    nodes: Vec<String>,
+    #[serde(flatten)]
+    cache: ServerCache,
 }
 
-/// Where it is kept.
 #[derive(Clone, Debug)]
 pub(crate) struct CacheFile {
     server: u64,
@@ -83,7 +64,7 @@ impl CacheFile {
     pub(crate) fn of(config: &Config, environment: &Environment) -> Self {
         let mut hasher = DefaultHasher::new();
         config.base_url.to_string().hash(&mut hasher);
-        config.token.bearer().hash(&mut hasher);
+        config.token.bearer_header().hash(&mut hasher);
         let file = config.file.as_deref();
         let stem = file.and_then(Path::file_stem);
         let stem = stem.map_or_else(|| "client".into(), |stem| stem.to_string_lossy());
@@ -100,98 +81,100 @@ impl CacheFile {
         }
     }
 
-    /// What is known; nothing before the first answer.
+    /// The cached answers; none before the first.
     pub(crate) fn load(&self) -> ServerCache {
         let read = |place: &PathBuf| {
-            let stored: CacheRecord = serde_json::from_slice(&fs::read(place).ok()?).ok()?;
-            (stored.server == self.server).then_some(stored)
+            let record: CacheRecord = serde_json::from_slice(&fs::read(place).ok()?).ok()?;
+            (record.server == self.server).then_some(record.cache)
         };
-        let Some(stored) = self.places.iter().find_map(read) else {
-            return ServerCache::default();
-        };
-        let commands = BASE64.decode(stored.commands.as_bytes()).ok();
-        let commands = commands.and_then(|it| ListCommandsResponse::decode(it.as_slice()).ok());
-        ServerCache {
-            commands: commands.unwrap_or_default().commands,
-            nodes: stored.nodes,
-            groups: stored.groups,
-            runs: stored.runs,
-            complete_at: stored.complete_at,
-            tried_at: stored.tried_at,
-            commands_at: stored.commands_at,
-        }
+        self.places.iter().find_map(read).unwrap_or_default()
     }
 
-    /// Keeps it. That this may fail, as on a disk that is full, is no fault of what was asked.
-    fn save(&self, known: &ServerCache) {
-        let commands = ListCommandsResponse {
-            commands: known.commands.clone(),
-            ..ListCommandsResponse::default()
-        };
-        let stored = CacheRecord {
+    /// Writes the file. A failure, as on a full disk, does not concern the user's command.
+    fn save(&self, cache: &ServerCache) {
+        let record = CacheRecord {
             server: self.server,
-            complete_at: known.complete_at,
-            tried_at: known.tried_at,
-            commands_at: known.commands_at,
-            commands: BASE64.encode(&commands.encode_to_vec()),
-            groups: known.groups.clone(),
-            runs: known.runs.clone(),
-            nodes: known.nodes.clone(),
+            cache: cache.clone(),
         };
-        let Ok(text) = serde_json::to_vec(&stored) else {
+        let Ok(text) = serde_json::to_vec(&record) else {
             return;
         };
         // The first place may be another user's, as /etc is.
         let _ = self
             .places
             .iter()
-            .find(|place| replace(place, &text).is_ok());
+            .find(|place| replace_file(place, &text).is_ok());
     }
 
-    /// Changes what is known, as far as `change` says that it did: nobody else's change is lost in
-    /// between, as that of another refresh that ended meanwhile.
+    /// Changes the cache; `change` returns whether it did. No change of another process is lost in between.
     pub(crate) fn update(&self, change: impl FnOnce(&mut ServerCache) -> bool) {
         // Held until the end. Where it cannot be had, as without rights there, nothing is kept.
         let _lock = self.places.iter().find_map(|place| {
             let directory = fs::File::open(place.parent()?).ok()?;
             directory.lock().ok().map(|()| directory)
         });
-        let mut known = self.load();
-        if change(&mut known) {
-            self.save(&known);
+        let mut cache = self.load();
+        if change(&mut cache) {
+            self.save(&cache);
         }
     }
 
     /// Keeps the commands, when they are others than before or it has been a while.
     pub(crate) fn update_commands(&self, commands: &[Command]) {
-        self.update(|known| {
-            let now = now();
-            if known.commands == commands && now.saturating_sub(known.commands_at) < FRESH.as_secs()
+        self.update(|cache| {
+            let now = epoch_seconds();
+            if cache.commands == commands && now.saturating_sub(cache.commands_at) < FRESH.as_secs()
             {
                 return false;
             }
-            known.commands = commands.to_vec();
-            known.commands_at = now;
+            cache.commands = commands.to_vec();
+            cache.commands_at = now;
             true
         });
     }
 
     /// Keeps the nodes, when they are others than before.
     pub(crate) fn update_nodes(&self, nodes: &[Node]) {
-        self.update(|known| {
-            let before = (known.nodes.clone(), known.groups.clone());
-            known.take_nodes(nodes);
-            before != (known.nodes.clone(), known.groups.clone())
+        self.update(|cache| {
+            let before = (cache.nodes.clone(), cache.groups.clone());
+            cache.take_nodes(nodes);
+            before != (cache.nodes.clone(), cache.groups.clone())
         });
     }
 
     /// Keeps a run that was started, so that it can be completed at once.
     pub(crate) fn update_run(&self, run: CachedRun) {
-        self.update(|known| {
-            known.runs.insert(0, run);
-            known.runs.truncate(RUNS);
+        self.update(|cache| {
+            cache.runs.insert(0, run);
+            cache.runs.truncate(RUNS);
             true
         });
+    }
+}
+
+/// Commands as the API has them, in base64.
+mod encoded_commands {
+    use super::{BASE64, Command, ListCommandsResponse, Message};
+    use serde::{Deserialize, Deserializer, Serializer, de::Error};
+
+    pub(super) fn serialize<S: Serializer>(
+        commands: &[Command],
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        let response = ListCommandsResponse {
+            commands: commands.to_vec(),
+            ..ListCommandsResponse::default()
+        };
+        serializer.serialize_str(&BASE64.encode(&response.encode_to_vec()))
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Vec<Command>, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        let bytes = BASE64.decode(text.as_bytes()).map_err(D::Error::custom)?;
+        let response = ListCommandsResponse::decode(bytes.as_slice());
+        Ok(response.map_err(D::Error::custom)?.commands)
     }
 }
 
@@ -210,7 +193,13 @@ impl ServerCache {
     }
 
     /// Takes what the server says now.
-    pub(crate) fn take(&mut self, commands: Vec<Command>, nodes: &[Node], runs: &[Run], now: u64) {
+    pub(crate) fn take_answers(
+        &mut self,
+        commands: Vec<Command>,
+        nodes: &[Node],
+        runs: &[Run],
+        now: u64,
+    ) {
         self.commands = commands;
         self.commands_at = now;
         self.take_nodes(nodes);
@@ -242,13 +231,13 @@ impl CachedRun {
 }
 
 /// The time, in seconds of the epoch.
-pub(crate) fn now() -> u64 {
+pub(crate) fn epoch_seconds() -> u64 {
     let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
     since.map_or(0, |it| it.as_secs())
 }
 
 /// Replaces the file at once, so that no reader sees half of it.
-fn replace(place: &Path, text: &[u8]) -> io::Result<()> {
+fn replace_file(place: &Path, text: &[u8]) -> io::Result<()> {
     let folder = place.parent().unwrap_or(Path::new(""));
     if folder.ends_with(".cache/action") {
         fs::create_dir_all(folder)?;
@@ -273,7 +262,7 @@ fn replace(place: &Path, text: &[u8]) -> io::Result<()> {
 mod tests {
     use super::*;
 
-    fn cache(directory: &Path, token: &str) -> CacheFile {
+    fn cache_file(directory: &Path, token: &str) -> CacheFile {
         let path = directory.join("client.yaml");
         let text = format!("base_url: http://127.0.0.1:1\njwt_token: {token}\n");
         fs::write(&path, text).unwrap();
@@ -285,11 +274,11 @@ mod tests {
     }
 
     #[test]
-    fn what_was_told_is_known_again_to_the_same_token_only() {
+    fn answers_are_kept_for_the_same_token_only() {
         use std::os::unix::fs::PermissionsExt;
         let directory = tempfile::tempdir().unwrap();
-        let cache = cache(directory.path(), "abc");
-        assert_eq!(cache.load(), ServerCache::default());
+        let file = cache_file(directory.path(), "abc");
+        assert_eq!(file.load(), ServerCache::default());
         let node = Node {
             name: "n1".into(),
             groups: vec!["b".into(), "a".into()],
@@ -299,36 +288,33 @@ mod tests {
             name: "usage".into(),
             ..Command::default()
         };
-        let mut known = ServerCache::default();
-        known.take(vec![command.clone()], &[node], &[Run::default()], 100);
-        cache.save(&known);
-        assert_eq!(cache.load(), known);
-        assert_eq!(known.groups, ["a", "b"]);
-        cache.update_run(CachedRun::default());
-        cache.update_commands(&[]);
-        assert_eq!(
-            (cache.load().runs.len(), cache.load().commands.len()),
-            (2, 0)
-        );
-        let file = directory.path().join(".client.cache");
-        let mode = fs::metadata(&file).unwrap().permissions().mode();
+        let mut cache = ServerCache::default();
+        cache.take_answers(vec![command.clone()], &[node], &[Run::default()], 100);
+        file.save(&cache);
+        assert_eq!(file.load(), cache);
+        assert_eq!(cache.groups, ["a", "b"]);
+        file.update_run(CachedRun::default());
+        file.update_commands(&[]);
+        assert_eq!((file.load().runs.len(), file.load().commands.len()), (2, 0));
+        let path = directory.path().join(".client.cache");
+        let mode = fs::metadata(&path).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600);
-        let other = self::cache(directory.path(), "other");
+        let other = cache_file(directory.path(), "other");
         assert_eq!(other.load(), ServerCache::default());
-        fs::write(&file, "{").unwrap();
-        assert_eq!(cache.load(), ServerCache::default());
+        fs::write(&path, "{").unwrap();
+        assert_eq!(file.load(), ServerCache::default());
     }
 
     #[test]
     fn it_is_asked_for_now_and_then() {
-        let known = |complete_at, tried_at| ServerCache {
+        let cache = |complete_at, tried_at| ServerCache {
             complete_at,
             tried_at,
             ..ServerCache::default()
         };
-        assert!(known(0, 0).is_due(1000));
-        assert!(!known(990, 0).is_due(1000));
-        assert!(!known(0, 995).is_due(1000));
-        assert!(known(900, 900).is_due(1000));
+        assert!(cache(0, 0).is_due(1000));
+        assert!(!cache(990, 0).is_due(1000));
+        assert!(!cache(0, 995).is_due(1000));
+        assert!(cache(900, 900).is_due(1000));
     }
 }

@@ -4,10 +4,10 @@
 use std::collections::BTreeSet;
 
 /// The whole words that a set which begins like this may become.
-pub(super) fn complete(set: &str, nodes: &[String], groups: &[String]) -> Vec<String> {
+pub(super) fn complete_set(set: &str, nodes: &[String], groups: &[String]) -> Vec<String> {
     let (head, term) = set.split_at(last_term(set));
     if let Some(open) = unclosed_bracket(term) {
-        return numbers(head, term, open, nodes);
+        return bracket_numbers(head, term, open, nodes);
     }
     let groups = groups.iter().map(|group| format!("@{group}"));
     let groups = groups.chain(["@*".to_owned()]);
@@ -41,7 +41,7 @@ fn unclosed_bracket(term: &str) -> Option<usize> {
 }
 
 /// The numbers that nodes have where the bracket stands.
-fn numbers(head: &str, term: &str, open: usize, nodes: &[String]) -> Vec<String> {
+fn bracket_numbers(head: &str, term: &str, open: usize, nodes: &[String]) -> Vec<String> {
     let stem = &term[..open];
     let start = term[open..]
         .rfind(['[', ',', '-'])
@@ -70,7 +70,7 @@ mod tests {
 
     fn complete_it(set: &str) -> Vec<String> {
         let nodes = ["cnode01", "cnode02", "cnode12", "cnode01-ib", "gpu1"].map(str::to_owned);
-        complete(set, &nodes, &["compute".to_owned()])
+        complete_set(set, &nodes, &["compute".to_owned()])
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Owns the token and its sources: a text, a file, or a program that prints it.
 
 use super::settings::ClientSettings;
-use super::{fault, read_file};
+use super::{config_error, read_file};
 use crate::error::Result;
 use crate::stop_signals;
 use crate::token_expiry;
@@ -33,15 +33,17 @@ static PROGRAM_GROUP: AtomicI32 = AtomicI32::new(0);
 pub(crate) struct Token(String);
 
 impl Token {
-    fn new(text: &str, whence: &str) -> Result<Self> {
+    fn new(text: &str, source: &str) -> Result<Self> {
         let text = text.trim();
         // The text itself must not turn up in the message.
         if text.is_empty() {
-            return Err(fault(format!("the token in {whence} is empty")));
+            return Err(config_error(format!("the token in {source} is empty")));
         }
         if !text.bytes().all(|byte| byte.is_ascii_graphic()) {
-            return Err(fault(format!("the token in {whence} is not a token"))
-                .hint("a token is one word, as `action-server generate-token` prints it"));
+            return Err(
+                config_error(format!("the token in {source} is not a token"))
+                    .hint("a token is one word, as `action-server generate-token` prints it"),
+            );
         }
         Ok(Self(text.to_owned()))
     }
@@ -51,8 +53,7 @@ impl Token {
         token_expiry::warning(&self.0, now)
     }
 
-    /// The value of the `authorization` header.
-    pub(crate) fn bearer(&self) -> String {
+    pub(crate) fn bearer_header(&self) -> String {
         format!("Bearer {}", self.0)
     }
 }
@@ -66,32 +67,30 @@ impl fmt::Debug for Token {
 /// Where the token comes from. All but a text may give another one later.
 #[derive(Clone)]
 pub(crate) enum TokenSource {
-    /// `jwt_token`.
     Text(Token),
-    /// `jwt_token_path`.
     File(PathBuf),
     /// `jwt_token_command`: a program and its arguments.
     Program(Vec<String>),
 }
 
 impl TokenSource {
-    /// The one that the settings name. `whence` is where these come from.
-    pub(super) fn of(settings: &mut ClientSettings, whence: &str) -> Result<Self> {
-        if let Some(token) = &settings.jwt_token {
+    /// The one that the settings name. `source` is where these come from.
+    pub(super) fn of(settings: &ClientSettings, source: &str) -> Result<Self> {
+        if let Some(token) = settings.text("jwt_token") {
             return Ok(Self::Text(Token::new(token, "jwt_token")?));
         }
-        if let Some(path) = settings.jwt_token_path.take() {
+        if let Some(path) = settings.path("jwt_token_path") {
             return Ok(Self::File(path));
         }
-        let Some(command) = &settings.jwt_token_command else {
-            return Err(fault(format!(
-                "{whence} gives no token: none of jwt_token, jwt_token_path and jwt_token_command"
+        let Some(command) = settings.text("jwt_token_command") else {
+            return Err(config_error(format!(
+                "{source} gives no token: none of jwt_token, jwt_token_path and jwt_token_command"
             ))
             .hint("ask the server's admin for one, made with `action-server generate-token`"));
         };
         let words: Vec<String> = command.split_whitespace().map(str::to_owned).collect();
         if words.is_empty() {
-            return Err(fault("jwt_token_command is empty")
+            return Err(config_error("jwt_token_command is empty")
                 .hint("it is a program and its arguments, as in `/usr/local/bin/print-token --for action`"));
         }
         Ok(Self::Program(words))
@@ -102,7 +101,6 @@ impl TokenSource {
         !matches!(self, Self::Text(_))
     }
 
-    /// The token as it is now. Waits for the file or the program.
     pub(crate) fn read(&self) -> Result<Token> {
         match self {
             Self::Text(token) => Ok(token.clone()),
@@ -133,7 +131,7 @@ fn run_program(words: &[String]) -> Result<Token> {
         .stdout(Stdio::piped())
         .stderr(Stdio::inherit());
     let cannot_run = |error: io::Error| {
-        fault("cannot run the program that jwt_token_command names").caused_by(error)
+        config_error("cannot run the program that jwt_token_command names").caused_by(error)
             .hint("jwt_token_command is a program and its arguments, with blanks between them; there is no shell")
     };
     stop_signals::exit_on_stop(kill_token_program);
@@ -141,17 +139,17 @@ fn run_program(words: &[String]) -> Result<Token> {
     let group = i32::try_from(child.id()).unwrap_or_default();
     PROGRAM_GROUP.store(group, Ordering::Release);
     let output = ProgramOutput::of(child.stdout.take());
-    let status = wait(&mut child, PROGRAM_LIMIT).map_err(cannot_run);
+    let status = wait_for_end(&mut child, PROGRAM_LIMIT).map_err(cannot_run);
     PROGRAM_GROUP.store(0, Ordering::Release);
     let Some(status) = status? else {
         let limit = PROGRAM_LIMIT.as_secs();
-        return Err(fault(format!(
+        return Err(config_error(format!(
             "the program that jwt_token_command names did not end within {limit} seconds"
         ))
         .hint("it must print the token and end, without asking anything"));
     };
     if !status.success() {
-        return Err(fault(format!(
+        return Err(config_error(format!(
             "the program that jwt_token_command names failed: {status}"
         )));
     }
@@ -167,7 +165,7 @@ pub(crate) fn kill_token_program() {
 }
 
 /// Waits for a program, and kills it when the limit is over: `None` then.
-fn wait(child: &mut Child, limit: Duration) -> io::Result<Option<ExitStatus>> {
+fn wait_for_end(child: &mut Child, limit: Duration) -> io::Result<Option<ExitStatus>> {
     let began = Instant::now();
     loop {
         if let Some(status) = child.try_wait()? {
@@ -199,7 +197,7 @@ impl ProgramOutput {
                 // What is longer is no token.
                 let mut stdout = stdout.take(MOST_OUTPUT);
                 while let Ok(count @ 1..) = stdout.read(&mut part) {
-                    lock(&kept).extend(&part[..count]);
+                    lock_bytes(&kept).extend(&part[..count]);
                 }
             }
             _ = read.send(());
@@ -210,10 +208,10 @@ impl ProgramOutput {
     /// All that came, once the program has ended.
     fn text(&self) -> String {
         _ = self.is_read.recv_timeout(OUTPUT_LIMIT);
-        String::from_utf8_lossy(&lock(&self.bytes)).into_owned()
+        String::from_utf8_lossy(&lock_bytes(&self.bytes)).into_owned()
     }
 }
 
-fn lock(bytes: &Mutex<Vec<u8>>) -> MutexGuard<'_, Vec<u8>> {
+fn lock_bytes(bytes: &Mutex<Vec<u8>>) -> MutexGuard<'_, Vec<u8>> {
     bytes.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -69,11 +69,11 @@ impl Service<HttpRequest> for CheckedChannel {
 
     fn call(&mut self, request: HttpRequest) -> Self::Future {
         let answer = self.0.call(request);
-        Box::pin(async move { Ok(check(answer.await?)?) })
+        Box::pin(async move { Ok(check_response(answer.await?)?) })
     }
 }
 
-fn check(response: HttpResponse) -> Result<http::Response<CheckedBody>, NotGrpc> {
+fn check_response(response: HttpResponse) -> Result<http::Response<CheckedBody>, NotGrpc> {
     let content_type = response.headers().get(http::header::CONTENT_TYPE);
     let content_type = content_type.map(|it| String::from_utf8_lossy(it.as_bytes()));
     if !content_type.as_deref().is_some_and(is_grpc) {
@@ -145,7 +145,7 @@ mod tests {
             response = response.header(*name, *value);
         }
         let response = response.body(tonic::body::Body::empty()).unwrap();
-        let response = check(response).map_err(|error| error.to_string())?;
+        let response = check_response(response).map_err(|error| error.to_string())?;
         Ok(response
             .extensions()
             .get::<StreamEnding>()

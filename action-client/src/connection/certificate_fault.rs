@@ -55,7 +55,7 @@ impl fmt::Display for CertificateFault {
 
 impl error::Error for CertificateFault {}
 
-/// The verifier's error, with a [`CertificateFault`] in it where that can be told.
+/// The verifier's error, with a [`CertificateFault`] in it where there is one.
 pub(super) fn in_words(
     error: Error,
     end_entity: &CertificateDer<'_>,
@@ -79,12 +79,12 @@ pub(super) fn in_words(
         UnknownIssuer => issuer_fault(ca, now),
         InvalidPurpose | InvalidPurposeContext { .. } => Some(CertificateFault {
             reason: "the server's certificate is not one for servers: its extended key usage has no serverAuth".to_owned(),
-            hint: "whoever runs the server must make another".to_owned(),
+            hint: "the server's admin must make another".to_owned(),
         }),
-        // The library has no other way to tell it.
+        // The library has no kind for it.
         CertificateError::Other(error) if error.to_string() == "CaUsedAsEndEntity" => Some(CertificateFault {
             reason: "the server's certificate is an authority's own (CA:TRUE)".to_owned(),
-            hint: "whoever runs the server must make another, with basicConstraints=CA:FALSE; `action-server cert` does".to_owned(),
+            hint: "the server's admin must make another, with basicConstraints=CA:FALSE; `action-server cert` does".to_owned(),
         }),
         _ => None,
     };
@@ -105,13 +105,14 @@ fn time_fault(
     if let Some((_, fault)) = first_fault([end_entity], now) {
         let file = shown_file(&ca.path);
         let is_in_file = certificates(ca).any(|own| own == *end_entity);
-        let then = match is_in_file {
-            true => format!(", and then a copy of the new one belongs into {file} (ca_path)"),
-            false => String::new(),
+        let then = if is_in_file {
+            format!(", and then a copy of the new one belongs into {file} (ca_path)")
+        } else {
+            String::new()
         };
         return Some(CertificateFault {
             reason: format!("the server's certificate cannot be used: {fault}"),
-            hint: remedy(&fault, "whoever runs the server must renew its certificate") + &then,
+            hint: remedy(&fault, "the server's admin must renew its certificate") + &then,
         });
     }
     let (index, fault) = first_fault(intermediates, now)?;
@@ -122,16 +123,17 @@ fn time_fault(
         ),
         hint: remedy(
             &fault,
-            "whoever runs the server must put its authority's current certificate into the server's file",
+            "the server's admin must put its authority's current certificate into the server's file",
         ),
     })
 }
 
 /// A certificate that is not valid yet often only meets a clock that is behind.
 fn remedy(fault: &str, renewal: &str) -> String {
-    match fault.contains("expired") {
-        true => renewal.to_owned(),
-        false => format!("look whether this machine's clock is right; if it is, {renewal}"),
+    if fault.contains("expired") {
+        renewal.to_owned()
+    } else {
+        format!("look whether this machine's clock is right; if it is, {renewal}")
     }
 }
 
@@ -154,20 +156,21 @@ fn name_fault(kind: &CertificateError) -> CertificateFault {
     }
 }
 
-/// The name in what the library tells, such as `DnsName("gateway1")`. An address that is written as
+/// The name in the library's text, such as `DnsName("gateway1")`. An address that is written as
 /// a name is none.
 fn bare(name: &str) -> String {
     let inner = name
         .split_once('(')
         .and_then(|(_, inner)| inner.strip_suffix(')'));
     let text = escape_unsafe(inner.unwrap_or(name).trim_matches('"'), &[]);
-    match name.starts_with("DnsName") && text.parse::<IpAddr>().is_ok() {
-        true => format!("{text} as a name (DNS) in place of an address (IP)"),
-        false => text.into_owned(),
+    if name.starts_with("DnsName") && text.parse::<IpAddr>().is_ok() {
+        format!("{text} as a name (DNS) in place of an address (IP)")
+    } else {
+        text.into_owned()
     }
 }
 
-/// Why nobody that is known here has signed it, where a certificate of `ca_path` is out of date:
+/// Why no trusted authority has signed it, where a certificate of `ca_path` is out of date:
 /// its authority may have another one by now.
 fn issuer_fault(ca: &CaFile, now: SystemTime) -> Option<CertificateFault> {
     let own: Vec<CertificateDer<'_>> = certificates(ca).collect();

@@ -17,7 +17,7 @@ const FRAME: u32 = 128 * 1024;
 const KEEP_ALIVE: Duration = Duration::from_secs(20);
 
 /// The server's address, with all that is set for the connection. `timeout` is for connecting.
-pub(super) fn endpoint(config: &Config, timeout: Duration) -> Result<Endpoint> {
+pub(super) fn build_endpoint(config: &Config, timeout: Duration) -> Result<Endpoint> {
     let wrong = |error: tonic::transport::Error| {
         let message = format!("cannot use base_url {}", shown_url(&config.base_url));
         CliError::new(ErrorKind::Config, message).caused_by(error)
@@ -32,7 +32,7 @@ pub(super) fn endpoint(config: &Config, timeout: Duration) -> Result<Endpoint> {
         .http2_keep_alive_interval(KEEP_ALIVE)
         .keep_alive_timeout(KEEP_ALIVE);
     if config.base_url.scheme_str() == Some("https") {
-        return tls::configure(endpoint, config);
+        return tls::configure_tls(endpoint, config);
     }
     Ok(endpoint)
 }

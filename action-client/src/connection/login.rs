@@ -20,7 +20,6 @@ impl TokenLogin {
         })
     }
 
-    /// The value of `authorization`.
     pub(super) fn header(&self) -> MetadataValue<Ascii> {
         let header = self.header.lock().unwrap_or_else(PoisonError::into_inner);
         header.clone()
@@ -42,7 +41,7 @@ impl TokenLogin {
 
 fn header(token: &Token) -> Result<MetadataValue<Ascii>> {
     let mut header: MetadataValue<Ascii> = token
-        .bearer()
+        .bearer_header()
         .parse()
         .map_err(|_| CliError::new(ErrorKind::Config, "the token is not a token"))?;
     header.set_sensitive(true);

@@ -7,7 +7,6 @@ use crate::error::{CliError, ErrorKind};
 use std::error::Error;
 use tonic::{Code, ConnectError, Status};
 
-/// The header of a refusal because the plan has changed.
 const PLAN_CHANGED: &str = "action-plan-changed";
 
 /// Whether the status was made on this side, because the connection failed, and does not
@@ -56,7 +55,7 @@ pub(super) fn may_have_started(status: &Status) -> bool {
 pub(super) fn to_error(status: Status) -> CliError {
     if is_of_transport(&status) {
         let error = CliError::new(ErrorKind::Connection, "the connection broke");
-        return match innermost(&status) {
+        return match innermost_cause(&status) {
             Some(cause) => error.caused_by(cause),
             None => error,
         };
@@ -69,18 +68,18 @@ pub(super) fn to_error(status: Status) -> CliError {
     match status.code() {
         Code::Unauthenticated => CliError::new(ErrorKind::Login, "the server does not accept the token")
             .hint("it may have expired or been revoked; ask the server's admin for a new one, made with `action-server generate-token`"),
-        Code::PermissionDenied => refused(or(message, "this is not allowed")),
+        Code::PermissionDenied => refused(or_default(message, "this is not allowed")),
         Code::Unavailable => {
-            CliError::new(ErrorKind::Connection, or(message, "the server is not available"))
+            CliError::new(ErrorKind::Connection, or_default(message, "the server is not available"))
         }
         // Only a web server on the way has deadlines: this client sets none on the server's side.
         Code::DeadlineExceeded => {
-            CliError::new(ErrorKind::Connection, or(message, "the server did not answer in time"))
+            CliError::new(ErrorKind::Connection, or_default(message, "the server did not answer in time"))
         }
-        Code::Unimplemented => refused(or(message, "the server does not know this call"))
+        Code::Unimplemented => refused(or_default(message, "the server does not know this call"))
             .hint("the server may be older than this client, or base_url not the address of an Action server"),
-        Code::ResourceExhausted => refused(or(message, "a limit of the server is reached")),
-        code => refused(or(message, code.description())),
+        Code::ResourceExhausted => refused(or_default(message, "a limit of the server is reached")),
+        code => refused(or_default(message, code.description())),
     }
 }
 
@@ -92,7 +91,7 @@ pub(super) fn with_cause(error: CliError, cause: Box<dyn Error + Send + Sync>) -
     }
 }
 
-/// The libraries tell these causes by their texts only.
+/// Adds a hint for causes that the libraries name in their texts only.
 fn with_remedy(error: CliError) -> CliError {
     let causes = error.causes();
     let is_caused_by = |texts: &[&str]| {
@@ -121,7 +120,7 @@ fn with_remedy(error: CliError) -> CliError {
     error
 }
 
-fn or(message: &str, otherwise: &str) -> String {
+fn or_default(message: &str, otherwise: &str) -> String {
     if message.is_empty() {
         otherwise.to_owned()
     } else {
@@ -131,7 +130,7 @@ fn or(message: &str, otherwise: &str) -> String {
 
 /// Why the connection failed: the innermost reason, since the outer ones only say which layer
 /// passed it on.
-fn innermost(status: &Status) -> Option<String> {
+fn innermost_cause(status: &Status) -> Option<String> {
     let mut next = status.source();
     let mut reason = None;
     while let Some(source) = next {

@@ -18,14 +18,15 @@ use tonic::transport::{ClientTlsConfig, Endpoint};
 type TlsCause = Box<dyn std::error::Error + Send + Sync>;
 
 /// Makes the endpoint speak TLS as the configuration says.
-pub(super) fn configure(endpoint: Endpoint, config: &Config) -> Result<Endpoint> {
+pub(super) fn configure_tls(endpoint: Endpoint, config: &Config) -> Result<Endpoint> {
     let wrong = |what: &str, cause: TlsCause| {
         CliError::new(ErrorKind::Config, format!("cannot use {what}")).caused_by(cause)
     };
     let ca = config.ca.clone().unwrap_or_default();
-    let trust = match config.verify_ssl {
-        true => ServerTrust::Known(own_roots(&ca).map_err(|it| wrong("ca_path", it))?, ca),
-        false => ServerTrust::Anyone,
+    let trust = if config.verify_ssl {
+        ServerTrust::Authorities(own_roots(&ca).map_err(|it| wrong("ca_path", it))?, ca)
+    } else {
+        ServerTrust::Anyone
     };
     let provider = Arc::new(aws_lc_rs::default_provider());
     let verifier = Arc::new(TrustVerifier { trust, provider });
@@ -39,7 +40,6 @@ pub(super) fn configure(endpoint: Endpoint, config: &Config) -> Result<Endpoint>
         })
 }
 
-/// The authorities of `ca_path`.
 fn own_roots(ca: &CaFile) -> std::result::Result<RootCertStore, TlsCause> {
     let mut roots = RootCertStore::empty();
     if ca.path.as_os_str().is_empty() {
@@ -68,7 +68,7 @@ enum ServerTrust {
     /// Any certificate will do.
     Anyone,
     /// Those that these authorities, which are of that file, or the system's have signed.
-    Known(RootCertStore, CaFile),
+    Authorities(RootCertStore, CaFile),
 }
 
 impl ServerCertVerifier for TrustVerifier {
@@ -80,7 +80,7 @@ impl ServerCertVerifier for TrustVerifier {
         ocsp_response: &[u8],
         now: UnixTime,
     ) -> std::result::Result<ServerCertVerified, Error> {
-        let ServerTrust::Known(own, ca) = &self.trust else {
+        let ServerTrust::Authorities(own, ca) = &self.trust else {
             return Ok(ServerCertVerified::assertion());
         };
         let ask = |roots: RootCertStore| {

@@ -1,7 +1,7 @@
 //! Owns `--diff`: how each node's output differs from that of most, as a unified diff.
 
 use crate::error::Result;
-use crate::render::fold::header;
+use crate::render::fold::print_header;
 use crate::render::output::{OutputWriter, StdStream};
 use crate::render::outputs::{KeptOutput, OutputGroups};
 use crate::render::tally::Tally;
@@ -14,7 +14,7 @@ use std::time::Duration;
 const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Prints which output is the most common, and how the others differ from it.
-pub(crate) fn print(
+pub(crate) fn print_diffs(
     outputs: &OutputGroups,
     tally: &Tally,
     output: &mut OutputWriter,
@@ -23,14 +23,14 @@ pub(crate) fn print(
     let Some(((most, common), others)) = groups.split_first() else {
         return Ok(());
     };
-    let base = tally.named(most);
+    let base = tally.named_set(most);
     let what = match others {
         [] => "all the same",
         _ => "the most common output",
     };
-    header(&format!("{base}: {what}"), StdStream::Stdout, output)?;
+    print_header(&format!("{base}: {what}"), StdStream::Stdout, output)?;
     for (nodes, other) in others {
-        let name = tally.named(nodes);
+        let name = tally.named_set(nodes);
         for line in lines(&base, common, &name, other) {
             write_line(&line, output)?;
         }

@@ -8,7 +8,6 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-/// The files of one run.
 pub(crate) struct OutputFiles {
     directory: PathBuf,
     /// Stands for the node of a command that takes none.
@@ -23,7 +22,7 @@ impl OutputFiles {
         fs::create_dir_all(directory).map_err(|error| {
             CliError::new(
                 ErrorKind::Config,
-                format!("cannot create {}", crate::config::shown(directory)),
+                format!("cannot create {}", crate::config::path_text(directory)),
             )
             .caused_by(error)
         })?;
@@ -34,8 +33,7 @@ impl OutputFiles {
         })
     }
 
-    /// Takes the next event.
-    pub(crate) fn take(&mut self, event: &RunEvent) -> Result<()> {
+    pub(crate) fn take_event(&mut self, event: &RunEvent) -> Result<()> {
         match &event.event {
             Some(Event::RunStarted(started)) => {
                 self.command.clone_from(&started.command);
@@ -115,8 +113,8 @@ mod tests {
     use super::*;
     use action_proto::v1::{NodeFinished, NodeStarted, RunStarted};
 
-    fn take(files: &mut OutputFiles, event: Event) -> Result<()> {
-        files.take(&RunEvent {
+    fn take_event(files: &mut OutputFiles, event: Event) -> Result<()> {
+        files.take_event(&RunEvent {
             event: Some(event),
             ..RunEvent::default()
         })
@@ -164,13 +162,13 @@ mod tests {
             wrote("n1", b"b"),
             ended,
         ] {
-            take(&mut files, event).unwrap();
+            take_event(&mut files, event).unwrap();
         }
         assert_eq!(fs::read(path("n1.stdout")).unwrap(), b"a\xffb");
         assert_eq!(fs::read(path("n1.stderr")).unwrap(), b"");
         assert!(!path("n2.stdout").exists());
-        take(&mut files, started(&[])).unwrap();
-        take(&mut files, wrote("", b"x")).unwrap();
+        take_event(&mut files, started(&[])).unwrap();
+        take_event(&mut files, wrote("", b"x")).unwrap();
         assert_eq!(fs::read(path("usage.stdout")).unwrap(), b"x");
     }
 
@@ -179,7 +177,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let mut files = OutputFiles::create(directory.path()).unwrap();
         for name in ["../x", "/etc/x", "a/b", "..", ".hidden", "a\0b"] {
-            assert!(take(&mut files, wrote(name, b"x")).is_err(), "{name}");
+            assert!(take_event(&mut files, wrote(name, b"x")).is_err(), "{name}");
         }
     }
 }

@@ -8,8 +8,7 @@ use crate::render::tally::Tally;
 use crate::render::terminal::TerminalFilter;
 use anstyle::Style;
 
-/// Prints the outputs of a run.
-pub(crate) fn print(
+pub(crate) fn print_groups(
     outputs: &OutputGroups,
     tally: &Tally,
     output: &mut OutputWriter,
@@ -18,17 +17,21 @@ pub(crate) fn print(
         let kept = &group.output;
         // A group without any output is named too: no node may be missing.
         if !kept.stdout.is_empty() || kept.is_empty() {
-            header(&head(&group, tally, ""), StdStream::Stdout, output)?;
-            text(&kept.stdout, StdStream::Stdout, output)?;
+            print_header(&group_header(&group, tally, ""), StdStream::Stdout, output)?;
+            print_text(&kept.stdout, StdStream::Stdout, output)?;
         }
         if !kept.stderr.is_empty() {
-            header(&head(&group, tally, "stderr"), StdStream::Stderr, output)?;
-            text(&kept.stderr, StdStream::Stderr, output)?;
+            print_header(
+                &group_header(&group, tally, "stderr"),
+                StdStream::Stderr,
+                output,
+            )?;
+            print_text(&kept.stderr, StdStream::Stderr, output)?;
         }
         if kept.missing > 0 {
             let line = format!(
                 "{}: {} bytes more are not kept here; `action-client show` prints them",
-                tally.named(&group.nodes),
+                tally.named_set(&group.nodes),
                 kept.missing
             );
             output.safe_line(StdStream::Stderr, &line)?;
@@ -38,7 +41,7 @@ pub(crate) fn print(
 }
 
 /// The header of a group, as in `node[01-08] (8)` or `node09 (1): exit 3, stderr`.
-fn head(group: &OutputGroup<'_>, tally: &Tally, stream: &str) -> String {
+fn group_header(group: &OutputGroup<'_>, tally: &Tally, stream: &str) -> String {
     let what = match (group.label, group.reason.as_str()) {
         ("ok", reason) => reason.to_owned(),
         ("failed", reason) if !reason.is_empty() => reason.to_owned(),
@@ -54,7 +57,7 @@ fn head(group: &OutputGroup<'_>, tally: &Tally, stream: &str) -> String {
         .into_iter()
         .filter(|note| !note.is_empty())
         .collect();
-    let named = tally.named(&group.nodes);
+    let named = tally.named_set(&group.nodes);
     if notes.is_empty() {
         named
     } else {
@@ -63,7 +66,7 @@ fn head(group: &OutputGroup<'_>, tally: &Tally, stream: &str) -> String {
 }
 
 /// Prints a line that stands above others.
-pub(super) fn header(text: &str, target: StdStream, output: &mut OutputWriter) -> Result<()> {
+pub(super) fn print_header(text: &str, target: StdStream, output: &mut OutputWriter) -> Result<()> {
     let text = output.safe(target, text).into_owned();
     if output.is_coloured(target) {
         let bold = Style::new().bold();
@@ -73,7 +76,7 @@ pub(super) fn header(text: &str, target: StdStream, output: &mut OutputWriter) -
 }
 
 /// Prints a whole output, with a newline at its end.
-fn text(bytes: &[u8], target: StdStream, output: &mut OutputWriter) -> Result<()> {
+fn print_text(bytes: &[u8], target: StdStream, output: &mut OutputWriter) -> Result<()> {
     if bytes.is_empty() {
         return Ok(());
     }

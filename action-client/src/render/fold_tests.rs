@@ -49,11 +49,11 @@ fn folded(events: &[RunEvent], terminal: bool) -> (String, String) {
     let (mut output, captured) = OutputWriter::memory(terminal);
     let (mut outputs, mut tally) = (OutputGroups::default(), Tally::default());
     for event in events {
-        outputs.take(event);
-        tally.take(event);
+        outputs.take_event(event);
+        tally.take_event(event);
     }
     outputs.close_all(&tally);
-    print(&outputs, &tally, &mut output).unwrap();
+    print_groups(&outputs, &tally, &mut output).unwrap();
     output.flush().unwrap();
     (
         captured.text(StdStream::Stdout),

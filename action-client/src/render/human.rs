@@ -10,12 +10,12 @@ use crate::render::terminal::TerminalFilter;
 use action_proto::v1::{NodeOutput, OutputStream, RunEvent, run_event::Event};
 use std::collections::HashMap;
 
-/// Shows a run to people.
 pub(crate) struct HumanRenderer {
     prefixed: bool,
     /// How wide prefixes are on a terminal.
     width: usize,
-    nodes: HashMap<String, NodeStreams>,
+    /// Of each node that has not ended: stdout and stderr.
+    nodes: HashMap<String, [StreamReader; 2]>,
     /// What is to be written next, reused.
     block: Vec<u8>,
 }
@@ -23,13 +23,6 @@ pub(crate) struct HumanRenderer {
 /// How many bytes are written at once, but for a longer line: whole lines are put together to that,
 /// since a write for each is dear for a million.
 const BLOCK: usize = 64 * 1024;
-
-/// What has been read of a node's two streams.
-#[derive(Default)]
-struct NodeStreams {
-    stdout: StreamReader,
-    stderr: StreamReader,
-}
 
 #[derive(Default)]
 struct StreamReader {
@@ -49,13 +42,16 @@ impl HumanRenderer {
         }
     }
 
-    /// Shows the next event.
-    pub(crate) fn show(&mut self, event: &RunEvent, output: &mut OutputWriter) -> Result<()> {
+    pub(crate) fn render_event(
+        &mut self,
+        event: &RunEvent,
+        output: &mut OutputWriter,
+    ) -> Result<()> {
         match &event.event {
             Some(Event::RunStarted(started)) => {
                 self.prefixed =
                     (self.prefixed && !started.nodes.is_empty()) || started.nodes.len() > 1;
-                self.width = prefix::width(&started.nodes);
+                self.width = prefix::names_width(&started.nodes);
                 Ok(())
             }
             Some(Event::NodeOutput(chunk)) if self.prefixed => self.show_lines(chunk, output),
@@ -72,9 +68,9 @@ impl HumanRenderer {
         rest.iter().try_for_each(|node| self.finish(node, output))
     }
 
-    /// Says how the run ended, or what is known of it when the stream ended early: `summed_up`
+    /// Prints how the run ended, or how far it was when the stream ended early: `summed_up`
     /// even for a single node.
-    pub(crate) fn conclude(
+    pub(crate) fn render_end(
         &mut self,
         tally: &Tally,
         summed_up: bool,
@@ -83,36 +79,50 @@ impl HumanRenderer {
         let last = if self.prefixed || summed_up {
             Some(tally.summary())
         } else {
-            tally.remark()
+            tally.single_node_remark()
         };
-        for line in tally.notes().into_iter().chain(last) {
+        for line in tally.job_notes().into_iter().chain(last) {
             output.safe_line(StdStream::Stderr, &line)?;
         }
         Ok(())
+    }
+
+    /// The reader of a node's stream, and the empty block.
+    fn reader(
+        &mut self,
+        node: &str,
+        target: StdStream,
+        output: &OutputWriter,
+    ) -> (&mut StreamReader, &mut Vec<u8>) {
+        if !self.nodes.contains_key(node) {
+            let reader = |target| StreamReader {
+                prefix: prefix::prefix_of(node, self.width, target, output),
+                ..StreamReader::default()
+            };
+            let readers = [reader(StdStream::Stdout), reader(StdStream::Stderr)];
+            self.nodes.insert(node.to_owned(), readers);
+        }
+        let [stdout, stderr] = self.nodes.entry(node.to_owned()).or_default();
+        let reader = if target == StdStream::Stdout {
+            stdout
+        } else {
+            stderr
+        };
+        self.block.clear();
+        (reader, &mut self.block)
     }
 
     fn show_lines(&mut self, chunk: &NodeOutput, output: &mut OutputWriter) -> Result<()> {
         let Some(target) = target_of(chunk) else {
             return Ok(());
         };
-        let Self {
-            nodes,
-            block,
-            width,
-            ..
-        } = self;
-        let NodeStreams { stdout, stderr } = streams_of(nodes, &chunk.node, *width, output);
+        let is_filtered = output.is_filtered(target);
+        let (reader, block) = self.reader(&chunk.node, target, output);
         let StreamReader {
             prefix,
             lines,
             filter,
-        } = if target == StdStream::Stdout {
-            stdout
-        } else {
-            stderr
-        };
-        let is_filtered = output.is_filtered(target);
-        block.clear();
+        } = reader;
         lines.push(&chunk.data, |text, _| {
             add_line(prefix, text, is_filtered.then_some(&mut *filter), block);
             if block.len() < BLOCK {
@@ -122,9 +132,10 @@ impl HumanRenderer {
             block.clear();
             written
         })?;
-        match block.is_empty() {
-            true => Ok(()),
-            false => output.write(target, block),
+        if block.is_empty() {
+            Ok(())
+        } else {
+            output.write(target, block)
         }
     }
 
@@ -135,29 +146,22 @@ impl HumanRenderer {
         if !output.is_filtered(target) {
             return output.write(target, &chunk.data);
         }
-        let streams = streams_of(&mut self.nodes, &chunk.node, self.width, output);
-        let StreamReader { filter, .. } = if target == StdStream::Stdout {
-            &mut streams.stdout
-        } else {
-            &mut streams.stderr
-        };
-        self.block.clear();
-        filter.push(&chunk.data, &mut self.block);
-        output.write(target, &self.block)
+        let (reader, block) = self.reader(&chunk.node, target, output);
+        reader.filter.push(&chunk.data, block);
+        output.write(target, block)
     }
 
     /// Writes what was held back of a node's output: a last line without a newline.
     fn finish(&mut self, node: &str, output: &mut OutputWriter) -> Result<()> {
-        let Some(streams) = self.nodes.remove(node) else {
+        let Some([stdout, stderr]) = self.nodes.remove(node) else {
             return Ok(());
         };
-        let NodeStreams { stdout, stderr } = streams;
-        for (target, mut reading) in [(StdStream::Stdout, stdout), (StdStream::Stderr, stderr)] {
+        for (target, mut reader) in [(StdStream::Stdout, stdout), (StdStream::Stderr, stderr)] {
             let StreamReader {
                 prefix,
                 lines,
                 filter,
-            } = &mut reading;
+            } = &mut reader;
             let buffer = &mut self.block;
             buffer.clear();
             if self.prefixed {
@@ -186,23 +190,6 @@ fn target_of(chunk: &NodeOutput) -> Option<StdStream> {
         OutputStream::Stderr => Some(StdStream::Stderr),
         OutputStream::Unspecified => None,
     }
-}
-
-fn streams_of<'a>(
-    nodes: &'a mut HashMap<String, NodeStreams>,
-    node: &str,
-    width: usize,
-    output: &OutputWriter,
-) -> &'a mut NodeStreams {
-    if !nodes.contains_key(node) {
-        let reading = |target| StreamReader {
-            prefix: prefix::of(node, width, target, output),
-            ..StreamReader::default()
-        };
-        let (stdout, stderr) = (reading(StdStream::Stdout), reading(StdStream::Stderr));
-        nodes.insert(node.to_owned(), NodeStreams { stdout, stderr });
-    }
-    nodes.entry(node.to_owned()).or_default()
 }
 
 /// Adds one line or piece of one to what is written at once, so that lines of others never get
@@ -264,11 +251,11 @@ mod tests {
                 event: Some(event),
                 ..RunEvent::default()
             };
-            tally.take(&event);
-            human.show(&event, &mut output).unwrap();
+            tally.take_event(&event);
+            human.render_event(&event, &mut output).unwrap();
         }
         human.finish_all(&mut output).unwrap();
-        human.conclude(&tally, false, &mut output).unwrap();
+        human.render_end(&tally, false, &mut output).unwrap();
         output.flush().unwrap();
         (
             captured.of(StdStream::Stdout),

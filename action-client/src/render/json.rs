@@ -4,7 +4,7 @@
 use crate::error::Result;
 use crate::render::lines::{LineAssembler, LineEnd};
 use crate::render::output::{OutputWriter, StdStream};
-use crate::render::time::{rfc3339, seconds};
+use crate::render::time::{duration_seconds, rfc3339};
 use action_proto::escape_in_json;
 use action_proto::v1::{
     NodeFinished, NodeOutput, Outcome, OutcomeCount, OutputStream, RunEvent, run_event::Event,
@@ -14,7 +14,6 @@ use serde::Serialize;
 use serde_json::{Map, Value, json};
 use std::collections::HashMap;
 
-/// Shows a run to programs.
 #[derive(Default)]
 pub(crate) struct JsonRenderer {
     /// What has been read of each (node, stream).
@@ -39,8 +38,11 @@ struct LineObject<'a> {
 }
 
 impl JsonRenderer {
-    /// Shows the next event.
-    pub(crate) fn show(&mut self, event: &RunEvent, output: &mut OutputWriter) -> Result<()> {
+    pub(crate) fn render_event(
+        &mut self,
+        event: &RunEvent,
+        output: &mut OutputWriter,
+    ) -> Result<()> {
         match &event.event {
             Some(Event::NodeOutput(chunk)) => return self.show_lines(event, chunk, output),
             Some(Event::NodeFinished(finished)) => {
@@ -142,7 +144,7 @@ fn object_of(event: &RunEvent) -> Option<Value> {
                 "request_username": it.request_username,
                 "request_uid": it.request_uid,
                 "fanout": it.fanout,
-                "timeout": it.timeout.as_ref().map(seconds),
+                "timeout": it.timeout.as_ref().map(duration_seconds),
                 "reason": it.reason,
             }),
         ),
@@ -155,9 +157,9 @@ fn object_of(event: &RunEvent) -> Option<Value> {
             "run_finished",
             json!({
                 "outcome": it.outcome().label(),
-                "counts": counts(&it.counts),
+                "counts": outcome_counts(&it.counts),
                 "never_started": Outcome::never_started(&it.counts),
-                "duration": it.duration.as_ref().map(seconds),
+                "duration": it.duration.as_ref().map(duration_seconds),
             }),
         ),
         Event::NodeOutput(_) => return None,
@@ -179,7 +181,7 @@ fn finished(it: &NodeFinished) -> Value {
         "signal": it.signal,
         "state": it.state,
         "message": it.message,
-        "duration": it.duration.as_ref().map(seconds),
+        "duration": it.duration.as_ref().map(duration_seconds),
         "output_dropped_bytes": it.output_dropped_bytes,
         "leftover_processes": it.leftover_processes,
         "error_line": it.error_line,
@@ -190,7 +192,7 @@ fn finished(it: &NodeFinished) -> Value {
 }
 
 /// How many jobs had which outcome: labels as keys.
-pub(crate) fn counts(counts: &[OutcomeCount]) -> Value {
+pub(crate) fn outcome_counts(counts: &[OutcomeCount]) -> Value {
     let pairs = counts
         .iter()
         .map(|it| (it.outcome().label().to_owned(), it.count.into()));
@@ -228,7 +230,7 @@ mod tests {
                 time,
                 event: Some(event),
             };
-            json.show(&event, &mut output).unwrap();
+            json.render_event(&event, &mut output).unwrap();
         }
         output.flush().unwrap();
         let text = captured.text(StdStream::Stdout);

@@ -6,7 +6,6 @@ use memchr::memchr;
 /// The longest line that is kept until it ends; a longer one is passed on in pieces.
 pub(crate) const LIMIT: usize = 1 << 20;
 
-/// What ends a piece.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum LineEnd {
     /// The script wrote a newline, which is not part of the piece.

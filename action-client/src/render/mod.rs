@@ -41,9 +41,7 @@ pub(crate) struct Renderer {
 }
 
 enum RenderForm {
-    /// For people.
     Human(HumanRenderer),
-    /// For programs.
     Json(JsonRenderer),
 }
 
@@ -76,10 +74,10 @@ impl Renderer {
             let message = format!("{option} is for people, and --output json for programs");
             return Err(CliError::usage(message));
         }
-        let last = match (view.fold, view.diff) {
-            (true, _) => Some(Conclusion::Fold),
-            (_, true) => Some(Conclusion::Diff),
-            _ => None,
+        let last = if view.fold {
+            Some(Conclusion::Fold)
+        } else {
+            view.diff.then_some(Conclusion::Diff)
         };
         // On a terminal folded outputs are live too.
         let is_live = match last {
@@ -103,25 +101,28 @@ impl Renderer {
         })
     }
 
-    /// Shows the next event.
-    pub(crate) fn show(&mut self, event: &RunEvent, output: &mut OutputWriter) -> Result<()> {
+    pub(crate) fn render_event(
+        &mut self,
+        event: &RunEvent,
+        output: &mut OutputWriter,
+    ) -> Result<()> {
         if let Some(files) = &mut self.files {
-            files.take(event)?;
+            files.take_event(event)?;
         }
         if let Some((_, outputs)) = &mut self.last {
-            outputs.take(event);
+            outputs.take_event(event);
         }
         if !self.is_live && matches!(event.event, Some(Event::NodeOutput(_))) {
             return Ok(());
         }
         match &mut self.form {
-            RenderForm::Human(human) => human.show(event, output),
-            RenderForm::Json(json) => json.show(event, output),
+            RenderForm::Human(human) => human.render_event(event, output),
+            RenderForm::Json(json) => json.render_event(event, output),
         }
     }
 
     /// Shows what is to be said when no more events come.
-    pub(crate) fn conclude(&mut self, tally: &Tally, output: &mut OutputWriter) -> Result<()> {
+    pub(crate) fn render_end(&mut self, tally: &Tally, output: &mut OutputWriter) -> Result<()> {
         let RenderForm::Human(human) = &mut self.form else {
             // The last object of a run says it all.
             return Ok(());
@@ -135,15 +136,15 @@ impl Renderer {
                     if self.is_live {
                         output.line(StdStream::Stdout, "")?;
                     }
-                    fold::print(outputs, tally, output)?;
+                    fold::print_groups(outputs, tally, output)?;
                 }
-                Conclusion::Diff => diff::print(outputs, tally, output)?,
+                Conclusion::Diff => diff::print_diffs(outputs, tally, output)?,
             }
         }
         if self.is_quiet && tally.is_all_ok() {
             return Ok(());
         }
-        human.conclude(tally, self.last.is_some(), output)
+        human.render_end(tally, self.last.is_some(), output)
     }
 
     /// Whether a line of progress may stand below what is shown: people watch, and nothing

@@ -3,7 +3,7 @@
 
 use crate::error::{CliError, ErrorKind, Result};
 use crate::render::status;
-use crate::render::terminal::visible;
+use crate::render::terminal::visible_text;
 use std::borrow::Cow;
 use std::fs::File;
 use std::io::{self, BufWriter, IsTerminal, Write};
@@ -21,7 +21,6 @@ pub(crate) enum ColorChoice {
     Never,
 }
 
-/// One of the two streams.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum StdStream {
     /// What was asked for.
@@ -30,7 +29,6 @@ pub(crate) enum StdStream {
     Stderr,
 }
 
-/// Both streams.
 pub(crate) struct OutputWriter {
     stdout: StreamWriter,
     stderr: StreamWriter,
@@ -104,7 +102,7 @@ impl OutputWriter {
     /// Text from the server as it may be shown there.
     pub(crate) fn safe<'a>(&self, target: StdStream, text: &'a str) -> Cow<'a, str> {
         if self.is_filtered(target) {
-            visible(text)
+            visible_text(text)
         } else {
             Cow::Borrowed(text)
         }
@@ -124,7 +122,7 @@ impl OutputWriter {
         if let (true, Some(last)) = (stream.terminal, bytes.last()) {
             self.status.is_amid_line = *last != b'\n';
         }
-        stream.writer.write_all(bytes).map_err(failed)
+        stream.writer.write_all(bytes).map_err(write_error)
     }
 
     /// Writes a line of ours, whose text was made safe where it came from outside.
@@ -156,8 +154,8 @@ impl OutputWriter {
 
     /// Sends everything that is buffered on its way.
     pub(crate) fn flush(&mut self) -> Result<()> {
-        self.stdout.writer.flush().map_err(failed)?;
-        self.stderr.writer.flush().map_err(failed)
+        self.stdout.writer.flush().map_err(write_error)?;
+        self.stderr.writer.flush().map_err(write_error)
     }
 }
 
@@ -175,7 +173,7 @@ impl OutputWriter {
         status::set_shown(true);
         let writer = &mut self.stderr.writer;
         let written = writer.write_all(text.as_bytes());
-        written.and_then(|()| writer.flush()).map_err(failed)?;
+        written.and_then(|()| writer.flush()).map_err(write_error)?;
         self.status.shown = Some(text.chars().count());
         Ok(())
     }
@@ -193,7 +191,7 @@ impl OutputWriter {
 
     /// How wide such a line may be.
     pub(crate) fn columns(&self) -> usize {
-        status::columns()
+        status::terminal_columns()
     }
 
     /// Takes the line away again.
@@ -202,14 +200,14 @@ impl OutputWriter {
             return Ok(());
         };
         let writer = &mut self.stderr.writer;
-        let written = writer.write_all(status::erasure(width, status::columns()).as_bytes());
-        written.and_then(|()| writer.flush()).map_err(failed)?;
+        let written =
+            writer.write_all(status::erase_sequence(width, status::terminal_columns()).as_bytes());
+        written.and_then(|()| writer.flush()).map_err(write_error)?;
         status::set_shown(false);
         Ok(())
     }
 }
 
-/// The line below all output.
 #[derive(Default)]
 struct StatusLine {
     /// How wide the line is that stands there.
@@ -218,7 +216,7 @@ struct StatusLine {
     is_amid_line: bool,
 }
 
-fn failed(error: io::Error) -> CliError {
+fn write_error(error: io::Error) -> CliError {
     match error.kind() {
         io::ErrorKind::BrokenPipe => CliError::new(ErrorKind::BrokenPipe, "nobody reads"),
         // The run goes on even if our output fails.

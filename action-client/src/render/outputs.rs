@@ -2,21 +2,23 @@
 //! output is kept once, and not more than a bound of all. Fed RunEvents; prints nothing.
 
 use crate::render::tally::Tally;
-use action_proto::v1::{NodeOutput, OutputStream, RunEvent, run_event::Event};
+use action_proto::v1::{
+    NodeFinished, NodeOutput, Outcome, OutputStream, RunEvent, run_event::Event,
+};
 use std::cmp::Reverse;
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+use std::hash::Hash;
 use std::rc::Rc;
 
 /// The most bytes that are kept at once: of nodes that run, and of distinct outputs.
 const LIMIT: usize = 256 << 20;
 
-/// What one node wrote.
 #[derive(Debug, Default, PartialEq, Eq, Hash)]
 pub(crate) struct KeptOutput {
     pub(crate) stdout: Vec<u8>,
     pub(crate) stderr: Vec<u8>,
-    /// Bytes that there was no room for. An output that has any is not known to equal another.
+    /// Bytes that there was no room for. An output that has any equals no other.
     pub(crate) missing: u64,
 }
 
@@ -25,13 +27,11 @@ impl KeptOutput {
         self.stdout.len() + self.stderr.len()
     }
 
-    /// Whether nothing was written.
     pub(crate) fn is_empty(&self) -> bool {
         self.len() == 0 && self.missing == 0
     }
 }
 
-/// The outputs of a run.
 pub(crate) struct OutputGroups {
     limit: usize,
     used: usize,
@@ -73,16 +73,15 @@ impl OutputGroups {
         }
     }
 
-    /// Takes the next event.
-    pub(crate) fn take(&mut self, event: &RunEvent) {
+    pub(crate) fn take_event(&mut self, event: &RunEvent) {
         match &event.event {
-            Some(Event::NodeOutput(chunk)) => self.keep(chunk),
-            Some(Event::NodeFinished(finished)) => self.close(&finished.node),
+            Some(Event::NodeOutput(chunk)) => self.keep_chunk(chunk),
+            Some(Event::NodeFinished(finished)) => self.close_node(&finished.node),
             _ => {}
         }
     }
 
-    fn keep(&mut self, chunk: &NodeOutput) {
+    fn keep_chunk(&mut self, chunk: &NodeOutput) {
         if !self.open.contains_key(&chunk.node) {
             self.open.insert(chunk.node.clone(), KeptOutput::default());
         }
@@ -106,7 +105,7 @@ impl OutputGroups {
         kept.missing += u64::try_from(chunk.data.len() - take).unwrap_or(u64::MAX);
     }
 
-    fn close(&mut self, node: &str) {
+    fn close_node(&mut self, node: &str) {
         let kept = self.open.remove(node).unwrap_or_default();
         let len = kept.len();
         let place = if kept.missing > 0 {
@@ -132,70 +131,59 @@ impl OutputGroups {
     pub(crate) fn close_all(&mut self, tally: &Tally) {
         for node in tally.nodes() {
             if !self.of_nodes.contains_key(node) {
-                self.close(node);
+                self.close_node(node);
             }
         }
-    }
-
-    fn of(&self, node: &str) -> Option<(usize, &Rc<KeptOutput>)> {
-        let place = *self.of_nodes.get(node)?;
-        Some((place, self.distinct.get(place)?))
     }
 
     /// Nodes of equal output, outcome and reason: the best outcome first, then by number.
     pub(crate) fn groups<'a>(&self, tally: &'a Tally) -> Vec<OutputGroup<'a>> {
-        let mut places = HashMap::new();
-        let mut groups: Vec<(u8, OutputGroup<'a>)> = Vec::new();
-        for node in tally.nodes() {
-            let Some((output_place, output)) = self.of(node) else {
-                continue;
-            };
-            let (rank, label, reason) = tally.standing(node);
-            let place = *places
-                .entry((rank, reason.clone(), output_place))
-                .or_insert(groups.len());
-            if place == groups.len() {
-                let (nodes, output) = (Vec::new(), output.clone());
-                groups.push((
-                    rank,
-                    OutputGroup {
-                        nodes,
-                        label,
-                        reason,
-                        output,
-                    },
-                ));
-            }
-            groups[place].1.nodes.push(node);
-        }
+        let index = |node| self.of_nodes.get(node);
+        let keyed = tally.nodes().iter();
+        let keyed = keyed.filter_map(|node| Some((node, (tally.node_status(node), *index(node)?))));
+        let mut groups = group_nodes(keyed);
         // Stable, so that the plan decides between groups of one size.
-        groups.sort_by_key(|(rank, group)| (*rank, Reverse(group.nodes.len())));
-        groups.into_iter().map(|(_, group)| group).collect()
+        groups.sort_by_key(|(((rank, ..), _), nodes)| (*rank, Reverse(nodes.len())));
+        let group = |(((_, label, reason), index), nodes): ((_, usize), _)| OutputGroup {
+            nodes,
+            label,
+            reason,
+            output: self.distinct[index].clone(),
+        };
+        groups.into_iter().map(group).collect()
     }
 
     /// Nodes of equal output, the largest group first, of those that were run.
     pub(crate) fn by_output<'a>(&self, tally: &'a Tally) -> Vec<(Vec<&'a str>, Rc<KeptOutput>)> {
-        use action_proto::v1::Outcome;
-        let mut places = HashMap::new();
-        let mut groups: Vec<(Vec<&str>, Rc<KeptOutput>)> = Vec::new();
-        for node in tally.nodes() {
-            let ran = tally
-                .finished(node)
-                .is_some_and(|job| job.outcome() != Outcome::NotStarted && job.duration.is_some());
-            let Some((output_place, output)) =
-                self.of(node).filter(|(_, kept)| ran || !kept.is_empty())
-            else {
-                continue;
-            };
-            let place = *places.entry(output_place).or_insert(groups.len());
-            if place == groups.len() {
-                groups.push((Vec::new(), output.clone()));
-            }
-            groups[place].0.push(node);
-        }
-        groups.sort_by_key(|(nodes, _)| Reverse(nodes.len()));
-        groups
+        let was_run =
+            |job: &NodeFinished| job.outcome() != Outcome::NotStarted && job.duration.is_some();
+        let keyed = tally.nodes().iter().filter_map(|node| {
+            let index = *self.of_nodes.get(node)?;
+            let has_output = !self.distinct[index].is_empty();
+            let is_wanted = has_output || tally.finished(node).is_some_and(was_run);
+            is_wanted.then_some((node, index))
+        });
+        let mut groups = group_nodes(keyed);
+        groups.sort_by_key(|(_, nodes)| Reverse(nodes.len()));
+        let with_output = |(index, nodes): (usize, _)| (nodes, self.distinct[index].clone());
+        groups.into_iter().map(with_output).collect()
     }
+}
+
+/// Nodes of equal keys, in the order of the first of each.
+fn group_nodes<'a, K: Clone + Eq + Hash>(
+    keyed: impl Iterator<Item = (&'a String, K)>,
+) -> Vec<(K, Vec<&'a str>)> {
+    let mut places = HashMap::new();
+    let mut groups: Vec<(K, Vec<&str>)> = Vec::new();
+    for (node, key) in keyed {
+        let place = *places.entry(key.clone()).or_insert(groups.len());
+        if place == groups.len() {
+            groups.push((key, Vec::new()));
+        }
+        groups[place].1.push(node);
+    }
+    groups
 }
 
 #[cfg(test)]

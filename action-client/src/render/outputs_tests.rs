@@ -38,8 +38,8 @@ fn ended(node: &str, outcome: Outcome) -> RunEvent {
 fn taken(limit: usize, events: &[RunEvent]) -> (OutputGroups, Tally) {
     let (mut outputs, mut tally) = (OutputGroups::with_limit(limit), Tally::default());
     for event in events {
-        outputs.take(event);
-        tally.take(event);
+        outputs.take_event(event);
+        tally.take_event(event);
     }
     outputs.close_all(&tally);
     (outputs, tally)

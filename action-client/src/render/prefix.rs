@@ -18,13 +18,18 @@ const COLOURS: [AnsiColor; 6] = [
 ];
 
 /// How wide the names of these nodes are made.
-pub(super) fn width(nodes: &[String]) -> usize {
+pub(super) fn names_width(nodes: &[String]) -> usize {
     let widths = nodes.iter().map(|node| node.chars().count());
     widths.max().unwrap_or(0).min(WIDEST)
 }
 
 /// The text before each line of a node's output there.
-pub(super) fn of(node: &str, width: usize, target: StdStream, output: &OutputWriter) -> Vec<u8> {
+pub(super) fn prefix_of(
+    node: &str,
+    width: usize,
+    target: StdStream,
+    output: &OutputWriter,
+) -> Vec<u8> {
     let name = output.safe(target, node);
     let padding = if output.is_terminal(target) {
         width.saturating_sub(name.chars().count())
@@ -32,7 +37,7 @@ pub(super) fn of(node: &str, width: usize, target: StdStream, output: &OutputWri
         0
     };
     let text = if output.is_coloured(target) {
-        let style = style(node);
+        let style = node_style(node);
         format!("{style}{name}:{style:#}{:padding$} ", "")
     } else {
         format!("{name}:{:padding$} ", "")
@@ -41,7 +46,7 @@ pub(super) fn of(node: &str, width: usize, target: StdStream, output: &OutputWri
 }
 
 /// The same for a node in every run. Nodes that are counted up get different ones.
-fn style(node: &str) -> Style {
+fn node_style(node: &str) -> Style {
     let sum = node.bytes().fold(0_usize, |sum, byte| {
         sum.wrapping_mul(31).wrapping_add(byte.into())
     });
@@ -55,24 +60,27 @@ mod tests {
     #[test]
     fn names_are_aligned_where_people_read() {
         let nodes = ["n1".to_owned(), "login1".to_owned()];
-        let width = width(&nodes);
+        let width = names_width(&nodes);
         let (terminal, _) = OutputWriter::memory(true);
         let (pipe, _) = OutputWriter::memory(false);
-        assert_eq!(of("n1", width, StdStream::Stdout, &terminal), b"n1:     ");
         assert_eq!(
-            of("login1", width, StdStream::Stdout, &terminal),
+            prefix_of("n1", width, StdStream::Stdout, &terminal),
+            b"n1:     "
+        );
+        assert_eq!(
+            prefix_of("login1", width, StdStream::Stdout, &terminal),
             b"login1: "
         );
-        assert_eq!(of("n1", width, StdStream::Stdout, &pipe), b"n1: ");
-        assert_eq!(super::width(&["x".repeat(64)]), WIDEST);
+        assert_eq!(prefix_of("n1", width, StdStream::Stdout, &pipe), b"n1: ");
+        assert_eq!(names_width(&["x".repeat(64)]), WIDEST);
     }
 
     #[test]
     fn colours_stay_with_their_nodes_and_differ_among_neighbours() {
-        let styles: Vec<Style> = (1..=6).map(|n| style(&format!("node{n}"))).collect();
+        let styles: Vec<Style> = (1..=6).map(|n| node_style(&format!("node{n}"))).collect();
         for (place, one) in styles.iter().enumerate() {
             assert!(!styles[place + 1..].contains(one));
         }
-        assert_eq!(style("node1"), styles[0]);
+        assert_eq!(node_style("node1"), styles[0]);
     }
 }

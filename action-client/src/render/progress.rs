@@ -7,10 +7,8 @@ use std::time::{Duration, Instant};
 
 /// Runs that end sooner show none.
 const SILENCE: Duration = Duration::from_secs(1);
-/// The most nodes that are named.
 const SLOWEST: usize = 3;
 
-/// What is known of a run that goes on.
 pub(crate) struct Progress {
     /// When this client began to watch.
     begun: Instant,
@@ -36,9 +34,8 @@ impl Progress {
         }
     }
 
-    /// Takes the next event.
-    pub(crate) fn take(&mut self, event: &RunEvent, now: Instant) {
-        let time = event.time.as_ref().map(seconds);
+    pub(crate) fn take_event(&mut self, event: &RunEvent, now: Instant) {
+        let time = event.time.as_ref().map(epoch_seconds);
         if let Some(time) = time {
             self.latest = Some((time, now));
         }
@@ -58,7 +55,7 @@ impl Progress {
     }
 
     /// The line for a terminal that wide; None while there is nothing worth a line.
-    pub(crate) fn line(&self, now: Instant, columns: usize) -> Option<String> {
+    pub(crate) fn status_text(&self, now: Instant, columns: usize) -> Option<String> {
         let watched = now.saturating_duration_since(self.begun);
         if self.jobs == 0 || self.done >= self.jobs || watched < SILENCE {
             return None;
@@ -77,9 +74,9 @@ impl Progress {
         }
         // The last column stays free: some terminals wrap when it is filled.
         let room = columns.saturating_sub(1);
-        for (place, (node, since)) in self.slowest(now).into_iter().enumerate() {
+        for (place, (node, since)) in self.slowest_nodes(now).into_iter().enumerate() {
             let between = if place == 0 { "; slowest " } else { ", " };
-            let part = format!("{between}{node} {}", rounded(since));
+            let part = format!("{between}{node} {}", rounded_time(since));
             if line.chars().count() + part.chars().count() > room {
                 break;
             }
@@ -89,7 +86,7 @@ impl Progress {
     }
 
     /// The jobs that have run longest, and for how many seconds.
-    fn slowest(&self, now: Instant) -> Vec<(&str, f64)> {
+    fn slowest_nodes(&self, now: Instant) -> Vec<(&str, f64)> {
         let Some((time, came)) = self.latest else {
             return Vec::new();
         };
@@ -104,13 +101,13 @@ impl Progress {
     }
 }
 
-fn seconds(time: &prost_types::Timestamp) -> f64 {
+fn epoch_seconds(time: &prost_types::Timestamp) -> f64 {
     #[expect(clippy::cast_precision_loss, reason = "seconds of this age fit")]
     let seconds = time.seconds as f64;
     seconds + f64::from(time.nanos) / 1e9
 }
 
-fn rounded(seconds: f64) -> String {
+fn rounded_time(seconds: f64) -> String {
     let seconds = Duration::try_from_secs_f64(seconds)
         .unwrap_or_default()
         .as_secs();
@@ -161,7 +158,7 @@ mod tests {
         events.push(at(106, ended("n1", Outcome::Ok)));
         events.push(at(107, ended("n2", Outcome::Failed)));
         for event in &events {
-            progress.take(event, begun);
+            progress.take_event(event, begun);
         }
         progress
     }
@@ -170,29 +167,32 @@ mod tests {
     fn the_line_says_how_many_are_where_and_which_are_slowest() {
         let begun = Instant::now();
         let progress = progress(begun);
-        assert_eq!(progress.line(begun, 200), None, "not at once");
+        assert_eq!(progress.status_text(begun, 200), None, "not at once");
         let later = begun + Duration::from_secs(60);
         let counts = "2 of 9 done, 1 not ok, 4 running, 3 waiting";
         let slowest = "; slowest n3 1m5s, n4 1m4s, n5 1m3s";
         assert_eq!(
-            progress.line(later, 200),
+            progress.status_text(later, 200),
             Some(format!("{counts}{slowest}"))
         );
         assert_eq!(
-            progress.line(later, 70),
+            progress.status_text(later, 70),
             Some(format!("{counts}; slowest n3 1m5s, n4 1m4s"))
         );
-        assert_eq!(progress.line(later, 11).as_deref(), Some("2 of 9 don"));
-        assert_eq!(progress.line(later, 0).as_deref(), Some(""));
+        assert_eq!(
+            progress.status_text(later, 11).as_deref(),
+            Some("2 of 9 don")
+        );
+        assert_eq!(progress.status_text(later, 0).as_deref(), Some(""));
     }
 
     #[test]
     fn nothing_is_said_before_the_start_and_after_the_end() {
         let begun = Instant::now();
         let later = begun + Duration::from_secs(60);
-        assert_eq!(Progress::new(begun).line(later, 80), None);
+        assert_eq!(Progress::new(begun).status_text(later, 80), None);
         let mut progress = progress(begun);
         progress.done = 9;
-        assert_eq!(progress.line(later, 80), None);
+        assert_eq!(progress.status_text(later, 80), None);
     }
 }

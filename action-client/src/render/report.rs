@@ -4,13 +4,12 @@
 use crate::error::{CliError, ErrorKind, Result};
 use crate::render::OutputFormat;
 use crate::render::output::{OutputWriter, StdStream};
-use crate::render::terminal::visible;
+use crate::render::terminal::visible_text;
 use action_proto::escape_in_json;
 use anstyle::{AnsiColor, Style};
 use serde_json::json;
 
-/// Prints a failure.
-pub(crate) fn failure(
+pub(crate) fn print_failure(
     error: &CliError,
     format: OutputFormat,
     output: &mut OutputWriter,
@@ -27,7 +26,7 @@ pub(crate) fn failure(
         });
         return output.line(StdStream::Stderr, &escape_in_json(&object.to_string()));
     }
-    if let Some(rendered) = error.rendered() {
+    if let Some(rendered) = error.clap_text() {
         return output.styled(StdStream::Stderr, rendered);
     }
     let red = AnsiColor::Red.on_default().bold();
@@ -42,8 +41,7 @@ pub(crate) fn failure(
     Ok(())
 }
 
-/// Prints one line of warning.
-pub(crate) fn warning(text: &str, output: &mut OutputWriter) -> Result<()> {
+pub(crate) fn print_warning(text: &str, output: &mut OutputWriter) -> Result<()> {
     labelled(
         "warning",
         AnsiColor::Yellow.on_default().bold(),
@@ -54,7 +52,7 @@ pub(crate) fn warning(text: &str, output: &mut OutputWriter) -> Result<()> {
 
 fn labelled(label: &str, style: Style, text: &str, output: &mut OutputWriter) -> Result<()> {
     // Parts of it may come from a server or its certificate, and logs get read on terminals, too.
-    let text = visible(text).replace('\n', "\n  ");
+    let text = visible_text(text).replace('\n', "\n  ");
     let line = if output.is_coloured(StdStream::Stderr) {
         format!("{style}{label}:{style:#} {text}")
     } else {
@@ -72,7 +70,7 @@ mod tests {
             .caused_by(std::io::Error::other("a\x07"))
             .hint("name one");
         let (mut output, captured) = OutputWriter::memory(is_terminal);
-        failure(&error, format, &mut output).unwrap();
+        print_failure(&error, format, &mut output).unwrap();
         output.flush().unwrap();
         captured.text(StdStream::Stderr)
     }

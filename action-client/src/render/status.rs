@@ -1,5 +1,5 @@
-//! Owns what is known of the terminal around the status line: its width, how the line is
-//! taken away, and that it stands there when the process is ended from another thread.
+//! Owns the terminal around the status line: its width, how the line is erased, and whether it is
+//! there when another thread ends the process.
 
 use std::io;
 use std::os::fd::AsFd;
@@ -11,7 +11,7 @@ const USUAL_COLUMNS: usize = 80;
 static SHOWN: AtomicBool = AtomicBool::new(false);
 
 /// How many columns the terminal on stderr has now.
-pub(super) fn columns() -> usize {
+pub(super) fn terminal_columns() -> usize {
     match rustix::termios::tcgetwinsize(io::stderr()) {
         Ok(size) if size.ws_col > 0 => size.ws_col.into(),
         _ => USUAL_COLUMNS,
@@ -35,7 +35,7 @@ pub(super) fn is_piped(stream: &impl AsFd) -> bool {
 
 /// What takes a line away that was written this wide. A terminal that was made narrower since
 /// has wrapped it; the cursor is in its last row.
-pub(super) fn erasure(width: usize, columns: usize) -> String {
+pub(super) fn erase_sequence(width: usize, columns: usize) -> String {
     let rows = width.div_ceil(columns.max(1)).max(1);
     format!("\r{}\x1b[J", "\x1b[A".repeat(rows - 1))
 }
@@ -66,10 +66,13 @@ mod tests {
 
     #[test]
     fn a_line_that_was_wrapped_is_taken_away_whole() {
-        assert_eq!(erasure(79, 80), "\r\x1b[J");
-        assert_eq!(erasure(0, 80), "\r\x1b[J");
-        assert_eq!(erasure(79, 40), "\r\x1b[A\x1b[J");
-        assert_eq!(erasure(81, 40), "\r\x1b[A\x1b[A\x1b[J");
-        assert_eq!(erasure(5, 0), format!("\r{}\x1b[J", "\x1b[A".repeat(4)));
+        assert_eq!(erase_sequence(79, 80), "\r\x1b[J");
+        assert_eq!(erase_sequence(0, 80), "\r\x1b[J");
+        assert_eq!(erase_sequence(79, 40), "\r\x1b[A\x1b[J");
+        assert_eq!(erase_sequence(81, 40), "\r\x1b[A\x1b[A\x1b[J");
+        assert_eq!(
+            erase_sequence(5, 0),
+            format!("\r{}\x1b[J", "\x1b[A".repeat(4))
+        );
     }
 }

@@ -1,6 +1,6 @@
 //! Owns plain tables: a line for each row, columns that line up, nothing behind the last one. Pure.
 
-use crate::render::terminal::visible;
+use crate::render::terminal::visible_text;
 
 /// What stands for the rest of a cell.
 const ELLIPSIS: &str = "...";
@@ -11,15 +11,33 @@ pub(crate) fn one_line(text: &str) -> String {
 }
 
 /// A text on one line, made safe to show, of at most `most` characters. A longer one ends in `...`.
-pub(crate) fn bounded(text: &str, most: usize) -> String {
+pub(crate) fn bounded_text(text: &str, most: usize) -> String {
     // More than that cannot be shown; a text may be long.
     let start: String = text.chars().take(most + 1).collect();
-    let shown = visible(&one_line(&start)).into_owned();
+    let shown = visible_text(&one_line(&start)).into_owned();
     if shown.chars().count() <= most {
         return shown;
     }
     let kept = shown.chars().take(most.saturating_sub(ELLIPSIS.len()));
     kept.chain(ELLIPSIS.chars()).collect()
+}
+
+/// A cell, or `-` for an empty one.
+pub(crate) fn or_dash(text: String) -> String {
+    if text.is_empty() {
+        "-".to_owned()
+    } else {
+        text
+    }
+}
+
+/// A table with these headings.
+pub(crate) fn with_head<const N: usize>(
+    head: [&str; N],
+    rows: impl Iterator<Item = [String; N]>,
+) -> Vec<String> {
+    let head = std::iter::once(head.map(str::to_owned));
+    lay_out(&head.chain(rows).collect::<Vec<_>>())
 }
 
 /// Lays rows out in columns, two spaces apart.
@@ -64,11 +82,11 @@ mod tests {
 
     #[test]
     fn long_texts_end_in_an_ellipsis() {
-        assert_eq!(bounded("abcdefgh", 8), "abcdefgh");
-        assert_eq!(bounded("abcdefghi", 8), "abcde...");
-        assert_eq!(bounded("a\nb\tc", 8), "a b c");
+        assert_eq!(bounded_text("abcdefgh", 8), "abcdefgh");
+        assert_eq!(bounded_text("abcdefghi", 8), "abcde...");
+        assert_eq!(bounded_text("a\nb\tc", 8), "a b c");
         for character in ["\u{1b}", "\u{202e}", "\u{e9}", "\t", "a"] {
-            let shown = bounded(&character.repeat(10_000), 20);
+            let shown = bounded_text(&character.repeat(10_000), 20);
             assert_eq!(shown.chars().count(), 20, "{shown}");
             assert!(shown.ends_with("..."), "{shown}");
         }

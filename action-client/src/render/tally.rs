@@ -1,4 +1,4 @@
-//! Owns what is known of a run's jobs: fed RunEvents, asked for the exit code and for the
+//! Owns the state of a run's jobs: fed RunEvents, asked for the exit code and for the
 //! words that sum the run up. Pure.
 
 use crate::exit::{self, ExitMode};
@@ -17,8 +17,7 @@ pub(crate) struct Tally {
 }
 
 impl Tally {
-    /// Takes the next event of the run.
-    pub(crate) fn take(&mut self, event: &RunEvent) {
+    pub(crate) fn take_event(&mut self, event: &RunEvent) {
         match &event.event {
             Some(Event::RunStarted(started)) => {
                 self.command.clone_from(&started.command);
@@ -36,7 +35,6 @@ impl Tally {
         }
     }
 
-    /// Whether the last event was seen.
     pub(crate) fn is_ended(&self) -> bool {
         self.outcome.is_some()
     }
@@ -52,11 +50,11 @@ impl Tally {
     pub(crate) fn summary(&self) -> String {
         let mut groups: BTreeMap<(u8, &str, String), Vec<&str>> = BTreeMap::new();
         for node in &self.nodes {
-            groups.entry(self.standing(node)).or_default().push(node);
+            groups.entry(self.node_status(node)).or_default().push(node);
         }
         let mut parts = Vec::new();
         for ((_, label, reason), nodes) in groups {
-            let mut part = format!("{label} {}", self.named(&nodes));
+            let mut part = format!("{label} {}", self.named_set(&nodes));
             if !reason.is_empty() {
                 part.push_str(": ");
                 part.push_str(&reason);
@@ -66,12 +64,10 @@ impl Tally {
         parts.join("  ")
     }
 
-    /// The nodes in the order of the plan.
     pub(crate) fn nodes(&self) -> &[String] {
         &self.nodes
     }
 
-    /// How a node's job ended, if it has.
     pub(crate) fn finished(&self, node: &str) -> Option<&NodeFinished> {
         self.finished.get(node)
     }
@@ -85,12 +81,12 @@ impl Tally {
     }
 
     /// How a node stands: how grave that is, its outcome and the reason for it.
-    pub(crate) fn standing(&self, node: &str) -> (u8, &'static str, String) {
+    pub(crate) fn node_status(&self, node: &str) -> (u8, &'static str, String) {
         let (outcome, reason) = match self.finished.get(node) {
-            Some(job) => (job.outcome(), reason(job)),
+            Some(job) => (job.outcome(), end_reason(job)),
             None => (Outcome::Unspecified, String::new()),
         };
-        // What is still running stands last: it is not known yet.
+        // Jobs that are running stand last.
         let rank = if outcome == Outcome::Unspecified {
             u8::MAX
         } else {
@@ -101,14 +97,14 @@ impl Tally {
 
     /// Nodes as a set and their number, as in `node[01-08] (8)`; the command for the job of
     /// one that takes no nodes.
-    pub(crate) fn named(&self, nodes: &[&str]) -> String {
+    pub(crate) fn named_set(&self, nodes: &[&str]) -> String {
         let set = fold(nodes.iter().copied());
         let set = if set.is_empty() { &self.command } else { &set };
         format!("{set} ({})", nodes.len())
     }
 
     /// A line for a run on a single node, when its exit code alone does not say it.
-    pub(crate) fn remark(&self) -> Option<String> {
+    pub(crate) fn single_node_remark(&self) -> Option<String> {
         let [node] = self.nodes.as_slice() else {
             return None;
         };
@@ -138,7 +134,7 @@ impl Tally {
 
     /// Lines about what was not said by the outcome: output that was dropped, processes that
     /// had to be ended.
-    pub(crate) fn notes(&self) -> Vec<String> {
+    pub(crate) fn job_notes(&self) -> Vec<String> {
         let jobs = || self.nodes.iter().filter_map(|node| self.finished.get(node));
         let mut notes = Vec::new();
         let set = |of: fn(&NodeFinished) -> u64| {
@@ -183,7 +179,7 @@ impl Tally {
 }
 
 /// Why a job ended as it did, in a word or two; empty when its outcome says it all.
-pub(crate) fn reason(job: &NodeFinished) -> String {
+pub(crate) fn end_reason(job: &NodeFinished) -> String {
     match job.outcome() {
         Outcome::Ok => job.state.clone(),
         Outcome::Failed => match (job.exit_code, job.signal) {
@@ -216,7 +212,7 @@ mod tests {
         events.extend(jobs.iter().cloned().map(Event::NodeFinished));
         let mut tally = Tally::default();
         for event in events {
-            tally.take(&RunEvent {
+            tally.take_event(&RunEvent {
                 event: Some(event),
                 ..RunEvent::default()
             });
@@ -283,7 +279,7 @@ mod tests {
 
     #[test]
     fn a_single_node_is_remarked_on_when_its_code_does_not_say_it() {
-        let remark = |job: NodeFinished| tally(&[&job.node.clone()], &[job]).remark();
+        let remark = |job: NodeFinished| tally(&[&job.node.clone()], &[job]).single_node_remark();
         assert_eq!(remark(job("n1", Outcome::Ok)), None);
         let failed = NodeFinished {
             exit_code: Some(3),
@@ -304,7 +300,7 @@ mod tests {
         assert_eq!(remark(killed("killed")).as_deref(), Some("n1: killed"));
         let plain = job("", Outcome::TimedOut);
         assert_eq!(remark(plain).as_deref(), Some("usage: timed out"));
-        assert!(tally(&["n1"], &[]).remark().is_some());
+        assert!(tally(&["n1"], &[]).single_node_remark().is_some());
     }
 
     #[test]
@@ -319,7 +315,7 @@ mod tests {
             ..job("n2", Outcome::Ok)
         };
         assert_eq!(
-            tally(&["n1", "n2"], &[a, b]).notes(),
+            tally(&["n1", "n2"], &[a, b]).job_notes(),
             [
                 "n[1-2]: 12 bytes of output past the limit were dropped",
                 "n2: 1 left-over process was ended"
@@ -332,7 +328,7 @@ mod tests {
         let mut tally = tally(&["n1"], &[]);
         assert!(!tally.is_ended());
         let event = Some(Event::RunFinished(RunFinished::default()));
-        tally.take(&RunEvent {
+        tally.take_event(&RunEvent {
             event,
             ..RunEvent::default()
         });

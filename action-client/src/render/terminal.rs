@@ -37,7 +37,7 @@ impl TerminalFilter {
     /// Takes the next bytes and appends what may be shown of them to `out`.
     pub(crate) fn push(&mut self, data: &[u8], out: &mut Vec<u8>) {
         for &byte in data {
-            while !self.step(byte, out) {}
+            while !self.take_byte(byte, out) {}
         }
     }
 
@@ -52,13 +52,13 @@ impl TerminalFilter {
     }
 
     /// Takes one byte; false when it must be offered again because the state was left.
-    fn step(&mut self, byte: u8, out: &mut Vec<u8>) -> bool {
+    fn take_byte(&mut self, byte: u8, out: &mut Vec<u8>) -> bool {
         match self.state {
-            FilterState::Ground => self.begin(byte, out),
+            FilterState::Ground => self.begin_byte(byte, out),
             FilterState::Return => {
                 if byte == b'\n' {
                     out.push(b'\r');
-                    self.leave();
+                    self.reset_state();
                 } else {
                     self.give_up(out);
                 }
@@ -84,7 +84,7 @@ impl TerminalFilter {
                     self.state = FilterState::Character(missing - 1);
                 } else {
                     show_character(&self.held, out);
-                    self.leave();
+                    self.reset_state();
                 }
             }
             FilterState::Escape | FilterState::Sequence | FilterState::Character(_) => {
@@ -95,7 +95,7 @@ impl TerminalFilter {
         true
     }
 
-    fn begin(&mut self, byte: u8, out: &mut Vec<u8>) {
+    fn begin_byte(&mut self, byte: u8, out: &mut Vec<u8>) {
         let state = match byte {
             b'\n' | b'\t' | b' '..=b'~' => {
                 out.push(byte);
@@ -123,7 +123,7 @@ impl TerminalFilter {
         } else if self.style.len() + self.held.len() <= LONGEST_STYLE {
             self.style.extend_from_slice(&self.held);
         }
-        self.leave();
+        self.reset_state();
     }
 
     /// What was held is not what it might have become: shows it byte for byte.
@@ -131,10 +131,10 @@ impl TerminalFilter {
         for &byte in &self.held {
             show_byte(byte, out);
         }
-        self.leave();
+        self.reset_state();
     }
 
-    fn leave(&mut self) {
+    fn reset_state(&mut self) {
         self.held.clear();
         self.state = FilterState::Ground;
     }
@@ -169,7 +169,7 @@ fn show_character(bytes: &[u8], out: &mut Vec<u8>) {
 }
 
 /// A name or a message from the server, made safe to show; newlines and tabs stay.
-pub(crate) fn visible(text: &str) -> Cow<'_, str> {
+pub(crate) fn visible_text(text: &str) -> Cow<'_, str> {
     if text
         .chars()
         .all(|c| c == '\n' || c == '\t' || (' '..='~').contains(&c))
@@ -245,9 +245,9 @@ mod tests {
 
     #[test]
     fn names_are_made_safe() {
-        assert_eq!(visible("cnode01"), "cnode01");
-        assert_eq!(visible("\x1b[31mh\u{e9}\x07"), "^[[31mh\u{e9}^G");
-        assert_eq!(visible("a\nb"), "a\nb");
+        assert_eq!(visible_text("cnode01"), "cnode01");
+        assert_eq!(visible_text("\x1b[31mh\u{e9}\x07"), "^[[31mh\u{e9}^G");
+        assert_eq!(visible_text("a\nb"), "a\nb");
     }
 
     /// Bidi_Control of Unicode, and what ends a line for some terminals.
@@ -321,7 +321,7 @@ mod tests {
         #[test]
         fn no_name_has_even_a_colour(name in any::<String>(), data in data()) {
             for text in [name, String::from_utf8_lossy(&data).into_owned()] {
-                let safe = visible(&text);
+                let safe = visible_text(&text);
                 prop_assert!(safe.replace("\r\n", "\n").chars().all(is_harmless), "{safe:?}");
             }
         }

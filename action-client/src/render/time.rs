@@ -16,7 +16,7 @@ pub(crate) fn rfc3339(time: &prost_types::Timestamp) -> String {
 }
 
 /// A time as people read it here, to the second.
-pub(crate) fn local(time: &prost_types::Timestamp) -> String {
+pub(crate) fn local_time(time: &prost_types::Timestamp) -> String {
     let Some(time) = timestamp(time) else {
         return "-".to_owned();
     };
@@ -27,7 +27,7 @@ pub(crate) fn local(time: &prost_types::Timestamp) -> String {
 }
 
 /// A duration as protobuf's JSON writes it: seconds with an `s`, as in `1.5s`.
-pub(crate) fn seconds(duration: &prost_types::Duration) -> String {
+pub(crate) fn duration_seconds(duration: &prost_types::Duration) -> String {
     let sign = if duration.seconds < 0 || duration.nanos < 0 {
         "-"
     } else {
@@ -45,13 +45,13 @@ pub(crate) fn seconds(duration: &prost_types::Duration) -> String {
 }
 
 /// A duration as people read it, as in `1h 30m`; empty for one that is negative.
-pub(crate) fn human(duration: &prost_types::Duration) -> String {
+pub(crate) fn human_duration(duration: &prost_types::Duration) -> String {
     let duration = std::time::Duration::try_from(*duration).unwrap_or_default();
     humantime::format_duration(duration).to_string()
 }
 
 /// The time between two, to a tenth of a second, as in `1m 3.2s`.
-pub(crate) fn between(start: &prost_types::Timestamp, end: &prost_types::Timestamp) -> String {
+pub(crate) fn time_between(start: &prost_types::Timestamp, end: &prost_types::Timestamp) -> String {
     let (Some(start), Some(end)) = (timestamp(start), timestamp(end)) else {
         return "-".to_owned();
     };
@@ -65,7 +65,7 @@ pub(crate) fn between(start: &prost_types::Timestamp, end: &prost_types::Timesta
 
 /// A point in time that a user writes: a date, RFC 3339 with or without a zone, or how long
 /// ago, as in `2h`.
-pub(crate) fn parse(text: &str) -> Result<prost_types::Timestamp, WrongValue> {
+pub(crate) fn parse_time(text: &str) -> Result<prost_types::Timestamp, WrongValue> {
     let time = point_in_time(text).ok_or(WrongValue {
         allowed: "how long ago, as in `2h`, or a date with or without a time of day",
         example: "2026-11-24T10:00",
@@ -99,10 +99,10 @@ mod tests {
             (0, 1, "0.000000001s"),
         ];
         for (s, nanos, text) in table {
-            assert_eq!(seconds(&Duration { seconds: s, nanos }), text);
+            assert_eq!(duration_seconds(&Duration { seconds: s, nanos }), text);
         }
         assert_eq!(
-            human(&Duration {
+            human_duration(&Duration {
                 seconds: 5400,
                 nanos: 0
             }),
@@ -112,15 +112,15 @@ mod tests {
 
     #[test]
     fn times_are_read_and_written() {
-        let time = parse("2026-01-01T00:00:00Z").unwrap();
+        let time = parse_time("2026-01-01T00:00:00Z").unwrap();
         assert_eq!(rfc3339(&time), "2026-01-01T00:00:00Z");
-        assert!(parse("2h").unwrap().seconds > time.seconds - 1_000_000_000);
-        assert!(parse("2026-01-01").is_ok());
-        assert!(parse("yesterday").is_err());
+        assert!(parse_time("2h").unwrap().seconds > time.seconds - 1_000_000_000);
+        assert!(parse_time("2026-01-01").is_ok());
+        assert!(parse_time("yesterday").is_err());
         let later = prost_types::Timestamp {
             seconds: time.seconds + 3,
             nanos: 250_000_000,
         };
-        assert_eq!(between(&time, &later), "3.2s");
+        assert_eq!(time_between(&time, &later), "3.2s");
     }
 }

@@ -44,14 +44,14 @@ fn a_certificate_that_is_out_of_date_is_named_with_its_dates_and_the_remedy() {
             now,
             &root,
             "the server's certificate cannot be used: it expired on 2021-01-01T00:00:00Z (",
-            "hint: whoever runs the server must renew its certificate\n",
+            "hint: the server's admin must renew its certificate\n",
         ),
         (
             future,
             now,
             &root,
             "the server's certificate cannot be used: it is not valid before 2099-01-01T00:00:00Z",
-            "hint: look whether this machine's clock is right; if it is, whoever runs the server must",
+            "hint: look whether this machine's clock is right; if it is, the server's admin must",
         ),
         (
             now,
