@@ -1,5 +1,4 @@
-//! Owns the client's configuration: where it is looked for, what it may say, and what the
-//! environment overrides. Reads files; opens no connection.
+//! The configuration: where it is found, its keys, and the variables that override them.
 
 use crate::environment::Environment;
 use crate::error::{CliError, ErrorKind, Result};

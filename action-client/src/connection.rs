@@ -1,5 +1,4 @@
-//! Owns the way to the server and is the only place that names tonic: the channel, the token
-//! on each call, the typed calls and their errors as `CliError`. Shows nothing.
+//! The typed calls to the server. Only here is tonic named.
 
 mod answer;
 mod certificate_fault;

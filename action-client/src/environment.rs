@@ -1,5 +1,4 @@
-//! Owns what the client takes from the process around it: environment variables, the home
-//! directory and who the local user is. Read once, so that tests can bring their own.
+//! Environment variables, the home directory and the local user. Tests bring their own.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;

@@ -1,5 +1,4 @@
-//! Owns `CliError`: what went wrong, why, and what the user can do about it. How it is
-//! printed is in `render::report`; which exit code it gives is in `exit`.
+//! `CliError`: what is wrong, why, and hints.
 
 use action_proto::input::hidden_word;
 use clap::error::{ContextKind, ContextValue};

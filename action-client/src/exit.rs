@@ -1,5 +1,4 @@
-//! Owns the exit code: one pure function of what became of a run's jobs, and the codes of
-//! failures. Prints nothing.
+//! The exit code of a run's jobs and of failures. Pure.
 
 use crate::error::ErrorKind;
 use action_proto::v1::{NodeFinished, Outcome};
@@ -17,43 +16,6 @@ pub(crate) const TIMED_OUT: u8 = 253;
 /// Some job was not started or lost.
 pub(crate) const NOT_RUN: u8 = 254;
 pub(crate) const NOTHING: u8 = 255;
-
-/// What each exit code means, for the manual; the gravest first, which is the one that wins.
-#[cfg(test)]
-pub(crate) const MEANINGS: [(&str, &str); 11] = [
-    (
-        "255",
-        "nothing ran: no connection, TLS, login, or the server refused the request",
-    ),
-    (
-        "254",
-        "some node was not started or is lost, or what became of the run is not known",
-    ),
-    ("253", "some node took longer than the time limit"),
-    (
-        "252",
-        "the run was cancelled by someone else or by the server",
-    ),
-    ("251", "a script's own code was above 251, or was this"),
-    (
-        "1..250",
-        "the script's own code; of several nodes the largest; 128 and the number for a signal",
-    ),
-    (
-        "143",
-        "the client was ended by SIGTERM; `run` cancelled its run, and waited up to 2 s for the end of it; `attach` and `show` leave the run",
-    ),
-    ("141", "stdout was closed before all output was written"),
-    ("130", "your own Ctrl-C cancelled the run, or left it"),
-    (
-        "64",
-        "the command line is wrong, or a command asks before it runs and there is no terminal",
-    ),
-    (
-        "0",
-        "all is well; codes that a command declares to be answers count as 0",
-    ),
-];
 
 /// How the jobs' outcomes become one exit code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]

@@ -1,5 +1,4 @@
-//! Owns the following of one run over losses of the connection: resumes from the last event,
-//! ever more slowly, until there was no connection for as long as the user sets. Shows nothing.
+//! Follows one run over lost connections: resumes after the last event, with back-off.
 
 use crate::connection::{Connection, EventStream};
 use crate::error::{CliError, ErrorKind, Result};
@@ -242,26 +241,11 @@ impl RunFollower {
         };
         let end = loss.since + timeout;
         sleep_until(loss.next_try.min(end)).await;
+        let after = self.last.saturating_sub(1);
+        let needs_token = loss.cause.kind() == ErrorKind::Login;
         let attempt = loss.attempt.get_or_insert_with(|| {
-            let (connection, run_id) = (self.connection.clone(), run_id.clone());
-            let after = self.last.saturating_sub(1);
-            let is_needed = loss.cause.kind() == ErrorKind::Login;
-            Box::pin(async move {
-                if !is_needed {
-                    match connection.watch_run(&run_id, after).await {
-                        Err(error) if error.kind() == ErrorKind::Login => {}
-                        watched => return watched,
-                    }
-                }
-                let renewed = connection.renew_token().await;
-                match connection.watch_run(&run_id, after).await {
-                    // The reason why there is no other token comes first.
-                    Err(error) if error.kind() == ErrorKind::Login => {
-                        Err(renewed.err().unwrap_or(error))
-                    }
-                    watched => watched,
-                }
-            })
+            let connection = self.connection.clone();
+            Box::pin(watch_again(connection, run_id.clone(), after, needs_token))
         });
         // A try may hang, as over a dead link; it may not outlive the timeout.
         let attempt = timeout_at(end, attempt).await;
@@ -320,7 +304,27 @@ impl RunFollower {
     }
 }
 
-/// A duration that is nice to read.
+/// Watches the run, with another token where the last one is not accepted.
+async fn watch_again(
+    connection: Connection,
+    run_id: String,
+    after: u64,
+    needs_token: bool,
+) -> Result<EventStream> {
+    if !needs_token {
+        match connection.watch_run(&run_id, after).await {
+            Err(error) if error.kind() == ErrorKind::Login => {}
+            watched => return watched,
+        }
+    }
+    let renewed = connection.renew_token().await;
+    match connection.watch_run(&run_id, after).await {
+        // The reason why there is no other token comes first.
+        Err(error) if error.kind() == ErrorKind::Login => Err(renewed.err().unwrap_or(error)),
+        watched => watched,
+    }
+}
+
 fn rounded_time(duration: Duration) -> Duration {
     let millis = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
     match millis {

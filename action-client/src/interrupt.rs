@@ -1,6 +1,5 @@
-//! Owns Ctrl-C and SIGTERM: the first is a wish, the second is the end of this process. SIGTERM ends
-//! it soon by itself: who sends it kills what does not end. Works in a task of its own, so that it
-//! does so even while output waits for its reader.
+//! Ctrl-C and SIGTERM during a run: the first cancels, the second ends this process, as does SIGTERM after
+//! 2 s. In a task of its own, so that output which waits for its reader does not delay it.
 
 use crate::config::kill_token_program;
 use crate::connection::Connection;

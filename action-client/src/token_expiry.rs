@@ -1,5 +1,4 @@
-//! Owns the warning that the client's token is about to expire. Reads what the token says of itself
-//! and checks nothing: that is the server's part.
+//! Warns before the token expires, by its own claims. Checks no signature.
 
 use serde::Deserialize;
 use std::time::Duration;

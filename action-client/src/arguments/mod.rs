@@ -1,5 +1,4 @@
-//! Owns what is common to all command lines: options and their values, the names that the program is
-//! called by, and the server's commands as they are written. Pure.
+//! Options and their values, program names, and the server's commands as clap has them. Pure.
 
 pub(crate) mod globals;
 pub(crate) mod max_failures;

@@ -1,5 +1,4 @@
-//! Owns the entry points: which of the server's commands this program is for, by the name it
-//! was called under or by the environment. Pure.
+//! The names of the program, as `power`, and the commands that each has. Pure.
 
 use crate::environment::Environment;
 use crate::error::{CliError, Result};

@@ -1,5 +1,4 @@
-//! Owns the server's commands as clap subcommands, for help and completion: where they are listed, and
-//! what the help of each says.
+//! The server's commands as clap subcommands, for help and completion.
 
 use crate::arguments::program_alias::ProgramAlias;
 use crate::arguments::run_options::RunOptions;

@@ -1,5 +1,4 @@
-//! Owns the reading of a command's `syntax`, as in `NAME TYPE [SIZE]`: which arguments must
-//! be there. Pure.
+//! The `syntax` of a command, as in `NAME TYPE [SIZE]`: which arguments are required. Pure.
 
 /// One word of a syntax.
 #[derive(Clone, Debug, PartialEq, Eq)]

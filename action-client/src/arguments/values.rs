@@ -1,6 +1,4 @@
-//! Owns the values that options take: numbers, times and digests as users write them. Pure.
-//!
-//! Each error says what is allowed and has an example that is taken.
+//! Parsers of option values. Each error has an example that is taken. Pure.
 
 use crate::error::{CliError, WrongValue};
 use std::time::Duration;

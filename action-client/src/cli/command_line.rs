@@ -1,8 +1,5 @@
-//! Owns the reading of a command line: one pass finds the verb or the server's command, and whose each
-//! word is. clap parses what this client owns; the script's words are not looked at.
-//!
-//! An option that takes a node for its value, or leaves it to the script, would run the command on other
-//! nodes than those of the line: so each option is checked where it stands.
+//! One pass over the command line: finds the verb or command, and separates options from the script's
+//! words. Checks each option: a missing value would take a node and run the command on other nodes.
 
 use crate::arguments::globals::GlobalArgs;
 use crate::arguments::run_target::CommandCall;

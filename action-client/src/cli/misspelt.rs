@@ -1,5 +1,4 @@
-//! Owns which words look like an option of ours that is written wrongly. Such a word must not go to the
-//! script: what it was to narrow or to prevent would run. Pure.
+//! Finds words that look like a misspelt option: the script must not get them. Pure.
 
 use action_proto::is_dash;
 use clap::Arg;

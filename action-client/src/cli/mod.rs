@@ -1,4 +1,4 @@
-//! Owns the way from a command line to an exit code: reads it, and calls one of `commands`.
+//! From a command line to an exit code.
 
 mod command_line;
 mod given_option;

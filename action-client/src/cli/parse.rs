@@ -1,4 +1,4 @@
-//! Owns what clap makes of a command line. Asks no server: every command is written in the same way.
+//! Parses a command line with clap. Asks no server.
 
 use crate::arguments::program_alias::ProgramAlias;
 use crate::arguments::server_commands::{GENERIC_USAGE, has_verb};

@@ -4,7 +4,6 @@
 use crate::arguments::program_alias::ProgramAlias;
 use crate::cli::verbs;
 use crate::environment::Environment;
-use crate::exit::MEANINGS;
 use clap::{Arg, Command};
 use clap_mangen::Man;
 use clap_mangen::roff::{Roff, bold, roman};
@@ -72,6 +71,42 @@ const CONFIGURATION: [(&str, &str, &str, &str); 7] = [
         "time",
         "`30s`",
         "the longest for connecting and for each call with one answer. A run may take as long as it takes",
+    ),
+];
+
+/// What each exit code means, for the manual; the gravest first, which is the one that wins.
+const MEANINGS: [(&str, &str); 11] = [
+    (
+        "255",
+        "nothing ran: no connection, TLS, login, or the server refused the request",
+    ),
+    (
+        "254",
+        "some node was not started or is lost, or what became of the run is not known",
+    ),
+    ("253", "some node took longer than the time limit"),
+    (
+        "252",
+        "the run was cancelled by someone else or by the server",
+    ),
+    ("251", "a script's own code was above 251, or was this"),
+    (
+        "1..250",
+        "the script's own code; of several nodes the largest; 128 and the number for a signal",
+    ),
+    (
+        "143",
+        "the client was ended by SIGTERM; `run` cancelled its run, and waited up to 2 s for the end of it; `attach` and `show` leave the run",
+    ),
+    ("141", "stdout was closed before all output was written"),
+    ("130", "your own Ctrl-C cancelled the run, or left it"),
+    (
+        "64",
+        "the command line is wrong, or a command asks before it runs and there is no terminal",
+    ),
+    (
+        "0",
+        "all is well; codes that a command declares to be answers count as 0",
     ),
 ];
 

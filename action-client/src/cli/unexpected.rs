@@ -1,5 +1,4 @@
-//! Owns the error for a word that a verb does not take: most likely a node set that belongs behind
-//! `-g`. Pure.
+//! The error for an unexpected word, most likely a node set without `-g`. Pure.
 
 use crate::error::CliError;
 use action_proto::input::shown_set;

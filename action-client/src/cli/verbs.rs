@@ -1,4 +1,4 @@
-//! Owns the verbs as clap has them: each is a variant here and a file in `commands`.
+//! The verbs as clap has them: a variant here and a file in `commands`.
 
 use crate::arguments::globals::GlobalArgs;
 use crate::arguments::program_alias::ProgramAlias;

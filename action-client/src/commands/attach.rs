@@ -1,5 +1,4 @@
-//! Owns `attach`: a run's output from its start, and then as it comes, to its end. A Ctrl-C
-//! leaves the run alone.
+//! `attach`: a run's output from its start to its end. Ctrl-C leaves the run alone.
 
 use crate::commands::{Context, session};
 use crate::error::Result;

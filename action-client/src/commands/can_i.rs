@@ -1,5 +1,4 @@
-//! Owns `can-i`: whether the server would let the user run a command, and on which nodes.
-//! Nothing is run.
+//! `can-i`: whether, and on which nodes, the user may run a command.
 
 use crate::arguments::values::{empty_value, is_empty_set};
 use crate::commands::{Context, suggest};

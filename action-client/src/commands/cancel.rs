@@ -1,4 +1,4 @@
-//! Owns `cancel`: asks the server to stop a run, and says what it stopped.
+//! `cancel`: stops a run.
 
 use crate::commands::{Context, runs};
 use crate::error::{CliError, ErrorKind, Result};

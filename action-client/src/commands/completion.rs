@@ -1,5 +1,4 @@
-//! Owns `completion`, which prints a shell's script, and the two calls that the script leads
-//! to: completing a line from the cache, and updating the cache in the background.
+//! `completion`: the scripts for shells, and the hidden verbs that these call.
 
 use crate::commands::Context;
 use crate::complete::scripts::Shell;

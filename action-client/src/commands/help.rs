@@ -1,5 +1,4 @@
-//! Owns `help`: the list of everything that can be called, or one command's description; and
-//! what is said of a command that is not there.
+//! `help`: lists the commands, or describes one.
 
 use crate::arguments::program_alias::ProgramAlias;
 use crate::arguments::server_commands::{has_verb, with_commands};

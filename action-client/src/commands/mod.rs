@@ -1,5 +1,4 @@
-//! Owns the verbs, one file for each: its arguments and what it does. `session` is what those
-//! that follow a run have in common.
+//! The verbs: a file for each, with its arguments and its function.
 
 pub(crate) mod attach;
 pub(crate) mod can_i;

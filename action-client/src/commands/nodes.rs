@@ -1,5 +1,4 @@
-//! Owns `estate-list`, also called `nodes`, and `list` of the entry point `estate`: the nodes
-//! that the token may see, in the server's order.
+//! `estate-list`, `nodes`, and `list` of `estate`: the nodes in the server's order.
 
 use crate::commands::{Context, suggest};
 use crate::connection::Connection;

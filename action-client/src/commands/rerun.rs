@@ -1,5 +1,4 @@
-//! Owns `rerun`: the same command with the same arguments on those nodes of an earlier run
-//! that did not end well, or that were not run, or on all. Says which before it runs.
+//! `rerun`: an earlier run's command on the nodes that failed, were not run, or all.
 
 use crate::arguments::run_options::RunOptions;
 use crate::arguments::run_target::RunTarget;

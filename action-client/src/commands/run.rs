@@ -1,13 +1,12 @@
-//! Owns the running of a command: confirmation, the request, and then its output.
+//! `run`: the request for a command, its confirmation, and its output.
 
 use crate::arguments::max_failures::MaxFailures;
 use crate::arguments::run_options::RunOptions;
 use crate::arguments::run_target::{CommandCall, RunTarget, resolve};
-use crate::arguments::values::PLAN_SOURCE;
 use crate::commands::{Context, help, nodes, plan, session, suggest};
 use crate::complete::server_cache::CachedRun;
 use crate::confirm;
-use crate::connection::Connection;
+use crate::connection::{Connection, EventStream};
 use crate::environment::LocalUser;
 use crate::error::{CliError, ErrorKind, Result};
 use crate::exit::ExitMode;
@@ -15,7 +14,7 @@ use crate::follow::RunFollower;
 use crate::interrupt::{InterruptWatch, OnSignal};
 use crate::render::output::StdStream;
 use crate::render::{Renderer, json};
-use action_proto::v1::{Command, DetachPolicy, PlanRunRequest, PlanRunResponse, RunCommandRequest};
+use action_proto::v1::{Command, DetachPolicy, PlanRunResponse, RunCommandRequest};
 use clap::Args;
 use serde_json::json;
 use std::pin::pin;
@@ -82,27 +81,19 @@ pub(crate) async fn start(
     }
     let expected = options.expect_nodes;
     if let Some(limit @ MaxFailures::Percent(_)) = options.max_failures {
-        let plan = fetch_plan(connection, &request, expected).await?;
+        let plan = plan::fetch_plan(connection, &request, expected).await?;
         request.max_failures = limit.of(plan.jobs.len());
-        request.expected_nodes = u32::try_from(nodes_of(&plan)).ok();
+        request.expected_nodes = u32::try_from(plan::nodes_of(&plan)).ok();
     }
     if options.dry_run {
-        return plan::print_plan(&fetch_plan(connection, &request, expected).await?, context);
+        return plan::print_plan(
+            &plan::fetch_plan(connection, &request, expected).await?,
+            context,
+        );
     }
     let mut shown = None;
     if asks {
-        let plan = fetch_plan(connection, &request, expected).await?;
-        check_plan(&plan, &request)?;
-        let is_asked = !plan.confirmation.is_empty();
-        if is_asked && !confirm::ask_user(&plan.confirmation, context.output)? {
-            return Err(CliError::new(ErrorKind::Declined, "nothing was run"));
-        }
-        // What was asked about is what runs. A server without plan digests compares the number alone.
-        match plan.digest.as_str() {
-            "" => request.expected_nodes = u32::try_from(nodes_of(&plan)).ok(),
-            digest => request.plan_digest = digest.to_owned(),
-        }
-        shown = Some(plan);
+        shown = Some(confirm_plan(connection, &mut request, expected, context).await?);
     }
     request.confirmed = context.globals.confirm || asks;
     let format = context.globals.output;
@@ -113,17 +104,11 @@ pub(crate) async fn start(
     // From here on a Ctrl-C is ours: the run may exist from now on.
     let mut interrupt = InterruptWatch::watch(OnSignal::Cancel(Box::new(connection.clone())))?;
     context.output.flush()?;
-    let mut starting = pin!(connection.run_command(request.clone()));
-    let (run_id, stream) = loop {
-        tokio::select! {
-            started = &mut starting => match started {
-                Ok(started) => break started,
-                Err(error) => return Err(explain_refusal(error, connection, &request, shown.as_ref()).await),
-            },
-            notice = interrupt.next_notice() => {
-                session::print_notice(notice, None, context.output)?;
-                context.output.flush()?;
-            }
+    let starting = start_interruptibly(connection, &request, &mut interrupt, context);
+    let (run_id, stream) = match starting.await {
+        Ok(started) => started,
+        Err(error) => {
+            return Err(plan::explain_refusal(error, connection, &request, shown.as_ref()).await);
         }
     };
     if let Some(id) = &run_id {
@@ -137,6 +122,47 @@ pub(crate) async fn start(
     session::follow_run(&mut follow, &mut renderer, &mut interrupt, mode, context).await
 }
 
+/// Asks about the plan, and binds the request to it.
+async fn confirm_plan(
+    connection: &Connection,
+    request: &mut RunCommandRequest,
+    expected: Option<u32>,
+    context: &mut Context<'_>,
+) -> Result<PlanRunResponse> {
+    let plan = plan::fetch_plan(connection, request, expected).await?;
+    plan::check_plan(&plan, request)?;
+    let is_asked = !plan.confirmation.is_empty();
+    if is_asked && !confirm::ask_user(&plan.confirmation, context.output)? {
+        return Err(CliError::new(ErrorKind::Declined, "nothing was run"));
+    }
+    // A server without plan digests compares the number of nodes alone.
+    if plan.digest.is_empty() {
+        request.expected_nodes = u32::try_from(plan::nodes_of(&plan)).ok();
+    } else {
+        request.plan_digest.clone_from(&plan.digest);
+    }
+    Ok(plan)
+}
+
+/// Starts the run, and prints the notices of signals meanwhile.
+async fn start_interruptibly(
+    connection: &Connection,
+    request: &RunCommandRequest,
+    interrupt: &mut InterruptWatch,
+    context: &mut Context<'_>,
+) -> Result<(Option<String>, EventStream)> {
+    let mut starting = pin!(connection.run_command(request.clone()));
+    loop {
+        tokio::select! {
+            started = &mut starting => return started,
+            notice = interrupt.next_notice() => {
+                session::print_notice(notice, None, context.output)?;
+                context.output.flush()?;
+            }
+        }
+    }
+}
+
 /// Starts the run, prints its id and leaves it alone.
 async fn run_detached(
     connection: &Connection,
@@ -146,7 +172,7 @@ async fn run_detached(
 ) -> Result<u8> {
     let (run_id, mut stream) = match connection.run_command(request.clone()).await {
         Ok(started) => started,
-        Err(error) => return Err(explain_refusal(error, connection, request, shown).await),
+        Err(error) => return Err(plan::explain_refusal(error, connection, request, shown).await),
     };
     let run_id = match run_id {
         Some(run_id) => run_id,
@@ -222,150 +248,8 @@ fn check_features(connection: &Connection, request: &RunCommandRequest) -> Resul
     Ok(())
 }
 
-/// What a request would run now.
-async fn fetch_plan(
-    connection: &Connection,
-    request: &RunCommandRequest,
-    expected: Option<u32>,
-) -> Result<PlanRunResponse> {
-    let request = PlanRunRequest {
-        command: request.command.clone(),
-        nodes: request.nodes.clone(),
-        arguments: request.arguments.clone(),
-        fanout: request.fanout,
-        timeout: request.timeout,
-        exclude: request.exclude.clone(),
-        report_forbidden: false,
-        wait: request.wait,
-        max_failures: request.max_failures,
-        reason: request.reason.clone(),
-    };
-    match connection.plan_run(request).await {
-        Ok(plan) => check_node_count(plan, expected),
-        Err(error) => Err(suggest::for_node(error, connection).await),
-    }
-}
-
-/// Refuses what the server would refuse, before anything is asked.
-fn check_plan(plan: &PlanRunResponse, request: &RunCommandRequest) -> Result<()> {
-    if !request.plan_digest.is_empty() && request.plan_digest != plan.digest {
-        let message = "the plan is not the one of --plan; nothing was run";
-        return Err(CliError::new(ErrorKind::PlanChanged, message)
-            .caused_by(format!("its node set is {} now", plan.nodes))
-            .hint("--dry-run shows the plan as it is now"));
-    }
-    if request.reason.is_empty() && plan.requires.iter().any(|it| it == "reason") {
-        let message = "the policy requires --reason; nothing was run";
-        return Err(CliError::new(ErrorKind::Refused, message).hint("--reason TEXT says why"));
-    }
-    Ok(())
-}
-
-/// The error of a run that was not started. Where its plan has changed, with the nodes that it was
-/// shown with and those that it would have now.
-async fn explain_refusal(
-    error: CliError,
-    connection: &Connection,
-    request: &RunCommandRequest,
-    shown: Option<&PlanRunResponse>,
-) -> CliError {
-    let text = error.to_string();
-    if error.kind() != ErrorKind::PlanChanged {
-        // Of the policy that requires it, and of a text that the server does not take for one.
-        let is_of_plan = ["--plan;", "--plan and", "plan_digest: "];
-        if is_of_plan.iter().any(|part| text.contains(part)) {
-            return error.hint(PLAN_SOURCE);
-        }
-        return suggest::for_node(error, connection).await;
-    }
-    let error = if text.contains("request") {
-        error.hint("give the same arguments, reason and limits as with --dry-run")
-    } else {
-        error.hint("--dry-run shows the plan as it is now")
-    };
-    match (shown, fetch_plan(connection, request, None).await) {
-        (Some(was), Ok(is)) => match plan_difference(was, &is) {
-            Some(text) => error.caused_by(text),
-            None => error,
-        },
-        (None, Ok(is)) if text.contains("nodes") && !is.nodes.is_empty() => {
-            let nodes = &is.nodes;
-            error.caused_by(format!(
-                "the nodes or their order changed: the node set is {nodes} now"
-            ))
-        }
-        _ => error,
-    }
-}
-
-/// How the nodes of two plans differ.
-fn plan_difference(was: &PlanRunResponse, is: &PlanRunResponse) -> Option<String> {
-    let names = |plan: &PlanRunResponse| -> Vec<String> {
-        plan.jobs.iter().map(|job| job.node.clone()).collect()
-    };
-    match (names(was), names(is)) {
-        (before, now) if before == now => None,
-        _ if was.nodes != is.nodes => Some(format!(
-            "the node set was {}, is {} now",
-            was.nodes, is.nodes
-        )),
-        _ => Some(format!("the order of {} changed", is.nodes)),
-    }
-}
-
-fn nodes_of(plan: &PlanRunResponse) -> usize {
-    plan.jobs.iter().filter(|job| !job.node.is_empty()).count()
-}
-
-/// Refuses a plan for another number of nodes than the user expects, before anything is asked.
-fn check_node_count(plan: PlanRunResponse, expected: Option<u32>) -> Result<PlanRunResponse> {
-    let nodes = nodes_of(&plan);
-    match expected {
-        Some(expected) if usize::try_from(expected) != Ok(nodes) => {
-            let message = format!(
-                "{expected} nodes are expected, and it is {nodes}: {}",
-                plan.nodes
-            );
-            Err(CliError::new(ErrorKind::Refused, message))
-        }
-        _ => Ok(plan),
-    }
-}
-
 fn to_proto(duration: Duration) -> Result<prost_types::Duration> {
     duration
         .try_into()
         .map_err(|_| CliError::usage("--timeout is longer than any time"))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use action_proto::v1::PlannedJob;
-
-    fn fetch_plan(names: &[&str]) -> PlanRunResponse {
-        let job = |name: &&str| PlannedJob {
-            node: (*name).to_owned(),
-            ..PlannedJob::default()
-        };
-        PlanRunResponse {
-            nodes: action_proto::fold(names.iter().copied()),
-            jobs: names.iter().map(job).collect(),
-            ..PlanRunResponse::default()
-        }
-    }
-
-    #[test]
-    fn another_order_is_told_from_other_nodes() {
-        let was = fetch_plan(&["n1", "n2"]);
-        assert_eq!(plan_difference(&was, &fetch_plan(&["n1", "n2"])), None);
-        assert_eq!(
-            plan_difference(&was, &fetch_plan(&["n2", "n1"])).as_deref(),
-            Some("the order of n[1-2] changed")
-        );
-        assert_eq!(
-            plan_difference(&was, &fetch_plan(&["n1", "n3"])).as_deref(),
-            Some("the node set was n[1-2], is n[1,3] now")
-        );
-    }
 }

@@ -1,4 +1,4 @@
-//! Owns `runs`: the list of runs, the newest first, with filters that the server applies.
+//! `runs`: the list of runs, the newest first.
 
 use crate::arguments::values::parse_count;
 use crate::commands::Context;

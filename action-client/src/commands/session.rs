@@ -1,5 +1,4 @@
-//! Owns the loop that every verb which follows a run shares: events in, output out, and the
-//! user's Ctrl-C in between.
+//! The loop of the verbs that follow a run: events, output, and Ctrl-C.
 
 use crate::commands::Context;
 use crate::error::{CliError, Result};
@@ -120,10 +119,7 @@ pub(crate) async fn follow_run(
                 }
             }
             WakeReason::Notice(InterruptNotice::Leaving(kind)) => {
-                if let Some(run_id) = follow.run_id().filter(|_| !tally.is_ended()) {
-                    let line = format!("left run {run_id}; it goes on");
-                    context.output.line(StdStream::Stderr, &line)?;
-                }
+                print_leaving(follow, &tally, context.output)?;
                 return Ok(kind.exit_code());
             }
             WakeReason::Notice(notice) => {
@@ -138,25 +134,40 @@ pub(crate) async fn follow_run(
                 renderer.render_event(&event, context.output)?;
                 unflushed = true;
             }
-            WakeReason::Step(Ok(Some(FollowStep::Lost(cause)))) => {
-                report::print_warning(&cause, context.output)?;
-                unflushed = true;
-            }
-            WakeReason::Step(Ok(Some(FollowStep::Resumed(text)))) => {
-                context.output.line(StdStream::Stderr, &text)?;
+            WakeReason::Step(Ok(Some(step))) => {
+                print_step(&step, context.output)?;
                 unflushed = true;
             }
             WakeReason::Step(Ok(None)) => {
                 renderer.render_end(&tally, context.output)?;
-                return Ok(match interrupt.cancelling() {
-                    Some(StopSignal::Terminate) => StopSignal::Terminate.exit_code(),
-                    kind => tally.exit_code(kind.is_some(), mode),
-                });
+                return Ok(exit_code(&tally, interrupt, mode));
             }
             WakeReason::Step(Err(error)) => {
                 return Err(broken_off(renderer, &tally, error, context));
             }
         }
+    }
+}
+
+fn print_leaving(follow: &RunFollower, tally: &Tally, output: &mut OutputWriter) -> Result<()> {
+    match follow.run_id().filter(|_| !tally.is_ended()) {
+        Some(run_id) => output.line(StdStream::Stderr, &format!("left run {run_id}; it goes on")),
+        None => Ok(()),
+    }
+}
+
+fn print_step(step: &FollowStep, output: &mut OutputWriter) -> Result<()> {
+    match step {
+        FollowStep::Event(_) => Ok(()),
+        FollowStep::Lost(cause) => report::print_warning(cause, output),
+        FollowStep::Resumed(text) => output.line(StdStream::Stderr, text),
+    }
+}
+
+fn exit_code(tally: &Tally, interrupt: &InterruptWatch, mode: ExitMode) -> u8 {
+    match interrupt.cancelling() {
+        Some(StopSignal::Terminate) => StopSignal::Terminate.exit_code(),
+        signal => tally.exit_code(signal.is_some(), mode),
     }
 }
 

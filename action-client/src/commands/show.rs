@@ -1,4 +1,4 @@
-//! Owns `show`: a run's output again, as far as it has come.
+//! `show`: the output of a run so far.
 
 use crate::commands::{Context, session};
 use crate::error::Result;

@@ -1,5 +1,4 @@
-//! Owns what is said of names that are not there: the nearest that are. The comparing is pure;
-//! the nodes are asked for only once something is wrong.
+//! Suggestions for misspelt names of commands and nodes.
 
 use crate::arguments::run_target::RunTarget;
 use crate::connection::Connection;

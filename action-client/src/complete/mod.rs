@@ -1,4 +1,4 @@
-//! Owns completion: candidates for the end of a command line, from the cache alone. Pure.
+//! Completion: candidates for the end of a command line, from the cache alone. Pure.
 
 pub(crate) mod scripts;
 pub(crate) mod server_cache;

@@ -1,5 +1,4 @@
-//! Owns the last answers of the server, for completion and help: a small file beside the configuration,
-//! readable by its owner only, written whenever the server has said something new.
+//! The cache of the server's answers: a private file beside the configuration.
 
 use crate::config::Config;
 use crate::environment::Environment;

@@ -1,5 +1,4 @@
-//! Owns the completion of node sets: the last name of one, also after an operator and inside
-//! brackets. Pure; the grammar itself is the server's.
+//! Completion of node sets: the last name, also after an operator and in brackets. Pure.
 
 use std::collections::BTreeSet;
 

@@ -1,4 +1,4 @@
-//! Owns the keys of the configuration as they are written: in the file, and in the environment over it.
+//! The keys of the configuration, in the file and in the environment.
 
 use super::config_error;
 use crate::environment::Environment;

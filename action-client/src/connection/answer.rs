@@ -1,6 +1,4 @@
-//! Owns a look at each answer before it is read as gRPC: whether it is gRPC at all, and whether it
-//! ends with a status. What lacks one of the two is not the server's word, but that of something
-//! between. Knows no method, and keeps nothing of what is said.
+//! Checks that answers are gRPC and end with a status: others come from a proxy.
 
 use http_body::{Body, Frame, SizeHint};
 use std::error::Error;

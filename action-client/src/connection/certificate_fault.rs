@@ -1,5 +1,4 @@
-//! Owns the words for a server's certificate that is not accepted: which one it is, its dates or
-//! names, and what to do. The library's own are numbers and the names of its types.
+//! Explains why a server's certificate is rejected, with its dates or names.
 
 use crate::config::CaFile;
 use action_proto::certificate::Validity;

@@ -1,4 +1,4 @@
-//! Owns how the connection is tuned: windows, frames and how a dead link is noticed.
+//! The tuning of the connection: windows, frames and keep-alive.
 
 use super::tls;
 use crate::config::{Config, shown_url};

@@ -1,5 +1,4 @@
-//! Owns what each call logs in with: the token, and another one where its file or program has one by
-//! now.
+//! The token on each call, and its renewal.
 
 use crate::config::{Config, Token, TokenSource};
 use crate::error::{CliError, ErrorKind, Result};

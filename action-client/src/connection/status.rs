@@ -1,4 +1,4 @@
-//! Owns what a gRPC status means to a user: one match from code to `CliError`.
+//! Turns a gRPC status into an error for the user.
 
 use super::RUN_ID;
 use super::answer::NotGrpc;

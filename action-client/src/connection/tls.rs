@@ -1,5 +1,4 @@
-//! Owns how an https server is trusted: by `ca_path` and the system's authorities, or, with
-//! `verify_ssl: false`, without any proof.
+//! Trust in https servers: `ca_path` and the system's authorities, or anyone.
 
 use super::certificate_fault::in_words;
 use crate::config::{CaFile, Config, shown_url};

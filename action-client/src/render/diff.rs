@@ -1,4 +1,4 @@
-//! Owns `--diff`: how each node's output differs from that of most, as a unified diff.
+//! `--diff`: how each node's output differs from the most common one.
 
 use crate::error::Result;
 use crate::render::fold::print_header;

@@ -1,4 +1,4 @@
-//! Owns `--output-dir`: each node's two streams in files of their own, byte for byte.
+//! `--output-dir`: a file for each stream of each node.
 
 use crate::error::{CliError, ErrorKind, Result};
 use action_proto::input::shown_file;

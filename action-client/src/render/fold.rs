@@ -1,5 +1,4 @@
-//! Owns the folded form of a run's outputs: equal ones once, under the nodes they are of.
-//! Stdout and stderr stay apart, each with its header, so that either can be read alone.
+//! `--fold`: equal outputs once, under their nodes; stdout and stderr apart.
 
 use crate::error::Result;
 use crate::render::output::{OutputWriter, StdStream};

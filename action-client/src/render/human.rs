@@ -1,5 +1,4 @@
-//! Owns the output for people: whole lines under their node's name for several nodes, plain
-//! bytes for a single one. Fed RunEvents only, so live runs and replays look the same.
+//! Output for people: whole lines with their node's name, or the bytes of a single node.
 
 use crate::error::Result;
 use crate::render::lines::{LineAssembler, LineEnd};

@@ -1,5 +1,4 @@
-//! Owns the output for programs: one JSON object a line, keys as in the .proto, `event`
-//! naming the kind. Output of scripts comes as one object for each line of text.
+//! Output for programs: one JSON object a line, with the names of the .proto as keys.
 
 use crate::error::Result;
 use crate::render::lines::{LineAssembler, LineEnd};

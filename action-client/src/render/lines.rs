@@ -1,5 +1,4 @@
-//! Owns the cutting of output into lines: pure, one assembler for each (node, stream).
-//! Knows nothing of prefixes, terminals or JSON.
+//! Cuts output into lines: one assembler for each node and stream. Pure.
 
 use memchr::memchr;
 

@@ -1,5 +1,4 @@
-//! Owns everything that is shown. A run is shown from its RunEvents alone, so that live runs,
-//! re-attached ones and replays come out the same. Knows nothing of the connection.
+//! Rendering of a run from its events alone, so that live runs and replays look the same.
 
 mod diff;
 mod files;

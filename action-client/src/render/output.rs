@@ -1,5 +1,4 @@
-//! Owns the two streams of this process: the one place that writes to stdout and stderr.
-//! Buffered, kept in order with each other, and quiet when the reader has gone.
+//! The only writer of stdout and stderr: buffered, and in order with each other.
 
 use crate::error::{CliError, ErrorKind, Result};
 use crate::render::status;

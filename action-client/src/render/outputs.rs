@@ -1,5 +1,4 @@
-//! Owns the outputs of a run's nodes for renderers that show them at its end: each distinct
-//! output is kept once, and not more than a bound of all. Fed RunEvents; prints nothing.
+//! The outputs of a run's nodes, each distinct one once, within a bound.
 
 use crate::render::tally::Tally;
 use action_proto::v1::{

@@ -1,5 +1,4 @@
-//! Owns the name before each line of output: bare in pipes; aligned, and in a colour that
-//! stays with the node, on a terminal.
+//! The node's name before a line of output: aligned and coloured on a terminal.
 
 use crate::render::output::{OutputWriter, StdStream};
 use anstyle::{AnsiColor, Style};

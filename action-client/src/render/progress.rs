@@ -1,5 +1,4 @@
-//! Owns the progress of a run as one line of text: how many jobs are where, and which take
-//! longest. Pure: fed RunEvents and the time, asked for the line.
+//! The line of progress: how many jobs are where, and which take longest. Pure.
 
 use action_proto::v1::{Outcome, RunEvent, run_event::Event};
 use std::collections::HashMap;

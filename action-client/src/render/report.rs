@@ -1,5 +1,4 @@
-//! Owns how a failure is printed: `error:`, `caused by:` and `hint:` lines on stderr, or one
-//! JSON object there.
+//! Failures on stderr: `error:`, `caused by:` and `hint:` lines, or one JSON object.
 
 use crate::error::{CliError, ErrorKind, Result};
 use crate::render::OutputFormat;

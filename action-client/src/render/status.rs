@@ -1,5 +1,4 @@
-//! Owns the terminal around the status line: its width, how the line is erased, and whether it is
-//! there when another thread ends the process.
+//! The terminal around the status line: its width, and how the line is erased.
 
 use std::io;
 use std::os::fd::AsFd;

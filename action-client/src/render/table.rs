@@ -1,4 +1,4 @@
-//! Owns plain tables: a line for each row, columns that line up, nothing behind the last one. Pure.
+//! Tables with aligned columns. Pure.
 
 use crate::render::terminal::visible_text;
 

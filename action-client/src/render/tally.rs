@@ -1,5 +1,4 @@
-//! Owns the state of a run's jobs: fed RunEvents, asked for the exit code and for the
-//! words that sum the run up. Pure.
+//! The state of a run's jobs, from its events: summary, notes, exit code. Pure.
 
 use crate::exit::{self, ExitMode};
 use action_proto::fold;

@@ -1,5 +1,4 @@
-//! Owns terminal safety: what a script, a node's name or a message may do to the user's
-//! terminal, which is colour and nothing else. Pure: bytes in, bytes out.
+//! Filters control sequences: scripts and names may change a terminal's colour only. Pure.
 
 use std::borrow::Cow;
 

@@ -1,4 +1,4 @@
-//! Owns how times and durations are written, for programs and for people.
+//! Formats of times and durations.
 
 use crate::error::WrongValue;
 use jiff::Timestamp;

@@ -1,4 +1,4 @@
-//! Owns the options of how output is rendered.
+//! The options of how output is rendered.
 
 use clap::Args;
 use std::path::PathBuf;
