@@ -24,9 +24,9 @@ use crate::{
     metrics::{self, Metrics},
     net::{Listener, Tls, TlsError},
     process::base_environment,
-    record::{Clock, FileLog, Retention, Store, StoreError},
+    record::{FileLog, RecordStore, RetentionLimits, StoreError, SystemClock},
     rpc::{Count, Guard, Refusals, Service, Signs, report_health},
-    run::{Registry, RunLimits},
+    run::{RunLimits, RunRegistry},
     scrape::Scrape,
     service_manager,
     traces::{self, Traces},
@@ -129,7 +129,7 @@ pub async fn serve(
     }
     // Before it is made: what was revoked with an older state must not be forgotten.
     let is_first_start = !settings.state_directory.join("runs").exists();
-    let store = Arc::new(Store::open(&settings.state_directory)?);
+    let store = Arc::new(RecordStore::open(&settings.state_directory)?);
     faults.iter().for_each(log_fault);
     if is_first_start {
         revocation::begin(&settings.auth.revocations).map_err(auth::OpenError::from)?;
@@ -158,7 +158,7 @@ pub async fn serve(
     // Where it cannot be written the server starts all the same: what runs and ran can be seen,
     // and no run is taken.
     _ = audit.write(started()).await;
-    let runs = Registry::open(
+    let runs = RunRegistry::open(
         Arc::clone(&store),
         Arc::new(FileLog::new(Arc::clone(&store))),
         audit.clone(),
@@ -171,12 +171,12 @@ pub async fn serve(
     if let Err(error) = store.hold() {
         tracing::warn!(%error, "cannot note in the lock file which machine holds the state directory");
     }
-    let retention = Retention {
+    let retention = RetentionLimits {
         age: settings.retention.age,
         size: settings.retention.size,
     };
     tokio::spawn(keep_tls_current(tls.clone()));
-    let clock = Clock::open(&settings.state_directory, settings.retention.age, &store);
+    let clock = SystemClock::open(&settings.state_directory, settings.retention.age, &store);
     let clock = Arc::new(Mutex::new(clock));
     tokio::spawn(tidying::tidy_regularly(
         runs.clone(),

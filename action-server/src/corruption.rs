@@ -1,4 +1,4 @@
-//! For tests: good bytes that were damaged, and bytes that never were good.
+//! For tests: damaged bytes, and bytes that never were good.
 
 use std::ops::Range;
 
@@ -6,7 +6,7 @@ use proptest::{collection::vec, prelude::*, sample::Index};
 
 /// One thing that can happen to bytes.
 #[derive(Debug, Clone)]
-pub(crate) enum Damage {
+pub(crate) enum DamageStep {
     Flip(Index, u8),
     Cut(Index, Index),
     Insert(Index, Vec<u8>),
@@ -14,26 +14,26 @@ pub(crate) enum Damage {
     CutLine(Index),
 }
 
-impl Damage {
+impl DamageStep {
     fn done_to(&self, bytes: &mut Vec<u8>) {
         let at = |index: &Index| index.index(bytes.len() + 1);
         let range = |a: &Index, b: &Index| -> Range<usize> { at(a).min(at(b))..at(a).max(at(b)) };
         match self {
-            Damage::Flip(..) if bytes.is_empty() => {}
-            Damage::Flip(place, bit) => {
+            DamageStep::Flip(..) if bytes.is_empty() => {}
+            DamageStep::Flip(place, bit) => {
                 let place = place.index(bytes.len());
                 bytes[place] ^= 1 << bit;
             }
-            Damage::Cut(from, to) => drop(bytes.drain(range(from, to))),
-            Damage::Insert(place, new) => {
+            DamageStep::Cut(from, to) => drop(bytes.drain(range(from, to))),
+            DamageStep::Insert(place, new) => {
                 let place = at(place);
                 bytes.splice(place..place, new.iter().copied());
             }
-            Damage::Repeat(from, to, place) => {
+            DamageStep::Repeat(from, to, place) => {
                 let (place, copied) = (at(place), bytes[range(from, to)].to_vec());
                 bytes.splice(place..place, copied);
             }
-            Damage::CutLine(which) => {
+            DamageStep::CutLine(which) => {
                 let lines: Vec<&[u8]> = bytes.split_inclusive(|&byte| byte == b'\n').collect();
                 let which = which.index(lines.len().max(1));
                 *bytes = [&lines[..which], lines.get(which + 1..).unwrap_or_default()]
@@ -44,30 +44,30 @@ impl Damage {
     }
 }
 
-fn damage() -> impl Strategy<Value = Damage> {
+fn damage() -> impl Strategy<Value = DamageStep> {
     let place = any::<Index>;
     prop_oneof![
-        (place(), 0u8..8).prop_map(|(place, bit)| Damage::Flip(place, bit)),
-        (place(), place()).prop_map(|(from, to)| Damage::Cut(from, to)),
-        (place(), vec(any::<u8>(), 1..4)).prop_map(|(place, new)| Damage::Insert(place, new)),
-        (place(), place(), place()).prop_map(|(from, to, at)| Damage::Repeat(from, to, at)),
-        place().prop_map(Damage::CutLine),
+        (place(), 0u8..8).prop_map(|(place, bit)| DamageStep::Flip(place, bit)),
+        (place(), place()).prop_map(|(from, to)| DamageStep::Cut(from, to)),
+        (place(), vec(any::<u8>(), 1..4)).prop_map(|(place, new)| DamageStep::Insert(place, new)),
+        (place(), place(), place()).prop_map(|(from, to, at)| DamageStep::Repeat(from, to, at)),
+        place().prop_map(DamageStep::CutLine),
     ]
 }
 
 /// What was done to good bytes, of whatever length: apply it with [`apply`].
-pub(crate) fn damages() -> impl Strategy<Value = Vec<Damage>> {
+pub(crate) fn damages() -> impl Strategy<Value = Vec<DamageStep>> {
     vec(damage(), 1..4)
 }
 
 /// Good bytes after all of that.
-pub(crate) fn apply(damages: &[Damage], good: &[u8]) -> Vec<u8> {
+pub(crate) fn apply(damages: &[DamageStep], good: &[u8]) -> Vec<u8> {
     let mut bytes = good.to_vec();
     damages.iter().for_each(|damage| damage.done_to(&mut bytes));
     bytes
 }
 
-/// A file as nobody meant it: a good one after damage, words of its language in any order, or
+/// A corrupt file: a good one after damage, words of its language in any order, or
 /// any bytes.
 pub(crate) fn file(
     good: &'static str,

@@ -19,6 +19,8 @@ use std::{
 use thiserror::Error;
 use tokio::{runtime::Handle, sync::oneshot, time::sleep};
 
+use crate::locks::lock;
+
 /// A call that is not done for so long has those behind it started on another thread.
 const PATIENCE: Duration = Duration::from_millis(5);
 /// It asks for that again and again, at most in such intervals.
@@ -27,7 +29,7 @@ const GREATEST_PATIENCE: Duration = Duration::from_secs(1);
 const IDLE_TIME: Duration = Duration::from_secs(10);
 
 /// The lanes of this process.
-pub(crate) static LANES: Lanes = Lanes {
+pub(crate) static LANES: DiskLanes = DiskLanes {
     starts: DiskLane::new(8, 128),
     appends: DiskLane::new(2, 64),
     syncs: DiskLane::new(2, 32),
@@ -44,7 +46,7 @@ pub(crate) static LANES: Lanes = Lanes {
 };
 
 /// One lane for each kind of blocking work.
-pub(crate) struct Lanes {
+pub(crate) struct DiskLanes {
     /// Starts of runs: their scripts are looked at, their records made.
     pub(crate) starts: DiskLane,
     /// Events on their way to the records of live runs.
@@ -53,7 +55,7 @@ pub(crate) struct Lanes {
     pub(crate) syncs: DiskLane,
     /// Ends of runs, which wait for the disk.
     pub(crate) ends: DiskLane,
-    /// Records that are read for those who follow runs.
+    /// Records that are read for watchers.
     pub(crate) reads: DiskLane,
     /// Callers' requests to find or read one run.
     pub(crate) callers: DiskLane,
@@ -73,7 +75,7 @@ pub(crate) struct Lanes {
     pub(crate) metrics: DiskLane,
 }
 
-type Work = Box<dyn FnOnce() + Send>;
+type LaneWork = Box<dyn FnOnce() + Send>;
 
 /// Threads for one kind of blocking work.
 #[derive(Debug)]
@@ -82,13 +84,13 @@ pub(crate) struct DiskLane {
     usual: usize,
     /// The most threads.
     most: usize,
-    state: Mutex<State>,
+    state: Mutex<LaneState>,
     has_work: Condvar,
 }
 
-struct State {
+struct LaneState {
     /// What waits, by the numbers of the calls.
-    queue: BTreeMap<u64, Work>,
+    queue: BTreeMap<u64, LaneWork>,
     /// The number of the next call.
     next: u64,
     /// How many threads there are.
@@ -114,7 +116,7 @@ impl DiskLane {
         DiskLane {
             usual,
             most,
-            state: Mutex::new(State {
+            state: Mutex::new(LaneState {
                 queue: BTreeMap::new(),
                 next: 0,
                 threads: 0,
@@ -137,32 +139,32 @@ impl DiskLane {
     ) -> Result<T, LaneError> {
         let (done, mut result) = oneshot::channel();
         let runtime = Handle::current();
-        let number = self.add(Box::new(move || {
+        let number = self.add_work(Box::new(move || {
             if !done.is_closed() {
                 let _entered = runtime.enter();
                 _ = done.send(work());
             }
         }));
-        let _waiting = Waiting { lane: self, number };
+        let _waiting = QueuedCall { lane: self, number };
         let mut patience = PATIENCE;
         loop {
             tokio::select! {
                 biased;
                 result = &mut result => return result.map_err(|_| LaneError),
-                () = sleep(patience) => self.hurry(),
+                () = sleep(patience) => self.hurry_queue(),
             }
             // Behind a disk that hangs all threads are there soon.
             patience = (2 * patience).min(GREATEST_PATIENCE);
         }
     }
 
-    fn add(&'static self, work: Work) -> u64 {
-        let mut state = self.state();
+    fn add_work(&'static self, work: LaneWork) -> u64 {
+        let mut state = self.lock_state();
         let number = state.next;
         state.next += 1;
         state.queue.insert(number, work);
         if state.threads - state.idle < self.usual {
-            self.wake(&mut state);
+            self.wake_thread(&mut state);
         }
         if state.threads == 0 {
             // No thread could be started: the work would wait for ever.
@@ -171,35 +173,35 @@ impl DiskLane {
         number
     }
 
-    /// Has what waits done by one thread more.
-    fn hurry(&'static self) {
-        let mut state = self.state();
+    /// Adds a thread for the waiting calls.
+    fn hurry_queue(&'static self) {
+        let mut state = self.lock_state();
         if !state.queue.is_empty() {
-            self.wake(&mut state);
+            self.wake_thread(&mut state);
         }
     }
 
-    fn wake(&'static self, state: &mut State) {
+    fn wake_thread(&'static self, state: &mut LaneState) {
         if state.idle > 0 {
             self.has_work.notify_one();
         } else if state.threads < self.most {
             let thread = thread::Builder::new().name("disk".into());
-            match thread.spawn(|| self.work()) {
+            match thread.spawn(|| self.run_thread()) {
                 Ok(_) => state.threads += 1,
                 Err(error) => tracing::error!(%error, "cannot start a thread"),
             }
         }
     }
 
-    /// What a thread does.
-    fn work(&self) {
-        let mut state = self.state();
+    /// The loop of a thread.
+    fn run_thread(&self) {
+        let mut state = self.lock_state();
         loop {
             if let Some((_, work)) = state.queue.pop_first() {
                 drop(state);
-                // The runtime's hook has logged it, and who waits has an error.
+                // The runtime's hook has logged it, and the caller gets an error.
                 _ = catch_unwind(AssertUnwindSafe(work));
-                state = self.state();
+                state = self.lock_state();
                 continue;
             }
             if state.threads > self.usual {
@@ -217,26 +219,26 @@ impl DiskLane {
         state.threads -= 1;
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock_state(&self) -> MutexGuard<'_, LaneState> {
+        lock(&self.state)
     }
 }
 
-/// A call that waits or is done; what it left in the queue goes with it.
-struct Waiting {
+/// A call that waits or is done. Its drop removes it from the queue.
+struct QueuedCall {
     lane: &'static DiskLane,
     number: u64,
 }
 
-impl Drop for Waiting {
+impl Drop for QueuedCall {
     fn drop(&mut self) {
-        let removed = self.lane.state().queue.remove(&self.number);
+        let removed = self.lane.lock_state().queue.remove(&self.number);
         // Behind the lock: it may call anything.
         drop(removed);
     }
 }
 
-impl std::fmt::Debug for State {
+impl std::fmt::Debug for LaneState {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("State")
             .field("waiting", &self.queue.len())
@@ -273,7 +275,7 @@ mod tests {
         let polled = futures_util::poll!(&mut dropped);
         assert!(polled.is_pending());
         drop(dropped);
-        assert!(FULL.state().queue.is_empty());
+        assert!(FULL.lock_state().queue.is_empty());
         release.send(()).unwrap();
         hanging.await.unwrap().unwrap().unwrap();
         FULL.run(move || _ = started.send("last")).await.unwrap();
@@ -299,14 +301,14 @@ mod tests {
         hanging.push(hang().await);
         let mut refused = Box::pin(LANE.run(|| 4));
         let waited = tokio::time::timeout(10 * PATIENCE, &mut refused).await;
-        assert!(waited.is_err() && LANE.state().threads == 3);
+        assert!(waited.is_err() && LANE.lock_state().threads == 3);
         for (release, call) in hanging {
             release.send(()).unwrap();
             assert!(call.await.unwrap());
         }
         assert_eq!(refused.await.unwrap(), 4);
         // Those that came for the wait leave.
-        while LANE.state().threads > 1 {
+        while LANE.lock_state().threads > 1 {
             LANE.run(|| ()).await.unwrap();
         }
     }
@@ -325,6 +327,6 @@ mod tests {
         for (number, call) in calls.collect::<Vec<_>>().into_iter().enumerate() {
             assert_eq!(call.await.unwrap().unwrap(), number);
         }
-        assert!(LANE.state().queue.is_empty());
+        assert!(LANE.lock_state().queue.is_empty());
     }
 }

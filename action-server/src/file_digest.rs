@@ -12,7 +12,7 @@ use std::{
         fs::{MetadataExt, OpenOptionsExt},
     },
     path::{Path, PathBuf},
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex},
     time::{Duration, SystemTime},
 };
 
@@ -20,7 +20,7 @@ use aws_lc_rs::digest::{Context, SHA256};
 use rustix::fs::OFlags;
 use thiserror::Error;
 
-use crate::shown;
+use crate::{locks::lock, shown};
 
 /// A SHA-256.
 pub type Sha256 = [u8; 32];
@@ -30,16 +30,15 @@ const MOST_FILES: usize = 65_536;
 /// A file that changed this recently may change again within one tick of the file system's clock,
 /// so its digest is not remembered.
 const SETTLED: Duration = Duration::from_secs(1);
-/// The most that stands beside scripts, in files and directories, and in bytes: all of it is looked at
-/// for each plan.
+/// The most files and directories, and bytes, beside scripts: all are checked for each plan.
 const MOST_ENTRIES: usize = 20_000;
 const MOST_BYTES: u64 = 1 << 30;
 /// How deep directories are followed.
 const DEPTH_LIMIT: usize = 32;
-/// Left out wherever they are: what Python compiles while scripts run, and what git knows of the files.
+/// Skipped names: compiled Python, and git's data.
 const SKIPPED: [&str; 2] = ["__pycache__", ".git"];
 
-/// What tells one content of a file from another without reading it.
+/// Identifies the content of a file without reading it.
 #[derive(PartialEq, Eq, Hash)]
 struct FileStamp {
     device: u64,
@@ -83,7 +82,7 @@ impl std::fmt::Debug for FileDigests {
 pub fn of_text(text: &[u8]) -> Sha256 {
     let mut context = Context::new(&SHA256);
     context.update(text);
-    finish(context)
+    finish_digest(context)
 }
 
 /// As `sha256sum` prints it.
@@ -98,7 +97,7 @@ impl FileDigests {
     /// The disk's.
     pub fn of_file(&self, mut file: File) -> io::Result<Sha256> {
         let stamp = FileStamp::of(&file.metadata()?);
-        if let Some(known) = self.known().get(&stamp) {
+        if let Some(known) = lock(&self.known).get(&stamp) {
             return Ok(*known);
         }
         let mut context = Context::new(&SHA256);
@@ -110,9 +109,9 @@ impl FileDigests {
                 count => context.update(&chunk[..count]),
             }
         }
-        let digest = finish(context);
+        let digest = finish_digest(context);
         if stamp.is_settled() && FileStamp::of(&file.metadata()?) == stamp {
-            let mut known = self.known();
+            let mut known = lock(&self.known);
             if known.len() >= MOST_FILES {
                 known.clear();
             }
@@ -127,7 +126,7 @@ impl FileDigests {
     /// # Errors
     /// There is too much of it, as behind a link to a directory that has nothing to do with it.
     pub fn of_trees(&self, roots: &[PathBuf]) -> Result<Sha256, TooManyFiles> {
-        let mut walk = Walk {
+        let mut walk = TreeWalk {
             files: self,
             context: Context::new(&SHA256),
             open: HashSet::new(),
@@ -136,13 +135,9 @@ impl FileDigests {
         };
         for root in roots {
             let name = root.file_name().unwrap_or_default();
-            walk.add(root, name)?;
+            walk.add_path(root, name)?;
         }
-        Ok(finish(walk.context))
-    }
-
-    fn known(&self) -> std::sync::MutexGuard<'_, HashMap<FileStamp, Sha256>> {
-        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+        Ok(finish_digest(walk.context))
     }
 }
 
@@ -154,7 +149,7 @@ impl FileDigests {
 pub struct TooManyFiles(PathBuf);
 
 /// A walk over trees.
-struct Walk<'a> {
+struct TreeWalk<'a> {
     files: &'a FileDigests,
     context: Context,
     /// The directories that it is in.
@@ -163,16 +158,16 @@ struct Walk<'a> {
     bytes: u64,
 }
 
-impl Walk<'_> {
-    fn add(&mut self, path: &Path, name: &OsStr) -> Result<(), TooManyFiles> {
+impl TreeWalk<'_> {
+    fn add_path(&mut self, path: &Path, name: &OsStr) -> Result<(), TooManyFiles> {
         if SKIPPED.iter().any(|skipped| name == *skipped) {
             return Ok(());
         }
-        self.field(name.as_bytes());
+        self.add_field(name.as_bytes());
         let metadata = match fs::metadata(path) {
             Ok(metadata) => metadata,
             Err(error) => {
-                self.field(error.kind().to_string().as_bytes());
+                self.add_field(error.kind().to_string().as_bytes());
                 return Ok(());
             }
         };
@@ -193,12 +188,12 @@ impl Walk<'_> {
                 return Err(TooManyFiles(path.to_owned()));
             }
             match open_regular(path).and_then(|file| self.files.of_file(file)) {
-                Ok(digest) => self.field(&digest),
-                Err(error) => self.field(error.kind().to_string().as_bytes()),
+                Ok(digest) => self.add_field(&digest),
+                Err(error) => self.add_field(error.kind().to_string().as_bytes()),
             }
-            self.field(&(metadata.mode() & 0o111).to_be_bytes());
+            self.add_field(&(metadata.mode() & 0o111).to_be_bytes());
         } else {
-            self.field(b"special");
+            self.add_field(b"special");
         }
         Ok(())
     }
@@ -207,7 +202,7 @@ impl Walk<'_> {
         let entries = match fs::read_dir(path) {
             Ok(entries) => entries,
             Err(error) => {
-                self.field(error.kind().to_string().as_bytes());
+                self.add_field(error.kind().to_string().as_bytes());
                 return Ok(());
             }
         };
@@ -217,13 +212,13 @@ impl Walk<'_> {
         names.sort();
         self.context.update(b"{");
         for name in names {
-            self.add(&path.join(&name), &name)?;
+            self.add_path(&path.join(&name), &name)?;
         }
         self.context.update(b"}");
         Ok(())
     }
 
-    fn field(&mut self, value: &[u8]) {
+    fn add_field(&mut self, value: &[u8]) {
         add_field(&mut self.context, value);
     }
 }
@@ -264,7 +259,7 @@ fn add_field(context: &mut Context, value: &[u8]) {
     context.update(value);
 }
 
-fn finish(context: Context) -> Sha256 {
+fn finish_digest(context: Context) -> Sha256 {
     let mut digest = [0; 32];
     digest.copy_from_slice(context.finish().as_ref());
     digest

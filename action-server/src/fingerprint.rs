@@ -1,4 +1,4 @@
-//! Whether files may have changed, told without reading them; and what is in a directory.
+//! Detects changed files without reading them; lists directories.
 
 use std::{
     fs,

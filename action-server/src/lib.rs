@@ -20,6 +20,7 @@ pub mod file_digest;
 mod fingerprint;
 mod init;
 pub mod keys;
+mod locks;
 mod log;
 pub mod metrics;
 pub mod net;

@@ -8,15 +8,15 @@ use crate::{
     definitions::Definitions,
     metrics::{self, Metrics, set},
     net::Tls,
-    record::Store,
-    run::Registry,
+    record::RecordStore,
+    run::RunRegistry,
 };
 
 /// Who is asked.
 pub(crate) struct Scrape {
     pub(crate) metrics: Metrics,
-    pub(crate) runs: Registry,
-    pub(crate) store: Arc<Store>,
+    pub(crate) runs: RunRegistry,
+    pub(crate) store: Arc<RecordStore>,
     pub(crate) definitions: Definitions,
     pub(crate) tls: Option<Arc<Tls>>,
     /// How many connections are open.

@@ -1,11 +1,11 @@
-//! What messages show of a path: nothing that can be a secret, which somebody may have put there.
+//! Paths in messages: nothing that can be a secret, even if one was given as a path.
 
 use std::path::Path;
 
 pub(crate) use action_proto::input::shown_file as file;
 use action_proto::input::{is_path_or_words, shown_path};
 
-/// A path that somebody gave, or its length where it leads nowhere and looks like no path.
+/// A given path, or its length if it does not exist and looks like no path.
 pub(crate) fn path(path: &Path) -> String {
     shown_path(path, is_there)
 }

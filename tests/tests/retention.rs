@@ -5,7 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use action_server::record::{Retention, RunId, RunIndex, Store};
+use action_server::record::{RecordStore, RetentionLimits, RunId, RunIndex};
 use action_tests::{CEILING, Ended, Server, Site, on, wait_until};
 use tonic::Code;
 
@@ -109,9 +109,9 @@ fn a_record_that_lives_or_is_read_stays() {
     let server = site().start();
     let all = runs(&server, 4);
     let site = server.stop();
-    let store = Store::open(&site.path("state")).unwrap();
+    let store = RecordStore::open(&site.path("state")).unwrap();
     let id = |at: usize| -> RunId { all[at].id.parse().unwrap() };
-    let none = Retention {
+    let none = RetentionLimits {
         age: Duration::ZERO,
         size: 0,
     };
@@ -119,7 +119,7 @@ fn a_record_that_lives_or_is_read_stays() {
     let reader = store.read(&id(1), None, 0).unwrap();
     // A list that is being read keeps none.
     let listed = store.list(None, usize::MAX);
-    assert_eq!(store.expire(&none, |run| *run == id(0)).unwrap(), 2);
+    assert_eq!(store.expire_records(&none, |run| *run == id(0)).unwrap(), 2);
     let there = |at| !store.find(id(at).as_str(), None, 1).is_empty();
     assert_eq!(
         [there(0), there(1), there(2), there(3)],
@@ -127,6 +127,6 @@ fn a_record_that_lives_or_is_read_stays() {
     );
     assert_eq!((files(&site), listed.len()), (2, 4));
     drop(reader);
-    assert_eq!(store.expire(&none, |_| false).unwrap(), 2);
+    assert_eq!(store.expire_records(&none, |_| false).unwrap(), 2);
     all_are_gone(&site);
 }

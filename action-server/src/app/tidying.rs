@@ -10,8 +10,8 @@ use tokio::time::{Instant, sleep};
 use crate::{
     disk_lane::LANES,
     metrics::Metrics,
-    record::{Clock, Retention, Store},
-    run::Registry,
+    record::{RecordStore, RetentionLimits, SystemClock},
+    run::RunRegistry,
 };
 
 /// How often old records are looked for.
@@ -21,10 +21,10 @@ const CLOCK_INTERVAL: Duration = Duration::from_secs(2);
 
 /// Looks at the system clock and removes what is no longer of use, now and then.
 pub(super) async fn tidy_regularly(
-    runs: Registry,
-    store: Arc<Store>,
-    retention: Retention,
-    clock: Arc<Mutex<Clock>>,
+    runs: RunRegistry,
+    store: Arc<RecordStore>,
+    retention: RetentionLimits,
+    clock: Arc<Mutex<SystemClock>>,
     metrics: Metrics,
 ) {
     let (mut tidied, mut was_paused) = (None, false);
@@ -53,7 +53,7 @@ pub(super) async fn tidy_regularly(
 }
 
 /// Notes what the next start needs to know of a server that stopped.
-pub(super) fn leave(store: &Store, clock: &Mutex<Clock>, is_empty: bool) {
+pub(super) fn leave(store: &RecordStore, clock: &Mutex<SystemClock>, is_empty: bool) {
     lock(clock).keep();
     // Otherwise scripts may still run here.
     if is_empty && let Err(error) = store.leave() {
@@ -61,6 +61,6 @@ pub(super) fn leave(store: &Store, clock: &Mutex<Clock>, is_empty: bool) {
     }
 }
 
-fn lock(clock: &Mutex<Clock>) -> MutexGuard<'_, Clock> {
+fn lock(clock: &Mutex<SystemClock>) -> MutexGuard<'_, SystemClock> {
     clock.lock().unwrap_or_else(PoisonError::into_inner)
 }

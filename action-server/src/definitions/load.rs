@@ -18,7 +18,7 @@ use super::{
 };
 use crate::{
     catalogue::{Catalogue, Command, Nodes, ScriptListing, is_command_name, rank_of, read_command},
-    process::{ScriptError, check_script, give_back_memory},
+    process::{ScriptFileError, check_script, give_back_memory},
     shown,
     transient::{is_caused_by_transient, is_transient},
     trust::{Trust, Untrusted},
@@ -249,7 +249,7 @@ fn is_named_as_script(name: &OsStr) -> bool {
 pub(super) enum UnusableScript {
     /// The file itself.
     #[error(transparent)]
-    Script(#[from] ScriptError),
+    Script(#[from] ScriptFileError),
     /// Others can have written it.
     #[error(transparent)]
     Untrusted(#[from] Untrusted),

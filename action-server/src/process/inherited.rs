@@ -61,7 +61,7 @@ pub fn inherited_listener() -> Result<Option<TcpListener>, InheritedError> {
     Ok(Some(listener))
 }
 
-/// Sees to it that it is what it should be, and that no script gets it.
+/// Checks its kind, and keeps it from scripts.
 fn check(number: RawFd) -> Result<(), InheritedError> {
     #[expect(
         unsafe_code,

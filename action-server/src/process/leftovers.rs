@@ -42,7 +42,7 @@ pub enum LeftoverScope {
     Job(ScriptGroup, EnvMarker, ProcessTree),
     /// A run's: with its id in their environment.
     Run(String),
-    /// All of the server. While a job goes on they cannot be told from the job's processes, so none counts.
+    /// All of the server. None counts while a job goes on, since it could be the job's.
     Server,
 }
 
@@ -59,9 +59,9 @@ impl LeftoverScope {
             LeftoverScope::Job(group, marker, tree) => {
                 stat.group == group.id()
                     || tree.contains(ProcessId { pid, start })
-                    || marker.is_among(&view.marks(pid, stat))
+                    || marker.is_among(&view.env_marks(pid, stat))
             }
-            LeftoverScope::Run(run_id) => view.marks(pid, stat).has_run(run_id),
+            LeftoverScope::Run(run_id) => view.env_marks(pid, stat).has_run(run_id),
             LeftoverScope::Server => is_idle,
         }
     }

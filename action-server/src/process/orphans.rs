@@ -9,8 +9,8 @@ use std::{
 use rustix::process::Signal;
 
 use super::{
-    proc::{ProcState, ProcessId, ancestors},
-    process_signal::signal,
+    proc::{ProcState, ProcessId, own_ancestors},
+    process_signal::signal_process,
     process_view::ProcessView,
 };
 
@@ -25,19 +25,19 @@ const PAUSE: Duration = Duration::from_millis(20);
 /// two seconds. Returns how many.
 pub async fn end_orphans(run_ids: &[&str]) -> u32 {
     let run_ids: HashSet<String> = run_ids.iter().map(|&id| id.to_owned()).collect();
-    let ended = tokio::task::spawn_blocking(move || end(&run_ids)).await;
+    let ended = tokio::task::spawn_blocking(move || end_all(&run_ids)).await;
     ended.unwrap_or_else(|error| {
         tracing::error!(%error, "cannot look for the scripts of the last server");
         0
     })
 }
 
-fn end(run_ids: &HashSet<String>) -> u32 {
+fn end_all(run_ids: &HashSet<String>) -> u32 {
     let mut view = ProcessView::default();
     let mut asked: HashMap<ProcessId, Instant> = HashMap::new();
     let mut first: Option<Instant> = None;
     loop {
-        let orphans = orphans(&mut view, run_ids);
+        let orphans = find_orphans(&mut view, run_ids);
         for id in &orphans {
             let since = asked.get(id).map(Instant::elapsed);
             let wanted = match since {
@@ -46,7 +46,7 @@ fn end(run_ids: &HashSet<String>) -> u32 {
                 Some(_) => continue,
             };
             // A stopped process must be woken to take it.
-            _ = signal(*id, wanted) && signal(*id, Signal::CONT);
+            _ = signal_process(*id, wanted) && signal_process(*id, Signal::CONT);
             asked.entry(*id).or_insert_with(Instant::now);
         }
         if !orphans.is_empty() {
@@ -61,16 +61,16 @@ fn end(run_ids: &HashSet<String>) -> u32 {
 }
 
 /// The living processes that carry the id of one of these runs.
-fn orphans(view: &mut ProcessView, run_ids: &HashSet<String>) -> Vec<ProcessId> {
+fn find_orphans(view: &mut ProcessView, run_ids: &HashSet<String>) -> Vec<ProcessId> {
     view.refresh();
     // A server that was started by a script carries a marker itself.
-    let own = ancestors();
+    let own = own_ancestors();
     let mut found = Vec::new();
-    for (pid, status) in view.all() {
+    for (pid, status) in view.all_processes() {
         if own.contains(&pid) || status.state == ProcState::Zombie || status.is_kernel_thread {
             continue;
         }
-        let marks = view.marks(pid, &status);
+        let marks = view.env_marks(pid, &status);
         if marks.run_ids().any(|id| run_ids.contains(id)) {
             let start = status.start;
             found.push(ProcessId { pid, start });
@@ -94,7 +94,7 @@ mod tests {
         };
         let mut children = ["lost-1", "lost-10", "lost-2", "other"].map(start);
         let mut view = ProcessView::default();
-        let found = orphans(&mut view, &run_ids);
+        let found = find_orphans(&mut view, &run_ids);
         let is_found = children.each_ref().map(|child| {
             let pid = i32::try_from(child.id()).unwrap();
             found.iter().any(|id| id.pid == pid)
@@ -105,6 +105,6 @@ mod tests {
         }
         assert_eq!(is_found, [true, false, true, false]);
         assert_eq!(found.len(), 2);
-        assert!(orphans(&mut view, &run_ids).is_empty());
+        assert!(find_orphans(&mut view, &run_ids).is_empty());
     }
 }

@@ -15,26 +15,26 @@ const GREATEST: usize = 64 * 1024;
 const WIDE: usize = 2 * GREATEST;
 
 /// What an output is read from.
-trait Pipe: AsyncRead + Send + Unpin {
-    fn widen(&self);
+trait ScriptPipe: AsyncRead + Send + Unpin {
+    fn widen_pipe(&self);
 }
 
-impl<P: AsyncRead + AsFd + Send + Unpin> Pipe for P {
-    fn widen(&self) {
+impl<P: AsyncRead + AsFd + Send + Unpin> ScriptPipe for P {
+    fn widen_pipe(&self) {
         // Where a user has had too much of that, it stays as it is: pipe(7).
         _ = fcntl_setpipe_size(self, WIDE);
     }
 }
 
 /// The reading end of a script's output.
-pub struct Output {
-    pipe: Option<Box<dyn Pipe>>,
+pub struct OutputPipe {
+    pipe: Option<Box<dyn ScriptPipe>>,
     is_wide: bool,
     room: usize,
     buffer: BytesMut,
 }
 
-impl std::fmt::Debug for Output {
+impl std::fmt::Debug for OutputPipe {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Output")
             .field("open", &self.is_open())
@@ -42,9 +42,9 @@ impl std::fmt::Debug for Output {
     }
 }
 
-impl Output {
-    pub(super) fn new(pipe: impl AsyncRead + AsFd + Send + Unpin + 'static) -> Output {
-        Output {
+impl OutputPipe {
+    pub(super) fn new(pipe: impl AsyncRead + AsFd + Send + Unpin + 'static) -> OutputPipe {
+        OutputPipe {
             pipe: Some(Box::new(pipe)),
             is_wide: false,
             room: LEAST,
@@ -68,7 +68,7 @@ impl Output {
     ///
     /// # Errors
     /// The read's; the output counts as ended then.
-    pub async fn next(&mut self) -> io::Result<Option<Bytes>> {
+    pub async fn next_chunk(&mut self) -> io::Result<Option<Bytes>> {
         let Some(pipe) = &mut self.pipe else {
             return std::future::pending().await;
         };
@@ -81,7 +81,7 @@ impl Output {
             Ok(read) => {
                 if read >= GREATEST && !self.is_wide {
                     self.is_wide = true;
-                    pipe.widen();
+                    pipe.widen_pipe();
                 }
                 self.room = if read >= self.room {
                     (self.room * 4).min(GREATEST)
@@ -108,11 +108,11 @@ mod tests {
     async fn chunks_join_to_what_was_written() {
         let bytes: Vec<u8> = (0..1_000_000_u32).map(|at| (at % 251) as u8).collect();
         let (mut sender, receiver) = tokio::net::unix::pipe::pipe().unwrap();
-        let mut output = Output::new(receiver);
+        let mut output = OutputPipe::new(receiver);
         let written = bytes.clone();
         let writer = tokio::spawn(async move { sender.write_all(&written).await });
         let mut read = Vec::new();
-        while let Some(chunk) = output.next().await.unwrap() {
+        while let Some(chunk) = output.next_chunk().await.unwrap() {
             assert!(!chunk.is_empty());
             read.extend_from_slice(&chunk);
         }

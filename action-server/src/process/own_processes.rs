@@ -4,7 +4,7 @@
 use std::{
     collections::HashSet,
     sync::{
-        Mutex, MutexGuard, PoisonError, RwLock,
+        Mutex, RwLock,
         atomic::{AtomicBool, AtomicUsize, Ordering},
     },
 };
@@ -14,9 +14,10 @@ use rustix::process::Signal;
 use super::{
     LeftoverScope, ProcessTree,
     proc::{ProcStat, ProcState, ProcessId},
-    process_signal::{reap, signal},
-    process_view::{Children, ProcessView},
+    process_signal::{reap_process, signal_process},
+    process_view::{ChildKind, ProcessView},
 };
+use crate::locks::lock;
 
 #[derive(Debug, Default)]
 pub(super) struct OwnProcesses {
@@ -51,15 +52,11 @@ pub(super) struct FoundLeftovers {
 
 impl OwnProcesses {
     /// The server's children that are no scripts.
-    pub(super) fn unknown_children(&self, view: &mut ProcessView, which: Children) -> Vec<i32> {
+    pub(super) fn unknown_children(&self, view: &mut ProcessView, which: ChildKind) -> Vec<i32> {
         let children = view.own_children(which);
         if !children.are_heirs {
             // A script that is among them is noted once this was held.
-            drop(
-                self.starting
-                    .write()
-                    .unwrap_or_else(PoisonError::into_inner),
-            );
+            drop(self.starting.write());
         }
         let leaders = lock(&self.leaders);
         let unknown = children
@@ -70,7 +67,7 @@ impl OwnProcesses {
     }
 
     /// The leftovers in this scope, without the `known` ones. Reaps every child that has ended.
-    pub(super) fn find(
+    pub(super) fn find_leftovers(
         &self,
         view: &mut ProcessView,
         scope: &LeftoverScope,
@@ -82,9 +79,9 @@ impl OwnProcesses {
         // Set again by what is found here, and by a start that fails meanwhile.
         let is_half_started = was_idle && self.half_started.swap(false, Ordering::SeqCst);
         let which = if is_half_started {
-            Children::All
+            ChildKind::All
         } else {
-            Children::Heirs
+            ChildKind::Heirs
         };
         let unknown = self.unknown_children(view, which);
         if is_half_started && !unknown.is_empty() {
@@ -99,14 +96,14 @@ impl OwnProcesses {
                 && !lock(&self.strangers).contains(&pid)
                 && scope.includes(view, pid, &status, is_idle)
             {
-                found.add(pid, status, known);
+                found.add_leftover(pid, status, known);
             }
         }
-        for id in scope.tree().into_iter().flat_map(ProcessTree::ids) {
+        for id in scope.tree().into_iter().flat_map(ProcessTree::member_ids) {
             if let Some(status) = view.status(id.pid)
                 && status.start == id.start
             {
-                found.add(id.pid, status, known);
+                found.add_leftover(id.pid, status, known);
             }
         }
         found.living.sort_unstable_by_key(|(id, _)| id.pid);
@@ -118,27 +115,27 @@ impl OwnProcesses {
     pub(super) fn reap_if_ended(&self, view: &mut ProcessView, pid: i32) -> bool {
         let zombie = view.status(pid).filter(|it| it.state == ProcState::Zombie);
         if let Some(ProcStat { start, .. }) = zombie {
-            reap(ProcessId { pid, start });
+            reap_process(ProcessId { pid, start });
             lock(&self.strangers).remove(&pid);
         }
         zombie.is_some()
     }
 
     /// Kills leftovers that were not killed before, and reaps those that were.
-    pub(super) fn kill(
+    pub(super) fn kill_leftovers(
         &self,
         view: &mut ProcessView,
         scope: &LeftoverScope,
         mut killed: HashSet<ProcessId>,
     ) -> KillRound {
-        let found = self.find(view, scope, &killed);
+        let found = self.find_leftovers(view, scope, &killed);
         for (id, _) in &found.living {
             // Its children become ours when it ends: the next round finds them.
-            if signal(*id, Signal::KILL) {
+            if signal_process(*id, Signal::KILL) {
                 killed.insert(*id);
             }
         }
-        let waiting = killed.iter().filter(|&&id| !reap(id)).count();
+        let waiting = killed.iter().filter(|&&id| !reap_process(id)).count();
         KillRound {
             left: waiting + found.living.len() + usize::from(found.is_ending),
             killed,
@@ -147,7 +144,7 @@ impl OwnProcesses {
 }
 
 impl FoundLeftovers {
-    fn add(&mut self, pid: i32, status: ProcStat, known: &HashSet<ProcessId>) {
+    fn add_leftover(&mut self, pid: i32, status: ProcStat, known: &HashSet<ProcessId>) {
         let start = status.start;
         let id = ProcessId { pid, start };
         match status.state {
@@ -157,8 +154,4 @@ impl FoundLeftovers {
             ProcState::Zombie => {}
         }
     }
-}
-
-pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

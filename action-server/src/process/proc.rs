@@ -24,7 +24,7 @@ pub(super) fn all_pids() -> impl Iterator<Item = i32> {
 }
 
 /// This process and those above it.
-pub(super) fn ancestors() -> Vec<i32> {
+pub(super) fn own_ancestors() -> Vec<i32> {
     let mut pid = own_pid();
     let mut ancestors = vec![pid];
     while let Some(parent) = ProcStat::of(pid)
@@ -51,14 +51,14 @@ pub(super) fn few_heirs() -> Option<Vec<i32>> {
     let read = File::open(children_file(own_pid(), own_pid()))
         .and_then(|mut file| file.read(&mut list))
         .ok()?;
-    (read < BRIEF).then(|| numbers(&list[..read]))
+    (read < BRIEF).then(|| parse_numbers(&list[..read]))
 }
 
 /// Our children that were others' first, and what the main thread has started itself, which is
 /// nothing in the server. The kernel gives a subreaper's heirs to the first of its threads that
 /// lives (`find_alive_thread` in its exit.c), and the main thread lives as long as the process.
-/// `None` where the kernel does not tell (it lacks CONFIG_PROC_CHILDREN).
-pub(super) fn heirs() -> Option<Vec<i32>> {
+/// `None` where the kernel lacks CONFIG_PROC_CHILDREN.
+pub(super) fn own_heirs() -> Option<Vec<i32>> {
     children_of_thread(own_pid(), own_pid())
 }
 
@@ -82,14 +82,14 @@ pub(super) fn children_of(pid: i32, threads: u64) -> Option<Vec<i32>> {
 }
 
 fn children_of_thread(pid: i32, thread: i32) -> Option<Vec<i32>> {
-    Some(numbers(&fs::read(children_file(pid, thread)).ok()?))
+    Some(parse_numbers(&fs::read(children_file(pid, thread)).ok()?))
 }
 
 fn children_file(pid: i32, thread: i32) -> String {
     format!("/proc/{pid}/task/{thread}/children")
 }
 
-fn numbers(list: &[u8]) -> Vec<i32> {
+fn parse_numbers(list: &[u8]) -> Vec<i32> {
     let words = list.split(u8::is_ascii_whitespace);
     words
         .filter_map(|word| str::from_utf8(word).ok()?.parse().ok())
@@ -129,10 +129,10 @@ const PF_KTHREAD: u64 = 0x0020_0000;
 
 impl ProcStat {
     pub(super) fn of(pid: i32) -> Option<ProcStat> {
-        ProcStat::parse(&fs::read(format!("/proc/{pid}/stat")).ok()?)
+        ProcStat::parse_stat(&fs::read(format!("/proc/{pid}/stat")).ok()?)
     }
 
-    fn parse(text: &[u8]) -> Option<ProcStat> {
+    fn parse_stat(text: &[u8]) -> Option<ProcStat> {
         // The name in parentheses may itself hold anything, also what is no UTF-8: the last ) ends it.
         let end = text.windows(2).rposition(|two| two == b") ")?;
         let (name, rest) = text.split_at(end);
@@ -145,7 +145,7 @@ impl ProcStat {
         let number = |at: usize| field(at)?.parse::<u64>().ok();
         let flags = number(9)?;
         let mut program = DefaultHasher::new();
-        // Where its code, stack and environment are: 0 for who may not know.
+        // Where its code, stack and environment are: 0 without the right to read it.
         let places = [26, 28, 50, 51].map(number);
         (name, places).hash(&mut program);
         Some(ProcStat {
@@ -205,7 +205,7 @@ mod tests {
         let status = ProcStat::of(own).unwrap();
         assert!(status.is_alive() && !status.is_kernel_thread);
         assert!(status.parent > 0 && status.group > 0 && status.start > 0);
-        assert_eq!(ancestors()[..2], [own, status.parent]);
+        assert_eq!(own_ancestors()[..2], [own, status.parent]);
         assert!(all_pids().any(|pid| pid == own));
     }
 
@@ -224,20 +224,20 @@ mod tests {
         let changed = [(4, "5"), (5, "6"), (20, "3"), (22, "123")];
         // A name may look like the rest of the line.
         for name in ["sleep", "a) R 1 2", ") Z ("] {
-            let status = ProcStat::parse(&stat(name, &changed)).unwrap();
+            let status = ProcStat::parse_stat(&stat(name, &changed)).unwrap();
             let seen = (status.parent, status.group, status.threads, status.start);
             assert_eq!(seen, (5, 6, 3, 123), "{name}");
             assert_eq!(status.state, ProcState::Waiting, "{name}");
         }
-        assert!(ProcStat::parse(b"7 (cut) S 1 2").is_none());
-        assert!(ProcStat::parse(b"").is_none());
+        assert!(ProcStat::parse_stat(b"7 (cut) S 1 2").is_none());
+        assert!(ProcStat::parse_stat(b"").is_none());
     }
 
     #[test]
     fn the_state_of_a_process() {
         let state = |letter, flags: u64| {
             let flags = flags.to_string();
-            let status = ProcStat::parse(&stat("it", &[(3, letter), (9, &flags)])).unwrap();
+            let status = ProcStat::parse_stat(&stat("it", &[(3, letter), (9, &flags)])).unwrap();
             (status.state, status.is_kernel_thread)
         };
         assert_eq!(state("R", 0), (ProcState::Busy, false));
@@ -251,7 +251,7 @@ mod tests {
     #[test]
     fn another_program_is_told_from_the_one_before() {
         let program = |name, place| {
-            ProcStat::parse(&stat(name, &[(50, place)]))
+            ProcStat::parse_stat(&stat(name, &[(50, place)]))
                 .unwrap()
                 .program
         };

@@ -15,13 +15,13 @@ use super::process_view::ProcessView;
 /// The most looks that share a view. Those behind them get a newer one.
 const BATCH: usize = 4096;
 
-type Look = Box<dyn FnOnce(&mut ProcessView) + Send>;
+type QueuedLook = Box<dyn FnOnce(&mut ProcessView) + Send>;
 
 /// Asks the thread. Looks that are asked for while another goes on wait for it, and then share one
 /// view, which is read after the last of them was asked for. The thread ends with the last scanner.
 #[derive(Debug, Clone)]
 pub(super) struct ProcessScanner {
-    looks: Sender<Look>,
+    looks: Sender<QueuedLook>,
 }
 
 impl ProcessScanner {
@@ -33,7 +33,7 @@ impl ProcessScanner {
         let (looks, asked) = channel();
         thread::Builder::new()
             .name("processes".into())
-            .spawn(move || serve(&asked))?;
+            .spawn(move || serve_looks(&asked))?;
         Ok(ProcessScanner { looks })
     }
 
@@ -59,7 +59,7 @@ impl ProcessScanner {
     }
 }
 
-fn serve(asked: &Receiver<Look>) {
+fn serve_looks(asked: &Receiver<QueuedLook>) {
     let mut view = ProcessView::default();
     while let Ok(first) = asked.recv() {
         let mut batch = vec![first];
@@ -88,7 +88,7 @@ mod tests {
         let (release, gate) = channel::<()>();
         let (begin, begun) = channel();
         scanner.look_later(move |view| {
-            view.all();
+            view.all_processes();
             begin.send(()).unwrap();
             let released = gate.recv_timeout(CEILING);
             assert_ne!(released, Err(RecvTimeoutError::Timeout));
@@ -104,7 +104,7 @@ mod tests {
         for _ in 0..300 {
             let tell = tell.clone();
             scanner.look_later(move |view| {
-                view.all();
+                view.all_processes();
                 tell.send((view.scans, thread::current().id())).unwrap();
             });
         }
@@ -128,7 +128,10 @@ mod tests {
             scanner.look(|_| panic!("as a fault of ours")).await,
             None::<()>
         );
-        assert_eq!(scanner.look(|view| view.all().len() > 1).await, Some(true));
+        assert_eq!(
+            scanner.look(|view| view.all_processes().len() > 1).await,
+            Some(true)
+        );
         assert!(told.recv().is_err());
     }
 }

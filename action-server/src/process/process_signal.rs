@@ -14,30 +14,30 @@ use rustix::{
 use super::proc::{ProcStat, ProcState, ProcessId};
 
 /// Signals a process. True when it was there to get the signal.
-pub(super) fn signal(id: ProcessId, signal: Signal) -> bool {
-    match open(id) {
-        Opened::Process(process) => pidfd_send_signal(process, signal).is_ok(),
-        Opened::Unsupported(pid) => kill_process(pid, signal).is_ok(),
-        Opened::Gone => false,
+pub(super) fn signal_process(id: ProcessId, signal: Signal) -> bool {
+    match open_process(id) {
+        OpenedProcess::Process(process) => pidfd_send_signal(process, signal).is_ok(),
+        OpenedProcess::Unsupported(pid) => kill_process(pid, signal).is_ok(),
+        OpenedProcess::Gone => false,
     }
 }
 
 /// Takes the status of a process that has ended, where it is a child. True when nothing of it runs.
-pub(super) fn reap(id: ProcessId) -> bool {
+pub(super) fn reap_process(id: ProcessId) -> bool {
     let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG;
-    let waited = match open(id) {
-        Opened::Process(process) => waitid(WaitId::PidFd(process.as_fd()), options),
-        Opened::Unsupported(pid) => waitid(WaitId::Pid(pid), options),
-        Opened::Gone => return true,
+    let waited = match open_process(id) {
+        OpenedProcess::Process(process) => waitid(WaitId::PidFd(process.as_fd()), options),
+        OpenedProcess::Unsupported(pid) => waitid(WaitId::Pid(pid), options),
+        OpenedProcess::Gone => return true,
     };
     match waited {
         Ok(ended) => ended.is_some(),
         // Another's child, which that one has to wait for.
-        Err(_) => now(id).is_none_or(|status| status.state == ProcState::Zombie),
+        Err(_) => stat_now(id).is_none_or(|status| status.state == ProcState::Zombie),
     }
 }
 
-enum Opened {
+enum OpenedProcess {
     Process(OwnedFd),
     /// The kernel is older than 5.3, a sandbox refuses the call, or no descriptor is left.
     Unsupported(Pid),
@@ -45,24 +45,24 @@ enum Opened {
 }
 
 /// Holds on to a process: its number stays its own as long as the descriptor refers to it.
-fn open(id: ProcessId) -> Opened {
+fn open_process(id: ProcessId) -> OpenedProcess {
     let Some(pid) = Pid::from_raw(id.pid) else {
-        return Opened::Gone;
+        return OpenedProcess::Gone;
     };
     let opened = match pidfd_open(pid, PidfdFlags::empty()) {
-        Ok(process) => Opened::Process(process),
-        Err(Errno::SRCH) => return Opened::Gone,
-        Err(_) => Opened::Unsupported(pid),
+        Ok(process) => OpenedProcess::Process(process),
+        Err(Errno::SRCH) => return OpenedProcess::Gone,
+        Err(_) => OpenedProcess::Unsupported(pid),
     };
-    // In this order: what is opened cannot become another's between this and the signal.
-    match now(id) {
+    // In this order: the number cannot pass to another process after it was opened.
+    match stat_now(id) {
         Some(_) => opened,
-        None => Opened::Gone,
+        None => OpenedProcess::Gone,
     }
 }
 
-/// What the kernel says of the process now; `None` when it is gone, whoever has its number.
-fn now(id: ProcessId) -> Option<ProcStat> {
+/// The process's status now; `None` when it is gone, even if its number is in use again.
+fn stat_now(id: ProcessId) -> Option<ProcStat> {
     ProcStat::of(id.pid).filter(|status| status.start == id.start)
 }
 
@@ -87,28 +87,28 @@ mod tests {
             start: id.start - 1,
             ..id
         };
-        assert!(!signal(before, Signal::KILL));
+        assert!(!signal_process(before, Signal::KILL));
         assert!(child.try_wait().unwrap().is_none());
         child.kill().unwrap();
-        while now(id).is_some_and(|status| status.state != ProcState::Zombie) {
+        while stat_now(id).is_some_and(|status| status.state != ProcState::Zombie) {
             std::thread::yield_now();
         }
-        assert!(reap(before), "the one that was noted is gone");
-        assert!(now(id).is_some(), "the other still waits to be reaped");
+        assert!(reap_process(before), "the one that was noted is gone");
+        assert!(stat_now(id).is_some(), "the other still waits to be reaped");
         child.wait().unwrap();
     }
 
     #[test]
     fn a_child_is_signalled_and_reaped_once() {
         let (child, id) = sleeper();
-        assert!(!reap(id), "it runs");
-        assert!(signal(id, Signal::KILL));
-        while !reap(id) {
+        assert!(!reap_process(id), "it runs");
+        assert!(signal_process(id, Signal::KILL));
+        while !reap_process(id) {
             std::thread::yield_now();
         }
-        assert!(now(id).is_none());
-        assert!(!signal(id, Signal::KILL));
-        assert!(reap(id));
+        assert!(stat_now(id).is_none());
+        assert!(!signal_process(id, Signal::KILL));
+        assert!(reap_process(id));
         drop(child);
     }
 }

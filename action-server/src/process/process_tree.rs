@@ -1,5 +1,5 @@
-//! The processes below a script, noted when it is told to end: one that hides later is known by
-//! having been there.
+//! The processes below a script, noted before it is terminated, so that they are found if they hide
+//! later.
 
 use std::collections::HashMap;
 
@@ -67,7 +67,7 @@ impl ProcessTree {
         self.members.contains_key(&id)
     }
 
-    pub(super) fn ids(&self) -> impl Iterator<Item = ProcessId> {
+    pub(super) fn member_ids(&self) -> impl Iterator<Item = ProcessId> {
         self.members.keys().copied()
     }
 }
@@ -99,10 +99,10 @@ mod tests {
         let by_files = ProcessTree::below(&mut view, group, []);
         view.refresh();
         // As where the kernel does not tell whose children are whose.
-        view.all();
+        view.all_processes();
         let by_table = ProcessTree::below(&mut view, group, []);
-        for id in by_files.ids() {
-            super::super::process_signal::signal(id, rustix::process::Signal::KILL);
+        for id in by_files.member_ids() {
+            super::super::process_signal::signal_process(id, rustix::process::Signal::KILL);
         }
         leader.wait().unwrap();
         for tree in [by_files, by_table] {

@@ -1,11 +1,11 @@
-//! What one look at the processes of the host finds. Each part is read when it is first asked for,
-//! and once: all who share the view share it.
+//! A view of the host's processes. Each part is read once, when it is first needed, for all who share
+//! the view.
 
 use std::{collections::HashMap, sync::Arc};
 
 use super::{
     env_marks::EnvMarks,
-    proc::{ProcStat, all_pids, children_of, environment, heirs, own_pid},
+    proc::{ProcStat, all_pids, children_of, environment, own_heirs, own_pid},
 };
 
 /// The processes as they are, from [`refresh`](ProcessView::refresh) to the next.
@@ -14,7 +14,7 @@ pub(super) struct ProcessView {
     statuses: HashMap<i32, Option<ProcStat>>,
     /// All processes by their parent, where one had to look at all.
     table: Option<HashMap<i32, Vec<i32>>>,
-    own: HashMap<Children, OwnChildren>,
+    own: HashMap<ChildKind, OwnChildren>,
     /// What the environment of a process that runs one program says. It outlives the view: reading
     /// it is the dearest part.
     marks: HashMap<i32, (u64, u64, Arc<EnvMarks>)>,
@@ -25,7 +25,7 @@ pub(super) struct ProcessView {
 
 /// Which of the server's children.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(super) enum Children {
+pub(super) enum ChildKind {
     /// Those that were others' first.
     Heirs,
     /// Those that a thread of the server started, too.
@@ -60,13 +60,13 @@ impl ProcessView {
     }
 
     /// The server's children.
-    pub(super) fn own_children(&mut self, which: Children) -> OwnChildren {
+    pub(super) fn own_children(&mut self, which: ChildKind) -> OwnChildren {
         if let Some(children) = self.own.get(&which) {
             return children.clone();
         }
         let heirs = match which {
-            Children::Heirs => heirs(),
-            Children::All => None,
+            ChildKind::Heirs => own_heirs(),
+            ChildKind::All => None,
         };
         let children = OwnChildren {
             are_heirs: heirs.is_some(),
@@ -90,11 +90,11 @@ impl ProcessView {
             // It has ended meanwhile.
             return Vec::new();
         }
-        self.table().get(&pid).cloned().unwrap_or_default()
+        self.process_table().get(&pid).cloned().unwrap_or_default()
     }
 
     /// All processes by their parent.
-    fn table(&mut self) -> &HashMap<i32, Vec<i32>> {
+    fn process_table(&mut self) -> &HashMap<i32, Vec<i32>> {
         let statuses = &mut self.statuses;
         self.table.get_or_insert_with(|| {
             #[cfg(test)]
@@ -113,16 +113,16 @@ impl ProcessView {
     }
 
     /// All processes, each with its status.
-    pub(super) fn all(&mut self) -> Vec<(i32, ProcStat)> {
-        self.table();
+    pub(super) fn all_processes(&mut self) -> Vec<(i32, ProcStat)> {
+        self.process_table();
         let found = self.statuses.iter();
         found
             .filter_map(|(pid, status)| Some((*pid, (*status)?)))
             .collect()
     }
 
-    /// The variables in a process' environment that say whose it is.
-    pub(super) fn marks(&mut self, pid: i32, status: &ProcStat) -> Arc<EnvMarks> {
+    /// The marks in a process's environment.
+    pub(super) fn env_marks(&mut self, pid: i32, status: &ProcStat) -> Arc<EnvMarks> {
         if let Some((start, program, marks)) = self.marks.get(&pid)
             && (*start, *program) == (status.start, status.program)
         {
@@ -151,8 +151,8 @@ mod tests {
         let own = own_pid();
         for scans in 1..=2 {
             view.refresh();
-            assert!(view.all().iter().any(|(pid, _)| *pid == own));
-            assert!(view.all().len() > 1);
+            assert!(view.all_processes().iter().any(|(pid, _)| *pid == own));
+            assert!(view.all_processes().len() > 1);
             assert_eq!(view.scans, scans);
         }
     }
@@ -162,10 +162,10 @@ mod tests {
         let mut child = Command::new("sleep").arg("1000").spawn().unwrap();
         let pid = i32::try_from(child.id()).unwrap();
         let mut view = ProcessView::default();
-        let by_file = view.own_children(Children::All);
+        let by_file = view.own_children(ChildKind::All);
         view.refresh();
-        view.all();
-        let by_table = view.own_children(Children::All);
+        view.all_processes();
+        let by_table = view.own_children(ChildKind::All);
         _ = child.kill();
         _ = child.wait();
         assert!(by_file.pids.contains(&pid) && by_table.pids.contains(&pid));
@@ -182,9 +182,9 @@ mod tests {
         let pid = i32::try_from(child.id()).unwrap();
         let mut view = ProcessView::default();
         let status = view.status(pid).unwrap();
-        let marks = view.marks(pid, &status);
+        let marks = view.env_marks(pid, &status);
         assert_eq!(*marks, EnvMarks::of(b"A=b\0run_id=abc\0"));
-        assert!(Arc::ptr_eq(&marks, &view.marks(pid, &status)));
+        assert!(Arc::ptr_eq(&marks, &view.env_marks(pid, &status)));
         for other in [
             ProcStat {
                 program: status.program + 1,
@@ -195,14 +195,14 @@ mod tests {
                 ..status
             },
         ] {
-            assert!(!Arc::ptr_eq(&marks, &view.marks(pid, &other)));
+            assert!(!Arc::ptr_eq(&marks, &view.env_marks(pid, &other)));
         }
         // What is gone is forgotten.
-        view.own_children(Children::Heirs);
+        view.own_children(ChildKind::Heirs);
         _ = child.kill();
         _ = child.wait();
         view.refresh();
-        view.own_children(Children::Heirs);
+        view.own_children(ChildKind::Heirs);
         view.refresh();
         assert!(view.marks.is_empty());
     }

@@ -9,7 +9,7 @@
 use std::{
     collections::HashSet,
     io,
-    sync::{Arc, PoisonError, atomic::Ordering},
+    sync::{Arc, atomic::Ordering},
     time::Duration,
 };
 
@@ -18,12 +18,13 @@ use tokio::time::{Instant, sleep, timeout};
 
 use super::{
     LeftoverScope, ProcessTree, ScriptGroup,
-    own_processes::{OwnProcesses, lock},
+    own_processes::OwnProcesses,
     proc::{ProcStat, ProcState, ProcessId, few_heirs, own_pid},
     process_scanner::ProcessScanner,
-    process_signal::signal,
-    process_view::{Children, ProcessView},
+    process_signal::signal_process,
+    process_view::{ChildKind, ProcessView},
 };
+use crate::locks::lock;
 
 /// How long to wait for killed processes to be gone. Only one that the kernel holds (state D)
 /// takes longer.
@@ -42,7 +43,7 @@ pub struct Reaper {
 
 /// The leftovers of a job, by how near they are to their end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Remaining {
+pub enum RemainingProcesses {
     /// Nothing.
     Nothing,
     /// Processes that are ending, or would go on if they got a processor or a disk.
@@ -61,18 +62,17 @@ impl Reaper {
             scanner: ProcessScanner::start()?,
             own: Arc::default(),
         };
-        let children = ProcessView::default().own_children(Children::All);
+        let children = ProcessView::default().own_children(ChildKind::All);
         lock(&reaper.own.strangers).extend(children.pids.iter());
         Ok(reaper)
     }
 
     /// Starts a script by `start` and notes its group.
-    pub(super) fn start<T>(
+    pub(super) fn start_script<T>(
         &self,
         start: impl FnOnce() -> io::Result<(ScriptGroup, T)>,
     ) -> io::Result<(ScriptGroup, T)> {
-        let starting = &self.own.starting;
-        let _starting = starting.read().unwrap_or_else(PoisonError::into_inner);
+        let _starting = self.own.starting.read();
         let (group, value) =
             start().inspect_err(|_| self.own.half_started.store(true, Ordering::SeqCst))?;
         lock(&self.own.leaders).insert(group.id());
@@ -99,11 +99,11 @@ impl Reaper {
 
     /// The processes below a script that was not waited for, and those in its group. Empty when
     /// they cannot be read within a second.
-    pub async fn tree(&self, group: ScriptGroup) -> ProcessTree {
+    pub async fn script_tree(&self, group: ScriptGroup) -> ProcessTree {
         let own = Arc::clone(&self.own);
         let look = self.scanner.look(move |view| {
             // A process that has lost its parent is below the server.
-            let unknown = own.unknown_children(view, Children::Heirs);
+            let unknown = own.unknown_children(view, ChildKind::Heirs);
             let more: Vec<(i32, ProcStat)> = unknown
                 .iter()
                 .filter_map(|&pid| Some((pid, view.status(pid)?)))
@@ -128,7 +128,9 @@ impl Reaper {
         while self.may_have(scope) || !killed.is_empty() {
             let (own, scope) = (Arc::clone(&self.own), Arc::clone(scope));
             let known = std::mem::take(&mut killed);
-            let round = self.scanner.look(move |view| own.kill(view, &scope, known));
+            let round = self
+                .scanner
+                .look(move |view| own.kill_leftovers(view, &scope, known));
             let Some(round) = round.await else {
                 break;
             };
@@ -149,23 +151,23 @@ impl Reaper {
     }
 
     /// The leftovers that there are.
-    pub async fn remaining(&self, scope: &Arc<LeftoverScope>) -> Remaining {
+    pub async fn remaining_leftovers(&self, scope: &Arc<LeftoverScope>) -> RemainingProcesses {
         if !self.may_have(scope) {
-            return Remaining::Nothing;
+            return RemainingProcesses::Nothing;
         }
         let (own, scope) = (Arc::clone(&self.own), Arc::clone(scope));
         let look = self.scanner.look(move |view| {
-            let found = own.find(view, &scope, &HashSet::new());
+            let found = own.find_leftovers(view, &scope, &HashSet::new());
             let mut living = found.living.iter();
             match (found.living.is_empty(), found.is_ending) {
-                (true, false) => Remaining::Nothing,
+                (true, false) => RemainingProcesses::Nothing,
                 _ if living.any(|(_, status)| status.state == ProcState::Waiting) => {
-                    Remaining::Waiting
+                    RemainingProcesses::Waiting
                 }
-                _ => Remaining::Busy,
+                _ => RemainingProcesses::Busy,
             }
         });
-        look.await.unwrap_or(Remaining::Nothing)
+        look.await.unwrap_or(RemainingProcesses::Nothing)
     }
 
     /// Sends TERM to those leftovers that are in no group which got it. Returns which.
@@ -179,11 +181,14 @@ impl Reaper {
         }
         let (own, scope) = (Arc::clone(&self.own), Arc::clone(scope));
         let look = self.scanner.look(move |view| {
-            let found = own.find(view, &scope, &HashSet::new()).living.into_iter();
+            let found = own
+                .find_leftovers(view, &scope, &HashSet::new())
+                .living
+                .into_iter();
             let others = found.filter(|(_, status)| status.group != terminated.id());
             let sent = others.filter(|(id, _)| {
                 // One that is stopped could not take the first signal.
-                signal(*id, Signal::TERM) && signal(*id, Signal::CONT)
+                signal_process(*id, Signal::TERM) && signal_process(*id, Signal::CONT)
             });
             sent.map(|(id, _)| id).collect()
         });
@@ -194,7 +199,7 @@ impl Reaper {
     pub fn reap_ended(&self) {
         let own = Arc::clone(&self.own);
         self.scanner.look_later(move |view| {
-            for child in own.unknown_children(view, Children::Heirs) {
+            for child in own.unknown_children(view, ChildKind::Heirs) {
                 own.reap_if_ended(view, child);
             }
         });

@@ -19,7 +19,7 @@ const MARK: &[u8] = b"\xef\xbb\xbf";
 
 /// Why a file cannot be run as a script.
 #[derive(Debug, Error)]
-pub enum ScriptError {
+pub enum ScriptFileError {
     /// It is not there, or a link that leads nowhere.
     #[error("it is not there (or a link that leads nowhere)")]
     Missing,
@@ -50,24 +50,24 @@ pub enum ScriptError {
     InterpreterMissing(String),
 }
 
-impl ScriptError {
+impl ScriptFileError {
     /// The same for callers, without paths and remedies.
     pub fn brief(&self) -> Cow<'static, str> {
         Cow::Borrowed(match self {
-            ScriptError::Missing => "it is not there (or a link that leads nowhere)",
+            ScriptFileError::Missing => "it is not there (or a link that leads nowhere)",
             // The system's own words have no path.
-            ScriptError::Unreadable(error) if error.raw_os_error().is_some() => {
+            ScriptFileError::Unreadable(error) if error.raw_os_error().is_some() => {
                 return format!("it cannot be read: {}", without_number(error)).into();
             }
-            ScriptError::Unreadable(_) => "it cannot be read",
-            ScriptError::NotRegular => "it is not a regular file",
-            ScriptError::NotExecutable(_) => "it is not executable",
-            ScriptError::NoInterpreter => "it does not start with #! and an interpreter",
-            ScriptError::ByteOrderMark(_) => {
+            ScriptFileError::Unreadable(_) => "it cannot be read",
+            ScriptFileError::NotRegular => "it is not a regular file",
+            ScriptFileError::NotExecutable(_) => "it is not executable",
+            ScriptFileError::NoInterpreter => "it does not start with #! and an interpreter",
+            ScriptFileError::ByteOrderMark(_) => {
                 "it begins with a byte order mark (UTF-8 BOM) before #!"
             }
-            ScriptError::CarriageReturn(_) => "its first line ends with a carriage return",
-            ScriptError::InterpreterMissing(_) => "its interpreter is not there",
+            ScriptFileError::CarriageReturn(_) => "its first line ends with a carriage return",
+            ScriptFileError::InterpreterMissing(_) => "its interpreter is not there",
         })
     }
 }
@@ -85,39 +85,39 @@ pub(super) fn without_number(error: &io::Error) -> String {
 ///
 /// # Errors
 /// The first reason against it.
-pub fn check_script(path: &Path) -> Result<File, ScriptError> {
+pub fn check_script(path: &Path) -> Result<File, ScriptFileError> {
     let nonblocking = i32::try_from(OFlags::NONBLOCK.bits()).unwrap_or(0);
     let mut file = File::options()
         .read(true)
         .custom_flags(nonblocking)
         .open(path)
         .map_err(|error| match error.kind() {
-            io::ErrorKind::NotFound => ScriptError::Missing,
-            _ => ScriptError::Unreadable(error),
+            io::ErrorKind::NotFound => ScriptFileError::Missing,
+            _ => ScriptFileError::Unreadable(error),
         })?;
     // Of the file that was opened, not of a name that may lead elsewhere by now.
-    let metadata = file.metadata().map_err(ScriptError::Unreadable)?;
+    let metadata = file.metadata().map_err(ScriptFileError::Unreadable)?;
     if !metadata.is_file() {
-        return Err(ScriptError::NotRegular);
+        return Err(ScriptFileError::NotRegular);
     }
     if metadata.mode() & 0o111 == 0 {
-        return Err(ScriptError::NotExecutable(path.to_owned()));
+        return Err(ScriptFileError::NotExecutable(path.to_owned()));
     }
     // The kernel reads no more of the first line than 256 bytes: see execve(2).
     let mut start = Vec::with_capacity(256);
     file.by_ref()
         .take(256)
         .read_to_end(&mut start)
-        .map_err(ScriptError::Unreadable)?;
+        .map_err(ScriptFileError::Unreadable)?;
     let line = start
         .split(|&byte| byte == b'\n')
         .next()
         .unwrap_or_default();
     if start.starts_with(MARK) {
-        return Err(ScriptError::ByteOrderMark(path.to_owned()));
+        return Err(ScriptFileError::ByteOrderMark(path.to_owned()));
     }
     if line.starts_with(b"#!") && line.ends_with(b"\r") {
-        return Err(ScriptError::CarriageReturn(path.to_owned()));
+        return Err(ScriptFileError::CarriageReturn(path.to_owned()));
     }
     let interpreter = line
         .strip_prefix(b"#!")
@@ -125,14 +125,14 @@ pub fn check_script(path: &Path) -> Result<File, ScriptError> {
             rest.split(|byte| *byte == b' ' || *byte == b'\t')
                 .find(|word| !word.is_empty())
         })
-        .ok_or(ScriptError::NoInterpreter)?;
+        .ok_or(ScriptFileError::NoInterpreter)?;
     let interpreter = String::from_utf8_lossy(interpreter).into_owned();
     match fs::metadata(&interpreter) {
         Ok(_) => {}
-        Err(error) if is_transient(&error) => return Err(ScriptError::Unreadable(error)),
+        Err(error) if is_transient(&error) => return Err(ScriptFileError::Unreadable(error)),
         Err(_) => {
             let shown = shown_path(Path::new(&interpreter), Path::exists);
-            return Err(ScriptError::InterpreterMissing(shown));
+            return Err(ScriptFileError::InterpreterMissing(shown));
         }
     }
     Ok(file)
@@ -149,14 +149,14 @@ mod tests {
     fn the_brief_text_has_no_path() {
         let path = || PathBuf::from("/etc/x.sh");
         for error in [
-            ScriptError::Missing,
-            ScriptError::Unreadable(io::Error::other("/x")),
-            ScriptError::Unreadable(io::Error::from_raw_os_error(24)),
-            ScriptError::NotRegular,
-            ScriptError::NotExecutable(path()),
-            ScriptError::NoInterpreter,
-            ScriptError::ByteOrderMark(path()),
-            ScriptError::CarriageReturn(path()),
+            ScriptFileError::Missing,
+            ScriptFileError::Unreadable(io::Error::other("/x")),
+            ScriptFileError::Unreadable(io::Error::from_raw_os_error(24)),
+            ScriptFileError::NotRegular,
+            ScriptFileError::NotExecutable(path()),
+            ScriptFileError::NoInterpreter,
+            ScriptFileError::ByteOrderMark(path()),
+            ScriptFileError::CarriageReturn(path()),
         ] {
             let brief = error.brief();
             assert!(error.to_string().starts_with(&*brief), "{error}");
@@ -212,10 +212,10 @@ mod tests {
 
         let link = directory.path().join("link");
         std::os::unix::fs::symlink("nowhere", &link).unwrap();
-        assert!(matches!(check_script(&link), Err(ScriptError::Missing)));
+        assert!(matches!(check_script(&link), Err(ScriptFileError::Missing)));
         assert!(matches!(
             check_script(directory.path()),
-            Err(ScriptError::NotRegular)
+            Err(ScriptFileError::NotRegular)
         ));
         let fifo = directory.path().join("fifo");
         let made = std::process::Command::new("mkfifo")
@@ -223,6 +223,9 @@ mod tests {
             .status()
             .unwrap();
         assert!(made.success());
-        assert!(matches!(check_script(&fifo), Err(ScriptError::NotRegular)));
+        assert!(matches!(
+            check_script(&fifo),
+            Err(ScriptFileError::NotRegular)
+        ));
     }
 }

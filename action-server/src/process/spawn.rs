@@ -16,7 +16,7 @@ use tokio::{
     time::{Instant, sleep},
 };
 
-use super::{Output, Reaper, ScriptGroup, script::without_number};
+use super::{OutputPipe, Reaper, ScriptGroup, script::without_number};
 
 /// How long a script that is being written is waited for.
 const BUSY_LIMIT: Duration = Duration::from_millis(250);
@@ -24,7 +24,7 @@ const BUSY_PAUSE: Duration = Duration::from_millis(10);
 
 /// What is to be started.
 #[derive(Debug)]
-pub struct Script<'a> {
+pub struct ScriptStart<'a> {
     /// The script, as an absolute path: nothing is searched.
     pub path: &'a Path,
     /// Its arguments.
@@ -37,15 +37,15 @@ pub struct Script<'a> {
 
 /// A script that runs.
 #[derive(Debug)]
-pub struct Process {
+pub struct ScriptProcess {
     /// To wait for its end.
     pub child: Child,
     /// To signal it and what it started.
     pub group: ScriptGroup,
     /// Its standard output.
-    pub stdout: Output,
+    pub stdout: OutputPipe,
     /// Its standard error.
-    pub stderr: Output,
+    pub stderr: OutputPipe,
 }
 
 /// Why a script could not be started.
@@ -81,20 +81,20 @@ impl SpawnError {
 ///
 /// # Errors
 /// The kernel's reason, or that the working directory is not there.
-pub async fn spawn(script: &Script<'_>, reaper: &Reaper) -> Result<Process, SpawnError> {
+pub async fn spawn(script: &ScriptStart<'_>, reaper: &Reaper) -> Result<ScriptProcess, SpawnError> {
     let started = Instant::now();
     loop {
         match try_spawn(script, reaper) {
             Err(error) if is_busy(&error) && started.elapsed() < BUSY_LIMIT => {
                 sleep(BUSY_PAUSE).await;
             }
-            Err(error) => return Err(explain(script, error).await),
+            Err(error) => return Err(explain_failure(script, error).await),
             Ok(process) => return Ok(process),
         }
     }
 }
 
-fn try_spawn(script: &Script<'_>, reaper: &Reaper) -> io::Result<Process> {
+fn try_spawn(script: &ScriptStart<'_>, reaper: &Reaper) -> io::Result<ScriptProcess> {
     let mut command = Command::new(script.path);
     command
         .args(script.arguments)
@@ -111,7 +111,7 @@ fn try_spawn(script: &Script<'_>, reaper: &Reaper) -> io::Result<Process> {
         .stderr(Stdio::piped())
         .process_group(0);
     let missing = || io::Error::other("the new process has no pipes or no id");
-    let (group, mut child) = reaper.start(|| {
+    let (group, mut child) = reaper.start_script(|| {
         let child = command.spawn()?;
         let group = child
             .id()
@@ -121,11 +121,11 @@ fn try_spawn(script: &Script<'_>, reaper: &Reaper) -> io::Result<Process> {
     })?;
     let stdout = child.stdout.take().ok_or_else(missing)?;
     let stderr = child.stderr.take().ok_or_else(missing)?;
-    Ok(Process {
+    Ok(ScriptProcess {
         child,
         group,
-        stdout: Output::new(stdout),
-        stderr: Output::new(stderr),
+        stdout: OutputPipe::new(stdout),
+        stderr: OutputPipe::new(stderr),
     })
 }
 
@@ -134,7 +134,7 @@ fn is_busy(error: &io::Error) -> bool {
     error.kind() == io::ErrorKind::ExecutableFileBusy
 }
 
-async fn explain(script: &Script<'_>, error: io::Error) -> SpawnError {
+async fn explain_failure(script: &ScriptStart<'_>, error: io::Error) -> SpawnError {
     // The kernel gives the same errors for the directory as for the script.
     match tokio::fs::read_dir(script.directory).await {
         Err(source) => SpawnError::Directory {

@@ -91,7 +91,7 @@ fn close_inherited_on_exec() {
 /// The variables that every script gets whatever it runs on, overridden and extended by the
 /// admin's. HOME, USER, LOGNAME and SHELL come from the server's user; the rest is fixed.
 pub fn base_environment(admin: &BTreeMap<String, String>) -> Vec<(String, String)> {
-    let user = User::current();
+    let user = ServerUser::current();
     let base = [
         (
             "PATH",
@@ -116,18 +116,18 @@ pub fn base_environment(admin: &BTreeMap<String, String>) -> Vec<(String, String
 }
 
 /// The server's user, as the system's user database has it: files, LDAP, SSSD (nsswitch.conf(5)).
-struct User {
+struct ServerUser {
     name: String,
     home: String,
     shell: String,
 }
 
-impl User {
-    fn current() -> User {
+impl ServerUser {
+    fn current() -> ServerUser {
         let uid = rustix::process::geteuid().as_raw();
         let known = uzers::get_user_by_uid(uid);
         let text = |path: &Path| path.to_str().map(str::to_owned);
-        User {
+        ServerUser {
             name: known
                 .as_ref()
                 .and_then(|user| user.name().to_str().map(str::to_owned))

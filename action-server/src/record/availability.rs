@@ -1,4 +1,4 @@
-//! Whether new runs can be recorded, as far as can be seen without one, and how much space there is.
+//! Whether new runs can be recorded, and how much space there is.
 
 use std::{
     fs::{self, File},
@@ -6,7 +6,7 @@ use std::{
     os::unix::fs::{MetadataExt, OpenOptionsExt},
     path::Path,
     sync::{
-        Mutex, PoisonError,
+        Mutex,
         atomic::{AtomicBool, Ordering},
     },
 };
@@ -14,14 +14,15 @@ use std::{
 use rustix::fs::fstatvfs;
 use tokio::sync::watch;
 
-use super::{Store, directory::RESERVE};
+use super::{RecordStore, directory::RESERVE};
+use crate::locks::lock;
 
 /// Space that a new record needs at least, with its directory's, in bytes.
 const LEAST: u64 = 64 << 10;
 
 /// The space on the disk of the records, in bytes.
 #[derive(Debug, Clone, Copy)]
-pub struct Space {
+pub struct DiskSpace {
     /// What is left to the server.
     pub free: u64,
     /// All of it.
@@ -30,20 +31,20 @@ pub struct Space {
     pub reserve: u64,
 }
 
-/// What is known of the disk of the records.
+/// The state of the disk of the records.
 #[derive(Debug)]
-pub(super) struct Availability {
+pub(super) struct StoreAvailability {
     /// Whether a new run could be recorded.
     works: watch::Sender<bool>,
     /// True when something waited for the disk for long: whether it works is to be tried.
     suspect: AtomicBool,
     /// The space at the last look.
-    space: Mutex<Option<Space>>,
+    space: Mutex<Option<DiskSpace>>,
 }
 
-impl Default for Availability {
-    fn default() -> Availability {
-        Availability {
+impl Default for StoreAvailability {
+    fn default() -> StoreAvailability {
+        StoreAvailability {
             works: watch::Sender::new(true),
             suspect: AtomicBool::new(false),
             space: Mutex::default(),
@@ -51,43 +52,47 @@ impl Default for Availability {
     }
 }
 
-impl Store {
+impl RecordStore {
     /// Whether a new run could be recorded, as it was last known.
-    pub fn works(&self) -> watch::Receiver<bool> {
+    pub fn writable(&self) -> watch::Receiver<bool> {
         self.availability.works.subscribe()
     }
 
-    /// Takes note that something could not be recorded.
-    pub fn doubt(&self) {
+    /// Notes a failed write.
+    pub fn mark_unwritable(&self) {
         self.availability
             .works
             .send_if_modified(|works| std::mem::replace(works, false));
     }
 
-    /// Takes note that something waits for the disk for long. The next look tries whether it works.
+    /// Notes a slow disk. The next check writes to it.
     pub(super) fn mark_suspect(&self) {
         self.availability.suspect.store(true, Ordering::Relaxed);
     }
 
-    /// Looks whether a new run could be recorded. Blocks for the disk. Writes only where there is
-    /// doubt, so that a server at rest leaves the disk at rest.
-    pub fn look(&self) {
-        let Availability {
+    /// Checks whether a new run could be recorded. Blocks for the disk. Writes only in doubt, so that an idle
+    /// server leaves the disk idle.
+    pub fn check_writable(&self) {
+        let StoreAvailability {
             works,
             suspect,
             space,
         } = &self.availability;
         let is_sure = !suspect.swap(false, Ordering::Relaxed) && *works.borrow();
-        let found = self
-            .check_space()
-            .and_then(|()| if is_sure { Ok(()) } else { probe(&self.runs) });
+        let found = self.check_space().and_then(|()| {
+            if is_sure {
+                Ok(())
+            } else {
+                probe_disk(&self.runs)
+            }
+        });
         if found.is_ok() && self.is_tight() && self.restore_reserve().is_ok() {
             tracing::info!(
                 "there is space again: the reserve is restored, and output is recorded again"
             );
         }
         if let Ok(now) = self.measure_space() {
-            *space.lock().unwrap_or_else(PoisonError::into_inner) = Some(now);
+            *lock(space) = Some(now);
         }
         if works.send_replace(found.is_ok()) != found.is_ok() {
             match found {
@@ -98,14 +103,13 @@ impl Store {
     }
 
     /// The space on the disk at the last look, where there was one that succeeded.
-    pub fn space(&self) -> Option<Space> {
-        let space = self.availability.space.lock();
-        *space.unwrap_or_else(PoisonError::into_inner)
+    pub fn space(&self) -> Option<DiskSpace> {
+        *lock(&self.availability.space)
     }
 
-    fn measure_space(&self) -> io::Result<Space> {
+    fn measure_space(&self) -> io::Result<DiskSpace> {
         let disk = fstatvfs(&self.reserve)?;
-        Ok(Space {
+        Ok(DiskSpace {
             free: disk.f_bavail.saturating_mul(disk.f_frsize),
             size: disk.f_blocks.saturating_mul(disk.f_frsize),
             reserve: self.reserve.metadata()?.blocks() * 512,
@@ -130,7 +134,7 @@ impl Store {
 }
 
 /// Does what the beginning of a record does.
-fn probe(runs: &Path) -> io::Result<()> {
+fn probe_disk(runs: &Path) -> io::Result<()> {
     // Beside the records: it is none.
     let path = runs.with_file_name("probe");
     let mut options = File::options();

@@ -16,13 +16,13 @@ use std::{
 use rustix::fs::OFlags;
 use serde::{Deserialize, Serialize};
 
-use super::{Holder, Store};
+use super::{RecordStore, StateHolder};
 use crate::{
     atomic_file::{self, Ownership},
     shown,
 };
 
-/// What the clock is judged by.
+/// The file of the state.
 const STATE: &str = "clock.json";
 /// The clock that `accept-clock` accepted.
 const APPROVAL: &str = "clock.accept";
@@ -35,7 +35,7 @@ const SIZE_LIMIT: u64 = 4096;
 
 /// A moment by both clocks, in milliseconds.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-struct Moment {
+struct ClockMoment {
     machine: String,
     /// The kernel's id of this boot.
     boot: String,
@@ -45,16 +45,16 @@ struct Moment {
     wall: i64,
 }
 
-impl Moment {
-    fn now() -> Moment {
+impl ClockMoment {
+    fn now() -> ClockMoment {
         let since = SystemTime::now()
             .duration_since(UNIX_EPOCH)
             .unwrap_or_default();
         let boot = fs::read_to_string("/proc/sys/kernel/random/boot_id");
-        Moment {
-            machine: Holder::own().machine_id().to_owned(),
+        ClockMoment {
+            machine: StateHolder::this_machine().machine_id().to_owned(),
             boot: boot.unwrap_or_default().trim().to_owned(),
-            up: uptime().unwrap_or_default(),
+            up: read_uptime().unwrap_or_default(),
             wall: i64::try_from(since.as_millis()).unwrap_or(i64::MAX),
         }
     }
@@ -65,7 +65,7 @@ impl Moment {
 }
 
 /// Time since the boot in milliseconds: proc_uptime(5).
-fn uptime() -> Option<i64> {
+fn read_uptime() -> Option<i64> {
     let text = fs::read_to_string("/proc/uptime").ok()?;
     let seconds: Duration = text
         .split_once(' ')
@@ -76,17 +76,17 @@ fn uptime() -> Option<i64> {
 /// How far the clock may be off before it is doubted, in milliseconds. Records whose age matters more are
 /// judged more narrowly.
 #[derive(Debug, Clone, Copy)]
-struct Tolerance {
+struct ClockTolerance {
     /// While the kernel counts.
     jump: i64,
     /// While nothing counted: the machine was off, or the records were another one's.
     gap: i64,
 }
 
-impl Tolerance {
-    fn of(age: Duration) -> Tolerance {
+impl ClockTolerance {
+    fn of(age: Duration) -> ClockTolerance {
         let quarter = i64::try_from(age.as_millis() / 4).unwrap_or(i64::MAX);
-        Tolerance {
+        ClockTolerance {
             jump: quarter.clamp(MINUTE, 10 * MINUTE),
             gap: quarter.clamp(10 * MINUTE, 7 * 24 * 60 * MINUTE),
         }
@@ -96,7 +96,7 @@ impl Tolerance {
 /// A clock that is doubted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ClockPause {
-    /// How far it is ahead of what is known, in milliseconds; less than 0 where it is behind.
+    /// How far it is ahead of the expected time, in milliseconds; negative if behind.
     jump: i64,
     /// The clock at the boot, as it says now.
     offset: i64,
@@ -123,9 +123,9 @@ impl ClockPause {
     }
 }
 
-/// What the clock is judged by.
+/// The state by which the clock is judged.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-struct State {
+struct ClockState {
     machine: String,
     boot: String,
     /// The clock at the boot that is believed, in milliseconds since 1970. A clock is believed that is
@@ -137,10 +137,10 @@ struct State {
     pause: Option<ClockPause>,
 }
 
-impl State {
-    /// That of a moment whose clock is believed.
-    fn believed(now: &Moment, tolerance: Tolerance) -> State {
-        State {
+impl ClockState {
+    /// The state at a moment whose clock is believed.
+    fn believed(now: &ClockMoment, tolerance: ClockTolerance) -> ClockState {
+        ClockState {
             machine: now.machine.clone(),
             boot: now.boot.clone(),
             base: now.offset(),
@@ -150,10 +150,10 @@ impl State {
         }
     }
 
-    /// That of a directory of an older server, whose newest record is of this time.
-    fn of_records(newest: u64) -> State {
+    /// The state of an older server's directory, whose newest record is of this time.
+    fn of_records(newest: u64) -> ClockState {
         let newest = i64::try_from(newest).unwrap_or(i64::MAX);
-        State {
+        ClockState {
             machine: String::new(),
             boot: String::new(),
             base: newest,
@@ -164,12 +164,12 @@ impl State {
     }
 
     /// Judges the clock at a later moment.
-    fn observe(&mut self, now: &Moment, tolerance: Tolerance) {
+    fn observe(&mut self, now: &ClockMoment, tolerance: ClockTolerance) {
         if self.boot != now.boot {
             // Nothing counted in between but, after a boot of the same machine, its uptime.
             let is_same = !now.machine.is_empty() && self.machine == now.machine;
             let explained = if is_same { now.up } else { 0 };
-            *self = State {
+            *self = ClockState {
                 machine: now.machine.clone(),
                 boot: now.boot.clone(),
                 base: self.seen.saturating_sub(now.up),
@@ -183,9 +183,9 @@ impl State {
             // The first look narrows what a boot left open. Later ones do not move with the clock.
             let is_first = self.slack > tolerance.jump;
             let base = if is_first { now.offset() } else { self.base };
-            *self = State {
+            *self = ClockState {
                 base,
-                ..State::believed(now, tolerance)
+                ..ClockState::believed(now, tolerance)
             };
             return;
         }
@@ -195,7 +195,7 @@ impl State {
         };
         match self.pause.filter(is_steady) {
             Some(pause) if now.up.saturating_sub(pause.since) >= STEADY => {
-                *self = State::believed(now, tolerance);
+                *self = ClockState::believed(now, tolerance);
             }
             Some(_) => self.seen = self.base.saturating_add(now.up),
             None => {
@@ -212,24 +212,24 @@ impl State {
 
 /// The clock, as far as it can be believed.
 #[derive(Debug)]
-pub struct Clock {
+pub struct SystemClock {
     directory: PathBuf,
-    tolerance: Tolerance,
-    state: State,
+    tolerance: ClockTolerance,
+    state: ClockState,
     /// The time in `state` that is kept on the disk; `None` while nothing is.
     kept: Option<i64>,
 }
 
-impl Clock {
+impl SystemClock {
     /// The clock of a state directory whose records are kept for `age`. Blocks for the disk.
-    pub fn open(directory: &Path, age: Duration, store: &Store) -> Clock {
-        let (now, tolerance) = (Moment::now(), Tolerance::of(age));
-        let state = read(&directory.join(STATE));
-        let state = state.or_else(|| store.newest_time().map(State::of_records));
-        Clock {
+    pub fn open(directory: &Path, age: Duration, store: &RecordStore) -> SystemClock {
+        let (now, tolerance) = (ClockMoment::now(), ClockTolerance::of(age));
+        let state = read_state(&directory.join(STATE));
+        let state = state.or_else(|| store.newest_time().map(ClockState::of_records));
+        SystemClock {
             directory: directory.to_owned(),
             tolerance,
-            state: state.unwrap_or_else(|| State::believed(&now, tolerance)),
+            state: state.unwrap_or_else(|| ClockState::believed(&now, tolerance)),
             kept: None,
         }
     }
@@ -238,7 +238,7 @@ impl Clock {
     pub fn look(&mut self) -> Option<ClockPause> {
         let before = self.state.pause;
         self.take_approval();
-        let now = Moment::now();
+        let now = ClockMoment::now();
         self.state.observe(&now, self.tolerance);
         let after = self.state.pause;
         match (before, after) {
@@ -269,10 +269,10 @@ impl Clock {
         }
     }
 
-    /// Keeps what is known of the clock. Blocks for the disk.
+    /// Saves the state. Blocks for the disk.
     pub fn keep(&mut self) {
         self.kept = Some(self.state.seen);
-        if let Err(error) = write(&self.directory, STATE, &self.state) {
+        if let Err(error) = write_state(&self.directory, STATE, &self.state) {
             tracing::warn!(%error, "cannot keep the time of the last look at the system clock");
         }
     }
@@ -283,7 +283,7 @@ impl Clock {
         if !path.exists() {
             return;
         }
-        if let Some(state) = read(&path) {
+        if let Some(state) = read_state(&path) {
             tracing::warn!("the admin accepted the system clock");
             self.state = state;
         }
@@ -295,9 +295,9 @@ impl Clock {
 
 /// Why the clock is doubted, as a server finds that starts now. Writes nothing.
 pub fn check_clock(directory: &Path, age: Duration) -> Option<ClockPause> {
-    let approved = read(&directory.join(APPROVAL));
-    let mut state = approved.or_else(|| read(&directory.join(STATE)))?;
-    state.observe(&Moment::now(), Tolerance::of(age));
+    let approved = read_state(&directory.join(APPROVAL));
+    let mut state = approved.or_else(|| read_state(&directory.join(STATE)))?;
+    state.observe(&ClockMoment::now(), ClockTolerance::of(age));
     state.pause
 }
 
@@ -309,14 +309,14 @@ pub fn check_clock(directory: &Path, age: Duration) -> Option<ClockPause> {
 pub fn accept_clock(directory: &Path, age: Duration) -> io::Result<Option<ClockPause>> {
     let pause = check_clock(directory, age);
     if pause.is_some() {
-        let state = State::believed(&Moment::now(), Tolerance::of(age));
-        write(directory, APPROVAL, &state)?;
+        let state = ClockState::believed(&ClockMoment::now(), ClockTolerance::of(age));
+        write_state(directory, APPROVAL, &state)?;
     }
     Ok(pause)
 }
 
 /// A file of the state directory. One that is not there, or damaged, is none.
-fn read(path: &Path) -> Option<State> {
+fn read_state(path: &Path) -> Option<ClockState> {
     let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK;
     let mut options = fs::File::options();
     let options = options
@@ -329,7 +329,7 @@ fn read(path: &Path) -> Option<State> {
 }
 
 /// Writes a file of the state directory, which is the directory's owner's alone.
-fn write(directory: &Path, name: &str, state: &State) -> io::Result<()> {
+fn write_state(directory: &Path, name: &str, state: &ClockState) -> io::Result<()> {
     let ownership = Ownership {
         permissions: fs::Permissions::from_mode(0o600),
         ..Ownership::of(&fs::metadata(directory)?)

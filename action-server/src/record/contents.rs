@@ -1,10 +1,10 @@
-//! What is in a record besides output: each job's result, and where events are.
+//! The contents of a record besides output: the jobs, and offsets of events.
 
 use action_proto::v1::{Job, RunEvent, run_event::Event};
 use prost::Message;
 use prost_types::Timestamp;
 
-use super::{HEADER_LEN, jobs::Jobs};
+use super::{HEADER_LEN, jobs::JobTable};
 
 /// So many bytes of a record are between two offsets of a table, at least.
 const STRIDE: u64 = 256 << 10;
@@ -23,7 +23,7 @@ pub(super) struct WrittenEvent {
 }
 
 impl WrittenEvent {
-    /// What is kept of an event whose frame begins at `offset`.
+    /// An event whose frame begins at `offset`, without output.
     pub(super) fn of(event: &RunEvent, offset: u64) -> WrittenEvent {
         let is_output = matches!(event.event, Some(Event::NodeOutput(_)));
         WrittenEvent {
@@ -35,19 +35,19 @@ impl WrittenEvent {
     }
 }
 
-/// What is gathered of a record while it is written or read.
+/// Jobs and offsets, gathered while a record is written or read.
 #[derive(Debug, Default)]
-pub(super) struct Contents {
-    pub(super) jobs: Jobs,
+pub(super) struct RecordContents {
+    pub(super) jobs: JobTable,
     pub(super) offsets: OffsetTable,
 }
 
-impl Contents {
+impl RecordContents {
     /// Takes the next event of the record.
-    pub(super) fn observe(&mut self, written: WrittenEvent) {
+    pub(super) fn observe_event(&mut self, written: WrittenEvent) {
         self.offsets.add(written.sequence, written.offset);
         if let Some(event) = written.event {
-            self.jobs.observe(event);
+            self.jobs.observe_event(event);
         }
     }
 
@@ -79,9 +79,9 @@ pub(super) struct StoredContents {
 
 impl StoredContents {
     /// Where to begin to read for the events after `after`.
-    pub(super) fn before(&self, after: u64) -> u64 {
+    pub(super) fn offset_before(&self, after: u64) -> u64 {
         let places = self.sequences.iter().copied();
-        before(places.zip(self.offsets.iter().copied()), after)
+        find_offset(places.zip(self.offsets.iter().copied()), after)
     }
 }
 
@@ -120,12 +120,12 @@ impl OffsetTable {
     }
 
     /// Where to begin to read for the events after `after`.
-    pub(super) fn before(&self, after: u64) -> u64 {
-        before(self.places.iter().copied(), after)
+    pub(super) fn offset_before(&self, after: u64) -> u64 {
+        find_offset(self.places.iter().copied(), after)
     }
 }
 
-fn before(places: impl DoubleEndedIterator<Item = (u64, u64)>, after: u64) -> u64 {
+fn find_offset(places: impl DoubleEndedIterator<Item = (u64, u64)>, after: u64) -> u64 {
     // The first event that is wanted is the one after it.
     let mut places = places.rev();
     let place = places.find(|(sequence, _)| *sequence <= after.saturating_add(1));
@@ -144,9 +144,9 @@ mod tests {
             table.add(sequence, 16 + (sequence - 1) * event);
         }
         assert!(table.places.len() <= MOST_OFFSETS);
-        assert_eq!(table.before(0), 16);
+        assert_eq!(table.offset_before(0), 16);
         for after in [1, 5, 1000, 77_777, 199_999] {
-            let offset = table.before(after);
+            let offset = table.offset_before(after);
             let wanted = 16 + after * event;
             assert!(offset <= wanted, "{after}");
             assert!(wanted - offset <= 2 * table.stride, "{after}");

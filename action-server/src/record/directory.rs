@@ -1,5 +1,4 @@
-//! The state directory itself: whose it is, that one server has it at a time, which format it has,
-//! and the space that is set aside in it.
+//! The state directory: its owner, its lock, its format, and the reserve of space in it.
 
 use std::{
     fs::{self, File},

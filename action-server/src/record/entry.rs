@@ -1,11 +1,11 @@
-//! What is known of one record without reading it.
+//! One record as it is kept in memory.
 
 use std::{
     fmt,
     ops::Deref,
     path::{Path, PathBuf},
     sync::{
-        Arc, Mutex, MutexGuard, OnceLock, PoisonError,
+        Arc, Mutex, MutexGuard, OnceLock,
         atomic::{AtomicU64, AtomicUsize, Ordering},
     },
 };
@@ -13,48 +13,49 @@ use std::{
 use action_proto::v1::{Job, run_event::Event};
 
 use super::{
-    Position, RunId, Summary,
-    contents::{Contents, WrittenEvent},
-    format::Mark,
+    RunId, RunPosition, RunSummary,
+    contents::{RecordContents, WrittenEvent},
+    format::RecordMark,
     index_file,
-    interned::Interned,
-    summary::Finished,
+    interned::InternedTexts,
+    summary::RunEnd,
 };
+use crate::locks::lock;
 
-/// One record on the disk, and what is known of its run.
+/// One record on the disk, with its run in brief.
 #[derive(Debug)]
-pub struct Entry {
+pub struct RecordEntry {
     /// The run.
     pub id: RunId,
     /// When it was accepted, in milliseconds since 1970.
     pub time: u64,
     directory: Arc<Path>,
-    known: OnceLock<Known>,
+    known: OnceLock<RecordState>,
     /// Jobs and offsets of a run that is being recorded.
-    live: Mutex<Option<Box<Contents>>>,
-    /// How many readers the record has: it stays as long as there is one.
+    live: Mutex<Option<Box<RecordContents>>>,
+    /// The number of readers; the record is not removed while there is one.
     readers: AtomicUsize,
-    /// The space that it takes on the disk, in bytes; 0 for not known.
+    /// The space on the disk, in bytes; 0 for not known.
     size: AtomicU64,
 }
 
-/// What a record was found to be.
+/// The state of a record.
 #[derive(Debug)]
-pub enum Known {
+pub enum RecordState {
     /// A run's record.
-    Run(Summary),
-    /// No more is known of the run than its id and when it was accepted.
+    Run(RunSummary),
+    /// Only the id and start time of the run are known.
     Fault(RecordFault),
 }
 
-/// Why no more is known of a run.
+/// Why a record has no readable run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RecordFault {
-    /// Its first event is not what was written.
+    /// Its first event is damaged.
     Damaged,
     /// A newer server wrote it.
     Newer,
-    /// The file cannot be read, now and later.
+    /// The file cannot be read.
     Unreadable,
 }
 
@@ -68,10 +69,10 @@ impl fmt::Display for RecordFault {
     }
 }
 
-impl Entry {
-    /// The entry of a record of which nothing is known yet.
-    pub(super) fn new(directory: Arc<Path>, id: RunId, time: u64) -> Entry {
-        Entry {
+impl RecordEntry {
+    /// The entry of a record that was not read yet.
+    pub(super) fn new(directory: Arc<Path>, id: RunId, time: u64) -> RecordEntry {
+        RecordEntry {
             id,
             time,
             directory,
@@ -83,24 +84,24 @@ impl Entry {
     }
 
     /// The entry of a run that will be recorded.
-    pub(super) fn of_new_run(directory: Arc<Path>, id: RunId, time: u64) -> Entry {
-        let entry = Entry::new(directory, id, time);
+    pub(super) fn of_new_run(directory: Arc<Path>, id: RunId, time: u64) -> RecordEntry {
+        let entry = RecordEntry::new(directory, id, time);
         *entry.live() = Some(Box::default());
         entry
     }
 
     /// The same record in another directory.
-    pub(super) fn moved_to(&self, directory: Arc<Path>, fault: RecordFault) -> Entry {
-        let entry = Entry::new(directory, self.id.clone(), self.time);
+    pub(super) fn moved_to(&self, directory: Arc<Path>, fault: RecordFault) -> RecordEntry {
+        let entry = RecordEntry::new(directory, self.id.clone(), self.time);
         entry
             .size
             .store(self.size.load(Ordering::Relaxed), Ordering::Relaxed);
-        entry.learn(Known::Fault(fault));
+        entry.set_state(RecordState::Fault(fault));
         entry
     }
 
-    /// The id and time that a record's file name says; `None` for other files.
-    pub(super) fn name_of(name: &str) -> Option<(RunId, u64)> {
+    /// The id and time in a record's file name; `None` for other files.
+    pub(super) fn parse_name(name: &str) -> Option<(RunId, u64)> {
         let stem = name.strip_suffix(".run")?;
         let (time, id) = stem.split_once('-')?;
         let (id, time): (RunId, u64) = (id.parse().ok()?, time.parse().ok()?);
@@ -108,8 +109,8 @@ impl Entry {
         (stem == stem_of(&id, time)).then_some((id, time))
     }
 
-    /// Where it stands among all.
-    pub fn position(&self) -> Position {
+    /// Its place in lists.
+    pub fn position(&self) -> RunPosition {
         (self.time, self.id.clone())
     }
 
@@ -118,7 +119,7 @@ impl Entry {
         self.file("run")
     }
 
-    /// The record before its first event is on the disk: of a run that no caller knows.
+    /// The record before its first event is on the disk: no caller has heard of the run.
     pub(super) fn begun_path(&self) -> PathBuf {
         self.file("new")
     }
@@ -138,67 +139,67 @@ impl Entry {
         self.directory.join(format!("{stem}.{extension}"))
     }
 
-    /// What the record was found to be; `None` where it could not be looked at yet.
-    pub fn known(&self) -> Option<&Known> {
+    /// The state; `None` while the record could not be read.
+    pub fn known(&self) -> Option<&RecordState> {
         self.known.get()
     }
 
     /// The run in brief.
-    pub fn summary(&self) -> Option<&Summary> {
+    pub fn summary(&self) -> Option<&RunSummary> {
         match self.known()? {
-            Known::Run(summary) => Some(summary),
-            Known::Fault(_) => None,
+            RecordState::Run(summary) => Some(summary),
+            RecordState::Fault(_) => None,
         }
     }
 
-    /// Takes note of what the record is. The first note stays.
-    pub(super) fn learn(&self, known: Known) {
+    /// Sets the state, once.
+    pub(super) fn set_state(&self, known: RecordState) {
         _ = self.known.set(known);
     }
 
-    /// Takes note of a new run's first event.
-    pub(super) fn learn_first(&self, first: &WrittenEvent, interned: &Mutex<Interned>) {
+    /// Sets the state from a new run's first event.
+    pub(super) fn set_first_event(&self, first: &WrittenEvent, interned: &Mutex<InternedTexts>) {
         if let Some(Event::RunStarted(started)) = &first.event {
-            let mut interned = interned.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut interned = lock(interned);
             let id = self.id.clone();
-            let summary = Summary::of(id, started.clone(), first.time, &mut interned);
-            self.learn(Known::Run(summary));
+            let summary = RunSummary::of(id, started.clone(), first.time, &mut interned);
+            self.set_state(RecordState::Run(summary));
         }
     }
 
     /// True for a run whose end is recorded, and for a record without a readable run.
     pub(super) fn is_closed(&self) -> bool {
         match self.known() {
-            Some(Known::Run(summary)) => summary.finished().is_some(),
-            Some(Known::Fault(_)) => true,
+            Some(RecordState::Run(summary)) => summary.finished().is_some(),
+            Some(RecordState::Fault(_)) => true,
             None => false,
         }
     }
 
     /// Keeps the record from being removed.
-    pub(super) fn hold(self: Arc<Entry>) -> RecordHold {
+    pub(super) fn hold(self: Arc<RecordEntry>) -> RecordHold {
         self.readers.fetch_add(1, Ordering::Relaxed);
         RecordHold(self)
     }
 
-    /// True while somebody reads the record.
+    /// True while the record has readers.
     pub(super) fn is_held(&self) -> bool {
         self.readers.load(Ordering::Relaxed) > 0
     }
 
-    /// The space that it takes on the disk, in bytes, where that is known and stays so.
+    /// The space of a closed record on the disk, in bytes, if known.
     pub(super) fn size(&self) -> Option<u64> {
         let size = self.size.load(Ordering::Relaxed);
         (size > 0 && self.is_closed()).then_some(size)
     }
 
-    /// Takes note of the space that it takes on the disk, in bytes; 0 for not known.
+    /// Sets the space on the disk, in bytes; 0 for not known.
     pub(super) fn set_size(&self, size: u64) {
         self.size.store(size, Ordering::Relaxed);
     }
 
-    /// Takes note of events that readers are about to see; `end` is where the record ends with them.
-    pub(super) fn observe(&self, events: Vec<WrittenEvent>, end: u64) {
+    /// Adds events that readers are about to see; the record ends at `end` with them.
+    pub(super) fn observe_events(&self, events: Vec<WrittenEvent>, end: u64) {
         let mut live = self.live();
         for written in events {
             let (sequence, time) = (written.sequence, written.time);
@@ -207,7 +208,7 @@ impl Entry {
             {
                 // It has grown since.
                 self.set_size(0);
-                summary.finish(Finished {
+                summary.set_finished(RunEnd {
                     result: result.clone(),
                     time,
                     sequence,
@@ -215,23 +216,23 @@ impl Entry {
                 });
             }
             if let Some(contents) = live.as_deref_mut() {
-                contents.observe(written);
+                contents.observe_event(written);
             }
         }
     }
 
-    /// Goes on with what was found in the record of a run without an end.
-    pub(super) fn resume(&self, contents: Contents) {
+    /// Continues with the contents of an unfinished record.
+    pub(super) fn resume(&self, contents: RecordContents) {
         *self.live() = Some(Box::new(contents));
     }
 
-    /// Has the jobs and offsets of a record that has its end in a file, where it is long, and no more
-    /// in memory. `length` is that of the record. Blocks for the disk.
-    pub(super) fn close(&self, mark: Mark, length: u64) {
-        // Taken away only when the file is there: they are to be found in one of the two places.
+    /// Moves jobs and offsets of a finished record from memory to the index file, if it is long.
+    /// `length` is the record's. Blocks for the disk.
+    pub(super) fn close(&self, mark: RecordMark, length: u64) {
+        // In this order, so that they are always in one of the two.
         let written = match self.live().as_deref() {
             Some(contents) if index_file::is_wanted(length) => {
-                index_file::write(&self.index_path(), mark, length, &contents.to_stored())
+                index_file::write_index(&self.index_path(), mark, length, &contents.to_stored())
             }
             _ => Ok(()),
         };
@@ -243,18 +244,18 @@ impl Entry {
 
     /// Each job of a run that is being recorded, as far as readers see it; `None` for others.
     pub fn live_jobs(&self) -> Option<Vec<Job>> {
-        self.live().as_deref().map(Contents::jobs)
+        self.live().as_deref().map(RecordContents::jobs)
     }
 
-    /// Where to begin to read the record of a run that is being recorded for the events after `after`.
+    /// The offset from which to read the events after `after` of a live run.
     pub(super) fn live_offset(&self, after: u64) -> Option<u64> {
         let live = self.live();
         live.as_deref()
-            .map(|contents| contents.offsets.before(after))
+            .map(|contents| contents.offsets.offset_before(after))
     }
 
-    fn live(&self) -> MutexGuard<'_, Option<Box<Contents>>> {
-        self.live.lock().unwrap_or_else(PoisonError::into_inner)
+    fn live(&self) -> MutexGuard<'_, Option<Box<RecordContents>>> {
+        lock(&self.live)
     }
 }
 
@@ -262,14 +263,14 @@ fn stem_of(id: &RunId, time: u64) -> String {
     format!("{time:013}-{id}")
 }
 
-/// A record that is being read: as long as this is there it is not removed.
+/// A record that is being read, and not removed until this is dropped.
 #[derive(Debug)]
-pub(super) struct RecordHold(Arc<Entry>);
+pub(super) struct RecordHold(Arc<RecordEntry>);
 
 impl Deref for RecordHold {
-    type Target = Entry;
+    type Target = RecordEntry;
 
-    fn deref(&self) -> &Entry {
+    fn deref(&self) -> &RecordEntry {
         &self.0
     }
 }
@@ -286,10 +287,13 @@ mod tests {
 
     #[test]
     fn files_name_their_runs() {
-        let entry = Entry::new(Path::new("/r").into(), RunId::random(), 1_795_539_045_326);
+        let entry = RecordEntry::new(Path::new("/r").into(), RunId::random(), 1_795_539_045_326);
         let path = entry.path();
         let name = path.file_name().unwrap().to_str().unwrap();
-        assert_eq!(Entry::name_of(name), Some((entry.id.clone(), entry.time)));
+        assert_eq!(
+            RecordEntry::parse_name(name),
+            Some((entry.id.clone(), entry.time))
+        );
         for other in [
             "lock",
             "x.run",
@@ -299,13 +303,13 @@ mod tests {
             "0000000000012-aaaa000000000000.new",
             "0000000000012-aaaa000000000000.idx",
         ] {
-            assert!(Entry::name_of(other).is_none(), "{other}");
+            assert!(RecordEntry::parse_name(other).is_none(), "{other}");
         }
     }
 
     #[test]
     fn a_record_is_held_by_its_readers_and_by_nothing_else() {
-        let entry = Arc::new(Entry::new(Path::new("/r").into(), RunId::random(), 1));
+        let entry = Arc::new(RecordEntry::new(Path::new("/r").into(), RunId::random(), 1));
         let listed = Arc::clone(&entry);
         assert!(!entry.is_held());
         let holds = [Arc::clone(&entry).hold(), listed.hold()];

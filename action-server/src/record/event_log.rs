@@ -1,12 +1,11 @@
-//! The log of runs' events, as those who write and read it know it: append, finish, read from a
-//! sequence on. [`FileLog`](super::FileLog) keeps each run in a file of its own.
+//! The interface of the log of events: append, finish, read from a sequence on. [`FileLog`](super::FileLog) keeps each run in a file of its own.
 
 use std::{io, sync::Arc};
 
 use action_proto::v1::{RunEvent, run_event::Event};
 use futures_util::future::BoxFuture;
 
-use super::{Entry, RunId};
+use super::{RecordEntry, RunId};
 
 /// The events of all runs. Each run has one writer and any number of readers.
 pub trait EventLog: Send + Sync {
@@ -36,8 +35,8 @@ pub trait EventLog: Send + Sync {
 
 /// A run that is begun, and its events from the first.
 pub struct NewRun {
-    /// What is known of it.
-    pub entry: Arc<Entry>,
+    /// Its entry.
+    pub entry: Arc<RecordEntry>,
     /// Appends to it.
     pub writer: Box<dyn EventWriter>,
     /// Reads it.
@@ -57,13 +56,13 @@ pub trait EventWriter: Send {
     ///
     /// # Errors
     /// They cannot be kept now. The log is as if it had not been tried.
-    fn append(&mut self, events: Vec<Event>) -> BoxFuture<'_, Result<(), Unwritten>>;
+    fn append(&mut self, events: Vec<Event>) -> BoxFuture<'_, Result<(), UnwrittenEvents>>;
 
     /// Appends the last events and is done once the whole log is durable. Readers see them only then.
     ///
     /// # Errors
     /// As of [`EventWriter::append`].
-    fn finish(&mut self, events: Vec<Event>) -> BoxFuture<'_, Result<(), Unwritten>>;
+    fn finish(&mut self, events: Vec<Event>) -> BoxFuture<'_, Result<(), UnwrittenEvents>>;
 
     /// False while there is room for the ends of jobs and runs only.
     fn takes_output(&self) -> bool;
@@ -86,7 +85,7 @@ pub trait EventReader: Send {
 
 /// Events that could not be written. The log is as if it had not been tried.
 #[derive(Debug)]
-pub struct Unwritten {
+pub struct UnwrittenEvents {
     /// Why.
     pub error: io::Error,
     /// The events, to be tried again.

@@ -8,29 +8,29 @@ use std::{
 };
 
 use super::{
-    Entry, Retention, RunId, RunIndex, Store,
+    RecordEntry, RecordStore, RetentionLimits, RunId, RunIndex,
     directory::{file_names, optional_file_names},
-    retention::Kept,
+    retention::RetainedRecord,
     store::now_millis,
 };
 
-impl Store {
+impl RecordStore {
     /// Removes the records that `retention` lets go and that neither `lives` nor a reader holds.
     ///
     /// # Errors
     /// The first that could not be removed. All others are.
-    pub fn expire(
+    pub fn expire_records(
         &self,
-        retention: &Retention,
+        retention: &RetentionLimits,
         lives: impl Fn(&RunId) -> bool,
     ) -> io::Result<usize> {
         let entries = self.list(None, usize::MAX);
         self.forget_missing(&entries, &lives)?;
-        let kept: Vec<Kept> = entries
+        let kept: Vec<RetainedRecord> = entries
             .iter()
-            .map(|entry| Kept {
+            .map(|entry| RetainedRecord {
                 time: entry.time,
-                size: entry.size().unwrap_or_else(|| measure(entry)),
+                size: entry.size().unwrap_or_else(|| measure_entry(entry)),
                 in_use: lives(&entry.id) || entry.is_held(),
             })
             .collect();
@@ -42,27 +42,29 @@ impl Store {
         self.size.store(all - gone, Ordering::Relaxed);
         let mut failed = Ok(expired.len());
         for &at in &expired {
-            if let Err(error) = self.remove(&entries[at]) {
+            if let Err(error) = self.remove_record(&entries[at]) {
                 failed = failed.and(Err(error));
             }
         }
-        self.interned().sweep();
+        self.interned().remove_unused();
         failed
     }
 
     /// Forgets records that were removed by others.
     fn forget_missing(
         &self,
-        entries: &[Arc<Entry>],
+        entries: &[Arc<RecordEntry>],
         lives: impl Fn(&RunId) -> bool,
     ) -> io::Result<()> {
         let mut names = file_names(&self.runs)?;
         names.extend(optional_file_names(&self.damaged)?);
-        let ids = names.iter().filter_map(|name| Entry::name_of(name));
+        let ids = names
+            .iter()
+            .filter_map(|name| RecordEntry::parse_name(name));
         let existing: HashSet<RunId> = ids.map(|(id, _)| id).collect();
         for entry in entries {
             if !existing.contains(&entry.id) && !lives(&entry.id) {
-                self.forget(&entry.id);
+                self.forget_entry(&entry.id);
                 remove_companions(entry);
             }
         }
@@ -70,20 +72,20 @@ impl Store {
     }
 
     /// Removes a record and what belongs to it. One that is gone already counts as removed.
-    pub(super) fn remove(&self, entry: &Entry) -> io::Result<()> {
+    pub(super) fn remove_record(&self, entry: &RecordEntry) -> io::Result<()> {
         match fs::remove_file(entry.path()) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
             _ => {}
         }
         remove_companions(entry);
-        self.forget(&entry.id);
+        self.forget_entry(&entry.id);
         Ok(())
     }
 }
 
 /// The space that a record takes on the disk, with what belongs to it: for a short one that is more
 /// than its length.
-fn measure(entry: &Entry) -> u64 {
+fn measure_entry(entry: &RecordEntry) -> u64 {
     let files = [entry.path(), entry.tail_path(), entry.index_path()];
     let sizes = files
         .iter()
@@ -94,7 +96,7 @@ fn measure(entry: &Entry) -> u64 {
 }
 
 /// Removes the files beside a record.
-fn remove_companions(entry: &Entry) {
+fn remove_companions(entry: &RecordEntry) {
     for beside in [entry.tail_path(), entry.index_path()] {
         _ = fs::remove_file(beside);
     }

@@ -14,10 +14,10 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde_json::{Map, Value, json};
 
 use super::{
-    Entry,
+    RecordEntry,
     directory::{file_names, optional_file_names},
     file,
-    index::Index,
+    index::RecordIndex,
 };
 
 use crate::{file_digest::open_regular, shown};
@@ -28,7 +28,7 @@ use crate::{file_digest::open_regular, shown};
 /// # Errors
 /// The disk's, the output's, or that no run or more than one is meant (`NotFound`).
 pub fn export(directory: &Path, run: &str, out: &mut impl Write) -> io::Result<()> {
-    let mut index = Index::default();
+    let mut index = RecordIndex::default();
     let runs: Arc<Path> = directory.join("runs").into();
     let damaged: Arc<Path> = directory.join("damaged").into();
     for (directory, names) in [
@@ -43,9 +43,9 @@ pub fn export(directory: &Path, run: &str, out: &mut impl Write) -> io::Result<(
         for (id, time) in names
             .map_err(unreadable)?
             .iter()
-            .filter_map(|name| Entry::name_of(name))
+            .filter_map(|name| RecordEntry::parse_name(name))
         {
-            index.insert(Arc::new(Entry::new(Arc::clone(directory), id, time)));
+            index.insert(Arc::new(RecordEntry::new(Arc::clone(directory), id, time)));
         }
     }
     let matching = index.find(run, None, 2);
@@ -69,7 +69,7 @@ pub fn export(directory: &Path, run: &str, out: &mut impl Write) -> io::Result<(
         _ => error,
     };
     let file = open_regular(&entry.path())?;
-    let mark = file::scan(&file, |event, _| {
+    let mark = file::scan_events(&file, |event, _| {
         if written.is_ok() {
             let json = to_json(&event).to_string();
             written = writeln!(out, "{}", action_proto::escape_in_json(&json));

@@ -10,7 +10,7 @@ use action_proto::v1::RunEvent;
 
 use super::{
     HEADER_LEN, Watermark,
-    format::{self, FOOTER_LEN, FRAME_LEN, Frame},
+    format::{self, FOOTER_LEN, FRAME_LEN, RecordFrame},
     index_file::{SHORT_RECORD, is_wanted},
 };
 
@@ -18,7 +18,7 @@ use super::{
 const FIRST_READ: u64 = 4 << 10;
 
 /// Checks that a file is a record that this version reads; gives its mark.
-pub(super) fn check_header(file: &File) -> io::Result<format::Mark> {
+pub(super) fn check_header(file: &File) -> io::Result<format::RecordMark> {
     let mut header = [0; HEADER_LEN];
     file.read_exact_at(&mut header, 0)?;
     Ok(format::check_header(&header)?)
@@ -43,7 +43,7 @@ fn footer_start(length: u64) -> Option<u64> {
 }
 
 /// What the first and last event of a record say.
-pub(super) struct Glance {
+pub(super) struct RecordEnds {
     pub(super) first: RunEvent,
     /// True for a record that has its end.
     pub(super) has_ended: bool,
@@ -58,7 +58,7 @@ pub(super) struct Glance {
 ///
 /// # Errors
 /// The disk's, or that the header or the first event is damaged (`InvalidData`, `UnexpectedEof`).
-pub(super) fn glance(file: &File, length: u64, buffer: &mut Vec<u8>) -> io::Result<Glance> {
+pub(super) fn read_ends(file: &File, length: u64, buffer: &mut Vec<u8>) -> io::Result<RecordEnds> {
     let at_once = if is_wanted(length) {
         FIRST_READ
     } else {
@@ -74,14 +74,14 @@ pub(super) fn glance(file: &File, length: u64, buffer: &mut Vec<u8>) -> io::Resu
     let mark = format::check_header(bytes)?;
     let event = |offset: u64| {
         let inside = usize::try_from(offset).ok().and_then(|at| bytes.get(at..));
-        match inside.map(format::decode) {
-            Some(Ok(Frame::Event(event, _))) => Ok(*event),
+        match inside.map(format::decode_frame) {
+            Some(Ok(RecordFrame::Event(event, _))) => Ok(*event),
             Some(Err(damage)) => Err(damage.into()),
             _ => event_at(file, offset),
         }
     };
     let first = event(HEADER_LEN as u64)?;
-    let mut glance = Glance {
+    let mut glance = RecordEnds {
         first,
         has_ended: false,
         last: None,
@@ -109,15 +109,20 @@ pub(super) fn event_at(file: &File, offset: u64) -> io::Result<RunEvent> {
     let mut bytes = vec![0; FRAME_LEN];
     loop {
         file.read_exact_at(&mut bytes, offset)?;
-        match format::decode(&bytes)? {
-            Frame::Event(event, _) => return Ok(*event),
-            Frame::Incomplete(length) | Frame::Skipped(length) => bytes.resize(length, 0),
+        match format::decode_frame(&bytes)? {
+            RecordFrame::Event(event, _) => return Ok(*event),
+            RecordFrame::Incomplete(length) | RecordFrame::Skipped(length) => {
+                bytes.resize(length, 0);
+            }
         }
     }
 }
 
 /// How far a closed record is whole, and each of its events with its offset on the way.
-pub(super) fn scan(file: &File, mut see: impl FnMut(RunEvent, u64)) -> io::Result<Watermark> {
+pub(super) fn scan_events(
+    file: &File,
+    mut see: impl FnMut(RunEvent, u64),
+) -> io::Result<Watermark> {
     let mut reader = io::BufReader::with_capacity(256 * 1024, file);
     let mut header = [0; HEADER_LEN];
     reader.read_exact(&mut header)?;
@@ -147,7 +152,7 @@ pub(super) fn whole_part(file: &File) -> io::Result<Watermark> {
         // Readers report a damaged end; here is how far the record is good.
         let sequence = match event_at(file, offset) {
             Ok(last) => last.sequence,
-            Err(_) => scan(file, |_, _| {})?.sequence,
+            Err(_) => scan_events(file, |_, _| {})?.sequence,
         };
         return Ok(Watermark {
             end,
@@ -155,7 +160,7 @@ pub(super) fn whole_part(file: &File) -> io::Result<Watermark> {
             ended: true,
         });
     }
-    scan(file, |_, _| {})
+    scan_events(file, |_, _| {})
 }
 
 /// True for a record that has its end.
@@ -175,10 +180,10 @@ fn next_frame(reader: &mut impl Read, frame: &mut Vec<u8>) -> io::Result<Option<
             Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(None),
             Err(error) => return Err(error),
         }
-        match format::decode(frame) {
-            Ok(Frame::Event(event, _)) => return Ok(Some(*event)),
-            Ok(Frame::Incomplete(length)) => wanted = length,
-            Ok(Frame::Skipped(_)) | Err(_) => return Ok(None),
+        match format::decode_frame(frame) {
+            Ok(RecordFrame::Event(event, _)) => return Ok(Some(*event)),
+            Ok(RecordFrame::Incomplete(length)) => wanted = length,
+            Ok(RecordFrame::Skipped(_)) | Err(_) => return Ok(None),
         }
     }
 }

@@ -5,7 +5,7 @@ use std::{
     collections::HashMap,
     io,
     pin::pin,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex},
     time::Duration,
 };
 
@@ -14,10 +14,10 @@ use futures_util::future::BoxFuture;
 use tokio::{runtime::Handle, sync::watch, time::sleep};
 
 use super::{
-    Entry, EventLog, EventReader, EventWriter, NewRun, Reader, RunId, Store, Unwritten, Watermark,
-    Writer,
+    EventLog, EventReader, EventWriter, NewRun, RecordEntry, RecordReader, RecordStore,
+    RecordWriter, RunId, UnwrittenEvents, Watermark,
 };
-use crate::disk_lane::LANES;
+use crate::{disk_lane::LANES, locks::lock};
 
 /// A disk that does not answer for so long may hang.
 const SLOW: Duration = Duration::from_secs(1);
@@ -27,13 +27,13 @@ type LiveRuns = Arc<Mutex<HashMap<RunId, watch::Receiver<Watermark>>>>;
 
 /// Keeps the events of each run in a file of the store.
 pub struct FileLog {
-    store: Arc<Store>,
+    store: Arc<RecordStore>,
     live: LiveRuns,
 }
 
 impl FileLog {
     /// A log in this store.
-    pub fn new(store: Arc<Store>) -> FileLog {
+    pub fn new(store: Arc<RecordStore>) -> FileLog {
         FileLog {
             store,
             live: Arc::default(),
@@ -50,14 +50,14 @@ impl EventLog for FileLog {
                 let (entry, writer) = own.create(first)?;
                 let writer = FileWriter::new(Arc::clone(&own), live, Arc::clone(&entry), writer);
                 // Opened now: a run that is started must not fail for want of a descriptor to show it.
-                let reader = writer.read()?;
+                let reader = writer.read_own()?;
                 Ok(NewRun {
                     entry,
                     writer: Box::new(writer),
                     reader: Box::new(reader),
                 })
             });
-            noticed(&store, begun).await?
+            watch_disk(&store, begun).await?
         })
     }
 
@@ -84,7 +84,7 @@ impl EventLog for FileLog {
     }
 }
 
-impl EventReader for Reader {
+impl EventReader for RecordReader {
     fn last_sequence(&self) -> Option<u64> {
         self.last_sequence()
     }
@@ -96,16 +96,21 @@ impl EventReader for Reader {
 
 /// The writer of one run.
 struct FileWriter {
-    store: Arc<Store>,
+    store: Arc<RecordStore>,
     live: LiveRuns,
-    entry: Arc<Entry>,
+    entry: Arc<RecordEntry>,
     is_released: bool,
     /// `None` while it is on a thread that writes.
-    writer: Option<Writer>,
+    writer: Option<RecordWriter>,
 }
 
 impl FileWriter {
-    fn new(store: Arc<Store>, live: LiveRuns, entry: Arc<Entry>, writer: Writer) -> FileWriter {
+    fn new(
+        store: Arc<RecordStore>,
+        live: LiveRuns,
+        entry: Arc<RecordEntry>,
+        writer: RecordWriter,
+    ) -> FileWriter {
         FileWriter {
             store,
             live,
@@ -116,24 +121,24 @@ impl FileWriter {
     }
 
     /// Reads the record from its beginning. Blocks for the disk.
-    fn read(&self) -> io::Result<Reader> {
-        let writer = self.writer.as_ref().ok_or_else(lost)?;
+    fn read_own(&self) -> io::Result<RecordReader> {
+        let writer = self.writer.as_ref().ok_or_else(lost_writer)?;
         self.store.read_new(&self.entry, writer)
     }
 
     /// Has `work` done to the writer by `run`, a lane's, and takes it back.
-    async fn write(
+    async fn write_events(
         &mut self,
         is_end: bool,
         events: Vec<Event>,
-        work: fn(&Store, &mut Writer, Vec<Event>) -> Result<(), Unwritten>,
-    ) -> Result<(), Unwritten> {
-        let unwritten = |error| Unwritten {
+        work: fn(&RecordStore, &mut RecordWriter, Vec<Event>) -> Result<(), UnwrittenEvents>,
+    ) -> Result<(), UnwrittenEvents> {
+        let unwritten = |error| UnwrittenEvents {
             error,
             events: Vec::new(),
         };
         let Some(mut writer) = self.writer.take() else {
-            return Err(unwritten(lost()));
+            return Err(unwritten(lost_writer()));
         };
         let lane = if is_end { &LANES.ends } else { &LANES.appends };
         let store = Arc::clone(&self.store);
@@ -141,7 +146,7 @@ impl FileWriter {
             let written = work(&store, &mut writer, events);
             (writer, written)
         });
-        let (writer, written) = noticed(&self.store, written)
+        let (writer, written) = watch_disk(&self.store, written)
             .await
             .map_err(|error| unwritten(error.into()))?;
         self.writer = Some(writer);
@@ -162,16 +167,18 @@ impl EventWriter for FileWriter {
         self.store.add(Arc::clone(&self.entry));
     }
 
-    fn append(&mut self, events: Vec<Event>) -> BoxFuture<'_, Result<(), Unwritten>> {
-        Box::pin(self.write(false, events, |store, writer, events| {
-            let written = writer.append(events).inspect_err(|_| store.doubt());
+    fn append(&mut self, events: Vec<Event>) -> BoxFuture<'_, Result<(), UnwrittenEvents>> {
+        Box::pin(self.write_events(false, events, |store, writer, events| {
+            let written = writer
+                .append(events)
+                .inspect_err(|_| store.mark_unwritable());
             writer.sync_when_due();
             written
         }))
     }
 
-    fn finish(&mut self, events: Vec<Event>) -> BoxFuture<'_, Result<(), Unwritten>> {
-        Box::pin(self.write(true, events, Store::finish))
+    fn finish(&mut self, events: Vec<Event>) -> BoxFuture<'_, Result<(), UnwrittenEvents>> {
+        Box::pin(self.write_events(true, events, RecordStore::finish_record))
     }
 
     fn takes_output(&self) -> bool {
@@ -185,24 +192,20 @@ impl Drop for FileWriter {
             lock(&self.live).remove(&self.entry.id);
             return;
         }
-        // Where no runtime is left the next start sees to it.
+        // Without a runtime the next start removes it.
         if let Ok(runtime) = Handle::try_current() {
             let (store, entry) = (Arc::clone(&self.store), Arc::clone(&self.entry));
-            runtime.spawn(LANES.tidying.run(move || store.discard(&entry)));
+            runtime.spawn(LANES.tidying.run(move || store.discard_record(&entry)));
         }
     }
 }
 
-fn lock(live: &LiveRuns) -> MutexGuard<'_, HashMap<RunId, watch::Receiver<Watermark>>> {
-    live.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-fn lost() -> io::Error {
+fn lost_writer() -> io::Error {
     io::Error::other("the record was left in the middle of a write")
 }
 
-/// Waits for the disk. One that does not answer soon is looked at: see [`Store::look`].
-async fn noticed<T>(store: &Store, work: impl Future<Output = T>) -> T {
+/// Waits for the disk. One that does not answer soon is looked at: see [`RecordStore::check_writable`].
+async fn watch_disk<T>(store: &RecordStore, work: impl Future<Output = T>) -> T {
     let mut work = pin!(work);
     tokio::select! {
         biased;

@@ -22,24 +22,24 @@ pub(super) const VERSION: u32 = 1;
 const MAGIC: &[u8; 8] = b"ACTIONR\n";
 const END_MAGIC: &[u8; 4] = b"END\n";
 
-/// What tells a record's own footer from bytes that look like one.
-pub(super) type Mark = [u8; 4];
+/// The random mark by which a record's footer differs from bytes that look like one.
+pub(super) type RecordMark = [u8; 4];
 
 /// The footer's length in bytes.
 pub(super) const FOOTER_LEN: usize = 16;
 
 /// The header's length in bytes.
 pub const HEADER_LEN: usize = 16;
-/// The length of what is before each payload.
+/// The length of a frame's head.
 pub(super) const FRAME_LEN: usize = 8;
 /// No event is longer: output comes in chunks of 64 KiB, and the largest plan has 10,000 names.
 const PAYLOAD_LIMIT: usize = 16 << 20;
-/// What stands before an event in its payload, at most: run id, sequence and time.
+/// The most bytes before an event in its payload: run id, sequence and time.
 const BEFORE_EVENT: usize = 64;
 
-/// What is wrong with a record's bytes.
+/// Damage of a record.
 #[derive(Debug, Error, PartialEq, Eq)]
-pub enum Damage {
+pub enum RecordDamage {
     /// The file does not begin as a record does.
     #[error("this is not a record of a run")]
     NotARecord,
@@ -51,8 +51,8 @@ pub enum Damage {
     Frame(&'static str),
 }
 
-impl From<Damage> for io::Error {
-    fn from(damage: Damage) -> io::Error {
+impl From<RecordDamage> for io::Error {
+    fn from(damage: RecordDamage) -> io::Error {
         io::Error::new(io::ErrorKind::InvalidData, damage)
     }
 }
@@ -78,7 +78,7 @@ pub fn check_length(event: &Event) -> Result<(), TooLong> {
 }
 
 /// The header of a new record.
-pub(super) fn header(mark: Mark) -> [u8; HEADER_LEN] {
+pub(super) fn encode_header(mark: RecordMark) -> [u8; HEADER_LEN] {
     let mut bytes = [0; HEADER_LEN];
     bytes[12..16].copy_from_slice(&mark);
     bytes[..8].copy_from_slice(MAGIC);
@@ -87,30 +87,30 @@ pub(super) fn header(mark: Mark) -> [u8; HEADER_LEN] {
 }
 
 /// Checks a record's header and gives its mark.
-pub(super) fn check_header(bytes: &[u8]) -> Result<Mark, Damage> {
+pub(super) fn check_header(bytes: &[u8]) -> Result<RecordMark, RecordDamage> {
     let header = bytes
         .first_chunk::<HEADER_LEN>()
         .filter(|header| header.starts_with(MAGIC));
     let Some(header) = header else {
-        return Err(Damage::NotARecord);
+        return Err(RecordDamage::NotARecord);
     };
     let version = u32::from_le_bytes([header[8], header[9], header[10], header[11]]);
     if version > VERSION {
-        Err(Damage::Newer(version))
+        Err(RecordDamage::Newer(version))
     } else {
         Ok([header[12], header[13], header[14], header[15]])
     }
 }
 
 /// Appends the footer of a record whose last frame begins at `offset`.
-pub(super) fn encode_footer(mark: Mark, offset: u64, out: &mut Vec<u8>) {
+pub(super) fn encode_footer(mark: RecordMark, offset: u64, out: &mut Vec<u8>) {
     out.extend_from_slice(END_MAGIC);
     out.extend_from_slice(&mark);
     out.extend_from_slice(&offset.to_le_bytes());
 }
 
 /// The offset of the last frame, when these are the last bytes of a record that has ended.
-pub(super) fn decode_footer(mark: Mark, bytes: &[u8; FOOTER_LEN]) -> Option<u64> {
+pub(super) fn decode_footer(mark: RecordMark, bytes: &[u8; FOOTER_LEN]) -> Option<u64> {
     let (magic, rest) = bytes.split_first_chunk::<4>()?;
     let (own, offset) = rest.split_first_chunk::<4>()?;
     let offset = offset
@@ -120,21 +120,21 @@ pub(super) fn decode_footer(mark: Mark, bytes: &[u8; FOOTER_LEN]) -> Option<u64>
 }
 
 /// Appends an event's frame.
-pub(super) fn encode(event: &RunEvent, out: &mut Vec<u8>) {
-    let start = begin(out);
+pub(super) fn encode_event(event: &RunEvent, out: &mut Vec<u8>) {
+    let start = begin_frame(out);
     // A Vec grows as needed, so that encoding cannot run out of room.
     _ = event.encode(out);
-    end(out, start, &[]);
+    end_frame(out, start, &[]);
 }
 
 /// Begins a frame, whose payload is to be appended. Returns where it begins.
-pub(super) fn begin(out: &mut Vec<u8>) -> usize {
+pub(super) fn begin_frame(out: &mut Vec<u8>) -> usize {
     out.extend_from_slice(&[0; FRAME_LEN]);
     out.len() - FRAME_LEN
 }
 
 /// Ends the frame that begins at `start`, and whose payload goes on with `rest` behind `out`.
-pub(super) fn end(out: &mut [u8], start: usize, rest: &[u8]) {
+pub(super) fn end_frame(out: &mut [u8], start: usize, rest: &[u8]) {
     let payload = &out[start + FRAME_LEN..];
     let length = u32::try_from(payload.len() + rest.len())
         .unwrap_or(u32::MAX)
@@ -146,9 +146,9 @@ pub(super) fn end(out: &mut [u8], start: usize, rest: &[u8]) {
     out[start + 4..start + 8].copy_from_slice(&checksum.finalize().to_le_bytes());
 }
 
-/// What stands at the beginning of some bytes of a record.
+/// The frame at the beginning of some bytes.
 #[derive(Debug, PartialEq)]
-pub(super) enum Frame {
+pub(super) enum RecordFrame {
     /// An event, and how many bytes its frame has.
     Event(Box<RunEvent>, usize),
     /// An event that is not wanted, and how many bytes its frame has.
@@ -159,50 +159,51 @@ pub(super) enum Frame {
 
 /// The part of an event that says which it is.
 #[derive(Clone, PartialEq, Message)]
-struct Numbered {
+struct NumberedEvent {
     #[prost(uint64, tag = "2")]
     sequence: u64,
 }
 
 /// Reads one frame.
-pub(super) fn decode(bytes: &[u8]) -> Result<Frame, Damage> {
-    read(bytes, 0, |payload| RunEvent::decode(&bytes[payload]))
+pub(super) fn decode_frame(bytes: &[u8]) -> Result<RecordFrame, RecordDamage> {
+    read_frame(bytes, 0, |payload| RunEvent::decode(&bytes[payload]))
 }
 
 /// Reads one frame without a copy of its data; skips an event up to and with `after`.
-pub(super) fn decode_after(bytes: &Bytes, after: u64) -> Result<Frame, Damage> {
-    read(bytes, after, |payload| {
+pub(super) fn decode_after(bytes: &Bytes, after: u64) -> Result<RecordFrame, RecordDamage> {
+    read_frame(bytes, after, |payload| {
         RunEvent::decode(bytes.slice(payload))
     })
 }
 
-fn read(
+fn read_frame(
     bytes: &[u8],
     after: u64,
     event: impl FnOnce(Range<usize>) -> Result<RunEvent, DecodeError>,
-) -> Result<Frame, Damage> {
+) -> Result<RecordFrame, RecordDamage> {
     let Some(head) = bytes.first_chunk::<FRAME_LEN>() else {
-        return Ok(Frame::Incomplete(FRAME_LEN));
+        return Ok(RecordFrame::Incomplete(FRAME_LEN));
     };
     let length = u32::from_le_bytes([head[0], head[1], head[2], head[3]]) as usize;
     if length == 0 || length > PAYLOAD_LIMIT {
-        return Err(Damage::Frame("length"));
+        return Err(RecordDamage::Frame("length"));
     }
     let end = FRAME_LEN + length;
     let Some(payload) = bytes.get(FRAME_LEN..end) else {
-        return Ok(Frame::Incomplete(end));
+        return Ok(RecordFrame::Incomplete(end));
     };
     if crc32fast::hash(payload).to_le_bytes() != head[4..8] {
-        return Err(Damage::Frame("checksum"));
+        return Err(RecordDamage::Frame("checksum"));
     }
     if after > 0 {
-        let numbered = Numbered::decode(payload).map_err(|_| Damage::Frame("content"))?;
+        let numbered =
+            NumberedEvent::decode(payload).map_err(|_| RecordDamage::Frame("content"))?;
         if numbered.sequence <= after {
-            return Ok(Frame::Skipped(end));
+            return Ok(RecordFrame::Skipped(end));
         }
     }
-    let event = event(FRAME_LEN..end).map_err(|_| Damage::Frame("content"))?;
-    Ok(Frame::Event(Box::new(event), end))
+    let event = event(FRAME_LEN..end).map_err(|_| RecordDamage::Frame("content"))?;
+    Ok(RecordFrame::Event(Box::new(event), end))
 }
 
 #[cfg(test)]
@@ -215,7 +216,7 @@ mod tests {
     fn frames(count: u64) -> Vec<u8> {
         let mut bytes = Vec::new();
         for sequence in 1..=count {
-            encode(
+            encode_event(
                 &RunEvent {
                     run_id: "r".into(),
                     sequence,
@@ -245,14 +246,14 @@ mod tests {
                 event: Some(event),
             };
             let mut bytes = Vec::new();
-            encode(&event, &mut bytes);
-            assert_eq!(decode(&bytes).is_ok(), is_taken, "{nodes}");
+            encode_event(&event, &mut bytes);
+            assert_eq!(decode_frame(&bytes).is_ok(), is_taken, "{nodes}");
         }
     }
 
     fn sequences(mut bytes: &[u8]) -> Vec<u64> {
         let mut read = Vec::new();
-        while let Ok(Frame::Event(event, length)) = decode(bytes) {
+        while let Ok(RecordFrame::Event(event, length)) = decode_frame(bytes) {
             read.push(event.sequence);
             bytes = &bytes[length..];
         }
@@ -261,12 +262,12 @@ mod tests {
 
     #[test]
     fn headers() {
-        assert_eq!(check_header(&header(*b"mark")), Ok(*b"mark"));
-        assert_eq!(check_header(b"short"), Err(Damage::NotARecord));
-        assert_eq!(check_header(&[0; 16]), Err(Damage::NotARecord));
-        let mut newer = header(*b"mark");
+        assert_eq!(check_header(&encode_header(*b"mark")), Ok(*b"mark"));
+        assert_eq!(check_header(b"short"), Err(RecordDamage::NotARecord));
+        assert_eq!(check_header(&[0; 16]), Err(RecordDamage::NotARecord));
+        let mut newer = encode_header(*b"mark");
         newer[8] = 9;
-        assert_eq!(check_header(&newer), Err(Damage::Newer(9)));
+        assert_eq!(check_header(&newer), Err(RecordDamage::Newer(9)));
         let mut footer = Vec::new();
         encode_footer(*b"mark", 77, &mut footer);
         let footer: &[u8; FOOTER_LEN] = footer[..].try_into().unwrap();
@@ -295,7 +296,7 @@ mod tests {
 
         #[test]
         fn no_bytes_panic(bytes in proptest::collection::vec(any::<u8>(), 0..64)) {
-            _ = decode(&bytes);
+            _ = decode_frame(&bytes);
             _ = check_header(&bytes);
         }
     }

@@ -12,7 +12,7 @@ use prost::{
     encoding::{WireType, encode_key, encode_varint, encoded_len_varint, key_len},
 };
 
-use super::format::{self, Mark};
+use super::format::{self, RecordMark};
 
 /// Data that is shorter than this is copied: a piece of its own would cost more.
 const SHORT: usize = 4 * 1024;
@@ -22,42 +22,42 @@ const DATA: u32 = 3;
 
 /// Frames that wait to be written.
 #[derive(Debug, Default)]
-pub(super) struct Frames {
+pub(super) struct FrameBatch {
     /// All that is encoded, one after the other.
     encoded: Vec<u8>,
-    /// What stands in between, each with how much of `encoded` is before it.
+    /// Data in between, each with the length of `encoded` before it.
     data: Vec<(usize, Bytes)>,
-    /// How much that is.
+    /// The length of all data.
     data_length: usize,
 }
 
-impl Frames {
+impl FrameBatch {
     /// How many bytes they have.
     pub(super) fn len(&self) -> usize {
         self.encoded.len() + self.data_length
     }
 
     /// Adds the header of a record.
-    pub(super) fn add_header(&mut self, mark: Mark) {
-        self.encoded.extend_from_slice(&format::header(mark));
+    pub(super) fn add_header(&mut self, mark: RecordMark) {
+        self.encoded.extend_from_slice(&format::encode_header(mark));
     }
 
     /// Adds an event's frame.
-    pub(super) fn add(&mut self, event: &RunEvent) {
+    pub(super) fn add_event(&mut self, event: &RunEvent) {
         match &event.event {
             Some(Event::NodeOutput(output)) if output.data.len() >= SHORT => {
                 self.add_output(event, output);
             }
-            _ => format::encode(event, &mut self.encoded),
+            _ => format::encode_event(event, &mut self.encoded),
         }
     }
 
     /// Adds the footer of a record whose last frame begins at `offset`.
-    pub(super) fn add_footer(&mut self, mark: Mark, offset: u64) {
+    pub(super) fn add_footer(&mut self, mark: RecordMark, offset: u64) {
         format::encode_footer(mark, offset, &mut self.encoded);
     }
 
-    /// The same bytes as [`format::encode`] makes. In a message both the event and its data come
+    /// The same bytes as [`format::encode_event`] makes. In a message both the event and its data come
     /// last: <https://protobuf.dev/programming-guides/encoding/>.
     fn add_output(&mut self, event: &RunEvent, output: &NodeOutput) {
         let data = &output.data;
@@ -76,7 +76,7 @@ impl Frames {
             + key_len(DATA)
             + encoded_len_varint(data.len() as u64)
             + data.len();
-        let frame = format::begin(&mut self.encoded);
+        let frame = format::begin_frame(&mut self.encoded);
         // A Vec grows as needed, so that encoding cannot run out of room.
         _ = before_event.encode(&mut self.encoded);
         encode_key(NODE_OUTPUT, WireType::LengthDelimited, &mut self.encoded);
@@ -84,7 +84,7 @@ impl Frames {
         _ = before_data.encode(&mut self.encoded);
         encode_key(DATA, WireType::LengthDelimited, &mut self.encoded);
         encode_varint(data.len() as u64, &mut self.encoded);
-        format::end(&mut self.encoded, frame, data);
+        format::end_frame(&mut self.encoded, frame, data);
         self.data.push((self.encoded.len(), data.clone()));
         self.data_length += data.len();
     }
@@ -155,27 +155,27 @@ mod tests {
     #[test]
     fn the_bytes_are_those_of_the_protocol() {
         let lengths = [0, 1, SHORT - 1, SHORT, SHORT + 1, 64 * 1024, 1 << 20, 3];
-        let mut frames = Frames::default();
+        let mut frames = FrameBatch::default();
         let mut plain = Vec::new();
         for (length, sequence) in lengths.into_iter().zip(1..) {
             let event = output(sequence, length);
-            frames.add(&event);
-            format::encode(&event, &mut plain);
+            frames.add_event(&event);
+            format::encode_event(&event, &mut plain);
             assert_eq!(frames.len(), plain.len());
         }
         let (mut fast, mut slow) = (Vec::new(), Slow(Vec::new()));
         frames.write_to(&mut fast).unwrap();
         frames.write_to(&mut slow).unwrap();
         assert!(fast == plain && slow.0 == plain);
-        Frames::default()
+        FrameBatch::default()
             .write_to(io::Cursor::new([0; 0].as_mut_slice()))
             .unwrap();
     }
 
     #[test]
     fn a_disk_that_takes_nothing_is_told_of() {
-        let mut frames = Frames::default();
-        frames.add(&output(1, SHORT));
+        let mut frames = FrameBatch::default();
+        frames.add_event(&output(1, SHORT));
         let mut room = [0; 100];
         let error = frames.write_to(room.as_mut_slice()).unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::WriteZero);

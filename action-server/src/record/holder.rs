@@ -17,19 +17,19 @@ const LIMIT: usize = 4096;
 
 /// A machine.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Holder {
+pub struct StateHolder {
     /// The host's name.
     host: String,
     /// machine-id(5); empty where there is none.
     machine_id: String,
 }
 
-impl Holder {
+impl StateHolder {
     /// This machine.
-    pub(super) fn own() -> Holder {
+    pub(super) fn this_machine() -> StateHolder {
         let machine_id = fs::read_to_string("/etc/machine-id").unwrap_or_default();
         let host = rustix::system::uname();
-        Holder {
+        StateHolder {
             host: host.nodename().to_string_lossy().into_owned(),
             machine_id: machine_id.trim().to_owned(),
         }
@@ -46,7 +46,7 @@ impl Holder {
     }
 
     /// The holder in the lock file. A file without one is of a server that stopped, or of an older one.
-    pub(super) fn read(lock: &File) -> io::Result<Option<Holder>> {
+    pub(super) fn read(lock: &File) -> io::Result<Option<StateHolder>> {
         let mut text = vec![0; LIMIT];
         let length = lock.read_at(&mut text, 0)?;
         Ok(serde_json::from_slice(&text[..length]).ok())
@@ -74,20 +74,20 @@ mod tests {
     #[test]
     fn a_holder_is_kept_until_it_is_cleared() {
         let lock = tempfile::tempfile().unwrap();
-        assert_eq!(Holder::read(&lock).unwrap(), None);
-        let long = Holder {
+        assert_eq!(StateHolder::read(&lock).unwrap(), None);
+        let long = StateHolder {
             host: "a".repeat(64),
             machine_id: "0123".into(),
         };
-        let own = Holder::own();
+        let own = StateHolder::this_machine();
         for holder in [&long, &own] {
             holder.write(&lock).unwrap();
-            assert_eq!(Holder::read(&lock).unwrap().as_ref(), Some(holder));
+            assert_eq!(StateHolder::read(&lock).unwrap().as_ref(), Some(holder));
         }
         lock.set_len(5).unwrap();
-        assert_eq!(Holder::read(&lock).unwrap(), None, "cut");
-        Holder::clear(&lock).unwrap();
-        assert_eq!(Holder::read(&lock).unwrap(), None);
+        assert_eq!(StateHolder::read(&lock).unwrap(), None, "cut");
+        StateHolder::clear(&lock).unwrap();
+        assert_eq!(StateHolder::read(&lock).unwrap(), None);
         assert!(!own.host.is_empty());
     }
 }

@@ -1,4 +1,4 @@
-//! Which runs there are: by the beginning of an id, and by time. In memory; no call here reads a record.
+//! An index of all runs by id prefix and by time. In memory; no call here reads a record.
 
 use std::{
     collections::BTreeMap,
@@ -8,46 +8,44 @@ use std::{
     time::{SystemTime, UNIX_EPOCH},
 };
 
-use super::{Entry, Known, RunId};
+use super::{RecordEntry, RecordState, RunId};
 
-/// Where a run stands among all: when it was accepted, in milliseconds since 1970, and its id.
-pub type Position = (u64, RunId);
+/// A run's place in lists: when it was accepted, in milliseconds since 1970, and its id.
+pub type RunPosition = (u64, RunId);
 
-/// The runs that there are, in brief, for lists and for looking up.
-///
-/// What comes at once is bounded by the caller, who goes on behind the last one.
+/// All runs in brief, for lists and look-ups. The caller bounds each result and continues after its last
+/// run.
 pub trait RunIndex: Send + Sync {
-    /// The runs whose id is, or begins with, `prefix`, in the order of their ids, from behind `after`:
+    /// The runs whose id is, or begins with, `prefix`, in the order of their ids, after `after`:
     /// at most `most`.
-    fn find(&self, prefix: &str, after: Option<RunId>, most: usize) -> Vec<Arc<Entry>>;
+    fn find(&self, prefix: &str, after: Option<RunId>, most: usize) -> Vec<Arc<RecordEntry>>;
 
     /// The runs before `before`, the newest first: at most `most`.
-    fn list(&self, before: Option<Position>, most: usize) -> Vec<Arc<Entry>>;
+    fn list(&self, before: Option<RunPosition>, most: usize) -> Vec<Arc<RecordEntry>>;
 
-    /// By how much the time that runs are listed by may be later than their start, in milliseconds: a clock
-    /// that was set back puts no run before older ones.
+    /// The most by which the time in lists is later than a run's start, in milliseconds: a clock that was
+    /// set back puts no run before older ones.
     fn lead(&self) -> u64;
 
-    /// What is known of a run. Blocks for the disk where the record could not be read before, and only
-    /// there.
+    /// The state of a record. Blocks for the disk only if the record could not be read before.
     ///
     /// # Errors
     /// The record cannot be read now, or is gone (`NotFound`).
-    fn summary<'a>(&self, entry: &'a Entry) -> io::Result<&'a Known>;
+    fn summary<'a>(&self, entry: &'a RecordEntry) -> io::Result<&'a RecordState>;
 }
 
 /// The records, for looking up.
 #[derive(Debug, Default)]
-pub(super) struct Index {
-    by_id: BTreeMap<RunId, Arc<Entry>>,
-    by_time: BTreeMap<Position, Arc<Entry>>,
+pub(super) struct RecordIndex {
+    by_id: BTreeMap<RunId, Arc<RecordEntry>>,
+    by_time: BTreeMap<RunPosition, Arc<RecordEntry>>,
     /// See [`RunIndex::lead`].
     pub(super) lead: u64,
 }
 
-impl Index {
+impl RecordIndex {
     /// Adds a record, in place of another one of the same run.
-    pub(super) fn insert(&mut self, entry: Arc<Entry>) {
+    pub(super) fn insert(&mut self, entry: Arc<RecordEntry>) {
         self.remove(&entry.id);
         let started = entry.summary().and_then(|it| it.start_time);
         if let Some(started) = started.and_then(|it| SystemTime::try_from(it).ok()) {
@@ -66,12 +64,17 @@ impl Index {
         }
     }
 
-    pub(super) fn get(&self, id: &RunId) -> Option<Arc<Entry>> {
+    pub(super) fn get(&self, id: &RunId) -> Option<Arc<RecordEntry>> {
         self.by_id.get(id).cloned()
     }
 
     /// See [`RunIndex::find`].
-    pub(super) fn find(&self, prefix: &str, after: Option<RunId>, most: usize) -> Vec<Arc<Entry>> {
+    pub(super) fn find(
+        &self,
+        prefix: &str,
+        after: Option<RunId>,
+        most: usize,
+    ) -> Vec<Arc<RecordEntry>> {
         let from = match after {
             Some(id) => Bound::Excluded(id),
             None => Bound::Included(RunId::first_with(prefix)),
@@ -86,7 +89,7 @@ impl Index {
     }
 
     /// See [`RunIndex::list`].
-    pub(super) fn list(&self, before: Option<Position>, most: usize) -> Vec<Arc<Entry>> {
+    pub(super) fn list(&self, before: Option<RunPosition>, most: usize) -> Vec<Arc<RecordEntry>> {
         let before = before.map_or(Bound::Unbounded, Bound::Excluded);
         let older = self.by_time.range((Bound::Unbounded, before)).rev();
         older
@@ -113,14 +116,18 @@ mod tests {
 
     #[test]
     fn ids_are_found_by_their_beginning() {
-        let mut index = Index::default();
+        let mut index = RecordIndex::default();
         for (time, id) in [
             (3, "aaaa000000000000"),
             (1, "aaab000000000000"),
             (2, "b000000000000000"),
         ] {
             let directory = Path::new("/r").into();
-            index.insert(Arc::new(Entry::new(directory, id.parse().unwrap(), time)));
+            index.insert(Arc::new(RecordEntry::new(
+                directory,
+                id.parse().unwrap(),
+                time,
+            )));
         }
         let ids = |text: &str| -> Vec<String> {
             let found = index.find(text, None, 2);

@@ -1,5 +1,4 @@
-//! The file beside a long record that has its jobs and the places of its events, so that neither is
-//! looked for in the record.
+//! The index file of a long record: its jobs and offsets, so that the record need not be read for them.
 //!
 //! ```text
 //! 8 bytes "ACTIONX\n", the format version as u32, the record's mark, the record's length as u64,
@@ -18,7 +17,7 @@ use std::{
 
 use prost::Message;
 
-use super::{contents::StoredContents, format::Mark};
+use super::{contents::StoredContents, format::RecordMark};
 use crate::file_digest::open_regular;
 
 const MAGIC: &[u8; 8] = b"ACTIONX\n";
@@ -38,14 +37,14 @@ pub(super) fn is_wanted(length: u64) -> bool {
 ///
 /// # Errors
 /// The disk's. Nothing is left of it then.
-pub(super) fn write(
+pub(super) fn write_index(
     path: &Path,
-    mark: Mark,
+    mark: RecordMark,
     length: u64,
     contents: &StoredContents,
 ) -> io::Result<()> {
     let payload = contents.encode_to_vec();
-    let mut bytes = head(mark, length).to_vec();
+    let mut bytes = encode_head(mark, length).to_vec();
     bytes.extend_from_slice(&crc32fast::hash(&payload).to_le_bytes());
     bytes.extend_from_slice(&payload);
     // Two that make it at once write the same.
@@ -64,14 +63,18 @@ pub(super) fn write(
 ///
 /// # Errors
 /// The disk's.
-pub(super) fn read(path: &Path, mark: Mark, length: u64) -> io::Result<Option<StoredContents>> {
+pub(super) fn read_index(
+    path: &Path,
+    mark: RecordMark,
+    length: u64,
+) -> io::Result<Option<StoredContents>> {
     let mut file = match open_regular(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         opened => opened?,
     };
     let mut bytes = Vec::new();
     file.read_to_end(&mut bytes)?;
-    let wanted = head(mark, length);
+    let wanted = encode_head(mark, length);
     let Some((head, payload)) = bytes.split_at_checked(HEAD_LEN) else {
         return Ok(None);
     };
@@ -84,7 +87,7 @@ pub(super) fn read(path: &Path, mark: Mark, length: u64) -> io::Result<Option<St
 }
 
 /// What comes before the checksum.
-fn head(mark: Mark, length: u64) -> [u8; HEAD_LEN - 4] {
+fn encode_head(mark: RecordMark, length: u64) -> [u8; HEAD_LEN - 4] {
     let mut head = [0; HEAD_LEN - 4];
     head[..8].copy_from_slice(MAGIC);
     head[8..12].copy_from_slice(&VERSION.to_le_bytes());
@@ -110,19 +113,19 @@ mod tests {
             }],
             ..StoredContents::default()
         };
-        assert_eq!(read(&path, *b"mark", 7).unwrap(), None);
-        write(&path, *b"mark", 7, &contents).unwrap();
-        assert_eq!(read(&path, *b"mark", 7).unwrap(), Some(contents));
-        assert_eq!(read(&path, *b"kram", 7).unwrap(), None);
-        assert_eq!(read(&path, *b"mark", 8).unwrap(), None);
+        assert_eq!(read_index(&path, *b"mark", 7).unwrap(), None);
+        write_index(&path, *b"mark", 7, &contents).unwrap();
+        assert_eq!(read_index(&path, *b"mark", 7).unwrap(), Some(contents));
+        assert_eq!(read_index(&path, *b"kram", 7).unwrap(), None);
+        assert_eq!(read_index(&path, *b"mark", 8).unwrap(), None);
         let whole = fs::read(&path).unwrap();
         for at in 0..whole.len() {
             let mut bytes = whole.clone();
             bytes[at] ^= 1;
             fs::write(&path, &bytes).unwrap();
-            assert_eq!(read(&path, *b"mark", 7).unwrap(), None, "{at}");
+            assert_eq!(read_index(&path, *b"mark", 7).unwrap(), None, "{at}");
             fs::write(&path, &whole[..at]).unwrap();
-            assert_eq!(read(&path, *b"mark", 7).unwrap(), None, "cut at {at}");
+            assert_eq!(read_index(&path, *b"mark", 7).unwrap(), None, "cut at {at}");
         }
         assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 1);
     }

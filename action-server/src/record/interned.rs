@@ -71,14 +71,14 @@ impl Borrow<str> for SharedList {
 
 /// The texts and lists that are in use.
 #[derive(Default)]
-pub(super) struct Interned {
+pub(super) struct InternedTexts {
     texts: HashSet<Arc<str>>,
     lists: HashSet<SharedList>,
 }
 
-impl Interned {
+impl InternedTexts {
     /// The one copy of a text.
-    pub(super) fn text(&mut self, text: &str) -> Arc<str> {
+    pub(super) fn intern_text(&mut self, text: &str) -> Arc<str> {
         if let Some(known) = self.texts.get(text) {
             return Arc::clone(known);
         }
@@ -88,7 +88,7 @@ impl Interned {
     }
 
     /// The one copy of a list of nodes.
-    pub(super) fn list(&mut self, nodes: &[String]) -> Arc<NodeList> {
+    pub(super) fn intern_list(&mut self, nodes: &[String]) -> Arc<NodeList> {
         let mut names = String::with_capacity(nodes.iter().map(|it| it.len() + 1).sum());
         for name in nodes {
             names.push_str(name);
@@ -107,13 +107,13 @@ impl Interned {
     }
 
     /// Forgets what no run uses any more.
-    pub(super) fn sweep(&mut self) {
+    pub(super) fn remove_unused(&mut self) {
         self.texts.retain(|text| Arc::strong_count(text) > 1);
         self.lists.retain(|list| Arc::strong_count(&list.0) > 1);
     }
 }
 
-impl std::fmt::Debug for Interned {
+impl std::fmt::Debug for InternedTexts {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Interned")
             .field("texts", &self.texts.len())
@@ -128,18 +128,21 @@ mod tests {
 
     #[test]
     fn equal_texts_are_one_and_go_when_no_run_has_them() {
-        let mut interned = Interned::default();
+        let mut interned = InternedTexts::default();
         let nodes: Vec<String> = (1..=3).map(|at| format!("n{at}")).collect();
-        let (one, two) = (interned.list(&nodes), interned.list(&nodes));
+        let (one, two) = (interned.intern_list(&nodes), interned.intern_list(&nodes));
         assert!(Arc::ptr_eq(&one, &two));
-        assert!(Arc::ptr_eq(&interned.text("c"), &interned.text("c")));
+        assert!(Arc::ptr_eq(
+            &interned.intern_text("c"),
+            &interned.intern_text("c")
+        ));
         assert_eq!((one.len(), one.folded()), (3, "n[1-3]"));
         assert!(one.names().eq(nodes.iter()));
-        assert!(interned.list(&[]).is_empty());
-        interned.sweep();
+        assert!(interned.intern_list(&[]).is_empty());
+        interned.remove_unused();
         assert_eq!((interned.lists.len(), interned.texts.len()), (1, 0));
         drop((one, two));
-        interned.sweep();
+        interned.remove_unused();
         assert_eq!(interned.lists.len(), 0);
     }
 }

@@ -6,14 +6,14 @@ use action_proto::v1::{Job, NodeFinished, Outcome, RunFinished, run_event::Event
 
 /// The jobs of a run in the order of its plan, each as far as the events go.
 #[derive(Debug, Default)]
-pub(super) struct Jobs {
+pub(super) struct JobTable {
     jobs: Vec<Job>,
     by_node: HashMap<String, usize>,
 }
 
-impl Jobs {
+impl JobTable {
     /// Takes the next event of the record.
-    pub(super) fn observe(&mut self, event: Event) {
+    pub(super) fn observe_event(&mut self, event: Event) {
         match event {
             Event::RunStarted(started) => {
                 let nodes = if started.nodes.is_empty() {
@@ -30,12 +30,12 @@ impl Jobs {
                 }
             }
             Event::NodeStarted(started) => {
-                if let Some(job) = self.job(&started.node) {
+                if let Some(job) = self.find_job(&started.node) {
                     job.started = Some(started);
                 }
             }
             Event::NodeFinished(finished) => {
-                if let Some(job) = self.job(&finished.node) {
+                if let Some(job) = self.find_job(&finished.node) {
                     job.finished = Some(finished);
                 }
             }
@@ -50,7 +50,7 @@ impl Jobs {
 
     /// What must still be said of a run that its server left without an end. `host` is another machine
     /// that its scripts may still run on. How long it took is not known.
-    pub(super) fn endings(&self, host: Option<&str>) -> Vec<Event> {
+    pub(super) fn lost_endings(&self, host: Option<&str>) -> Vec<Event> {
         let mut counts = Vec::new();
         let mut events = Vec::new();
         for job in &self.jobs {
@@ -83,7 +83,7 @@ impl Jobs {
         events
     }
 
-    fn job(&mut self, node: &str) -> Option<&mut Job> {
+    fn find_job(&mut self, node: &str) -> Option<&mut Job> {
         self.by_node.get(node).and_then(|&at| self.jobs.get_mut(at))
     }
 }

@@ -1,4 +1,4 @@
-//! Reading what there is at the start: each record is opened once.
+//! Reading all records at the start: each is opened once.
 
 use std::{
     collections::HashSet,
@@ -6,7 +6,7 @@ use std::{
     os::unix::fs::MetadataExt,
     path::Path,
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, Mutex,
         atomic::{AtomicUsize, Ordering},
     },
     thread,
@@ -15,14 +15,14 @@ use std::{
 use action_proto::v1::run_event::Event;
 
 use super::{
-    Damage, Entry, Known, RecordFault, RunId, StoreError, Summary,
+    RecordDamage, RecordEntry, RecordFault, RecordState, RunId, RunSummary, StoreError,
     directory::optional_file_names,
-    file::{Glance, glance},
-    index::Index,
-    interned::Interned,
-    summary::Finished,
+    file::{RecordEnds, read_ends},
+    index::RecordIndex,
+    interned::InternedTexts,
+    summary::RunEnd,
 };
-use crate::{file_digest::open_regular, shown, transient::is_transient};
+use crate::{file_digest::open_regular, locks::lock, shown, transient::is_transient};
 
 /// So many records are read at once: a disk that is far away has its time for each.
 const THREADS: usize = 8;
@@ -31,51 +31,52 @@ const PART: usize = 64;
 
 /// The records that were found.
 #[derive(Debug, Default)]
-pub(super) struct Loaded {
-    pub(super) index: Index,
-    pub(super) interned: Interned,
+pub(super) struct LoadedRecords {
+    pub(super) index: RecordIndex,
+    pub(super) interned: InternedTexts,
     /// Those without an end.
-    pub(super) unfinished: Vec<Arc<Entry>>,
+    pub(super) unfinished: Vec<Arc<RecordEntry>>,
     /// Those whose first event cannot be read, and that are not put aside yet.
-    pub(super) damaged: Vec<Arc<Entry>>,
+    pub(super) damaged: Vec<Arc<RecordEntry>>,
 }
 
 /// Reads the directories of the records.
 ///
 /// # Errors
 /// That of a directory, which is named.
-pub(super) fn load(runs: &Arc<Path>, damaged: &Arc<Path>) -> Result<Loaded, StoreError> {
+pub(super) fn load_records(
+    runs: &Arc<Path>,
+    damaged: &Arc<Path>,
+) -> Result<LoadedRecords, StoreError> {
     let listed = |directory: &Arc<Path>| {
         list_records(directory).map_err(|source| StoreError::Io {
             path: directory.to_path_buf(),
             source,
         })
     };
-    let mut loaded = Loaded::default();
+    let mut loaded = LoadedRecords::default();
     for entry in listed(damaged)?.0 {
-        entry.learn(Known::Fault(RecordFault::Damaged));
+        entry.set_state(RecordState::Fault(RecordFault::Damaged));
         if let Ok(metadata) = fs::metadata(entry.path()) {
             entry.set_size(metadata.blocks() * 512);
         }
         loaded.index.insert(entry);
     }
     let (entries, with_others) = listed(runs)?;
-    let interned = Mutex::new(Interned::default());
+    let interned = Mutex::new(InternedTexts::default());
     let looks = look_at_all(&entries, &interned);
-    loaded.interned = interned
-        .into_inner()
-        .unwrap_or_else(PoisonError::into_inner);
+    loaded.interned = std::mem::take(&mut *lock(&interned));
     for (entry, look) in entries.into_iter().zip(looks) {
         match look {
-            Some(Looked::NoFile) => continue,
-            Some(Looked::Unfinished) => loaded.unfinished.push(Arc::clone(&entry)),
-            Some(Looked::Ended) | None => {}
+            Some(FirstLook::NoFile) => continue,
+            Some(FirstLook::Unfinished) => loaded.unfinished.push(Arc::clone(&entry)),
+            Some(FirstLook::Ended) | None => {}
         }
         if with_others.contains(&entry.id) {
             // To be measured with the files that belong to it.
             entry.set_size(0);
         }
-        if let Some(Known::Fault(RecordFault::Damaged)) = entry.known() {
+        if let Some(RecordState::Fault(RecordFault::Damaged)) = entry.known() {
             loaded.damaged.push(Arc::clone(&entry));
         }
         loaded.index.insert(entry);
@@ -84,7 +85,10 @@ pub(super) fn load(runs: &Arc<Path>, damaged: &Arc<Path>) -> Result<Loaded, Stor
 }
 
 /// Looks at each record, on several threads; `None` for one that cannot be read now.
-fn look_at_all(entries: &[Arc<Entry>], interned: &Mutex<Interned>) -> Vec<Option<Looked>> {
+fn look_at_all(
+    entries: &[Arc<RecordEntry>],
+    interned: &Mutex<InternedTexts>,
+) -> Vec<Option<FirstLook>> {
     let parts: Vec<_> = entries.chunks(PART).collect();
     let next = AtomicUsize::new(0);
     let look_at_some = || {
@@ -94,8 +98,8 @@ fn look_at_all(entries: &[Arc<Entry>], interned: &Mutex<Interned>) -> Vec<Option
             let Some(part) = parts.get(index) else {
                 return looks;
             };
-            let look_at = |entry: &Arc<Entry>| {
-                let looked = look(entry, interned, &mut buffer);
+            let look_at = |entry: &Arc<RecordEntry>| {
+                let looked = look_at(entry, interned, &mut buffer);
                 // One record must not keep the server from all others.
                 looked.inspect_err(|error| {
                     tracing::error!(run_id = %entry.id, file = %shown::file(entry.path()), %error, "cannot read a record");
@@ -121,11 +125,11 @@ fn look_at_all(entries: &[Arc<Entry>], interned: &Mutex<Interned>) -> Vec<Option
 
 /// The records of a directory, and those that have other files beside them. Removes files that a
 /// server began before it died, and that no caller has heard of.
-fn list_records(directory: &Arc<Path>) -> io::Result<(Vec<Arc<Entry>>, HashSet<RunId>)> {
+fn list_records(directory: &Arc<Path>) -> io::Result<(Vec<Arc<RecordEntry>>, HashSet<RunId>)> {
     let (mut entries, mut with_others) = (Vec::new(), HashSet::new());
     for name in optional_file_names(directory)? {
-        if let Some((id, time)) = Entry::name_of(&name) {
-            entries.push(Arc::new(Entry::new(Arc::clone(directory), id, time)));
+        if let Some((id, time)) = RecordEntry::parse_name(&name) {
+            entries.push(Arc::new(RecordEntry::new(Arc::clone(directory), id, time)));
         } else if is_unfinished_file(&name) {
             _ = fs::remove_file(directory.join(name));
         } else if let Some((id, _)) = record_beside(&name) {
@@ -139,13 +143,13 @@ fn list_records(directory: &Arc<Path>) -> io::Result<(Vec<Arc<Entry>>, HashSet<R
 fn record_beside(name: &str) -> Option<(RunId, u64)> {
     let index = name.strip_suffix(".idx");
     let stem = index.or_else(|| name.strip_suffix(".run.tail"))?;
-    Entry::name_of(&format!("{stem}.run"))
+    RecordEntry::parse_name(&format!("{stem}.run"))
 }
 
 /// True for the name of a record whose first event was not on the disk, or of an index that was not
 /// written whole.
 fn is_unfinished_file(name: &str) -> bool {
-    let is_of_record = |stem: &str| Entry::name_of(&format!("{stem}.run")).is_some();
+    let is_of_record = |stem: &str| RecordEntry::parse_name(&format!("{stem}.run")).is_some();
     let begun = name.strip_suffix(".new");
     let index = name.split_once(".idx.").map(|(stem, _)| stem);
     begun.or(index).is_some_and(is_of_record)
@@ -153,43 +157,43 @@ fn is_unfinished_file(name: &str) -> bool {
 
 /// The result of the first look at a record.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Looked {
+pub(super) enum FirstLook {
     Ended,
     Unfinished,
     /// Something else has the name of a record.
     NoFile,
 }
 
-/// Looks at a record for the first time, and has its entry know what it is.
+/// Reads a record for the first time, and sets the state of its entry.
 ///
 /// # Errors
-/// The disk's, where it is worth another look later. The entry knows nothing then.
-pub(super) fn look(
-    entry: &Entry,
-    interned: &Mutex<Interned>,
+/// The disk's, if a later look may succeed. The entry has no state then.
+pub(super) fn look_at(
+    entry: &RecordEntry,
+    interned: &Mutex<InternedTexts>,
     buffer: &mut Vec<u8>,
-) -> io::Result<Looked> {
+) -> io::Result<FirstLook> {
     let looked = open_regular(&entry.path()).and_then(|file| {
         let metadata = file.metadata()?;
         entry.set_size(metadata.blocks() * 512);
-        glance(&file, metadata.len(), buffer)
+        read_ends(&file, metadata.len(), buffer)
     });
     let glance = match looked {
         Ok(glance) => glance,
-        Err(error) if is_no_file(&error) => return Ok(Looked::NoFile),
+        Err(error) if is_no_file(&error) => return Ok(FirstLook::NoFile),
         Err(error) => {
             let Some(fault) = fault_of(&error) else {
                 return Err(error);
             };
-            entry.learn(Known::Fault(fault));
+            entry.set_state(RecordState::Fault(fault));
             // A damaged one is reported when it is moved aside.
             if fault != RecordFault::Damaged {
                 tracing::error!(run_id = %entry.id, file = %shown::file(entry.path()), %error, "left alone");
             }
-            return Ok(Looked::Ended);
+            return Ok(FirstLook::Ended);
         }
     };
-    Ok(learn(entry, glance, interned))
+    Ok(apply_ends(entry, glance, interned))
 }
 
 /// True for the error of [`open_regular`] that is not the disk's.
@@ -197,41 +201,47 @@ fn is_no_file(error: &io::Error) -> bool {
     error.kind() == io::ErrorKind::Unsupported && error.raw_os_error().is_none()
 }
 
-/// Notes in an entry what the first and last event of its record say.
-fn learn(entry: &Entry, glance: Glance, interned: &Mutex<Interned>) -> Looked {
-    let Glance {
+/// Sets the state of an entry from the first and last event of its record.
+fn apply_ends(
+    entry: &RecordEntry,
+    glance: RecordEnds,
+    interned: &Mutex<InternedTexts>,
+) -> FirstLook {
+    let RecordEnds {
         first,
         has_ended,
         last,
         end,
     } = glance;
     let Some(Event::RunStarted(started)) = first.event else {
-        entry.learn(Known::Fault(RecordFault::Damaged));
-        return Looked::Ended;
+        entry.set_state(RecordState::Fault(RecordFault::Damaged));
+        return FirstLook::Ended;
     };
     let summary = {
-        let mut interned = interned.lock().unwrap_or_else(PoisonError::into_inner);
-        Summary::of(entry.id.clone(), started, first.time, &mut interned)
+        let mut interned = lock(interned);
+        RunSummary::of(entry.id.clone(), started, first.time, &mut interned)
     };
-    if let Some(finished) = last.and_then(|last| Finished::of(last, end)) {
-        summary.finish(finished);
+    if let Some(finished) = last.and_then(|last| RunEnd::of(last, end)) {
+        summary.set_finished(finished);
     }
-    entry.learn(Known::Run(summary));
+    entry.set_state(RecordState::Run(summary));
     if has_ended {
-        Looked::Ended
+        FirstLook::Ended
     } else {
-        Looked::Unfinished
+        FirstLook::Unfinished
     }
 }
 
-/// What an error says of a record; `None` where another look may find something else.
+/// The fault behind an error; `None` if a later look may succeed.
 fn fault_of(error: &io::Error) -> Option<RecordFault> {
     if is_transient(error) || error.kind() == io::ErrorKind::NotFound {
         return None;
     }
-    let damage = error.get_ref().and_then(|it| it.downcast_ref::<Damage>());
+    let damage = error
+        .get_ref()
+        .and_then(|it| it.downcast_ref::<RecordDamage>());
     match (damage, error.kind()) {
-        (Some(Damage::Newer(_)), _) => Some(RecordFault::Newer),
+        (Some(RecordDamage::Newer(_)), _) => Some(RecordFault::Newer),
         (Some(_), _) | (None, io::ErrorKind::UnexpectedEof) => Some(RecordFault::Damaged),
         (None, _) => Some(RecordFault::Unreadable),
     }

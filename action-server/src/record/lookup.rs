@@ -1,4 +1,4 @@
-//! What is read of one run's record: its events, its jobs, and the texts that are not in memory.
+//! Reading one run's record: its events, its jobs, and texts that are not in memory.
 
 use std::{fs::File, io, sync::Arc};
 
@@ -6,17 +6,17 @@ use action_proto::v1::{Job, run_event::Event};
 use tokio::sync::watch;
 
 use super::{
-    Entry, HEADER_LEN, Reader, RunId, Store, Summary, Watermark,
-    contents::{Contents, StoredContents, WrittenEvent},
+    HEADER_LEN, RecordEntry, RecordReader, RecordStore, RunId, RunSummary, Watermark,
+    contents::{RecordContents, StoredContents, WrittenEvent},
     entry::RecordHold,
-    file::{check_header, event_at, has_ended, scan, whole_part},
-    format::{Damage, FOOTER_LEN, Mark},
+    file::{check_header, event_at, has_ended, scan_events, whole_part},
+    format::{FOOTER_LEN, RecordDamage, RecordMark},
     index_file,
     summary::RunTexts,
 };
 use crate::file_digest::open_regular;
 
-impl Store {
+impl RecordStore {
     /// A reader of a run's events after `after`. `watermark` is the writer's while the run lives; without
     /// one the record is read as far as it is whole. Blocks for the disk.
     ///
@@ -27,7 +27,7 @@ impl Store {
         id: &RunId,
         watermark: Option<watch::Receiver<Watermark>>,
         after: u64,
-    ) -> io::Result<Reader> {
+    ) -> io::Result<RecordReader> {
         let (hold, file) = self.open_record(id)?;
         let begin = match after {
             0 => HEADER_LEN as u64,
@@ -37,16 +37,16 @@ impl Store {
             Some(watermark) => watermark,
             None => watch::Sender::new(end_of(&hold, &file)?).subscribe(),
         };
-        Ok(Reader::new(hold, file, watermark, after, begin))
+        Ok(RecordReader::new(hold, file, watermark, after, begin))
     }
 
     /// Where to begin to read for the events after `after`.
-    fn place_of(&self, entry: &Entry, file: &File, after: u64) -> io::Result<u64> {
+    fn place_of(&self, entry: &RecordEntry, file: &File, after: u64) -> io::Result<u64> {
         if let Some(offset) = entry.live_offset(after) {
             return Ok(offset);
         }
         // The reader reports damage where it is.
-        Ok(self.stored_contents(entry, file)?.0.before(after))
+        Ok(self.stored_contents(entry, file)?.0.offset_before(after))
     }
 
     /// Each job of a run, as far as its record goes now, and where that is damaged before its end, in words.
@@ -63,25 +63,28 @@ impl Store {
         Ok((contents.jobs, damage))
     }
 
-    /// What a record has besides output: from its index, or from the record, of which the index is made
-    /// again then; and where the record is damaged, in words.
+    /// The contents besides output, from the index, or from the record, which gets a new index then; and
+    /// where the record is damaged, in words.
     fn stored_contents(
         &self,
-        entry: &Entry,
+        entry: &RecordEntry,
         file: &File,
     ) -> io::Result<(StoredContents, Option<String>)> {
         let length = file.metadata()?.len();
         let mark = check_header(file)?;
-        // Of one that says nothing of its end nothing can be kept.
-        let end = entry.summary().and_then(Summary::finished).map(|it| it.end);
+        // Without an end there is no index.
+        let end = entry
+            .summary()
+            .and_then(RunSummary::finished)
+            .map(|it| it.end);
         let is_whole = end.is_some_and(|end| length == end + FOOTER_LEN as u64);
         let has_index = is_whole && index_file::is_wanted(length);
         if has_index && let Some(stored) = read_index(entry, mark, length) {
             return Ok((stored, None));
         }
-        let mut contents = Contents::default();
-        let scanned = scan(file, |event, offset| {
-            contents.observe(WrittenEvent::of(&event, offset));
+        let mut contents = RecordContents::default();
+        let scanned = scan_events(file, |event, offset| {
+            contents.observe_event(WrittenEvent::of(&event, offset));
         })?;
         let end = match end {
             None if has_ended(file)? => Some(whole_part(file)?.end),
@@ -93,7 +96,7 @@ impl Store {
             return Ok((stored, Some(damage)));
         }
         if has_index
-            && let Err(error) = index_file::write(&entry.index_path(), mark, length, &stored)
+            && let Err(error) = index_file::write_index(&entry.index_path(), mark, length, &stored)
         {
             tracing::warn!(run_id = %entry.id, %error, "cannot write the index of a record");
         }
@@ -105,15 +108,15 @@ impl Store {
     ///
     /// # Errors
     /// The record cannot be read, or is damaged.
-    pub fn texts(&self, entry: &Entry) -> io::Result<RunTexts> {
-        if let Some(texts) = entry.summary().and_then(Summary::texts) {
+    pub fn texts(&self, entry: &RecordEntry) -> io::Result<RunTexts> {
+        if let Some(texts) = entry.summary().and_then(RunSummary::texts) {
             return Ok(texts.clone());
         }
         let file = open_regular(&entry.path())?;
         check_header(&file)?;
         match event_at(&file, HEADER_LEN as u64)?.event {
             Some(Event::RunStarted(started)) => Ok(RunTexts::of(started)),
-            _ => Err(Damage::Frame("content").into()),
+            _ => Err(RecordDamage::Frame("content").into()),
         }
     }
 
@@ -122,9 +125,9 @@ impl Store {
         // Before it is opened: retention leaves it alone from here on.
         let hold = Arc::clone(&entry).hold();
         let file = open_regular(&entry.path()).inspect_err(|error| {
-            // Somebody else removed it. One that lives is to be found, to be cancelled.
+            // It was removed by others. A live one stays, so that it can be cancelled.
             if error.kind() == io::ErrorKind::NotFound && entry.is_closed() {
-                self.forget(id);
+                self.forget_entry(id);
             }
         })?;
         check_header(&file)?;
@@ -133,8 +136,8 @@ impl Store {
 }
 
 /// The index of a record, where there is one that can be used: it is only a cache.
-fn read_index(entry: &Entry, mark: Mark, length: u64) -> Option<StoredContents> {
-    let read = index_file::read(&entry.index_path(), mark, length);
+fn read_index(entry: &RecordEntry, mark: RecordMark, length: u64) -> Option<StoredContents> {
+    let read = index_file::read_index(&entry.index_path(), mark, length);
     read.unwrap_or_else(|error| {
         tracing::warn!(run_id = %entry.id, %error, "cannot read the index of a record: the record is read instead");
         None
@@ -142,8 +145,8 @@ fn read_index(entry: &Entry, mark: Mark, length: u64) -> Option<StoredContents> 
 }
 
 /// Where the events end of a record that is not being written.
-fn end_of(entry: &Entry, file: &File) -> io::Result<Watermark> {
-    match entry.summary().and_then(Summary::finished) {
+fn end_of(entry: &RecordEntry, file: &File) -> io::Result<Watermark> {
+    match entry.summary().and_then(RunSummary::finished) {
         // One that was cut since has the same last event: its readers miss it, and say so.
         Some(finished) => Ok(Watermark {
             end: finished.end.min(file.metadata()?.len()),

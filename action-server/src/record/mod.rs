@@ -1,4 +1,4 @@
-//! The record: every event of every run, on disk before anybody is sent it.
+//! The record: every event of every run, on disk before any reader gets it.
 //!
 //! One file a run, one writer, any number of readers. The writer appends and then raises a
 //! watermark; a reader reads up to the watermark and sleeps on it. So all readers see the same
@@ -34,21 +34,21 @@ mod syncing;
 mod tests;
 mod writer;
 
-pub use availability::Space;
-pub use clock::{Clock, ClockPause, accept_clock, check_clock};
+pub use availability::DiskSpace;
+pub use clock::{ClockPause, SystemClock, accept_clock, check_clock};
 pub use directory::{StoreError, is_served};
-pub use entry::{Entry, Known, RecordFault};
-pub use event_log::{EventLog, EventReader, EventWriter, NewRun, Unwritten};
+pub use entry::{RecordEntry, RecordFault, RecordState};
+pub use event_log::{EventLog, EventReader, EventWriter, NewRun, UnwrittenEvents};
 pub use export::{export, to_json};
 pub use file_log::FileLog;
-pub use format::{Damage, HEADER_LEN, TooLong, check_length};
-pub use holder::Holder;
+pub use format::{HEADER_LEN, RecordDamage, TooLong, check_length};
+pub use holder::StateHolder;
 pub use id::RunId;
-pub use index::{Position, RunIndex};
+pub use index::{RunIndex, RunPosition};
 pub use interned::NodeList;
-pub use reader::Reader;
-pub use recover::Unfinished;
-pub use retention::Retention;
-pub use store::Store;
-pub use summary::{RunTexts, Summary};
-pub use writer::{Watermark, Writer};
+pub use reader::RecordReader;
+pub use recover::UnfinishedRun;
+pub use retention::RetentionLimits;
+pub use store::RecordStore;
+pub use summary::{RunSummary, RunTexts};
+pub use writer::{RecordWriter, Watermark};

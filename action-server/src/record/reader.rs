@@ -15,7 +15,7 @@ use tokio::sync::watch;
 use super::{
     HEADER_LEN, Watermark,
     entry::RecordHold,
-    format::{self, Frame},
+    format::{self, RecordFrame},
 };
 use crate::disk_lane::LANES;
 
@@ -25,7 +25,7 @@ const READ: usize = 3 * (64 * 1024 + 1024);
 
 /// Reads a record from some event on, and waits for more while the run goes on.
 #[derive(Debug)]
-pub struct Reader {
+pub struct RecordReader {
     _hold: RecordHold,
     file: Arc<File>,
     watermark: watch::Receiver<Watermark>,
@@ -42,7 +42,7 @@ pub struct Reader {
     most: usize,
 }
 
-impl Reader {
+impl RecordReader {
     /// A reader of the events after `after`, which begin at `offset` or behind it.
     pub(super) fn new(
         hold: RecordHold,
@@ -50,8 +50,8 @@ impl Reader {
         watermark: watch::Receiver<Watermark>,
         after: u64,
         offset: u64,
-    ) -> Reader {
-        Reader {
+    ) -> RecordReader {
+        RecordReader {
             _hold: hold,
             file: Arc::new(file),
             watermark,
@@ -80,8 +80,8 @@ impl Reader {
     pub async fn next(&mut self) -> io::Result<Vec<RunEvent>> {
         loop {
             let mark = *self.watermark.borrow_and_update();
-            if self.begin() < mark.end {
-                let events = self.read(mark.end).await?;
+            if self.next_offset() < mark.end {
+                let events = self.read_frames(mark.end).await?;
                 if !events.is_empty() {
                     return Ok(events);
                 }
@@ -90,7 +90,7 @@ impl Reader {
             } else if mark.ended || self.watermark.changed().await.is_err() {
                 // Cut since, where one frame ends and the next begins.
                 if mark.ended && self.next <= mark.sequence {
-                    return Err(format::Damage::Frame("sequence").into());
+                    return Err(format::RecordDamage::Frame("sequence").into());
                 }
                 return Ok(Vec::new());
             }
@@ -98,12 +98,12 @@ impl Reader {
     }
 
     /// Reads what comes next, up to `end`, and gives the whole frames in it.
-    async fn read(&mut self, end: u64) -> io::Result<Vec<RunEvent>> {
+    async fn read_frames(&mut self, end: u64) -> io::Result<Vec<RunEvent>> {
         let mut wanted = READ;
         loop {
-            let left = usize::try_from(end - self.begin()).unwrap_or(usize::MAX);
-            self.fill(wanted.min(left)).await?;
-            let begin = self.begin();
+            let left = usize::try_from(end - self.next_offset()).unwrap_or(usize::MAX);
+            self.fill_unread(wanted.min(left)).await?;
+            let begin = self.next_offset();
             let mut events = Vec::new();
             let whole = loop {
                 let frame = match format::decode_after(&self.unread, self.after)
@@ -115,16 +115,16 @@ impl Reader {
                     Err(damage) => return Err(damage.into()),
                 };
                 match frame {
-                    Frame::Event(event, length) => {
+                    RecordFrame::Event(event, length) => {
                         self.unread.advance(length);
                         self.next = event.sequence + 1;
                         events.push(*event);
                     }
-                    Frame::Skipped(length) => self.unread.advance(length),
-                    Frame::Incomplete(whole) => break whole,
+                    RecordFrame::Skipped(length) => self.unread.advance(length),
+                    RecordFrame::Incomplete(whole) => break whole,
                 }
             };
-            if self.begin() > begin {
+            if self.next_offset() > begin {
                 if self.unread.is_empty() {
                     // Nothing to hold memory for.
                     self.unread = Bytes::new();
@@ -133,21 +133,21 @@ impl Reader {
             }
             // One frame that is longer than what was read: read all of it.
             if whole > left {
-                return Err(format::Damage::Frame("length").into());
+                return Err(format::RecordDamage::Frame("length").into());
             }
             wanted = whole;
         }
     }
 
     /// Where the next event's frame begins in the file.
-    fn begin(&self) -> u64 {
+    fn next_offset(&self) -> u64 {
         self.offset - self.unread.len() as u64
     }
 
     /// Reads on until so many bytes are unread. Each time into memory of its own, which the data of
     /// events stays in; and none is held while there is nothing to read.
-    async fn fill(&mut self, length: usize) -> io::Result<()> {
-        let begin = self.begin();
+    async fn fill_unread(&mut self, length: usize) -> io::Result<()> {
+        let begin = self.next_offset();
         let mut have = self.unread.len().min(length);
         let mut bytes = Vec::with_capacity(length);
         bytes.extend_from_slice(&self.unread[..have]);
@@ -172,10 +172,10 @@ impl Reader {
     }
 
     /// A frame out of order is as wrong as one with a wrong checksum.
-    fn in_order(&self, frame: Frame) -> Result<Frame, format::Damage> {
+    fn in_order(&self, frame: RecordFrame) -> Result<RecordFrame, format::RecordDamage> {
         match &frame {
-            Frame::Event(event, _) if event.sequence != self.next => {
-                Err(format::Damage::Frame("sequence"))
+            RecordFrame::Event(event, _) if event.sequence != self.next => {
+                Err(format::RecordDamage::Frame("sequence"))
             }
             _ => Ok(frame),
         }

@@ -1,52 +1,46 @@
-//! What a server that died left behind: records without an end, and how they get one; and records
-//! that are damaged, and where they are kept.
+//! Records of a server that died: unfinished ones get an end, damaged ones are moved aside.
 
 use std::{
     fs::{self, DirBuilder, File},
     io::{self, Seek, SeekFrom},
     mem::take,
     os::unix::fs::DirBuilderExt,
-    sync::{Arc, PoisonError},
+    sync::Arc,
 };
 
 use action_proto::v1::run_event::Event;
 
 use super::{
-    Entry, Holder, RecordFault, RunId, Store, Watermark, Writer,
-    contents::{Contents, WrittenEvent},
+    RecordEntry, RecordFault, RecordStore, RecordWriter, RunId, StateHolder, Watermark,
+    contents::{RecordContents, WrittenEvent},
     file, format,
-    summary::Finished,
+    summary::RunEnd,
 };
 
-use crate::{file_digest::open_regular, shown};
+use crate::{file_digest::open_regular, locks::lock, shown};
 
 /// A record without an end, read as far as it is whole.
 #[derive(Debug)]
-pub struct Unfinished {
-    entry: Arc<Entry>,
+pub struct UnfinishedRun {
+    entry: Arc<RecordEntry>,
     mark: Watermark,
-    contents: Contents,
+    contents: RecordContents,
     /// The run's end, when only the footer is missing, and where it begins.
-    end: Option<(Finished, u64)>,
+    end: Option<(RunEnd, u64)>,
 }
 
-impl Unfinished {
+impl UnfinishedRun {
     /// The run.
     pub fn id(&self) -> &RunId {
         &self.entry.id
     }
 }
 
-impl Store {
+impl RecordStore {
     /// The runs that another server left without an end. Call it before any run is started.
-    pub fn unfinished(&self) -> Vec<Unfinished> {
-        let found = take(
-            &mut *self
-                .unfinished
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner),
-        );
-        let read = |entry: Arc<Entry>| match Unfinished::read(&entry) {
+    pub fn unfinished(&self) -> Vec<UnfinishedRun> {
+        let found = take(&mut *lock(&self.unfinished));
+        let read = |entry: Arc<RecordEntry>| match UnfinishedRun::read(&entry) {
             Ok(unfinished) => Some(unfinished),
             // One record must not keep the server from all others.
             Err(error) => {
@@ -59,20 +53,15 @@ impl Store {
 
     /// The records whose first event is damaged, since the last start. They are to be reported, and then
     /// put aside.
-    pub fn newly_damaged(&self) -> Vec<Arc<Entry>> {
-        take(
-            &mut *self
-                .newly_damaged
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner),
-        )
+    pub fn newly_damaged(&self) -> Vec<Arc<RecordEntry>> {
+        take(&mut *lock(&self.newly_damaged))
     }
 
     /// Puts a damaged record aside, with what belongs to it. It is found there until retention removes it.
     ///
     /// # Errors
     /// The disk's. It is where it was then, and found there.
-    pub fn put_aside(&self, entry: &Entry) -> io::Result<()> {
+    pub fn put_aside(&self, entry: &RecordEntry) -> io::Result<()> {
         let mut directory = DirBuilder::new();
         match directory.mode(0o700).create(&self.damaged) {
             Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
@@ -83,7 +72,7 @@ impl Store {
             fs::rename(entry.tail_path(), aside.tail_path())?;
         }
         fs::rename(entry.path(), aside.path())?;
-        // Of no use to anybody.
+        // It is useless now.
         _ = fs::remove_file(entry.index_path());
         self.add(Arc::new(aside));
         Ok(())
@@ -94,8 +83,8 @@ impl Store {
     ///
     /// # Errors
     /// The disk's.
-    pub fn end_lost(&self, unfinished: Unfinished) -> io::Result<()> {
-        let Unfinished {
+    pub fn end_lost(&self, unfinished: UnfinishedRun) -> io::Result<()> {
+        let UnfinishedRun {
             entry,
             mark,
             contents,
@@ -107,34 +96,34 @@ impl Store {
         file.set_len(mark.end)?;
         let events = contents
             .jobs
-            .endings(self.last_holder().map(Holder::shown).as_deref());
+            .lost_endings(self.last_holder().map(StateHolder::shown).as_deref());
         entry.resume(contents);
-        let mut writer = Writer::resume(Arc::clone(&entry), file, own_mark, mark);
+        let mut writer = RecordWriter::resume(Arc::clone(&entry), file, own_mark, mark);
         if let Some((finished, offset)) = end {
             writer.add_footer(offset)?;
             if let Some(summary) = entry.summary() {
-                summary.finish(finished);
+                summary.set_finished(finished);
             }
             entry.close(own_mark, mark.end + format::FOOTER_LEN as u64);
             return Ok(());
         }
-        self.finish(&mut writer, events)
+        self.finish_record(&mut writer, events)
             .map_err(|unwritten| unwritten.error)
     }
 }
 
-impl Unfinished {
-    fn read(entry: &Arc<Entry>) -> io::Result<Unfinished> {
+impl UnfinishedRun {
+    fn read(entry: &Arc<RecordEntry>) -> io::Result<UnfinishedRun> {
         let file = open_regular(&entry.path())?;
-        let mut contents = Contents::default();
+        let mut contents = RecordContents::default();
         let mut last = None;
-        let mark = file::scan(&file, |event, offset| {
-            contents.observe(WrittenEvent::of(&event, offset));
+        let mark = file::scan_events(&file, |event, offset| {
+            contents.observe_event(WrittenEvent::of(&event, offset));
             let is_end = matches!(event.event, Some(Event::RunFinished(_)));
             last = is_end.then_some((event, offset));
         })?;
-        let end = last.and_then(|(event, offset)| Some((Finished::of(event, mark.end)?, offset)));
-        Ok(Unfinished {
+        let end = last.and_then(|(event, offset)| Some((RunEnd::of(event, mark.end)?, offset)));
+        Ok(UnfinishedRun {
             entry: Arc::clone(entry),
             mark,
             contents,
@@ -144,7 +133,7 @@ impl Unfinished {
 }
 
 /// Damage is evidence: it is put aside before the record goes on.
-fn keep_tail(entry: &Entry, file: &File, end: u64) -> io::Result<()> {
+fn keep_tail(entry: &RecordEntry, file: &File, end: u64) -> io::Result<()> {
     let length = file.metadata()?.len().saturating_sub(end);
     if length == 0 {
         return Ok(());

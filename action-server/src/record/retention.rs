@@ -7,7 +7,7 @@ const AGED_AT_ONCE: usize = 1000;
 
 /// How long and how much is kept.
 #[derive(Debug, Clone, Copy)]
-pub struct Retention {
+pub struct RetentionLimits {
     /// Records older than this go, some at a time.
     pub age: Duration,
     /// The oldest go until all take no more than this, in bytes.
@@ -16,7 +16,7 @@ pub struct Retention {
 
 /// A record, as far as retention cares.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Kept {
+pub(super) struct RetainedRecord {
     /// When the run was accepted, in milliseconds since 1970.
     pub(super) time: u64,
     /// The record's size in bytes.
@@ -25,10 +25,10 @@ pub(super) struct Kept {
     pub(super) in_use: bool,
 }
 
-impl Retention {
+impl RetentionLimits {
     /// Which of the records go, as positions. `records` are the newest first; `now` is in
     /// milliseconds since 1970. Of those that are too old only some go at once, the oldest.
-    pub(super) fn expired(&self, records: &[Kept], now: u64) -> Vec<usize> {
+    pub(super) fn expired(&self, records: &[RetainedRecord], now: u64) -> Vec<usize> {
         let age = u64::try_from(self.age.as_millis()).unwrap_or(u64::MAX);
         let mut total: u64 = 0;
         let (mut old, mut too_much) = (Vec::new(), Vec::new());
@@ -57,11 +57,11 @@ mod tests {
 
     #[test]
     fn the_old_and_the_too_much_go_and_what_is_used_stays() {
-        let retention = Retention {
+        let retention = RetentionLimits {
             age: Duration::from_millis(100),
             size: 10,
         };
-        let record = |time, size, in_use| Kept { time, size, in_use };
+        let record = |time, size, in_use| RetainedRecord { time, size, in_use };
         let records = [
             record(1000, 4, true),
             record(990, 4, false),
@@ -76,12 +76,12 @@ mod tests {
     }
     #[test]
     fn few_go_at_once_for_their_age_and_the_oldest_first() {
-        let retention = Retention {
+        let retention = RetentionLimits {
             age: Duration::from_millis(100),
             size: 30_000,
         };
         let kept = |count: usize| {
-            let record = |time| Kept {
+            let record = |time| RetainedRecord {
                 time,
                 size: 1,
                 in_use: false,
@@ -93,7 +93,7 @@ mod tests {
         assert_eq!(expired(5_000), (4_000..5_000).collect::<Vec<_>>());
         assert_eq!(expired(30_000), (28_500..30_000).collect::<Vec<_>>());
         // No limit holds for what is too much.
-        let retention = Retention {
+        let retention = RetentionLimits {
             size: 10,
             ..retention
         };

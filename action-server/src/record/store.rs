@@ -3,7 +3,7 @@
 //! ```text
 //! state_directory/
 //!   lock                     held by the server that runs, with the machine that it runs on
-//!   clock.json               what the system clock is judged by
+//!   clock.json               the state by which the system clock is judged
 //!   version                  of the directory's format
 //!   reserve                  space set aside, so that runs can end on a full disk
 //!   probe                    there for a moment, while it is tried whether the disk takes anything
@@ -19,7 +19,7 @@ use std::{
     os::unix::fs::{DirBuilderExt, OpenOptionsExt},
     path::Path,
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc, Mutex, MutexGuard,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::{SystemTime, UNIX_EPOCH},
@@ -28,51 +28,51 @@ use std::{
 use action_proto::v1::run_event::Event;
 
 use super::{
-    Entry, HEADER_LEN, Holder, Known, Position, Reader, RecordFault, RunId, RunIndex, StoreError,
-    Unwritten, Writer,
-    availability::Availability,
+    HEADER_LEN, RecordEntry, RecordFault, RecordReader, RecordState, RecordWriter, RunId, RunIndex,
+    RunPosition, StateHolder, StoreError, UnwrittenEvents,
+    availability::StoreAvailability,
     directory::{check_owner, check_version, set_aside, take_lock},
-    index::Index,
-    interned::Interned,
-    load::{Loaded, Looked, load, look},
+    index::RecordIndex,
+    interned::InternedTexts,
+    load::{FirstLook, LoadedRecords, load_records, look_at},
 };
-use crate::crash;
+use crate::{crash, locks::lock};
 
 /// So much of the reserve is given back at least.
 const RESERVE_PART: u64 = 256 << 10;
 
 /// The records of all runs.
 #[derive(Debug)]
-pub struct Store {
+pub struct RecordStore {
     pub(super) runs: Arc<Path>,
     /// Where damaged records are put aside.
     pub(super) damaged: Arc<Path>,
-    index: Mutex<Index>,
-    interned: Mutex<Interned>,
-    /// What was found at the start and is to be seen to.
-    pub(super) unfinished: Mutex<Vec<Arc<Entry>>>,
-    pub(super) newly_damaged: Mutex<Vec<Arc<Entry>>>,
+    index: Mutex<RecordIndex>,
+    interned: Mutex<InternedTexts>,
+    /// Records of the last server, to be handled at the start.
+    pub(super) unfinished: Mutex<Vec<Arc<RecordEntry>>>,
+    pub(super) newly_damaged: Mutex<Vec<Arc<RecordEntry>>>,
     /// Space that is given back when a run could not end otherwise.
     pub(super) reserve: File,
     /// True while the reserve is given back: what is left of the disk is for the ends of runs.
     tight: AtomicBool,
-    pub(super) availability: Availability,
+    pub(super) availability: StoreAvailability,
     /// The latest time that is believed, in milliseconds since 1970: no record is older than this says.
     pub(super) believed: AtomicU64,
-    /// What all records took when they were last looked at.
+    /// The size of all records at the last look, in bytes.
     pub(super) size: AtomicU64,
     /// The lock is held as long as this is open.
     lock: File,
-    /// The machine whose server held the lock last and did not stop, if it is another one.
-    last_holder: Option<Holder>,
+    /// The machine of the last server, if that did not stop and it is another one.
+    last_holder: Option<StateHolder>,
 }
 
-impl Store {
+impl RecordStore {
     /// Opens the store, making it where it is not there, and takes its lock.
     ///
     /// # Errors
     /// See [`StoreError`].
-    pub fn open(directory: &Path) -> Result<Store, StoreError> {
+    pub fn open(directory: &Path) -> Result<RecordStore, StoreError> {
         let failed = |path: &Path| {
             let path = path.to_owned();
             move |source| StoreError::Io { path, source }
@@ -97,12 +97,12 @@ impl Store {
         take_lock(&lock).map_err(|()| StoreError::InUse(directory.to_owned()))?;
         check_version(directory).map_err(failed(directory))??;
         let damaged: Arc<Path> = directory.join("damaged").into();
-        let loaded = load(&runs, &damaged)?;
-        let Loaded {
+        let loaded = load_records(&runs, &damaged)?;
+        let LoadedRecords {
             index, interned, ..
         } = loaded;
-        let last_holder = Holder::read(&lock).map_err(failed(directory))?;
-        Ok(Store {
+        let last_holder = StateHolder::read(&lock).map_err(failed(directory))?;
+        Ok(RecordStore {
             runs,
             damaged,
             index: Mutex::new(index),
@@ -111,16 +111,16 @@ impl Store {
             newly_damaged: Mutex::new(loaded.damaged),
             reserve: open("reserve")?,
             tight: AtomicBool::new(false),
-            availability: Availability::default(),
+            availability: StoreAvailability::default(),
             believed: AtomicU64::new(u64::MAX),
             size: AtomicU64::new(0),
             lock,
-            last_holder: last_holder.filter(|holder| *holder != Holder::own()),
+            last_holder: last_holder.filter(|holder| *holder != StateHolder::this_machine()),
         })
     }
 
-    /// The machine whose server held the state directory last and did not stop, if it is another one.
-    pub fn last_holder(&self) -> Option<&Holder> {
+    /// The machine of the last server, if that did not stop and it is another one.
+    pub fn last_holder(&self) -> Option<&StateHolder> {
         self.last_holder.as_ref()
     }
 
@@ -130,7 +130,7 @@ impl Store {
     /// # Errors
     /// The disk's.
     pub fn hold(&self) -> io::Result<()> {
-        Holder::own().write(&self.lock)
+        StateHolder::this_machine().write(&self.lock)
     }
 
     /// Notes that no script is left on this machine. Blocks for the disk.
@@ -138,7 +138,7 @@ impl Store {
     /// # Errors
     /// The disk's.
     pub fn leave(&self) -> io::Result<()> {
-        Holder::clear(&self.lock)
+        StateHolder::clear(&self.lock)
     }
 
     /// Judges ages by this time at most, in milliseconds since 1970. By 0 no record is too old.
@@ -152,19 +152,20 @@ impl Store {
     }
 
     /// Begins the record of a new run, with its first event on the disk. Blocks for the disk. The
-    /// run is found by others once its entry is given to [`Store::add`].
+    /// run is found by others once its entry is given to [`RecordStore::add`].
     ///
     /// # Errors
     /// The disk's, or that the reserve cannot be set aside. Nothing is left of the record then.
-    pub fn create(&self, first: Event) -> io::Result<(Arc<Entry>, Writer)> {
-        self.begin(first).inspect_err(|_| self.doubt())
+    pub fn create(&self, first: Event) -> io::Result<(Arc<RecordEntry>, RecordWriter)> {
+        self.begin_record(first)
+            .inspect_err(|_| self.mark_unwritable())
     }
 
-    fn begin(&self, first: Event) -> io::Result<(Arc<Entry>, Writer)> {
+    fn begin_record(&self, first: Event) -> io::Result<(Arc<RecordEntry>, RecordWriter)> {
         self.restore_reserve()?;
         // A clock that was set back must not put a new record before older ones.
         let time = now_millis().max(self.newest_time().map_or(0, |time| time.saturating_add(1)));
-        let entry = Entry::of_new_run(Arc::clone(&self.runs), RunId::random(), time);
+        let entry = RecordEntry::of_new_run(Arc::clone(&self.runs), RunId::random(), time);
         let entry = Arc::new(entry);
         // Under another name until its first event is on the disk: one of these that a server leaves
         // behind is of a run that no caller knows, and all others are evidence.
@@ -175,7 +176,7 @@ impl Store {
             .mode(0o600)
             .open(&begun)?;
         crash::point("before-intent");
-        let writer = Writer::begin(Arc::clone(&entry), file, first, &self.interned);
+        let writer = RecordWriter::begin(Arc::clone(&entry), file, first, &self.interned);
         let written = writer.and_then(|writer| {
             fs::rename(&begun, entry.path())?;
             // The name is durable only when the directory is.
@@ -186,21 +187,21 @@ impl Store {
         match written {
             Ok(writer) => Ok((entry, writer)),
             Err(error) => {
-                self.discard(&entry);
+                self.discard_record(&entry);
                 Err(error)
             }
         }
     }
 
-    /// Removes the record of a run that is neither known to a caller nor started.
-    pub fn discard(&self, entry: &Entry) {
-        // Best effort: a record without an end is seen to at the next start.
+    /// Removes the record of a run that was not started and of which no caller has heard.
+    pub fn discard_record(&self, entry: &RecordEntry) {
+        // Best effort: the next start handles a record without an end.
         _ = fs::remove_file(entry.begun_path());
         _ = fs::remove_file(entry.path());
     }
 
     /// Lets a new run be found.
-    pub fn add(&self, entry: Arc<Entry>) {
+    pub fn add(&self, entry: Arc<RecordEntry>) {
         self.index().insert(entry);
     }
 
@@ -208,18 +209,26 @@ impl Store {
     ///
     /// # Errors
     /// The disk's, or that no descriptor is left.
-    pub fn read_new(&self, entry: &Arc<Entry>, writer: &Writer) -> io::Result<Reader> {
+    pub fn read_new(
+        &self,
+        entry: &Arc<RecordEntry>,
+        writer: &RecordWriter,
+    ) -> io::Result<RecordReader> {
         let hold = Arc::clone(entry).hold();
         let file = File::open(entry.path())?;
         let begin = HEADER_LEN as u64;
-        Ok(Reader::new(hold, file, writer.watermark(), 0, begin))
+        Ok(RecordReader::new(hold, file, writer.watermark(), 0, begin))
     }
 
     /// Writes the end of a run; on a full disk with a part of the reserve. Blocks for the disk.
     ///
     /// # Errors
     /// The write's, with the events.
-    pub fn finish(&self, writer: &mut Writer, mut events: Vec<Event>) -> Result<(), Unwritten> {
+    pub fn finish_record(
+        &self,
+        writer: &mut RecordWriter,
+        mut events: Vec<Event>,
+    ) -> Result<(), UnwrittenEvents> {
         loop {
             let Err(unwritten) = writer.finish(events) else {
                 return Ok(());
@@ -266,21 +275,21 @@ impl Store {
     }
 
     /// The record of a run.
-    pub(super) fn get(&self, id: &RunId) -> Option<Arc<Entry>> {
+    pub(super) fn get(&self, id: &RunId) -> Option<Arc<RecordEntry>> {
         self.index().get(id)
     }
 
-    /// Takes a record that is not there any more from what is found.
-    pub(super) fn forget(&self, id: &RunId) {
+    /// Removes a record that no longer exists from the index.
+    pub(super) fn forget_entry(&self, id: &RunId) {
         self.index().remove(id);
     }
 
-    fn index(&self) -> MutexGuard<'_, Index> {
-        self.index.lock().unwrap_or_else(PoisonError::into_inner)
+    fn index(&self) -> MutexGuard<'_, RecordIndex> {
+        lock(&self.index)
     }
 
-    pub(super) fn interned(&self) -> MutexGuard<'_, Interned> {
-        self.interned.lock().unwrap_or_else(PoisonError::into_inner)
+    pub(super) fn interned(&self) -> MutexGuard<'_, InternedTexts> {
+        lock(&self.interned)
     }
 }
 
@@ -291,12 +300,12 @@ pub(super) fn now_millis() -> u64 {
     u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }
 
-impl RunIndex for Store {
-    fn find(&self, prefix: &str, after: Option<RunId>, most: usize) -> Vec<Arc<Entry>> {
+impl RunIndex for RecordStore {
+    fn find(&self, prefix: &str, after: Option<RunId>, most: usize) -> Vec<Arc<RecordEntry>> {
         self.index().find(prefix, after, most)
     }
 
-    fn list(&self, before: Option<Position>, most: usize) -> Vec<Arc<Entry>> {
+    fn list(&self, before: Option<RunPosition>, most: usize) -> Vec<Arc<RecordEntry>> {
         self.index().list(before, most)
     }
 
@@ -304,14 +313,14 @@ impl RunIndex for Store {
         self.index().lead
     }
 
-    fn summary<'a>(&self, entry: &'a Entry) -> io::Result<&'a Known> {
+    fn summary<'a>(&self, entry: &'a RecordEntry) -> io::Result<&'a RecordState> {
         if entry.known().is_none() {
-            let looked = look(entry, &self.interned, &mut Vec::new());
+            let looked = look_at(entry, &self.interned, &mut Vec::new());
             if matches!(&looked, Err(error) if error.kind() == io::ErrorKind::NotFound) {
-                self.forget(&entry.id);
+                self.forget_entry(&entry.id);
             }
-            if let Looked::NoFile = looked? {
-                entry.learn(Known::Fault(RecordFault::Unreadable));
+            if let FirstLook::NoFile = looked? {
+                entry.set_state(RecordState::Fault(RecordFault::Unreadable));
             }
         }
         entry.known().ok_or_else(|| io::ErrorKind::NotFound.into())

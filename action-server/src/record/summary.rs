@@ -7,7 +7,7 @@ use prost_types::Timestamp;
 
 use super::{
     RunId,
-    interned::{Interned, NodeList},
+    interned::{InternedTexts, NodeList},
 };
 
 /// Arguments and reason are kept in memory up to so many bytes; longer ones are read from the record
@@ -16,22 +16,22 @@ const KEPT_TEXTS: usize = 256;
 
 /// A run in brief: how it began, and how it ended if it has.
 #[derive(Debug)]
-pub struct Summary {
+pub struct RunSummary {
     /// The run.
     pub id: RunId,
     /// The command's name.
     pub command: Arc<str>,
-    /// Who ran it: the token's subject.
+    /// The subject of the caller's token.
     pub subject: Arc<str>,
     /// The nodes, in the order of the plan.
     pub nodes: Arc<NodeList>,
     /// When it was accepted.
     pub start_time: Option<Timestamp>,
     texts: Option<Box<RunTexts>>,
-    finished: OnceLock<Finished>,
+    finished: OnceLock<RunEnd>,
 }
 
-/// What a caller wrote beside the nodes.
+/// A run's arguments and reason.
 #[derive(Debug, Clone, Default)]
 pub struct RunTexts {
     /// The script's arguments.
@@ -42,7 +42,7 @@ pub struct RunTexts {
 
 /// How a run ended.
 #[derive(Debug, Clone)]
-pub struct Finished {
+pub struct RunEnd {
     /// The result.
     pub result: RunFinished,
     /// When it ended.
@@ -53,13 +53,13 @@ pub struct Finished {
     pub end: u64,
 }
 
-impl Finished {
+impl RunEnd {
     /// The end in a record's last event; `end` is where its events end.
-    pub(super) fn of(last: RunEvent, end: u64) -> Option<Finished> {
+    pub(super) fn of(last: RunEvent, end: u64) -> Option<RunEnd> {
         let Some(Event::RunFinished(result)) = last.event else {
             return None;
         };
-        Some(Finished {
+        Some(RunEnd {
             result,
             time: last.time,
             sequence: last.sequence,
@@ -68,19 +68,19 @@ impl Finished {
     }
 }
 
-impl Summary {
+impl RunSummary {
     /// The summary of a run that started so, at `time`.
     pub(super) fn of(
         id: RunId,
         started: RunStarted,
         time: Option<Timestamp>,
-        interned: &mut Interned,
-    ) -> Summary {
-        Summary {
+        interned: &mut InternedTexts,
+    ) -> RunSummary {
+        RunSummary {
             id,
-            command: interned.text(&started.command),
-            subject: interned.text(&started.subject),
-            nodes: interned.list(&started.nodes),
+            command: interned.intern_text(&started.command),
+            subject: interned.intern_text(&started.subject),
+            nodes: interned.intern_list(&started.nodes),
             start_time: time,
             texts: RunTexts::of(started).kept(),
             finished: OnceLock::new(),
@@ -88,12 +88,12 @@ impl Summary {
     }
 
     /// How it ended, if it has.
-    pub fn finished(&self) -> Option<&Finished> {
+    pub fn finished(&self) -> Option<&RunEnd> {
         self.finished.get()
     }
 
-    /// Takes note of its end. The first one stays.
-    pub(super) fn finish(&self, finished: Finished) {
+    /// Sets its end, once.
+    pub(super) fn set_finished(&self, finished: RunEnd) {
         _ = self.finished.set(finished);
     }
 
@@ -102,7 +102,7 @@ impl Summary {
         self.texts.as_deref()
     }
 
-    /// What rules about runs are asked of.
+    /// The fields by which policy rules select runs.
     pub fn identified(&self) -> RunStarted {
         RunStarted {
             command: self.command.to_string(),

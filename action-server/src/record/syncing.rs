@@ -1,35 +1,35 @@
-//! Having the disk keep a record while it grows: one sync at a time, and none that was asked for is left out.
+//! Syncs of a growing record: one at a time, and each request is followed by one.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 
-use crate::disk_lane::LANES;
+use crate::{disk_lane::LANES, locks::lock};
 
-/// What was asked for, and whether somebody sees to it.
+/// The requested end, and whether a thread syncs up to it.
 #[derive(Debug, Default)]
-struct State {
+struct SyncState {
     wanted: u64,
-    is_seen_to: bool,
+    is_running: bool,
 }
 
 /// The syncs of one record.
 #[derive(Debug, Default)]
-pub(super) struct Syncing {
-    state: Arc<Mutex<State>>,
+pub(super) struct RecordSync {
+    state: Arc<Mutex<SyncState>>,
 }
 
-impl Syncing {
+impl RecordSync {
     /// Has `sync` called on a thread that may wait, once all up to `end` is written. While a call
     /// goes on another one follows it.
-    pub(super) fn ask(&self, end: u64, sync: impl Fn() + Send + 'static) {
+    pub(super) fn request_sync(&self, end: u64, sync: impl Fn() + Send + 'static) {
         let mut state = lock(&self.state);
         state.wanted = end;
-        if std::mem::replace(&mut state.is_seen_to, true) {
+        if std::mem::replace(&mut state.is_running, true) {
             return;
         }
         let state = Arc::clone(&self.state);
         tokio::spawn(LANES.syncs.run(move || {
             let mut done = 0;
-            while let Some(wanted) = next(&state, done) {
+            while let Some(wanted) = next_sync(&state, done) {
                 sync();
                 done = wanted;
             }
@@ -37,15 +37,11 @@ impl Syncing {
     }
 }
 
-/// What is to be synced after `done`; nobody sees to it any more when that is nothing.
-fn next(state: &Mutex<State>, done: u64) -> Option<u64> {
+/// The end to sync after `done`; `None` ends the thread's work.
+fn next_sync(state: &Mutex<SyncState>, done: u64) -> Option<u64> {
     let mut state = lock(state);
-    state.is_seen_to = state.wanted > done;
-    state.is_seen_to.then_some(state.wanted)
-}
-
-fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {
-    state.lock().unwrap_or_else(PoisonError::into_inner)
+    state.is_running = state.wanted > done;
+    state.is_running.then_some(state.wanted)
 }
 
 #[cfg(test)]
@@ -60,14 +56,14 @@ mod tests {
         let (began, begun) = mpsc::channel();
         let (go_on, gate) = mpsc::channel::<()>();
         let gate = Mutex::new(gate);
-        let syncing = Syncing::default();
-        syncing.ask(1, move || {
+        let syncing = RecordSync::default();
+        syncing.request_sync(1, move || {
             began.send(()).unwrap();
             gate.lock().unwrap().recv_timeout(ceiling).unwrap();
         });
         begun.recv_timeout(ceiling).unwrap();
         for end in [2, 3] {
-            syncing.ask(end, || unreachable!("the first one goes on"));
+            syncing.request_sync(end, || unreachable!("the first one goes on"));
         }
         go_on.send(()).unwrap();
         begun.recv_timeout(ceiling).unwrap();
@@ -75,7 +71,7 @@ mod tests {
         // The two were one; then nobody is left who could begin.
         assert!(begun.recv_timeout(ceiling).is_err());
         let (began, begun) = mpsc::channel();
-        syncing.ask(4, move || began.send(()).unwrap());
+        syncing.request_sync(4, move || began.send(()).unwrap());
         begun.recv_timeout(ceiling).unwrap();
     }
 }

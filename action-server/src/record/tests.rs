@@ -12,7 +12,10 @@ use action_proto::v1::{
 };
 use rustix::fs::{CWD, Mode, mkfifoat};
 
-use super::{Known, RecordFault, Retention, RunId, RunIndex, Store, StoreError, Summary, Writer};
+use super::{
+    RecordFault, RecordState, RecordStore, RecordWriter, RetentionLimits, RunId, RunIndex,
+    RunSummary, StoreError,
+};
 
 struct Fixture {
     directory: tempfile::TempDir,
@@ -29,8 +32,8 @@ impl Fixture {
         self.directory.path().join("state")
     }
 
-    fn open(&self) -> Store {
-        Store::open(&self.state()).unwrap()
+    fn open(&self) -> RecordStore {
+        RecordStore::open(&self.state()).unwrap()
     }
 
     fn record(&self) -> PathBuf {
@@ -59,24 +62,24 @@ fn node_started(node: &str) -> Event {
     })
 }
 
-fn begin(store: &Store) -> Writer {
+fn begin(store: &RecordStore) -> RecordWriter {
     let (entry, writer) = store.create(started()).unwrap();
     store.add(entry);
     writer
 }
 
 /// The outcome of a run's end; `None` where it has none.
-fn outcome(store: &Store, id: &RunId) -> Option<Outcome> {
+fn outcome(store: &RecordStore, id: &RunId) -> Option<Outcome> {
     let entry = store.find(id.as_str(), None, 1).pop()?;
-    let finished = entry.summary().and_then(Summary::finished);
+    let finished = entry.summary().and_then(RunSummary::finished);
     finished.map(|it| it.result.outcome())
 }
 
-fn is_known(store: &Store, id: &RunId) -> bool {
+fn is_known(store: &RecordStore, id: &RunId) -> bool {
     !store.find(id.as_str(), None, 1).is_empty()
 }
 
-async fn sequences(store: &Store, id: &RunId, after: u64) -> Vec<u64> {
+async fn sequences(store: &RecordStore, id: &RunId, after: u64) -> Vec<u64> {
     let mut reader = store.read(id, None, after).unwrap();
     let mut sequences = Vec::new();
     loop {
@@ -160,7 +163,7 @@ async fn what_a_dead_server_left_gets_its_end_and_keeps_its_evidence() {
             store.end_lost(run).unwrap();
         }
         let entry = store.find(id.as_str(), None, 1).remove(0);
-        let finished = entry.summary().and_then(Summary::finished).unwrap();
+        let finished = entry.summary().and_then(RunSummary::finished).unwrap();
         assert_eq!(finished.result.outcome(), Outcome::Lost);
         assert_eq!(finished.result.counts[0].count, 2);
         let read = sequences(&store, &id, 0).await;
@@ -250,14 +253,14 @@ fn a_record_whose_first_event_is_damaged_is_put_aside_and_goes_with_the_others()
         let found = store.find(id.as_str(), None, 2);
         assert!(matches!(
             found[0].known(),
-            Some(Known::Fault(RecordFault::Damaged))
+            Some(RecordState::Fault(RecordFault::Damaged))
         ));
-        let nothing = Retention {
+        let nothing = RetentionLimits {
             age: Duration::from_secs(3600),
             size: 0,
         };
         // An empty file takes no space.
-        let removed = store.expire(&nothing, |_| false).unwrap();
+        let removed = store.expire_records(&nothing, |_| false).unwrap();
         assert_eq!(
             (removed, aside.exists()),
             (usize::from(at > 0), at == 0),
@@ -267,7 +270,7 @@ fn a_record_whose_first_event_is_damaged_is_put_aside_and_goes_with_the_others()
 }
 
 /// Output that makes a record long.
-fn print_much(writer: &mut Writer, mebibytes: usize) {
+fn print_much(writer: &mut RecordWriter, mebibytes: usize) {
     for _ in 0..mebibytes * 16 {
         let output = NodeOutput {
             node: "n1".into(),
@@ -319,11 +322,11 @@ async fn a_long_record_has_an_index_that_is_made_again_and_goes_with_it() {
     for after in [0, 1, 2, 17, 34] {
         assert_eq!(sequences(&store, &id, after as u64).await, all[after..]);
     }
-    let nothing = Retention {
+    let nothing = RetentionLimits {
         age: Duration::from_secs(3600),
         size: 0,
     };
-    assert_eq!(store.expire(&nothing, |_| false).unwrap(), 1);
+    assert_eq!(store.expire_records(&nothing, |_| false).unwrap(), 1);
     assert!(!index.exists());
 }
 
@@ -362,18 +365,18 @@ async fn records_that_somebody_removed_hold_up_no_others() {
     for id in &ids[..3] {
         fs::remove_file(file(id)).unwrap();
     }
-    let kept = Retention {
+    let kept = RetentionLimits {
         age: Duration::from_secs(3600),
         size: u64::MAX,
     };
     // One that lives is to be found, so that it can be cancelled.
-    assert_eq!(store.expire(&kept, |id| *id == ids[0]).unwrap(), 0);
+    assert_eq!(store.expire_records(&kept, |id| *id == ids[0]).unwrap(), 0);
     let known: Vec<bool> = ids.iter().map(|id| is_known(&store, id)).collect();
     assert_eq!(known, [true, false, false, true]);
     // While the directory itself is away nothing is known to be gone.
     let runs = fixture.state().join("runs");
     fs::rename(&runs, fixture.state().join("away")).unwrap();
-    store.expire(&kept, |_| false).unwrap_err();
+    store.expire_records(&kept, |_| false).unwrap_err();
     fs::rename(fixture.state().join("away"), &runs).unwrap();
     assert!(is_known(&store, &ids[3]));
     // A record that cannot be removed, since a directory has its name, keeps no other.
@@ -383,8 +386,8 @@ async fn records_that_somebody_removed_hold_up_no_others() {
     fs::remove_file(&path).unwrap();
     fs::create_dir(&path).unwrap();
     let other = begin(&store).id().clone();
-    let nothing = Retention { size: 0, ..kept };
-    store.expire(&nothing, |_| false).unwrap_err();
+    let nothing = RetentionLimits { size: 0, ..kept };
+    store.expire_records(&nothing, |_| false).unwrap_err();
     assert!(!is_known(&store, &other) && is_known(&store, &stuck));
 }
 
@@ -393,18 +396,18 @@ fn one_server_at_a_time_and_nobody_else() {
     let fixture = Fixture::new();
     let store = fixture.open();
     assert!(matches!(
-        Store::open(&fixture.state()),
+        RecordStore::open(&fixture.state()),
         Err(StoreError::InUse(_))
     ));
     drop(store);
     fs::write(fixture.state().join("version"), "2\n").unwrap();
     assert!(matches!(
-        Store::open(&fixture.state()),
+        RecordStore::open(&fixture.state()),
         Err(StoreError::Newer(..))
     ));
     fs::set_permissions(fixture.state(), fs::Permissions::from_mode(0o755)).unwrap();
     assert!(matches!(
-        Store::open(&fixture.state()),
+        RecordStore::open(&fixture.state()),
         Err(StoreError::Open(_))
     ));
 }
@@ -417,7 +420,7 @@ fn a_directory_that_cannot_be_read_is_named() {
         let path = fixture.state().join(name);
         _ = fs::remove_dir(&path);
         fs::write(&path, "").unwrap();
-        let error = Store::open(&fixture.state()).unwrap_err().to_string();
+        let error = RecordStore::open(&fixture.state()).unwrap_err().to_string();
         assert!(error.contains(&format!("/{name}: ")), "{error}");
         fs::remove_file(&path).unwrap();
     }
@@ -429,13 +432,16 @@ async fn old_records_go_unless_they_are_used() {
     let store = fixture.open();
     let ids: Vec<RunId> = (0..3).map(|_| begin(&store).id().clone()).collect();
     let watched = store.read(&ids[0], None, 0).unwrap();
-    let nothing = Retention {
+    let nothing = RetentionLimits {
         age: Duration::from_secs(3600),
         size: 0,
     };
-    assert_eq!(store.expire(&nothing, |id| *id == ids[1]).unwrap(), 1);
+    assert_eq!(
+        store.expire_records(&nothing, |id| *id == ids[1]).unwrap(),
+        1
+    );
     assert!(is_known(&store, &ids[0]) && is_known(&store, &ids[1]));
     assert!(!is_known(&store, &ids[2]));
     drop(watched);
-    assert_eq!(store.expire(&nothing, |_| false).unwrap(), 2);
+    assert_eq!(store.expire_records(&nothing, |_| false).unwrap(), 2);
 }

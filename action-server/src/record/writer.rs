@@ -11,8 +11,8 @@ use action_proto::v1::{RunEvent, run_event::Event};
 use tokio::sync::watch;
 
 use super::{
-    Entry, RunId, Unwritten, contents::WrittenEvent, format, frames::Frames, interned::Interned,
-    syncing::Syncing,
+    RecordEntry, RunId, UnwrittenEvents, contents::WrittenEvent, format, frames::FrameBatch,
+    interned::InternedTexts, syncing::RecordSync,
 };
 use crate::crash;
 
@@ -34,14 +34,14 @@ pub struct Watermark {
 
 /// Appends events to a record and wakes the readers.
 #[derive(Debug)]
-pub struct Writer {
-    entry: Arc<Entry>,
+pub struct RecordWriter {
+    entry: Arc<RecordEntry>,
     file: File,
-    mark: format::Mark,
+    mark: format::RecordMark,
     watermark: watch::Sender<Watermark>,
-    /// What is written, which readers are told only when they may see it.
+    /// How far the file is written, ahead of the watermark.
     written: Watermark,
-    /// What the entry gets when readers may see it.
+    /// Events that readers may not see yet.
     unpublished: Vec<WrittenEvent>,
     /// True when a failed write may have left something behind the valid part.
     torn: bool,
@@ -49,41 +49,41 @@ pub struct Writer {
     synced: u64,
     /// When that was.
     synced_at: Instant,
-    syncing: Syncing,
+    syncing: RecordSync,
 }
 
-impl Writer {
+impl RecordWriter {
     /// Begins a record in a new, empty file, and waits until its first event is on the disk.
     pub(super) fn begin(
-        entry: Arc<Entry>,
+        entry: Arc<RecordEntry>,
         file: File,
         first: Event,
-        interned: &Mutex<Interned>,
-    ) -> io::Result<Writer> {
-        let mark: format::Mark = rand::random();
+        interned: &Mutex<InternedTexts>,
+    ) -> io::Result<RecordWriter> {
+        let mark: format::RecordMark = rand::random();
         let start = Watermark::default();
-        let mut writer = Writer::resume(entry, file, mark, start);
+        let mut writer = RecordWriter::resume(entry, file, mark, start);
         writer
-            .write(vec![first], false)
+            .write_events(vec![first], false)
             .map_err(|unwritten| unwritten.error)?;
         writer.file.sync_all()?;
         writer.synced = writer.written.end;
         if let Some(first) = writer.unpublished.first() {
-            writer.entry.learn_first(first, interned);
+            writer.entry.set_first_event(first, interned);
         }
-        writer.publish(false);
+        writer.publish_events(false);
         Ok(writer)
     }
 
     /// Goes on with a record that is valid up to `written` and has nothing after it.
     pub(super) fn resume(
-        entry: Arc<Entry>,
+        entry: Arc<RecordEntry>,
         file: File,
-        mark: format::Mark,
+        mark: format::RecordMark,
         written: Watermark,
-    ) -> Writer {
+    ) -> RecordWriter {
         let watermark = watch::Sender::new(written);
-        Writer {
+        RecordWriter {
             entry,
             file,
             mark,
@@ -93,7 +93,7 @@ impl Writer {
             torn: false,
             synced: written.end,
             synced_at: Instant::now(),
-            syncing: Syncing::default(),
+            syncing: RecordSync::default(),
         }
     }
 
@@ -102,7 +102,7 @@ impl Writer {
         &self.entry.id
     }
 
-    /// What readers sleep on.
+    /// Readers sleep on this.
     pub fn watermark(&self) -> watch::Receiver<Watermark> {
         self.watermark.subscribe()
     }
@@ -111,9 +111,9 @@ impl Writer {
     ///
     /// # Errors
     /// The write's, with the events.
-    pub fn append(&mut self, events: Vec<Event>) -> Result<(), Unwritten> {
-        self.write(events, false)?;
-        self.publish(false);
+    pub fn append(&mut self, events: Vec<Event>) -> Result<(), UnwrittenEvents> {
+        self.write_events(events, false)?;
+        self.publish_events(false);
         Ok(())
     }
 
@@ -123,20 +123,20 @@ impl Writer {
     /// # Errors
     /// The write's, with the events. A disk that took them and then failed to keep them ends the
     /// record all the same: asking it again could only be answered with a lie (fsync(2), EIO).
-    pub fn finish(&mut self, events: Vec<Event>) -> Result<(), Unwritten> {
+    pub fn finish(&mut self, events: Vec<Event>) -> Result<(), UnwrittenEvents> {
         crash::point("before-end");
-        self.write(events, true)?;
+        self.write_events(events, true)?;
         if let Err(error) = self.file.sync_data() {
             tracing::error!(run_id = %self.entry.id, %error, "the disk may not keep the end of this record");
         }
         crash::point("after-end");
-        self.publish(true);
+        self.publish_events(true);
         let length = self.written.end + format::FOOTER_LEN as u64;
         self.entry.close(self.mark, length);
         Ok(())
     }
 
-    /// Has what is written put on the disk now and then, without waiting for it.
+    /// Requests a sync now and then, without waiting for it.
     pub(super) fn sync_when_due(&mut self) {
         let unsynced = self.written.end - self.synced;
         if unsynced < SYNC_BYTES && self.synced_at.elapsed() < SYNC_INTERVAL {
@@ -146,7 +146,7 @@ impl Writer {
         if let Ok(file) = self.file.try_clone() {
             self.synced = self.written.end;
             let run_id = self.entry.id.clone();
-            self.syncing.ask(self.synced, move || {
+            self.syncing.request_sync(self.synced, move || {
                 if let Err(error) = file.sync_data() {
                     tracing::error!(%run_id, %error, "the disk may not keep this record");
                 }
@@ -164,11 +164,11 @@ impl Writer {
 
     /// Writes the events' frames: before the first one of a run the header, and behind the last
     /// ones the footer.
-    fn write(&mut self, events: Vec<Event>, are_last: bool) -> Result<(), Unwritten> {
+    fn write_events(&mut self, events: Vec<Event>, are_last: bool) -> Result<(), UnwrittenEvents> {
         let time = SystemTime::now();
         let mut sequence = self.written.sequence;
         let mut last = 0;
-        let mut frames = Frames::default();
+        let mut frames = FrameBatch::default();
         if self.written.end == 0 {
             frames.add_header(self.mark);
         }
@@ -183,7 +183,7 @@ impl Writer {
                 time: Some(time.into()),
                 event: Some(event),
             };
-            frames.add(&event);
+            frames.add_event(&event);
             written_events.push(WrittenEvent::of(&event, last));
             numbered.push(event);
         }
@@ -200,7 +200,7 @@ impl Writer {
                 .into_iter()
                 .filter_map(|event| event.event)
                 .collect();
-            return Err(Unwritten { error, events });
+            return Err(UnwrittenEvents { error, events });
         }
         self.written.end = end;
         self.written.sequence = sequence;
@@ -217,11 +217,11 @@ impl Writer {
         Ok(())
     }
 
-    fn publish(&mut self, ended: bool) {
+    fn publish_events(&mut self, ended: bool) {
         self.written.ended = ended;
-        // First: who sees the end finds it in the summary too.
+        // First, so that readers who see the end find it in the summary.
         let events = std::mem::take(&mut self.unpublished);
-        self.entry.observe(events, self.written.end);
+        self.entry.observe_events(events, self.written.end);
         self.watermark.send_replace(self.written);
     }
 }

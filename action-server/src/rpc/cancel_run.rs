@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     audit::Event,
-    run::{Stop, StopOrder},
+    run::{StopKind, StopOrder},
 };
 
 pub(super) async fn cancel_run(
@@ -27,9 +27,9 @@ pub(super) async fn cancel_run(
     } = runs::find(service, caller, &request.run_id, Wanted::Cancelling).await?;
     if run.outcome() == Outcome::Unspecified {
         let stop = if request.force {
-            Stop::Force
+            StopKind::Force
         } else {
-            Stop::Cancel
+            StopKind::Cancel
         };
         let event = Event {
             who,

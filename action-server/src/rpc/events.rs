@@ -14,12 +14,12 @@ use crate::{
     auth::Caller,
     places::Place,
     record::{EventReader, RunId},
-    run::{Registry, Stop, StopOrder},
+    run::{RunRegistry, StopKind, StopOrder},
 };
 
 /// The events of a run after `after`, to its end. Reads the record at the speed of the caller.
 pub(super) async fn stream(
-    runs: &Registry,
+    runs: &RunRegistry,
     run_id: &RunId,
     after: u64,
 ) -> Result<impl Stream<Item = Result<RunEvent, Status>> + Send + use<>, Status> {
@@ -149,7 +149,7 @@ pub(super) struct CancelOnDrop {
 
 /// The run, and in whose name it is cancelled.
 pub(super) struct GuardedRun {
-    pub(super) runs: Registry,
+    pub(super) runs: RunRegistry,
     pub(super) audit: Audit,
     pub(super) run_id: RunId,
     /// What the rules are asked of: the command, the nodes and the subject.
@@ -192,6 +192,6 @@ impl Drop for CancelOnDrop {
             ..Event::of_run("run_cancelled", &run_id)
         };
         audit.note(event);
-        runs.stop(&run_id, StopOrder::new(Stop::Cancel, why));
+        runs.stop(&run_id, StopOrder::new(StopKind::Cancel, why));
     }
 }

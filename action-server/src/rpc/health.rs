@@ -9,7 +9,7 @@ use tokio::{
 };
 use tonic_health::{ServingStatus, server::HealthReporter};
 
-use crate::{audit::Audit, disk_lane::LANES, metrics::Metrics, run::Registry};
+use crate::{audit::Audit, disk_lane::LANES, metrics::Metrics, run::RunRegistry};
 
 /// The services with a health of their own: the whole server, and the API.
 const SERVICES: [&str; 2] = ["", "action.v1.ActionService"];
@@ -27,7 +27,7 @@ pub(crate) struct Signs {
     /// The audit log.
     pub(crate) audit: Audit,
     /// The runs, with their records.
-    pub(crate) runs: Registry,
+    pub(crate) runs: RunRegistry,
 }
 
 /// Reports health, for as long as it is polled.
@@ -89,7 +89,7 @@ async fn look_at_audit(audit: &Audit, availability: &watch::Sender<bool>) {
 }
 
 /// Looks at the disk of the records now and then. One that hangs holds one thread, and no more.
-async fn look_at_records(runs: &Registry, availability: &watch::Sender<bool>) {
+async fn look_at_records(runs: &RunRegistry, availability: &watch::Sender<bool>) {
     let mut works = runs.record_works();
     loop {
         let looking = runs.clone();

@@ -22,8 +22,10 @@ use super::{
     verdicts::Verdicts,
 };
 use crate::{
-    record::{Entry, Known, NodeList, Position, RecordFault, RunId, RunTexts, Summary},
-    run::Registry,
+    record::{
+        NodeList, RecordEntry, RecordFault, RecordState, RunId, RunPosition, RunSummary, RunTexts,
+    },
+    run::RunRegistry,
     transient::is_transient,
 };
 
@@ -74,7 +76,7 @@ pub(super) async fn list_runs(
 
 /// A page that is being made.
 struct RunList {
-    runs: Registry,
+    runs: RunRegistry,
     access: Arc<Access>,
     filter: Filter,
     /// The most runs in it.
@@ -82,7 +84,7 @@ struct RunList {
     /// Closed when the caller has gone.
     caller: oneshot::Sender<Infallible>,
     /// The runs from here on were examined.
-    before: Option<Position>,
+    before: Option<RunPosition>,
     response: ListRunsResponse,
     bytes: usize,
 }
@@ -148,7 +150,7 @@ impl RunList {
     }
 
     /// The next runs to examine.
-    fn next_part(&self) -> Vec<Arc<Entry>> {
+    fn next_part(&self) -> Vec<Arc<RecordEntry>> {
         if !self.filter.running {
             return self.runs.index().list(self.before.clone(), PART);
         }
@@ -159,14 +161,14 @@ impl RunList {
         living
     }
 
-    fn examine(&self, entry: &Arc<Entry>, look: &mut Look<'_>) -> Result<Examined, Status> {
+    fn examine(&self, entry: &Arc<RecordEntry>, look: &mut Look<'_>) -> Result<Examined, Status> {
         look.work += 1;
         if entry.known().is_none() && !look.may_block {
             return Ok(Examined::NeedsDisk);
         }
         let summary = match self.runs.index().summary(entry) {
-            Ok(Known::Run(summary)) => summary,
-            Ok(Known::Fault(fault)) => {
+            Ok(RecordState::Run(summary)) => summary,
+            Ok(RecordState::Fault(fault)) => {
                 let is_shown = self.access.reads_all() && self.filter.admits_unknown();
                 let run = is_shown.then(|| Box::new(runs::describe_fault(entry, *fault)));
                 return Ok(run.map_or(Examined::Out, Examined::In));
@@ -249,7 +251,7 @@ impl Filter {
     }
 
     /// Where the page begins whose token this is.
-    fn begin(&self, token: &str, lead: u64) -> Result<Option<Position>, Status> {
+    fn begin(&self, token: &str, lead: u64) -> Result<Option<RunPosition>, Status> {
         if token.is_empty() {
             // Nothing is accepted before it is named.
             let until = self.until.map(|until| millis(until).saturating_add(lead));
@@ -266,7 +268,7 @@ impl Filter {
     }
 
     /// True for a run that is, with all that are older, too old.
-    fn is_past(&self, entry: &Entry) -> bool {
+    fn is_past(&self, entry: &RecordEntry) -> bool {
         let slack = u64::try_from(NAMED_BEFORE.as_millis()).unwrap_or(u64::MAX);
         let since = self.since.map(millis);
         since.is_some_and(|since| entry.time.saturating_add(slack) < since)
@@ -279,7 +281,7 @@ impl Filter {
     }
 
     /// True for a run that is meant, as far as its outcome is known.
-    fn admits(&self, run: &Summary, look: &mut Look<'_>) -> bool {
+    fn admits(&self, run: &RunSummary, look: &mut Look<'_>) -> bool {
         let is = |wanted: &str, is: &str| wanted.is_empty() || wanted == is;
         if !is(&self.command, &run.command) || !is(&self.subject, &run.subject) {
             return false;

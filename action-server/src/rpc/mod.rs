@@ -48,7 +48,7 @@ use crate::{
     auth::{Authority, Caller},
     definitions::{Definitions, PlanDigests},
     places::{Place, Places},
-    run::Registry,
+    run::RunRegistry,
 };
 
 pub(crate) use access::Access;
@@ -71,7 +71,7 @@ const FEATURES: [&str; 2] = ["plan_digest", "reason"];
 /// The service `action.v1.ActionService`.
 pub(crate) struct Service {
     doors: Doors,
-    runs: Registry,
+    runs: RunRegistry,
     audit: Audit,
     plan_digests: PlanDigests,
     streams: Places<String>,
@@ -82,7 +82,7 @@ impl Service {
     pub(crate) fn serving(
         authority: Arc<Authority>,
         definitions: Definitions,
-        runs: Registry,
+        runs: RunRegistry,
         audit: Audit,
         plan_digests: PlanDigests,
         streams_per_subject: usize,

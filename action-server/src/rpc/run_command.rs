@@ -18,7 +18,7 @@ use crate::{
     definitions::{Definitions, PlanDigest, PlanDigests, PlanScriptError},
     disk_lane::LANES,
     file_digest::TreeSnapshot,
-    run::{PreparedRun, Starter},
+    run::{PreparedRun, RunOrigin},
     traces::Span,
 };
 
@@ -78,7 +78,7 @@ fn identified(plan: &Plan, caller: &Caller) -> RunStarted {
 /// A run that nothing but the disk can refuse any more.
 struct CheckedRun {
     plan: Plan,
-    starter: Starter,
+    starter: RunOrigin,
     bound_to: Option<Binding>,
     /// The command that tells the nodes' state, where the caller may not see it.
     hidden_teller: Option<String>,
@@ -134,7 +134,7 @@ fn check_request(
     let rule = judgement.allowing.join(", ");
     check_brings(&rule, judgement.missing)?;
     check_agreed(&plan, request.confirmed, request.expected_nodes)?;
-    let starter = Starter {
+    let starter = RunOrigin {
         identity: CallerIdentity {
             username: caller.subject.clone(),
             uid: caller.uid,

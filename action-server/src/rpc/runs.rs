@@ -18,8 +18,8 @@ use super::{
 use crate::{
     auth::{Caller, policy::Right},
     disk_lane::LANES,
-    record::{Entry, Known, RecordFault, RunId, RunTexts, Summary},
-    run::{LiveStatus, Registry},
+    record::{RecordEntry, RecordFault, RecordState, RunId, RunSummary, RunTexts},
+    run::{LiveStatus, RunRegistry},
 };
 
 /// So many runs are looked up at once.
@@ -38,7 +38,7 @@ pub(super) enum Wanted {
 
 /// A run that was found.
 pub(super) struct Found {
-    pub(super) entry: Arc<Entry>,
+    pub(super) entry: Arc<RecordEntry>,
     pub(super) run: Run,
     /// What rules are asked of.
     pub(super) started: RunStarted,
@@ -93,7 +93,7 @@ pub(super) async fn find(
 
 /// What a caller looks for.
 struct Search {
-    runs: Registry,
+    runs: RunRegistry,
     access: Access,
     text: String,
     /// True for a text that is a whole id.
@@ -102,7 +102,7 @@ struct Search {
 }
 
 enum Answer {
-    Found(Arc<Entry>),
+    Found(Arc<RecordEntry>),
     /// The answer depends on a record that could not be read before.
     NeedsDisk,
 }
@@ -123,12 +123,12 @@ impl Search {
                     return Ok(Answer::NeedsDisk);
                 }
                 match index.summary(&entry) {
-                    Ok(Known::Run(summary)) if self.is_known(&mut verdicts, summary) => {
+                    Ok(RecordState::Run(summary)) if self.is_known(&mut verdicts, summary) => {
                         seen.push(entry);
                     }
-                    Ok(Known::Run(_)) => {}
+                    Ok(RecordState::Run(_)) => {}
                     // Whose a damaged record is cannot be read: only callers who may see all are told of it.
-                    Ok(Known::Fault(found)) => {
+                    Ok(RecordState::Fault(found)) => {
                         if self.access.reads_all() {
                             fault = Some((entry.id.clone(), *found));
                         }
@@ -159,13 +159,13 @@ impl Search {
         }
     }
 
-    fn is_known(&self, verdicts: &mut Verdicts<'_>, run: &Summary) -> bool {
+    fn is_known(&self, verdicts: &mut Verdicts<'_>, run: &RunSummary) -> bool {
         let is_cancelled_unseen = self.wanted == Wanted::Cancelling && self.is_whole;
         verdicts.may(RunAction::Read, run)
             || (is_cancelled_unseen && verdicts.may(RunAction::Cancel, run))
     }
 
-    async fn describe(self, entry: Arc<Entry>) -> Result<Found, Status> {
+    async fn describe(self, entry: Arc<RecordEntry>) -> Result<Found, Status> {
         let Some(summary) = entry.summary() else {
             return Err(status::from_fault(&entry.id, RecordFault::Damaged));
         };
@@ -200,7 +200,7 @@ impl Search {
 }
 
 /// A run as the API shows it.
-pub(super) fn describe(runs: &Registry, summary: &Summary, texts: RunTexts) -> Run {
+pub(super) fn describe(runs: &RunRegistry, summary: &RunSummary, texts: RunTexts) -> Run {
     // In this order: a run that ends in between has its end in the summary.
     let live = runs.status(&summary.id);
     let mut run = summary.to_run(texts);
@@ -223,7 +223,7 @@ pub(super) fn describe(runs: &Registry, summary: &Summary, texts: RunTexts) -> R
 }
 
 /// What is known of a run whose record is damaged, for callers who may see all.
-pub(super) fn describe_fault(entry: &Entry, fault: RecordFault) -> Run {
+pub(super) fn describe_fault(entry: &RecordEntry, fault: RecordFault) -> Run {
     let millis = i64::try_from(entry.time).unwrap_or(i64::MAX);
     Run {
         run_id: entry.id.to_string(),

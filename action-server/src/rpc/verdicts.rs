@@ -7,7 +7,7 @@ use std::{
 };
 
 use super::access::{Access, RunAction};
-use crate::record::{NodeList, Summary};
+use crate::record::{NodeList, RunSummary};
 
 /// The answers so far.
 pub(super) struct Verdicts<'a> {
@@ -57,7 +57,7 @@ impl<'a> Verdicts<'a> {
     }
 
     /// True for a run that the caller may do this with.
-    pub(super) fn may(&mut self, action: RunAction, run: &Summary) -> bool {
+    pub(super) fn may(&mut self, action: RunAction, run: &RunSummary) -> bool {
         let alike = AlikeRuns {
             action,
             is_own: self.access.is_own(&run.subject),

@@ -2,11 +2,11 @@
 
 use action_proto::is_unsafe_to_show;
 
-use super::mask::Secrets;
+use super::mask::NodeSecrets;
 
 /// The most that is shown of a line, in bytes.
 const MOST: usize = 256;
-/// The most that is kept of a line, in bytes: what is not shown of it takes room too.
+/// The most bytes that are kept of a line, with characters that are not shown.
 const KEPT: usize = 4 * MOST;
 
 /// Finds the last line that is not blank.
@@ -20,60 +20,60 @@ pub(super) struct ErrorLine {
 
 impl ErrorLine {
     /// Takes what comes next on stderr.
-    pub(super) fn pass(&mut self, data: &[u8]) {
+    pub(super) fn add_chunk(&mut self, data: &[u8]) {
         // A line of progress is written over and over behind carriage returns: the last counts.
         let is_break = |byte: &u8| matches!(*byte, b'\n' | b'\r');
         let Some(end) = data.iter().rposition(is_break) else {
-            self.write(data);
+            self.write_open(data);
             return;
         };
         let (whole, open) = (&data[..end], &data[end + 1..]);
         let mut lines = whole.splitn(2, is_break);
-        self.write(lines.next().unwrap_or_default());
+        self.write_open(lines.next().unwrap_or_default());
         // From the end: most lines need not be looked at.
         let later = lines.next().unwrap_or_default();
         let later = later.rsplit(is_break).find(|line| !is_blank(line));
         if let Some(line) = later {
             self.open.clear();
-            self.write(line);
+            self.write_open(line);
         }
         if !is_blank(&self.open) {
             std::mem::swap(&mut self.last, &mut self.open);
         }
         self.open.clear();
-        self.write(open);
+        self.write_open(open);
     }
 
-    fn write(&mut self, data: &[u8]) {
+    fn write_open(&mut self, data: &[u8]) {
         let room = KEPT.saturating_sub(self.open.len());
         self.open.extend_from_slice(&data[..room.min(data.len())]);
     }
 
     /// The line, without what moves a terminal; empty for none. Secrets are looked for again: colours
     /// within one hide it from those who look at the output.
-    pub(super) fn text(&self, secrets: &Secrets) -> String {
+    pub(super) fn display_text(&self, secrets: &NodeSecrets) -> String {
         let line = if is_blank(&self.open) {
             &self.last
         } else {
             &self.open
         };
-        let mut text = secrets.hidden_in(&shown(&String::from_utf8_lossy(line)));
+        let mut text = secrets.hidden_in(&strip_controls(&String::from_utf8_lossy(line)));
         if line.len() == KEPT {
             // The end may be the beginning of a secret.
-            let end = text.len().saturating_sub(secrets.longest());
-            cut(&mut text, end);
+            let end = text.len().saturating_sub(secrets.longest_secret());
+            cut_text(&mut text, end);
         }
-        cut(&mut text, MOST);
+        cut_text(&mut text, MOST);
         text
     }
 }
 
 fn is_blank(line: &[u8]) -> bool {
-    shown(&String::from_utf8_lossy(line)).is_empty()
+    strip_controls(&String::from_utf8_lossy(line)).is_empty()
 }
 
 /// A line as a terminal leaves it, without colours and what else moves it.
-fn shown(line: &str) -> String {
+fn strip_controls(line: &str) -> String {
     let mut shown = String::new();
     let mut characters = line.chars();
     while let Some(character) = characters.next() {
@@ -92,7 +92,7 @@ fn shown(line: &str) -> String {
 }
 
 /// Cuts a text to at most so many bytes, between two characters.
-fn cut(text: &mut String, most: usize) {
+fn cut_text(text: &mut String, most: usize) {
     while text.len() > most {
         text.pop();
     }
@@ -106,8 +106,8 @@ mod tests {
 
     fn last(chunks: &[&[u8]]) -> String {
         let mut line = ErrorLine::default();
-        chunks.iter().for_each(|chunk| line.pass(chunk));
-        line.text(&Secrets::new(["s3cr3tw0rd"]))
+        chunks.iter().for_each(|chunk| line.add_chunk(chunk));
+        line.display_text(&NodeSecrets::new(["s3cr3tw0rd"]))
     }
 
     #[test]
@@ -166,7 +166,7 @@ mod tests {
             let chunks: Vec<&[u8]> = parts.iter().map(String::as_bytes).collect();
             let line = last(&chunks);
             prop_assert_eq!(&line, &last(&[whole.as_bytes()]));
-            let mut lines = whole.split(['\n', '\r']).map(shown);
+            let mut lines = whole.split(['\n', '\r']).map(strip_controls);
             prop_assert_eq!(&line, &lines.rfind(|line| !line.is_empty()).unwrap_or_default());
             prop_assert!(!line.chars().any(is_unsafe_to_show));
         }

@@ -1,26 +1,26 @@
-//! What goes on over all runs, in numbers.
+//! The load of all runs, in numbers.
 
 use std::time::Duration;
 
-/// What goes on now, over all runs.
+/// The load of all runs.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct Load {
-    /// Runs that live.
+pub struct ServerLoad {
+    /// Live runs.
     pub runs: usize,
-    /// The most that may.
+    /// The most live runs.
     pub limit: usize,
-    /// Of them, those whose record cannot be written.
+    /// Live runs whose record cannot be written.
     pub unrecorded: usize,
     /// Jobs that run.
     pub running: u64,
     /// Jobs that wait to be started.
     pub waiting: u64,
-    /// Runs that wait for a place.
+    /// Runs that wait for a slot.
     pub waiting_runs: usize,
-    /// How long the first of them has.
+    /// How long the first of them has waited.
     pub oldest_wait: Duration,
-    /// Places for jobs.
+    /// Slots for scripts.
     pub slots: usize,
-    /// Those that are taken.
+    /// Slots in use.
     pub slots_used: usize,
 }

@@ -11,20 +11,20 @@ use aho_corasick::{AhoCorasick, MatchKind};
 use bytes::{Bytes, BytesMut};
 use tokio::time::{Instant, sleep_until};
 
-use crate::process::Output;
+use crate::process::OutputPipe;
 
-/// What stands in place of a secret.
+/// The replacement of a secret.
 const MASK: &[u8] = b"***";
 /// Shorter values are not hidden: they would be found everywhere, and hiding them tells more of
 /// them than it hides.
 const LEAST: usize = 4;
-/// After so long without output, what is held back is shown. A script that writes a secret in parts
-/// rarely takes longer between them.
+/// After such a pause the held bytes are passed on. A script that writes a secret in parts rarely pauses
+/// longer.
 const PAUSE: Duration = Duration::from_millis(250);
 
 /// The secrets of a node, ready to be looked for.
 #[derive(Debug, Clone)]
-pub(super) struct Secrets {
+pub(super) struct NodeSecrets {
     finder: Option<Arc<AhoCorasick>>,
     /// The length of the longest secret.
     longest: usize,
@@ -32,10 +32,10 @@ pub(super) struct Secrets {
     longest_of_lines: usize,
 }
 
-impl Secrets {
+impl NodeSecrets {
     /// Secrets from their values, in any order. Line breaks at a value's end are no part of it: scripts
     /// print it without them.
-    pub(super) fn new<'a>(values: impl IntoIterator<Item = &'a str>) -> Secrets {
+    pub(super) fn new<'a>(values: impl IntoIterator<Item = &'a str>) -> NodeSecrets {
         let values = values.into_iter();
         let values = values.map(|value| value.trim_end_matches(['\r', '\n']).as_bytes());
         let values: Vec<&[u8]> = values.filter(|value| value.len() >= LEAST).collect();
@@ -46,7 +46,7 @@ impl Secrets {
                 .match_kind(MatchKind::Standard)
                 .build(&values)
         });
-        Secrets {
+        NodeSecrets {
             longest: longest(&mut values.iter()).unwrap_or(0),
             longest_of_lines: longest(of_lines).unwrap_or(0),
             // Building fails only past limits that the bound on values keeps away.
@@ -55,7 +55,7 @@ impl Secrets {
     }
 
     /// Where secrets begin and end. Those that overlap are one.
-    fn found(&self, bytes: &[u8]) -> Vec<(usize, usize)> {
+    fn find_secrets(&self, bytes: &[u8]) -> Vec<(usize, usize)> {
         let mut found: Vec<(usize, usize)> = Vec::new();
         let finder = self.finder.as_deref().into_iter();
         // They come in the order of their ends.
@@ -70,7 +70,7 @@ impl Secrets {
     }
 
     /// The length of the longest; 0 for none.
-    pub(super) fn longest(&self) -> usize {
+    pub(super) fn longest_secret(&self) -> usize {
         self.longest
     }
 
@@ -78,7 +78,7 @@ impl Secrets {
     pub(super) fn hidden_in(&self, text: &str) -> String {
         let mut hidden = Vec::new();
         let mut from = 0;
-        for (start, end) in self.found(text.as_bytes()) {
+        for (start, end) in self.find_secrets(text.as_bytes()) {
             hidden.extend_from_slice(&text.as_bytes()[from..start]);
             hidden.extend_from_slice(MASK);
             from = end;
@@ -89,7 +89,7 @@ impl Secrets {
 
     /// Where the bytes begin that may be the beginning of a secret. This depends on the lengths of the
     /// secrets only, and on the line breaks of the bytes: most secrets cannot go on behind one.
-    fn tail(&self, bytes: &[u8]) -> usize {
+    fn tail_start(&self, bytes: &[u8]) -> usize {
         let before = |length: usize| bytes.len().saturating_sub(length.saturating_sub(1));
         let line = bytes.iter().rposition(|&byte| byte == b'\n');
         let line = line.map_or(0, |at| at + 1);
@@ -101,8 +101,8 @@ impl Secrets {
 
 /// Hides secrets in one stream.
 #[derive(Debug)]
-pub(super) struct Mask {
-    secrets: Secrets,
+pub(super) struct SecretMask {
+    secrets: NodeSecrets,
     /// The end of what came, which may be the beginning of a secret.
     held: BytesMut,
     /// How much of it has been shown or hidden.
@@ -112,9 +112,9 @@ pub(super) struct Mask {
     last_read: Instant,
 }
 
-impl Mask {
-    pub(super) fn new(secrets: Secrets) -> Mask {
-        Mask {
+impl SecretMask {
+    pub(super) fn new(secrets: NodeSecrets) -> SecretMask {
+        SecretMask {
             last_read: Instant::now(),
             secrets,
             held: BytesMut::new(),
@@ -126,28 +126,28 @@ impl Mask {
     /// The next chunk of an output without secrets; empty where there is nothing to show. What is held
     /// back comes once the output pauses or ends.
     ///
-    /// Cancel safe, as [`Output::next`].
+    /// Cancel safe, as [`OutputPipe::next`].
     ///
     /// # Errors
     /// The read's.
-    pub(super) async fn read(&mut self, output: &mut Output) -> io::Result<Bytes> {
+    pub(super) async fn read_masked(&mut self, output: &mut OutputPipe) -> io::Result<Bytes> {
         let pause = self.last_read + PAUSE;
         tokio::select! {
             // What is there to be read comes first, also after the server was held up.
             biased;
-            chunk = output.next() => {
+            chunk = output.next_chunk() => {
                 self.last_read = Instant::now();
                 Ok(match chunk? {
-                    Some(chunk) => self.pass(chunk),
-                    None => self.pause(),
+                    Some(chunk) => self.mask_chunk(chunk),
+                    None => self.flush_held(),
                 })
             }
-            () = sleep_until(pause), if self.holds_back() => Ok(self.pause()),
+            () = sleep_until(pause), if self.holds_back() => Ok(self.flush_held()),
         }
     }
 
     /// A chunk without secrets. Its end may be held back.
-    fn pass(&mut self, chunk: Bytes) -> Bytes {
+    fn mask_chunk(&mut self, chunk: Bytes) -> Bytes {
         if self.secrets.finder.is_none() {
             return chunk;
         }
@@ -157,12 +157,12 @@ impl Mask {
             self.held.extend_from_slice(&chunk);
             self.held.split().freeze()
         };
-        let tail = self.secrets.tail(&whole);
-        self.hide(&whole, tail, tail)
+        let tail = self.secrets.tail_start(&whole);
+        self.hide_secrets(&whole, tail, tail)
     }
 
     /// What it hides.
-    pub(super) fn secrets(&self) -> &Secrets {
+    pub(super) fn secrets(&self) -> &NodeSecrets {
         &self.secrets
     }
 
@@ -177,21 +177,21 @@ impl Mask {
 
     /// What is held back, where the output pauses or ends. Of a secret that goes on behind a pause only
     /// the rest is hidden.
-    pub(super) fn pause(&mut self) -> Bytes {
+    pub(super) fn flush_held(&mut self) -> Bytes {
         let whole = self.held.split().freeze();
-        let tail = self.secrets.tail(&whole);
-        self.hide(&whole, whole.len(), tail)
+        let tail = self.secrets.tail_start(&whole);
+        self.hide_secrets(&whole, whole.len(), tail)
     }
 
     /// What was not shown yet of the bytes before `show`, without secrets. Keeps those from `keep` on,
     /// which may go on as a secret.
-    fn hide(&mut self, whole: &Bytes, show: usize, keep: usize) -> Bytes {
+    fn hide_secrets(&mut self, whole: &Bytes, show: usize, keep: usize) -> Bytes {
         let before = std::mem::take(&mut self.shown);
         let was_hidden = std::mem::take(&mut self.ends_hidden);
         let mut shown = BytesMut::new();
         let mut done = before;
         let mut is_hidden = false;
-        for (start, end) in self.secrets.found(whole) {
+        for (start, end) in self.secrets.find_secrets(whole) {
             // What begins behind may yet turn out to be longer.
             if start >= show {
                 break;

@@ -1,6 +1,6 @@
 //! One owner a run: it alone starts the run's jobs and has the run's record written.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use action_proto::v1::{Outcome, OutcomeCount, RunFinished, run_event::Event};
 use tokio::{
@@ -9,16 +9,17 @@ use tokio::{
 };
 
 use super::{
-    Stop, StopOrder,
+    StopKind, StopOrder,
     job::run_job,
-    progress::{Progress, never_started},
-    recorder::Recorder,
-    recording::Recording,
+    progress::{RunProgress, never_started},
+    recorder::EventRecorder,
+    recording::RecorderTask,
     shared::{RunContext, counts_by_label, set_span_outcome},
     slots::JobQueue,
 };
 use crate::{
     audit::{self, Who},
+    locks::lock,
     process::LeftoverScope,
 };
 
@@ -44,8 +45,8 @@ pub struct RunStatus {
 /// The task that owns a run.
 pub(super) struct RunOwner {
     context: Arc<RunContext>,
-    recording: Recording,
-    progress: Progress,
+    recording: RecorderTask,
+    progress: RunProgress,
     status: Arc<Mutex<RunStatus>>,
     queue: JobQueue,
     orders: watch::Receiver<Option<StopOrder>>,
@@ -60,15 +61,15 @@ pub(super) struct RunOwner {
 impl RunOwner {
     pub(super) fn new(
         context: Arc<RunContext>,
-        recorder: Recorder,
+        recorder: EventRecorder,
         queue: JobQueue,
         orders: watch::Receiver<Option<StopOrder>>,
         status: Arc<Mutex<RunStatus>>,
     ) -> RunOwner {
         let owner = RunOwner {
-            progress: Progress::new(context.plan.jobs.len()),
+            progress: RunProgress::new(context.plan.jobs.len()),
             context,
-            recording: Recording::new(recorder),
+            recording: RecorderTask::new(recorder),
             status,
             queue,
             orders,
@@ -97,12 +98,12 @@ impl RunOwner {
                 biased;
                 Ok(()) = self.orders.changed() => {
                     let order = self.orders.borrow_and_update().clone();
-                    order.into_iter().for_each(|order| self.stop(order));
+                    order.into_iter().for_each(|order| self.stop_run(order));
                 }
-                () = until(deadline), if self.progress.is_going() => {
+                () = wait_until(deadline), if self.progress.is_going() => {
                     let limit = humantime::format_duration(limit.unwrap_or_default());
                     let why = format!("the run was not done after {limit}");
-                    self.stop(StopOrder::new(Stop::TimeOut, why));
+                    self.stop_run(StopOrder::new(StopKind::TimeOut, why));
                 }
                 (job, slot) = self.queue.next_start() => {
                     self.progress.start_job();
@@ -113,16 +114,16 @@ impl RunOwner {
                 // Events wait while others are written: the channel fills, then the pipes.
                 _ = events.recv_many(&mut self.batch, BACKLOG), if self.recording.is_idle() => {}
                 // No event may come for long, and the recorder has some to write.
-                () = until(retry) => self.recording.record(Vec::new()),
-                () = until(stall) => self.recording.mark_stalled(),
+                () = wait_until(retry) => self.recording.record(Vec::new()),
+                () = wait_until(stall) => self.recording.mark_stalled(),
             }
-            self.record();
+            self.record_batch();
             if let Some(order) = self.halt_order() {
-                self.stop(order);
-                self.record();
+                self.stop_run(order);
+                self.record_batch();
             }
         }
-        self.finish().await;
+        self.finish_run().await;
     }
 
     /// The order to start nothing more, once too many jobs have failed.
@@ -132,24 +133,24 @@ impl RunOwner {
             .max_failures
             .filter(|&most| self.progress.failures() >= most)?;
         let why = format!("cancelled after {most} failures");
-        (self.progress.waiting() > 0).then(|| StopOrder::new(Stop::Halt, why))
+        (self.progress.waiting() > 0).then(|| StopOrder::new(StopKind::Halt, why))
     }
 
-    fn stop(&mut self, order: StopOrder) {
+    fn stop_run(&mut self, order: StopOrder) {
         for job in self.queue.cancel_waiting() {
             if let Some(job) = self.context.plan.jobs.get(job) {
                 self.batch.push(never_started(job.node_name(), &order));
             }
         }
-        if self.progress.stop(order.stop) {
+        if self.progress.note_stop(order.stop) {
             self.stop_jobs.send_replace(Some(order));
         }
     }
 
     /// Counts new events, and has them recorded as soon as those before are.
-    fn record(&mut self) {
+    fn record_batch(&mut self) {
         for event in &self.batch[self.observed..] {
-            if self.progress.observe(event) {
+            if self.progress.count_end(event) {
                 self.queue.finish_job();
             }
         }
@@ -162,14 +163,14 @@ impl RunOwner {
     }
 
     fn update_status(&self) {
-        let mut status = self.status.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut status = lock(&self.status);
         status.running = u32::try_from(self.progress.running()).unwrap_or(u32::MAX);
         status.waiting = u32::try_from(self.progress.waiting()).unwrap_or(u32::MAX);
         status.failing = self.recording.is_failing();
         status.counts.clone_from(self.progress.counts());
     }
 
-    async fn finish(mut self) {
+    async fn finish_run(mut self) {
         let rest = self.recording.flush(self.batch);
         let (rest, ()) = tokio::join!(rest, end_run_leftovers(&self.context));
         let counts = self.progress.counts().clone();
@@ -218,7 +219,7 @@ fn finished_event(context: &RunContext, outcome: Outcome, counts: &[OutcomeCount
     }
 }
 
-async fn until(time: Option<Instant>) {
+async fn wait_until(time: Option<Instant>) {
     match time {
         Some(time) => sleep_until(time).await,
         None => std::future::pending().await,

@@ -1,8 +1,7 @@
 //! The start of a run in two steps: first what waits for the disk and may fail, then what does neither.
 //!
-//! The call of a caller whose deadline has passed, or who went away, is dropped while it waits. A run
-//! that is not launched by then never is, so a caller who is told that the call failed has started
-//! nothing.
+//! If the caller leaves or its deadline passes, its call is dropped while it waits. A run that is not
+//! launched by then never is, so a failed call has started nothing.
 
 use std::{
     io,
@@ -17,46 +16,45 @@ use tokio::{
 };
 
 use super::{
-    Registry, StartError, Starter,
+    RunOrigin, RunRegistry, StartError,
     owner::RunOwner,
-    recorder::Recorder,
+    recorder::EventRecorder,
     registry::{LiveRun, LiveRunGuard, RunPermits},
     shared::RunContext,
 };
 use crate::{
     audit::{self, Audit},
     catalogue::Plan,
-    record::{Entry, EventReader, EventWriter, NewRun, RunId, check_length},
+    record::{EventReader, EventWriter, NewRun, RecordEntry, RunId, check_length},
 };
 
-/// How long the start of a run waits for a disk that does not answer. A caller without a deadline is
-/// told then.
+/// The longest that the start of a run waits for the disk; then the call fails.
 const START_LIMIT: Duration = Duration::from_secs(30);
 
 /// A run that is on the disk and in the audit log, and not started. Where it is dropped it never is.
 #[must_use]
 pub struct PreparedRun {
-    registry: Registry,
+    registry: RunRegistry,
     permits: RunPermits,
     audited: AuditedRun,
     writer: Box<dyn EventWriter>,
     reader: Box<dyn EventReader>,
-    entry: Arc<Entry>,
+    entry: Arc<RecordEntry>,
     plan: Plan,
-    starter: Starter,
+    origin: RunOrigin,
 }
 
-impl Registry {
+impl RunRegistry {
     /// Prepares a run: puts its first event on the disk, and its line into the audit log. Where it is
     /// dropped meanwhile nothing is left of the run.
     ///
     /// # Errors
     /// See [`StartError`]; nothing is left of the run then.
-    pub async fn prepare(&self, plan: Plan, starter: Starter) -> Result<PreparedRun, StartError> {
+    pub async fn prepare(&self, plan: Plan, origin: RunOrigin) -> Result<PreparedRun, StartError> {
         let inner = &self.inner;
         let limit = Instant::now() + START_LIMIT;
-        let permits = inner.permits(&starter.identity.username)?;
-        let first = starter.first_event(&plan);
+        let permits = inner.permits(&origin.identity.username)?;
+        let first = origin.first_event(&plan);
         check_length(&first)?;
         let begun = inner.log.begin(first);
         let NewRun {
@@ -70,12 +68,12 @@ impl Registry {
             audit: inner.audit.clone(),
             run_id: Some(writer.run_id().clone()),
         };
-        let committed = starter.commit(&inner.audit, turn, writer.run_id(), &plan);
+        let committed = origin.commit_audit(&inner.audit, turn, writer.run_id(), &plan);
         match timeout_at(limit, committed).await {
             Ok(Ok(())) => {}
             Ok(Err(error)) => {
                 // The log has its end already.
-                audited.keep();
+                audited.keep_log();
                 return Err(StartError::Audit(error));
             }
             Err(_) => return Err(StartError::Audit(io::ErrorKind::TimedOut.into())),
@@ -88,7 +86,7 @@ impl Registry {
             reader,
             entry,
             plan,
-            starter,
+            origin,
         })
     }
 }
@@ -110,7 +108,7 @@ impl PreparedRun {
             reader,
             entry,
             plan,
-            starter,
+            origin,
         } = self;
         let inner = Arc::clone(&registry.inner);
         let run_id = writer.run_id().clone();
@@ -119,11 +117,11 @@ impl PreparedRun {
         let status = Arc::new(Mutex::default());
         let context = Arc::new(RunContext {
             run_id: run_id.clone(),
-            span: starter.begin_span(&run_id, &plan),
-            identity: starter.identity,
-            who: starter.who,
-            files: starter.files,
-            max_failures: starter.max_failures,
+            span: origin.begin_span(&run_id, &plan),
+            identity: origin.identity,
+            who: origin.who,
+            files: origin.files,
+            max_failures: origin.max_failures,
             plan,
             limits: Arc::clone(&inner.limits),
             reaper: inner.reaper.clone(),
@@ -131,19 +129,19 @@ impl PreparedRun {
             logged_start_failure: false.into(),
         });
         let jobs = context.plan.jobs.len();
-        let queue = inner.slots.queue(jobs, context.plan.fanout as usize);
+        let queue = inner.slots.queue_jobs(jobs, context.plan.fanout as usize);
         let live = LiveRun {
             entry,
             orders,
             status: Arc::clone(&status),
-            queue: queue.key(),
+            queue: queue.run_key(),
         };
         let meter = inner.metrics.run_accepted(&context.plan.command.name);
         registry.live().insert(run_id.clone(), live);
-        // Found by others only now: whoever finds it finds it alive.
+        // Findable only from here on, when it is live.
         writer.release();
-        audited.keep();
-        let recorder = Recorder::new(writer, meter);
+        audited.keep_log();
+        let recorder = EventRecorder::new(writer, meter);
         let owner = RunOwner::new(context, recorder, queue, orders_receiver, status);
         let guard = LiveRunGuard::new(registry, run_id.clone(), permits);
         tokio::spawn(async move {
@@ -154,7 +152,7 @@ impl PreparedRun {
     }
 }
 
-/// A run whose acceptance is in the audit log, or about to be, and that may never be started.
+/// A run that the audit log has, or is about to have, as accepted. Its drop writes an end.
 struct AuditedRun {
     audit: Audit,
     /// `None` once it is started.
@@ -163,7 +161,7 @@ struct AuditedRun {
 
 impl AuditedRun {
     /// Leaves the log as it is.
-    fn keep(mut self) {
+    fn keep_log(mut self) {
         self.run_id = None;
     }
 }

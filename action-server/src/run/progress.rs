@@ -6,7 +6,7 @@ use action_proto::v1::{NodeFinished, Outcome, OutcomeCount, run_event::Event};
 
 /// How a run is ended, in ascending severity.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Stop {
+pub enum StopKind {
     /// Start no more jobs; those that run go on.
     Halt,
     /// TERM to the scripts, and KILL after a grace.
@@ -17,12 +17,12 @@ pub enum Stop {
     Force,
 }
 
-impl Stop {
+impl StopKind {
     /// The outcome of a job that was ended so.
     pub(super) fn outcome(self) -> Outcome {
         match self {
-            Stop::Halt | Stop::Cancel | Stop::Force => Outcome::Cancelled,
-            Stop::TimeOut => Outcome::TimedOut,
+            StopKind::Halt | StopKind::Cancel | StopKind::Force => Outcome::Cancelled,
+            StopKind::TimeOut => Outcome::TimedOut,
         }
     }
 }
@@ -31,14 +31,14 @@ impl Stop {
 #[derive(Debug, Clone)]
 pub struct StopOrder {
     /// How.
-    pub stop: Stop,
+    pub stop: StopKind,
     /// Why, as in "cancelled by alice".
     pub why: Arc<str>,
 }
 
 impl StopOrder {
     /// An order to end a run.
-    pub fn new(stop: Stop, why: impl Into<Arc<str>>) -> StopOrder {
+    pub fn new(stop: StopKind, why: impl Into<Arc<str>>) -> StopOrder {
         StopOrder {
             stop,
             why: why.into(),
@@ -48,17 +48,17 @@ impl StopOrder {
 
 /// How far a run is.
 #[derive(Debug)]
-pub(super) struct Progress {
+pub(super) struct RunProgress {
     waiting: usize,
     running: usize,
-    stop: Option<Stop>,
+    stop: Option<StopKind>,
     counts: Vec<OutcomeCount>,
 }
 
-impl Progress {
+impl RunProgress {
     /// A run of so many jobs.
-    pub(super) fn new(jobs: usize) -> Progress {
-        Progress {
+    pub(super) fn new(jobs: usize) -> RunProgress {
+        RunProgress {
             waiting: jobs,
             running: 0,
             stop: None,
@@ -82,7 +82,7 @@ impl Progress {
     }
 
     /// Counts the end of a job. True where the job had been started.
-    pub(super) fn observe(&mut self, event: &Event) -> bool {
+    pub(super) fn count_end(&mut self, event: &Event) -> bool {
         let Event::NodeFinished(finished) = event else {
             return false;
         };
@@ -97,7 +97,7 @@ impl Progress {
     }
 
     /// Notes an order to stop. True where it is graver than those before, so that jobs must hear of it.
-    pub(super) fn stop(&mut self, stop: Stop) -> bool {
+    pub(super) fn note_stop(&mut self, stop: StopKind) -> bool {
         let is_graver = self.stop < Some(stop);
         self.stop = self.stop.max(Some(stop));
         is_graver
@@ -117,7 +117,7 @@ impl Progress {
 
     /// True until the running jobs were ordered to stop.
     pub(super) fn is_going(&self) -> bool {
-        self.stop.is_none_or(|stop| stop == Stop::Halt)
+        self.stop.is_none_or(|stop| stop == StopKind::Halt)
     }
 
     /// How many jobs had which outcome so far, OK first.
@@ -150,15 +150,15 @@ mod tests {
 
     #[test]
     fn a_run_is_done_when_every_job_has_ended() {
-        let mut progress = Progress::new(4);
+        let mut progress = RunProgress::new(4);
         for outcome in [Outcome::Ok, Outcome::Failed, Outcome::Ok] {
             progress.start_job();
-            assert!(progress.observe(&finished(outcome)));
+            assert!(progress.count_end(&finished(outcome)));
         }
         assert_eq!((progress.waiting(), progress.failures()), (1, 1));
-        let order = StopOrder::new(Stop::Cancel, "cancelled");
-        assert!(!progress.is_done() && progress.stop(order.stop));
-        assert!(!progress.observe(&never_started("n", &order)));
+        let order = StopOrder::new(StopKind::Cancel, "cancelled");
+        assert!(!progress.is_done() && progress.note_stop(order.stop));
+        assert!(!progress.count_end(&never_started("n", &order)));
         assert!(progress.is_done());
         let counts = progress.counts().iter();
         let counts: Vec<_> = counts.map(|it| (it.outcome(), it.count)).collect();
@@ -172,15 +172,15 @@ mod tests {
 
     #[test]
     fn jobs_hear_of_an_order_that_is_graver_than_those_before() {
-        let mut progress = Progress::new(1);
+        let mut progress = RunProgress::new(1);
         let orders = [
-            Stop::Halt,
-            Stop::Cancel,
-            Stop::Cancel,
-            Stop::Force,
-            Stop::Cancel,
+            StopKind::Halt,
+            StopKind::Cancel,
+            StopKind::Cancel,
+            StopKind::Force,
+            StopKind::Cancel,
         ];
-        let heard = orders.map(|stop| progress.stop(stop));
+        let heard = orders.map(|stop| progress.note_stop(stop));
         assert_eq!(heard, [true, true, false, true, false]);
         assert!(!progress.is_going());
     }

@@ -24,30 +24,30 @@ const END_LIMIT: Duration = Duration::from_secs(10);
 const LATE_INTERVAL: Duration = Duration::from_secs(1);
 
 /// The writing side of a run.
-pub(super) struct Recorder {
+pub(super) struct EventRecorder {
     writer: Box<dyn EventWriter>,
     meter: RunMeter,
     /// When the record could last not be written; `None` while it can.
     failing: Option<Instant>,
-    owed: Owed,
+    pending: PendingEvents,
 }
 
-/// What is owed to the record.
+/// What is pending to the record.
 #[derive(Debug, Default)]
-struct Owed {
+struct PendingEvents {
     /// Events that wait to be written.
     events: Vec<Event>,
-    /// Output that is lost, by node, in bytes: to be told at the node's end.
+    /// Lost output in bytes by node, reported at the end of its job.
     lost: HashMap<String, u64>,
 }
 
-impl Recorder {
-    pub(super) fn new(writer: Box<dyn EventWriter>, meter: RunMeter) -> Recorder {
-        Recorder {
+impl EventRecorder {
+    pub(super) fn new(writer: Box<dyn EventWriter>, meter: RunMeter) -> EventRecorder {
+        EventRecorder {
             writer,
             meter,
             failing: None,
-            owed: Owed::default(),
+            pending: PendingEvents::default(),
         }
     }
 
@@ -56,9 +56,9 @@ impl Recorder {
         self.failing.is_some()
     }
 
-    /// When what is owed to the record is to be tried again; `None` while nothing is.
+    /// When pending events are to be tried again; `None` while there are none.
     pub(super) fn next_try(&self) -> Option<tokio::time::Instant> {
-        let tried = self.failing.filter(|_| !self.owed.events.is_empty())?;
+        let tried = self.failing.filter(|_| !self.pending.events.is_empty())?;
         Some((tried + RETRY_INTERVAL).into())
     }
 
@@ -67,26 +67,26 @@ impl Recorder {
         let is_waiting = self
             .failing
             .is_some_and(|tried| tried.elapsed() < RETRY_INTERVAL);
-        self.keep(events, is_waiting);
+        self.take_events(events, is_waiting);
         if !is_waiting {
-            self.write().await;
+            self.write_pending().await;
         }
     }
 
-    fn keep(&mut self, events: Vec<Event>, is_waiting: bool) {
+    fn take_events(&mut self, events: Vec<Event>, is_waiting: bool) {
         // What is left of the disk is for the ends of runs.
         if is_waiting || !self.writer.takes_output() {
-            self.owed.keep_but_output(events);
+            self.pending.add_without_output(events);
         } else {
-            self.owed.keep(events);
+            self.pending.add_events(events);
         }
     }
 
     /// Records the rest and the end, and is done when the disk has them: it is tried again for as long as the
     /// server runs.
     pub(super) async fn finish(mut self, rest: Vec<Event>, finished: RunFinished) {
-        self.keep(rest, self.is_failing());
-        let mut events = std::mem::take(&mut self.owed.events);
+        self.take_events(rest, self.is_failing());
+        let mut events = std::mem::take(&mut self.pending.events);
         events.push(Event::RunFinished(finished));
         let tally = Tally::of(&events);
         let started = Instant::now();
@@ -111,8 +111,8 @@ impl Recorder {
         self.meter.add(tally);
     }
 
-    async fn write(&mut self) {
-        let events = std::mem::take(&mut self.owed.events);
+    async fn write_pending(&mut self) {
+        let events = std::mem::take(&mut self.pending.events);
         let tally = Tally::of(&events);
         let written = self.writer.append(events).await;
         let run_id = self.writer.run_id();
@@ -128,15 +128,15 @@ impl Recorder {
                     tracing::error!(%run_id, error = %unwritten.error, "cannot write the record; the run goes on, its output is dropped and counted");
                 }
                 self.failing = Some(Instant::now());
-                self.owed.keep_but_output(unwritten.events);
+                self.pending.add_without_output(unwritten.events);
             }
         }
     }
 }
 
-impl Owed {
-    /// Adds events to be written. A node that lost output is told of it at its end.
-    fn keep(&mut self, events: Vec<Event>) {
+impl PendingEvents {
+    /// Adds events to be written. The end of a job reports its lost output.
+    fn add_events(&mut self, events: Vec<Event>) {
         for mut event in events {
             if let Event::NodeFinished(finished) = &mut event
                 && let Some(lost) = self.lost.remove(&finished.node)
@@ -150,13 +150,13 @@ impl Owed {
     }
 
     /// The same, but for output, which is dropped and counted.
-    fn keep_but_output(&mut self, events: Vec<Event>) {
+    fn add_without_output(&mut self, events: Vec<Event>) {
         for event in events {
             match event {
                 Event::NodeOutput(output) => {
                     *self.lost.entry(output.node).or_default() += output.data.len() as u64;
                 }
-                event => self.keep(vec![event]),
+                event => self.add_events(vec![event]),
             }
         }
     }
@@ -184,12 +184,12 @@ mod tests {
                 ..NodeFinished::default()
             })
         };
-        let mut owed = Owed::default();
-        owed.keep_but_output(vec![output("a"), output("a")]);
-        owed.keep_but_output(vec![output("b"), end("a"), end("c")]);
-        // Written again: output is kept, and who lost some hears of it.
-        owed.keep(vec![output("b"), end("b")]);
-        let told: Vec<_> = owed
+        let mut pending = PendingEvents::default();
+        pending.add_without_output(vec![output("a"), output("a")]);
+        pending.add_without_output(vec![output("b"), end("a"), end("c")]);
+        // Written again: output is kept, and the end of a job reports what was lost.
+        pending.add_events(vec![output("b"), end("b")]);
+        let told: Vec<_> = pending
             .events
             .iter()
             .map(|event| match event {

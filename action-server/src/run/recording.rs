@@ -7,7 +7,7 @@ use action_proto::v1::{RunFinished, run_event::Event};
 use futures_util::future::BoxFuture;
 use tokio::time::Instant;
 
-use super::recorder::Recorder;
+use super::recorder::EventRecorder;
 
 /// A record that does not take a batch for so long is stalled: its disk hangs.
 const STALL_LIMIT: Duration = Duration::from_secs(1);
@@ -15,18 +15,18 @@ const STALL_LIMIT: Duration = Duration::from_secs(1);
 const LITTLE_OUTPUT: usize = 64 << 10;
 
 /// The recorder, idle or writing.
-pub(super) struct Recording {
+pub(super) struct RecorderTask {
     /// `None` while it writes.
-    idle: Option<Recorder>,
+    idle: Option<EventRecorder>,
     /// The batch on its way, and since when.
-    writing: Option<(Instant, BoxFuture<'static, Recorder>)>,
+    writing: Option<(Instant, BoxFuture<'static, EventRecorder>)>,
     is_failing: bool,
     is_stalled: bool,
 }
 
-impl Recording {
-    pub(super) fn new(recorder: Recorder) -> Recording {
-        Recording {
+impl RecorderTask {
+    pub(super) fn new(recorder: EventRecorder) -> RecorderTask {
+        RecorderTask {
             idle: Some(recorder),
             writing: None,
             is_failing: false,
@@ -105,7 +105,7 @@ impl Recording {
         Vec::new()
     }
 
-    /// Records the end, with the events that [`Recording::flush`] returned.
+    /// Records the end, with the events that [`RecorderTask::flush`] returned.
     pub(super) async fn finish(self, rest: Vec<Event>, finished: RunFinished) {
         if let Some(recorder) = self.idle {
             recorder.finish(rest, finished).await;

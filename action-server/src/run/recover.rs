@@ -1,5 +1,5 @@
-//! What a server that died left behind: its scripts are ended, its runs get their end, and the audit log
-//! gets the ends that it lacks.
+//! Recovery at a start: ends the scripts of a server that died, gives its runs their end, and writes
+//! the ends that the audit log lacks.
 
 use std::{collections::HashSet, io};
 
@@ -11,19 +11,26 @@ use crate::{
     crash,
     metrics::Metrics,
     process::end_orphans,
-    record::{Entry, Holder, Known, RecordFault, RunId, RunIndex, Store, Summary, Unfinished},
+    record::{
+        RecordEntry, RecordFault, RecordState, RecordStore, RunId, RunIndex, RunSummary,
+        StateHolder, UnfinishedRun,
+    },
 };
 
-/// Sees to what a server that died left behind.
-pub(super) async fn recover(store: &Store, audit: &Audit, metrics: &Metrics) -> io::Result<()> {
+/// Recovers from a server that died.
+pub(super) async fn recover_runs(
+    store: &RecordStore,
+    audit: &Audit,
+    metrics: &Metrics,
+) -> io::Result<()> {
     let mut open = audit.open_runs().await;
     if let Some(holder) = store.last_holder() {
         report_takeover(holder, audit).await;
     }
     let (unfinished, damaged) = (store.unfinished(), store.newly_damaged());
-    let ids = unfinished.iter().map(Unfinished::id);
+    let ids = unfinished.iter().map(UnfinishedRun::id);
     let ids = ids.chain(damaged.iter().map(|entry| &entry.id));
-    // Those too whose record somebody removed. What ended runs left alive stays.
+    // Also those whose record was removed. Processes that ended runs left alive stay.
     let removed = open.runs.keys().map(String::as_str);
     let removed = removed.filter(|id| store.find(id, None, 1).is_empty());
     let ids: Vec<&str> = ids.map(RunId::as_str).chain(removed).collect();
@@ -59,7 +66,7 @@ pub(super) async fn recover(store: &Store, audit: &Audit, metrics: &Metrics) -> 
     Ok(())
 }
 
-async fn report_takeover(holder: &Holder, audit: &Audit) {
+async fn report_takeover(holder: &StateHolder, audit: &Audit) {
     let host = holder.shown();
     tracing::warn!(
         host,
@@ -76,9 +83,9 @@ async fn report_takeover(holder: &Holder, audit: &Audit) {
 
 /// Ends the record of a lost run, and then writes the end into the audit log.
 async fn end_lost(
-    run: Unfinished,
+    run: UnfinishedRun,
     open: &mut OpenRuns,
-    store: &Store,
+    store: &RecordStore,
     audit: &Audit,
     metrics: &Metrics,
 ) {
@@ -113,7 +120,7 @@ async fn end_lost(
     if let Some(holder) = store.last_holder().filter(|_| accepted.is_some()) {
         reason += &format!("; scripts may still run on {}", holder.shown());
     }
-    let event = finished(&run_id, &accepted.unwrap_or_default(), summary, reason);
+    let event = finished_event(&run_id, &accepted.unwrap_or_default(), summary, reason);
     // A log that fails has said so, and takes no run as long as it does.
     _ = audit.write(event).await;
     crash::point("audit-end");
@@ -121,7 +128,7 @@ async fn end_lost(
 
 /// Writes the ends that the audit log lacks: the server died, or the log failed, after the end was
 /// recorded. A line that is written is not open at the next start, so none is written twice.
-async fn complete_audit(open: OpenRuns, store: &Store, audit: &Audit) {
+async fn complete_audit(open: OpenRuns, store: &RecordStore, audit: &Audit) {
     if !open.is_complete {
         tracing::warn!(
             "a part of the audit log was moved away while no server ran: ends of runs in it cannot be completed"
@@ -139,7 +146,7 @@ async fn complete_audit(open: OpenRuns, store: &Store, audit: &Audit) {
         let Ok(run_id) = run_id.parse::<RunId>() else {
             continue;
         };
-        if let Some(event) = completed(&run_id, &accepted, store) {
+        if let Some(event) = completed_event(&run_id, &accepted, store) {
             _ = audit.write(event).await;
             crash::point("audit-end");
         }
@@ -147,7 +154,11 @@ async fn complete_audit(open: OpenRuns, store: &Store, audit: &Audit) {
 }
 
 /// The end that the log lacks of a run; `None` where the next start may know more.
-fn completed(run_id: &RunId, accepted: &OpenRun, store: &Store) -> Option<audit::Event> {
+fn completed_event(
+    run_id: &RunId,
+    accepted: &OpenRun,
+    store: &RecordStore,
+) -> Option<audit::Event> {
     let entry = store.find(run_id.as_str(), None, 1).pop();
     let known = match &entry {
         Some(entry) => store.summary(entry),
@@ -155,12 +166,17 @@ fn completed(run_id: &RunId, accepted: &OpenRun, store: &Store) -> Option<audit:
     };
     let fault = match known {
         // Its end could not be recorded now: the next start does both.
-        Ok(Known::Run(summary)) if summary.finished().is_none() => return None,
-        Ok(Known::Run(summary)) => {
+        Ok(RecordState::Run(summary)) if summary.finished().is_none() => return None,
+        Ok(RecordState::Run(summary)) => {
             let reason = "completed at a start: the run ended before the server died";
-            return Some(finished(run_id, accepted, Some(summary), reason.to_owned()));
+            return Some(finished_event(
+                run_id,
+                accepted,
+                Some(summary),
+                reason.to_owned(),
+            ));
         }
-        Ok(Known::Fault(fault)) => fault.to_string(),
+        Ok(RecordState::Fault(fault)) => fault.to_string(),
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             "there is no record of the run".to_owned()
         }
@@ -168,14 +184,14 @@ fn completed(run_id: &RunId, accepted: &OpenRun, store: &Store) -> Option<audit:
     };
     tracing::error!(%run_id, "the audit log has no end of a run: {fault}");
     let reason = format!("completed at a start: {fault}");
-    Some(finished(run_id, accepted, None, reason))
+    Some(finished_event(run_id, accepted, None, reason))
 }
 
 /// The line of a run that has ended, as its record has it. Without a record it counts as lost.
-fn finished(
+fn finished_event(
     run_id: &RunId,
     accepted: &OpenRun,
-    summary: Option<&Summary>,
+    summary: Option<&RunSummary>,
     reason: String,
 ) -> audit::Event {
     let mut event = audit::Event {
@@ -198,7 +214,7 @@ fn finished(
 
 /// Reports a damaged record, and puts it aside. The report comes first: where the server dies in
 /// between, the next one repeats it.
-async fn put_aside(store: &Store, audit: &Audit, entry: &Entry) {
+async fn put_aside(store: &RecordStore, audit: &Audit, entry: &RecordEntry) {
     let run_id = &entry.id;
     tracing::error!(%run_id, "the record is damaged from its beginning: it is put aside");
     let event = audit::Event {

@@ -4,7 +4,7 @@ use std::{
     collections::HashMap,
     io,
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc, Mutex, MutexGuard,
         atomic::{AtomicBool, Ordering},
     },
     time::Duration,
@@ -17,15 +17,18 @@ use tokio::{
 };
 
 use super::{
-    Load, RunLimits, RunStatus, StartError, Stop, StopOrder, recover::recover, scheduler::RunKey,
-    slots::Slots,
+    RunLimits, RunStatus, ServerLoad, StartError, StopKind, StopOrder, recover::recover_runs,
+    scheduler::RunKey, slots::JobSlots,
 };
 use crate::{
     audit::{self, Audit},
+    locks::lock,
     metrics::Metrics,
     places::{Place, Places},
     process::{Reaper, give_back_memory},
-    record::{Entry, EventLog, EventReader, Retention, RunId, RunIndex, RunTexts, Store},
+    record::{
+        EventLog, EventReader, RecordEntry, RecordStore, RetentionLimits, RunId, RunIndex, RunTexts,
+    },
 };
 
 /// How long runs have to end after the last of their scripts was killed.
@@ -33,13 +36,13 @@ const STOP_LIMIT: Duration = Duration::from_secs(15);
 
 /// A run that goes on, as calls reach it.
 pub(super) struct LiveRun {
-    pub(super) entry: Arc<Entry>,
+    pub(super) entry: Arc<RecordEntry>,
     pub(super) orders: watch::Sender<Option<StopOrder>>,
     pub(super) status: Arc<Mutex<RunStatus>>,
     pub(super) queue: RunKey,
 }
 
-/// Where a run that lives stands now.
+/// The status of a live run.
 #[derive(Debug, Clone)]
 pub struct LiveStatus {
     /// As its owner reports it.
@@ -50,18 +53,18 @@ pub struct LiveStatus {
 
 /// All runs.
 #[derive(Clone)]
-pub struct Registry {
+pub struct RunRegistry {
     pub(super) inner: Arc<RegistryInner>,
 }
 
 pub(super) struct RegistryInner {
-    store: Arc<Store>,
+    store: Arc<RecordStore>,
     pub(super) log: Arc<dyn EventLog>,
     index: Arc<dyn RunIndex>,
     pub(super) audit: Audit,
     pub(super) metrics: Metrics,
     pub(super) limits: Arc<RunLimits>,
-    pub(super) slots: Slots,
+    pub(super) slots: JobSlots,
     pub(super) reaper: Reaper,
     live: Mutex<HashMap<RunId, LiveRun>>,
     /// One permit for each run that may live.
@@ -71,23 +74,22 @@ pub(super) struct RegistryInner {
     pub(super) stopping: AtomicBool,
 }
 
-impl Registry {
+impl RunRegistry {
     /// A registry with its records in `store`, where `log` puts them.
     ///
-    /// Runs that another server left without an end get one here, and what still runs of them
-    /// is ended.
+    /// Ends the runs that another server left without an end, and their processes.
     ///
     /// # Errors
     /// The disk's.
     pub async fn open(
-        store: Arc<Store>,
+        store: Arc<RecordStore>,
         log: Arc<dyn EventLog>,
         audit: Audit,
         metrics: Metrics,
         limits: RunLimits,
-    ) -> io::Result<Registry> {
-        recover(&store, &audit, &metrics).await?;
-        let slots = Slots::new(limits.job_threads);
+    ) -> io::Result<RunRegistry> {
+        recover_runs(&store, &audit, &metrics).await?;
+        let slots = JobSlots::new(limits.job_threads);
         let run_permits = Arc::new(Semaphore::new(limits.live_runs));
         let subjects = Places::new(usize::MAX, limits.runs_per_subject);
         let inner = RegistryInner {
@@ -104,7 +106,7 @@ impl Registry {
             subjects,
             stopping: AtomicBool::new(false),
         };
-        Ok(Registry {
+        Ok(RunRegistry {
             inner: Arc::new(inner),
         })
     }
@@ -122,8 +124,8 @@ impl Registry {
         &*self.inner.index
     }
 
-    /// The runs that live, the newest first.
-    pub fn living_runs(&self) -> Vec<Arc<Entry>> {
+    /// The live runs, newest first.
+    pub fn living_runs(&self) -> Vec<Arc<RecordEntry>> {
         let live = self.live();
         let mut entries: Vec<_> = live.values().map(|it| Arc::clone(&it.entry)).collect();
         drop(live);
@@ -131,15 +133,15 @@ impl Registry {
         entries
     }
 
-    /// Where a run stands; `None` for one that does not live.
+    /// The status of a live run; `None` for others.
     pub fn status(&self, run_id: &RunId) -> Option<LiveStatus> {
         let last_sequence = self.inner.log.live_sequence(run_id)?;
         let live = self.live();
         let live = live.get(run_id)?;
-        let status = live.status.lock().unwrap_or_else(PoisonError::into_inner);
+        let status = lock(&live.status);
         Some(LiveStatus {
             status: RunStatus {
-                queue_position: self.inner.slots.position(live.queue),
+                queue_position: self.inner.slots.queue_position(live.queue),
                 ..status.clone()
             },
             last_sequence,
@@ -150,7 +152,7 @@ impl Registry {
     ///
     /// # Errors
     /// The disk's.
-    pub fn texts(&self, entry: &Entry) -> io::Result<RunTexts> {
+    pub fn texts(&self, entry: &RecordEntry) -> io::Result<RunTexts> {
         self.inner.store.texts(entry)
     }
 
@@ -162,25 +164,25 @@ impl Registry {
         self.inner.store.jobs(run_id)
     }
 
-    /// Whether new runs can be recorded, as it was last known.
+    /// Whether new runs can be recorded, as of the last check.
     pub fn record_works(&self) -> watch::Receiver<bool> {
-        self.inner.store.works()
+        self.inner.store.writable()
     }
 
-    /// Looks whether they can. Blocks for the disk.
+    /// Checks that. Blocks for the disk.
     pub fn look_at_records(&self) {
-        self.inner.store.look();
+        self.inner.store.check_writable();
     }
 
-    /// What goes on now, over all runs.
-    pub fn load(&self) -> Load {
-        let mut load = Load {
+    /// The load of all runs now.
+    pub fn load(&self) -> ServerLoad {
+        let mut load = ServerLoad {
             limit: self.inner.limits.live_runs,
-            ..Load::default()
+            ..ServerLoad::default()
         };
         self.inner.slots.add_to(&mut load);
         for live in self.live().values() {
-            let status = live.status.lock().unwrap_or_else(PoisonError::into_inner);
+            let status = lock(&live.status);
             load.runs += 1;
             load.running += u64::from(status.running);
             load.waiting += u64::from(status.waiting);
@@ -189,7 +191,7 @@ impl Registry {
         load
     }
 
-    /// Stops a run that lives. One that has ended stays as it is.
+    /// Stops a live run.
     pub fn stop(&self, run_id: &RunId, order: StopOrder) {
         if let Some(live) = self.live().get(run_id) {
             live.orders.send_if_modified(|known| {
@@ -203,12 +205,12 @@ impl Registry {
     }
 
     /// Removes old records, and reaps processes that have ended since. Blocks for the disk.
-    pub fn tidy(&self, retention: &Retention) {
+    pub fn tidy(&self, retention: &RetentionLimits) {
         self.inner.reaper.reap_ended();
         match self
             .inner
             .store
-            .expire(retention, |id| self.live().contains_key(id))
+            .expire_records(retention, |id| self.live().contains_key(id))
         {
             Ok(0) => {}
             Ok(runs) => {
@@ -219,8 +221,8 @@ impl Registry {
         }
     }
 
-    /// Takes no more runs, waits for those that live, cancels what is left after `drain` or when
-    /// `hurried` is done, and returns when none lives, or soon after the last could.
+    /// Rejects new runs, waits for live ones, cancels the rest after `drain` or when `hurried` is done,
+    /// and returns when none is live, or after a limit.
     pub async fn drain(&self, drain: Duration, hurried: impl Future<Output = ()>) {
         self.inner.stopping.store(true, Ordering::SeqCst);
         tokio::select! {
@@ -237,7 +239,7 @@ impl Registry {
                 ..audit::Event::of_run("run_cancelled", id)
             };
             self.inner.audit.note(event);
-            self.stop(id, StopOrder::new(Stop::Cancel, why));
+            self.stop(id, StopOrder::new(StopKind::Cancel, why));
         }
         // One grace for scripts, and one for what had left them.
         let limit = 2 * self.inner.limits.kill_grace + STOP_LIMIT;
@@ -249,7 +251,7 @@ impl Registry {
         }
     }
 
-    /// How many runs live.
+    /// The number of live runs.
     pub fn living(&self) -> usize {
         self.live().len()
     }
@@ -261,16 +263,13 @@ impl Registry {
     }
 
     pub(super) fn live(&self) -> MutexGuard<'_, HashMap<RunId, LiveRun>> {
-        self.inner
-            .live
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
+        lock(&self.inner.live)
     }
 }
 
-/// Takes a run from the living when its owner is done, also where that panics.
+/// Removes a run from the live ones when its owner is done or panics.
 pub(super) struct LiveRunGuard {
-    registry: Registry,
+    registry: RunRegistry,
     run_id: RunId,
     _permits: RunPermits,
 }
@@ -299,7 +298,7 @@ impl RegistryInner {
 }
 
 impl LiveRunGuard {
-    pub(super) fn new(registry: Registry, run_id: RunId, permits: RunPermits) -> LiveRunGuard {
+    pub(super) fn new(registry: RunRegistry, run_id: RunId, permits: RunPermits) -> LiveRunGuard {
         LiveRunGuard {
             registry,
             run_id,

@@ -11,7 +11,7 @@ use tokio::{
 };
 
 use super::{
-    Stop, StopOrder,
+    StopKind, StopOrder,
     script_call::ScriptCall,
     script_output::{OutputSink, ScriptOutput},
     shared::RunContext,
@@ -19,7 +19,7 @@ use super::{
 };
 use crate::{
     catalogue::PlannedJob,
-    process::{EnvMarker, Process, ProcessId, ProcessTree, ScriptGroup},
+    process::{EnvMarker, ProcessId, ProcessTree, ScriptGroup, ScriptProcess},
 };
 
 mod cleanup;
@@ -57,7 +57,7 @@ impl<'a> RunningScript<'a> {
         context: &'a RunContext,
         planned: &'a PlannedJob,
         call: &'a ScriptCall<'a>,
-        (process, marker): (Process, EnvMarker),
+        (process, marker): (ScriptProcess, EnvMarker),
         stop: watch::Receiver<Option<StopOrder>>,
         sink: OutputSink<'a>,
     ) -> RunningScript<'a> {
@@ -100,7 +100,7 @@ impl<'a> RunningScript<'a> {
         drop(slot);
         self.clean_up().await;
         self.output.flush_masks().await;
-        let finished = self.finished(status, duration);
+        let finished = self.job_end(status, duration);
         (finished, self.output.into_captured())
     }
 
@@ -127,6 +127,8 @@ impl<'a> RunningScript<'a> {
     /// True when the run was ordered to end its jobs.
     fn is_stopped(&self) -> bool {
         let order = self.stop.borrow();
-        order.as_ref().is_some_and(|order| order.stop != Stop::Halt)
+        order
+            .as_ref()
+            .is_some_and(|order| order.stop != StopKind::Halt)
     }
 }

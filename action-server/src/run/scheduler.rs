@@ -123,8 +123,8 @@ impl SchedulerState {
     }
 
     /// Holds back those of a run's jobs that wait; the others of the run may start.
-    pub(super) fn hold(&mut self, run: RunKey, range: Range<usize>, reason: WaitReason) {
-        if let Some(jobs) = self.change(run) {
+    pub(super) fn hold_jobs(&mut self, run: RunKey, range: Range<usize>, reason: WaitReason) {
+        if let Some(jobs) = self.change_run(run) {
             let chosen: Vec<usize> = jobs.ready.range(range).copied().collect();
             jobs.ready.retain(|job| chosen.binary_search(job).is_err());
             jobs.held
@@ -133,8 +133,8 @@ impl SchedulerState {
     }
 
     /// Lets jobs start that were held back.
-    pub(super) fn release(&mut self, run: RunKey, range: Range<usize>) {
-        if let Some(jobs) = self.change(run) {
+    pub(super) fn release_jobs(&mut self, run: RunKey, range: Range<usize>) {
+        if let Some(jobs) = self.change_run(run) {
             jobs.ready
                 .extend(jobs.held.range(range.clone()).map(|(&job, _)| job));
             jobs.held.retain(|job, _| !range.contains(job));
@@ -142,8 +142,8 @@ impl SchedulerState {
     }
 
     /// Takes back the start of a job that was not carried out.
-    pub(super) fn revert(&mut self, start: JobStart) {
-        if let Some(jobs) = self.change(start.run) {
+    pub(super) fn revert_start(&mut self, start: JobStart) {
+        if let Some(jobs) = self.change_run(start.run) {
             jobs.running -= 1;
             jobs.ready.insert(start.job);
         }
@@ -152,7 +152,7 @@ impl SchedulerState {
 
     /// Takes all jobs that wait out of a run, and returns them in order.
     pub(super) fn cancel_waiting(&mut self, run: RunKey) -> Vec<usize> {
-        let Some(jobs) = self.change(run) else {
+        let Some(jobs) = self.change_run(run) else {
             return Vec::new();
         };
         let mut waiting = std::mem::take(&mut jobs.ready);
@@ -162,7 +162,7 @@ impl SchedulerState {
 
     /// A job has finished, and counts for the fan-out no longer.
     pub(super) fn finish_job(&mut self, run: RunKey) {
-        if let Some(jobs) = self.change(run) {
+        if let Some(jobs) = self.change_run(run) {
             jobs.running = jobs.running.saturating_sub(1);
         }
     }
@@ -173,24 +173,24 @@ impl SchedulerState {
     }
 
     /// Slots in all, and those in use.
-    pub(super) fn slots(&self) -> (usize, usize) {
+    pub(super) fn slot_usage(&self) -> (usize, usize) {
         (self.slots, self.used)
     }
 
     /// How many runs stand in the queue, and since when the first one has.
-    pub(super) fn queue(&self) -> (usize, Option<Instant>) {
+    pub(super) fn queue_age(&self) -> (usize, Option<Instant>) {
         let first = self.queue.first_key_value();
         (self.queue.len(), first.map(|(_, &(_, since))| since))
     }
 
     /// The place of a run in the queue, from 1; 0 where none of its jobs waits for a slot.
-    pub(super) fn position(&self, run: RunKey) -> u32 {
+    pub(super) fn queue_position(&self, run: RunKey) -> u32 {
         let turn = self.runs.get(&run).and_then(|jobs| jobs.turn);
         let before = turn.map_or(0, |turn| self.queue.range(..=turn).count());
         u32::try_from(before).unwrap_or(u32::MAX)
     }
 
-    fn change(&mut self, run: RunKey) -> Option<&mut RunJobs> {
+    fn change_run(&mut self, run: RunKey) -> Option<&mut RunJobs> {
         self.changed.insert(run);
         self.runs.get_mut(&run)
     }

@@ -6,7 +6,7 @@ use super::shared::RunContext;
 use crate::{
     catalogue::{Command, PlannedJob, environment},
     disk_lane::LANES,
-    process::{EnvMarker, Process, Script, check_script, spawn},
+    process::{EnvMarker, ScriptProcess, ScriptStart, check_script, spawn},
 };
 
 /// A script to be run for a job: the command's own, or one that reads the node's state.
@@ -25,9 +25,9 @@ impl ScriptCall<'_> {
         &self,
         context: &RunContext,
         planned: &PlannedJob,
-    ) -> Result<(Process, EnvMarker), String> {
+    ) -> Result<(ScriptProcess, EnvMarker), String> {
         let marker = EnvMarker::random(context.run_id.as_str());
-        let script = Script {
+        let script = ScriptStart {
             path: self.script,
             arguments: self.arguments,
             environment: environment(

@@ -11,10 +11,10 @@ use tokio::{
 
 use super::{
     error_line::ErrorLine,
-    mask::{Mask, Secrets},
+    mask::{NodeSecrets, SecretMask},
     shared::RunContext,
 };
-use crate::{catalogue::PlannedJob, crash, process::Output, record::RunId};
+use crate::{catalogue::PlannedJob, crash, process::OutputPipe, record::RunId};
 
 /// The most bytes of stdout that are kept for the run itself.
 pub(super) const CAPTURE_LIMIT: u64 = 4 * 1024;
@@ -45,8 +45,8 @@ pub(super) struct ScriptOutput<'a> {
 }
 
 struct MaskedPipe {
-    pipe: Output,
-    mask: Mask,
+    pipe: OutputPipe,
+    mask: SecretMask,
 }
 
 /// What one step did.
@@ -62,13 +62,13 @@ impl<'a> ScriptOutput<'a> {
     pub(super) fn new(
         context: &'a RunContext,
         planned: &'a PlannedJob,
-        (stdout, stderr): (Output, Output),
+        (stdout, stderr): (OutputPipe, OutputPipe),
         sink: OutputSink<'a>,
     ) -> ScriptOutput<'a> {
-        let secrets = Secrets::new(planned.node.iter().flat_map(|node| node.secrets()));
+        let secrets = NodeSecrets::new(planned.node.iter().flat_map(|node| node.secrets()));
         let masked = |pipe| MaskedPipe {
             pipe,
-            mask: Mask::new(secrets.clone()),
+            mask: SecretMask::new(secrets.clone()),
         };
         ScriptOutput {
             run_id: &context.run_id,
@@ -112,7 +112,7 @@ impl<'a> ScriptOutput<'a> {
 
     /// The last line of stderr; empty for none.
     pub(super) fn error_line(&self) -> String {
-        self.error_line.text(self.stderr.mask.secrets())
+        self.error_line.display_text(self.stderr.mask.secrets())
     }
 
     /// The beginning of stdout, where it was captured.
@@ -132,8 +132,8 @@ impl<'a> ScriptOutput<'a> {
         }
         // In no order: a script that never pauses on one output must not hide the other.
         tokio::select! {
-            chunk = self.stdout.mask.read(&mut self.stdout.pipe) => self.pass_on(OutputStream::Stdout, chunk),
-            chunk = self.stderr.mask.read(&mut self.stderr.pipe) => self.pass_on(OutputStream::Stderr, chunk),
+            chunk = self.stdout.mask.read_masked(&mut self.stdout.pipe) => self.pass_on(OutputStream::Stdout, chunk),
+            chunk = self.stderr.mask.read_masked(&mut self.stderr.pipe) => self.pass_on(OutputStream::Stderr, chunk),
         }
         OutputStep::Read
     }
@@ -155,8 +155,8 @@ impl<'a> ScriptOutput<'a> {
         for stream in [OutputStream::Stdout, OutputStream::Stderr] {
             self.flush().await;
             let rest = match stream {
-                OutputStream::Stderr => self.stderr.mask.pause(),
-                _ => self.stdout.mask.pause(),
+                OutputStream::Stderr => self.stderr.mask.flush_held(),
+                _ => self.stdout.mask.flush_held(),
             };
             self.forward_chunk(stream, &rest);
         }
@@ -198,7 +198,7 @@ impl<'a> ScriptOutput<'a> {
     /// Passes on as much of a chunk as the limit leaves. Only while nothing is pending.
     fn forward_chunk(&mut self, stream: OutputStream, data: &Bytes) {
         if stream == OutputStream::Stderr {
-            self.error_line.pass(data);
+            self.error_line.add_chunk(data);
         }
         let left = self
             .limit

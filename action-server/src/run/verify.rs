@@ -11,7 +11,7 @@ use tokio::{
 };
 
 use super::{
-    Stop, StopOrder,
+    StopKind, StopOrder,
     running_script::RunningScript,
     script_call::ScriptCall,
     script_output::OutputSink,
@@ -48,13 +48,13 @@ pub(super) async fn wait_for_state(
         let reading = read_state(context, planned, &call, &stop).await;
         let order = stop.borrow().clone().filter(ends_jobs);
         if let Some(order) = order {
-            return ended(finished, order.stop.outcome(), watch.cut_short(&order.why));
+            return end_with(finished, order.stop.outcome(), watch.cut_short(&order.why));
         }
         if reading.state.is_none() && Instant::now() >= deadline {
             // It was cut short, and says nothing of the node.
-            return ended(finished, Outcome::TimedOut, watch.too_late(waiting));
+            return end_with(finished, Outcome::TimedOut, watch.too_late(waiting));
         }
-        let step = watch.observe(reading);
+        let step = watch.observe_reading(reading);
         emit_lines(planned.node_name(), step.lines, events).await;
         if step.is_reached {
             return NodeFinished {
@@ -64,7 +64,7 @@ pub(super) async fn wait_for_state(
         }
         let now = Instant::now();
         if now >= deadline && !watch.is_settling() {
-            return ended(finished, Outcome::TimedOut, watch.too_late(waiting));
+            return end_with(finished, Outcome::TimedOut, watch.too_late(waiting));
         }
         // The last reading is at the deadline, with one more where that finds the state first.
         let last = if now < deadline {
@@ -78,7 +78,7 @@ pub(super) async fn wait_for_state(
                 if let Ok(order) = order
                     && let Some(order) = order.as_ref()
                 {
-                    return ended(finished, order.stop.outcome(), watch.cut_short(&order.why));
+                    return end_with(finished, order.stop.outcome(), watch.cut_short(&order.why));
                 }
             }
         }
@@ -98,10 +98,10 @@ fn state_call<'a>(waiting: &'a StateWait, script: &'a Path, deadline: Instant) -
 }
 
 fn ends_jobs(order: &StopOrder) -> bool {
-    order.stop != Stop::Halt
+    order.stop != StopKind::Halt
 }
 
-fn ended(mut finished: NodeFinished, outcome: Outcome, message: String) -> NodeFinished {
+fn end_with(mut finished: NodeFinished, outcome: Outcome, message: String) -> NodeFinished {
     let of_script = std::mem::replace(&mut finished.message, message);
     append_message(&mut finished.message, &of_script);
     finished.set_outcome(outcome);
@@ -184,7 +184,7 @@ impl<'a> StateWatch<'a> {
         }
     }
 
-    fn observe(&mut self, reading: StateReading) -> WatchStep {
+    fn observe_reading(&mut self, reading: StateReading) -> WatchStep {
         let mut lines = Vec::new();
         let Some(state) = reading.state else {
             self.in_a_row = 0;
@@ -222,13 +222,13 @@ impl<'a> StateWatch<'a> {
         self.in_a_row > 0
     }
 
-    fn wanted(&self) -> String {
+    fn wanted_states(&self) -> String {
         self.verify.until.join(" or ")
     }
 
     fn too_late(&self, waiting: &StateWait) -> String {
         let limit = humantime::format_duration(waiting.verify.timeout);
-        let wanted = self.wanted();
+        let wanted = self.wanted_states();
         let fell = self.fell_back.iter().map(|text| format!("{text}; "));
         let fell: String = fell.collect();
         match &self.state {
@@ -246,7 +246,7 @@ impl<'a> StateWatch<'a> {
     }
 
     fn cut_short(&self, why: &str) -> String {
-        let wanted = self.wanted();
+        let wanted = self.wanted_states();
         match &self.state {
             Some(state) => format!("{why}; it was {state} and not yet {wanted}"),
             None => format!("{why}; it was not yet {wanted}"),
@@ -283,7 +283,7 @@ mod tests {
         let mut lines = Vec::new();
         let states = ["OFF", "OFF", "PENDING", "", "", "ON", "OFF", "ON", "ON"];
         for (at, state) in states.into_iter().enumerate() {
-            let seen = watch.observe(reading(state));
+            let seen = watch.observe_reading(reading(state));
             lines.extend(seen.lines.into_iter().map(|(_, line)| line));
             assert_eq!(seen.is_reached, at == states.len() - 1, "{at}");
         }
@@ -316,13 +316,13 @@ mod tests {
             watch.cut_short("cancelled by bob"),
             "cancelled by bob; it was not yet ON"
         );
-        watch.observe(reading(""));
+        watch.observe_reading(reading(""));
         assert_eq!(
             watch.too_late(&waiting),
             "not known to be ON after 1m: exit 1"
         );
-        watch.observe(reading("ON"));
-        watch.observe(reading("OFF"));
+        watch.observe_reading(reading("ON"));
+        watch.observe_reading(reading("OFF"));
         assert_eq!(
             watch.too_late(&waiting),
             "fell back from ON to OFF; OFF and not ON after 1m"

@@ -5,12 +5,12 @@ const DAY: i64 = 24 * HOUR;
 /// A time in 2026.
 const NOW: i64 = 1_796_000_000_000;
 
-fn tolerance() -> Tolerance {
-    Tolerance::of(Duration::from_secs(90 * 24 * 3600))
+fn tolerance() -> ClockTolerance {
+    ClockTolerance::of(Duration::from_secs(90 * 24 * 3600))
 }
 
-fn moment(boot: &str, up: i64, wall: i64) -> Moment {
-    Moment {
+fn moment(boot: &str, up: i64, wall: i64) -> ClockMoment {
+    ClockMoment {
         machine: "m".into(),
         boot: boot.into(),
         up,
@@ -19,12 +19,12 @@ fn moment(boot: &str, up: i64, wall: i64) -> Moment {
 }
 
 /// A clock that was right at the boot `a`, an hour after it.
-fn begun() -> State {
-    State::believed(&moment("a", HOUR, NOW), tolerance())
+fn begun() -> ClockState {
+    ClockState::believed(&moment("a", HOUR, NOW), tolerance())
 }
 
 /// By how much the clock is doubted after these moments.
-fn jump(state: &mut State, moments: &[Moment]) -> Option<i64> {
+fn jump(state: &mut ClockState, moments: &[ClockMoment]) -> Option<i64> {
     for moment in moments {
         state.observe(moment, tolerance());
     }
@@ -87,7 +87,7 @@ fn after_a_boot_time_may_have_passed_up_to_a_bound() {
 
 #[test]
 fn the_uptime_of_another_machine_explains_nothing() {
-    let other = |wall| Moment {
+    let other = |wall| ClockMoment {
         machine: "other".into(),
         ..moment("b", 300 * DAY, wall)
     };
@@ -116,18 +116,18 @@ fn records_of_an_older_server_tell_the_time_at_least() {
         (NOW + 30 * DAY, Some(30 * DAY)),
         (NOW - DAY, Some(-DAY)),
     ] {
-        let state = &mut State::of_records(newest);
+        let state = &mut ClockState::of_records(newest);
         assert_eq!(jump(state, &[moment("a", 99 * DAY, wall)]), expected);
     }
 }
 
 #[test]
 fn what_is_kept_for_a_short_time_is_judged_narrowly() {
-    let hour = Tolerance::of(Duration::from_secs(3600));
+    let hour = ClockTolerance::of(Duration::from_secs(3600));
     assert_eq!((hour.jump, hour.gap), (10 * MINUTE, 15 * MINUTE));
-    let second = Tolerance::of(Duration::from_secs(1));
+    let second = ClockTolerance::of(Duration::from_secs(1));
     assert_eq!((second.jump, second.gap), (MINUTE, 10 * MINUTE));
-    let most = Tolerance::of(Duration::MAX);
+    let most = ClockTolerance::of(Duration::MAX);
     assert_eq!((most.jump, most.gap), (10 * MINUTE, 7 * DAY));
 }
 
@@ -151,15 +151,15 @@ fn accepting_is_for_a_doubted_clock_and_is_taken_once() {
     let path = &directory.path().join("state");
     let age = Duration::from_secs(90 * 24 * 3600);
     assert_eq!(accept_clock(path, age).unwrap(), None, "a new directory");
-    let store = Store::open(path).unwrap();
-    let mut clock = Clock::open(path, age, &store);
+    let store = RecordStore::open(path).unwrap();
+    let mut clock = SystemClock::open(path, age, &store);
     assert_eq!(clock.look(), None);
     assert!(clock.believed() > 0);
     assert_eq!(accept_clock(path, age).unwrap(), None);
-    let mut state = read(&path.join(STATE)).unwrap();
+    let mut state = read_state(&path.join(STATE)).unwrap();
     state.base -= 50 * DAY;
-    write(path, STATE, &state).unwrap();
-    let mut clock = Clock::open(path, age, &store);
+    write_state(path, STATE, &state).unwrap();
+    let mut clock = SystemClock::open(path, age, &store);
     let pause = clock.look().unwrap();
     assert_eq!(clock.believed(), 0);
     assert_eq!(
@@ -174,5 +174,5 @@ fn accepting_is_for_a_doubted_clock_and_is_taken_once() {
     assert_eq!(check_clock(path, age), None);
     assert_eq!(clock.look(), None);
     assert!(!path.join(APPROVAL).exists());
-    assert_eq!(Clock::open(path, age, &store).look(), None);
+    assert_eq!(SystemClock::open(path, age, &store).look(), None);
 }

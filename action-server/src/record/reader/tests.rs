@@ -8,13 +8,13 @@ use proptest::{collection::vec, prelude::*};
 use super::*;
 use crate::{
     corruption,
-    record::{RunId, Store, file},
+    record::{RecordStore, RunId, file},
 };
 
 /// A record that has ended, as its writer left it, and what is true of it.
 struct Fixture {
     _directory: tempfile::TempDir,
-    store: Store,
+    store: RecordStore,
     id: RunId,
     path: PathBuf,
     bytes: Vec<u8>,
@@ -24,7 +24,7 @@ struct Fixture {
 impl Fixture {
     fn new() -> Fixture {
         let directory = tempfile::tempdir().unwrap();
-        let store = Store::open(&directory.path().join("state")).unwrap();
+        let store = RecordStore::open(&directory.path().join("state")).unwrap();
         let (entry, mut writer) = store
             .create(Event::RunStarted(RunStarted::default()))
             .unwrap();
@@ -124,8 +124,8 @@ fn whole_frames_out_of_order_are_damage() {
     let order = vec(0usize..7, 0..9);
     each_of(order, |fixture, order| {
         let mut starts = vec![HEADER_LEN];
-        while let Ok(Frame::Event(_, length)) =
-            format::decode(&fixture.bytes[starts[starts.len() - 1]..])
+        while let Ok(RecordFrame::Event(_, length)) =
+            format::decode_frame(&fixture.bytes[starts[starts.len() - 1]..])
         {
             starts.push(starts[starts.len() - 1] + length);
         }

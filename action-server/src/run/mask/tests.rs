@@ -5,12 +5,12 @@ use proptest::prelude::*;
 use super::*;
 
 fn masked(secrets: &[&str], chunks: &[&[u8]]) -> Vec<u8> {
-    let mut mask = Mask::new(Secrets::new(secrets.iter().copied()));
+    let mut mask = SecretMask::new(NodeSecrets::new(secrets.iter().copied()));
     let mut shown = Vec::new();
     for chunk in chunks {
-        shown.extend_from_slice(&mask.pass(Bytes::copy_from_slice(chunk)));
+        shown.extend_from_slice(&mask.mask_chunk(Bytes::copy_from_slice(chunk)));
     }
-    shown.extend_from_slice(&mask.pause());
+    shown.extend_from_slice(&mask.flush_held());
     shown
 }
 
@@ -62,9 +62,9 @@ fn what_waits_depends_on_lengths_and_line_breaks_only() {
             &[("a line\n", "a line\n"), ("hunter2\n", "***\n")],
         ),
     ] {
-        let mut mask = Mask::new(Secrets::new(secrets.iter().copied()));
+        let mut mask = SecretMask::new(NodeSecrets::new(secrets.iter().copied()));
         for (chunk, expected) in chunks {
-            let shown = mask.pass(Bytes::copy_from_slice(chunk.as_bytes()));
+            let shown = mask.mask_chunk(Bytes::copy_from_slice(chunk.as_bytes()));
             assert_eq!(&shown[..], expected.as_bytes(), "{secrets:?}: {chunk:?}");
         }
     }
@@ -72,10 +72,10 @@ fn what_waits_depends_on_lengths_and_line_breaks_only() {
 
 #[test]
 fn a_pause_shows_what_waits_and_hides_what_goes_on() {
-    let mut mask = Mask::new(Secrets::new(["hunter2", "hunter2-long"]));
+    let mut mask = SecretMask::new(NodeSecrets::new(["hunter2", "hunter2-long"]));
     let mut pass = |chunk: &'static str| {
-        let shown = mask.pass(Bytes::from_static(chunk.as_bytes()));
-        (shown, mask.pause(), mask.pause().len())
+        let shown = mask.mask_chunk(Bytes::from_static(chunk.as_bytes()));
+        (shown, mask.flush_held(), mask.flush_held().len())
     };
     assert_eq!(pass("pw: hun"), ("".into(), "pw: hun".into(), 0));
     assert_eq!(pass("ter"), ("".into(), "ter".into(), 0));
@@ -90,15 +90,15 @@ fn a_pause_shows_what_waits_and_hides_what_goes_on() {
 
 /// The sizes of the chunks that are shown of an output that comes in parts, with a pause behind some.
 fn sizes(secrets: &[String], parts: &[(Vec<u8>, bool)]) -> Vec<usize> {
-    let mut mask = Mask::new(Secrets::new(secrets.iter().map(String::as_str)));
+    let mut mask = SecretMask::new(NodeSecrets::new(secrets.iter().map(String::as_str)));
     let mut sizes = Vec::new();
     for (part, pauses) in parts {
-        sizes.push(mask.pass(Bytes::copy_from_slice(part)).len());
+        sizes.push(mask.mask_chunk(Bytes::copy_from_slice(part)).len());
         if *pauses {
-            sizes.push(mask.pause().len());
+            sizes.push(mask.flush_held().len());
         }
     }
-    sizes.push(mask.pause().len());
+    sizes.push(mask.flush_held().len());
     sizes
 }
 
@@ -129,18 +129,18 @@ fn model(secrets: &[String], text: &[u8]) -> Vec<u8> {
 
 fn check(secrets: &[String], text: &[u8], is_cut: impl Fn(usize) -> bool) {
     let longest = secrets.iter().map(String::len).max().unwrap_or(0);
-    let mut mask = Mask::new(Secrets::new(secrets.iter().map(String::as_str)));
+    let mut mask = SecretMask::new(NodeSecrets::new(secrets.iter().map(String::as_str)));
     let mut shown = Vec::new();
     let mut from = 0;
     for to in (1..=text.len()).filter(|&to| to == text.len() || is_cut(to)) {
-        shown.extend_from_slice(&mask.pass(Bytes::copy_from_slice(&text[from..to])));
+        shown.extend_from_slice(&mask.mask_chunk(Bytes::copy_from_slice(&text[from..to])));
         assert!(
             mask.held.len() < longest.max(1),
             "more waits than may be a secret"
         );
         from = to;
     }
-    shown.extend_from_slice(&mask.pause());
+    shown.extend_from_slice(&mask.flush_held());
     assert_eq!(shown, model(secrets, text), "{secrets:?} in {text:?}");
 }
 

@@ -4,9 +4,9 @@ use std::{sync::Arc, time::Duration};
 
 use tokio::time::{Instant, sleep, sleep_until};
 
-use super::{RunningScript, Stop};
+use super::{RunningScript, StopKind};
 use crate::{
-    process::{LeftoverScope, Reaper, Remaining},
+    process::{LeftoverScope, Reaper, RemainingProcesses},
     run::script_output::OutputStep,
 };
 
@@ -108,18 +108,18 @@ impl RunningScript<'_> {
             tokio::select! {
                 biased;
                 () = sleep_until(self.deadline) => {
-                    self.killed = reaper.remaining(scope).await != Remaining::Nothing;
+                    self.killed = reaper.remaining_leftovers(scope).await != RemainingProcesses::Nothing;
                     return;
                 }
                 Ok(()) = self.stop.changed() => {
                     let order = self.stop.borrow_and_update().clone();
-                    if order.is_some_and(|order| order.stop == Stop::Force) {
+                    if order.is_some_and(|order| order.stop == StopKind::Force) {
                         self.killed = true;
                         return;
                     }
                 }
                 () = sleep_until(next_look) => {
-                    if reaper.remaining(scope).await == Remaining::Nothing {
+                    if reaper.remaining_leftovers(scope).await == RemainingProcesses::Nothing {
                         return;
                     }
                     next_look = Instant::now() + LEFTOVERS_PAUSE;
@@ -150,10 +150,10 @@ impl RunningScript<'_> {
 async fn wait_until_ended(reaper: &Reaper, scope: &Arc<LeftoverScope>) {
     let began = Instant::now();
     loop {
-        let limit = match reaper.remaining(scope).await {
-            Remaining::Nothing => return,
-            Remaining::Busy => BUSY_EXIT_TIME,
-            Remaining::Waiting => EXIT_TIME,
+        let limit = match reaper.remaining_leftovers(scope).await {
+            RemainingProcesses::Nothing => return,
+            RemainingProcesses::Busy => BUSY_EXIT_TIME,
+            RemainingProcesses::Waiting => EXIT_TIME,
         };
         if began.elapsed() > limit {
             return;

@@ -5,10 +5,10 @@ use std::{os::unix::process::ExitStatusExt, process::ExitStatus, time::Duration}
 use action_proto::v1::{NodeFinished, Outcome};
 use tokio::time::Instant;
 
-use super::{RunningScript, Stop};
+use super::{RunningScript, StopKind};
 use crate::{process::Signal, run::shared::append_message};
 
-/// The time that the kernel has to end what was killed: nothing more can be done but wait.
+/// The time that the kernel has to end killed processes.
 const KILL_TIME: Duration = Duration::from_secs(3600);
 
 impl RunningScript<'_> {
@@ -29,8 +29,8 @@ impl RunningScript<'_> {
         };
         let is_ending = self.ending.is_some();
         match order.stop {
-            Stop::Halt => {}
-            Stop::Force => {
+            StopKind::Halt => {}
+            StopKind::Force => {
                 if self.kill().await {
                     self.killed = is_ending;
                     let why = format!("{}; killed by force", order.why);
@@ -44,8 +44,8 @@ impl RunningScript<'_> {
 
     /// Sends TERM: the script may still put things in order.
     async fn terminate(&mut self, outcome: Outcome, why: String) {
-        // Before the signal: what loses its parent by it could not be told from others' processes.
-        let tree = self.context.reaper.tree(self.group).await;
+        // Before the signal: a process that loses its parent by it could not be attributed.
+        let tree = self.context.reaper.script_tree(self.group).await;
         if self.has_ended() {
             return;
         }
@@ -59,7 +59,7 @@ impl RunningScript<'_> {
 
     /// Sends KILL. False when the script has ended by itself before.
     async fn kill(&mut self) -> bool {
-        let tree = self.context.reaper.tree(self.group).await;
+        let tree = self.context.reaper.script_tree(self.group).await;
         if self.has_ended() {
             return false;
         }
@@ -78,7 +78,7 @@ impl RunningScript<'_> {
     }
 
     /// The end of the job, as far as it depends on this script.
-    pub(super) fn finished(
+    pub(super) fn job_end(
         &self,
         status: std::io::Result<ExitStatus>,
         duration: Duration,
@@ -91,7 +91,7 @@ impl RunningScript<'_> {
         let state = exit_code
             .and_then(|code| self.call.command.exit_codes.get(&code))
             .cloned();
-        let (outcome, mut message) = self.judge(exit_code, signal, state.is_some());
+        let (outcome, mut message) = self.judge_end(exit_code, signal, state.is_some());
         append_message(&mut message, self.incomplete_hint());
         NodeFinished {
             node: self.planned.node_name().to_owned(),
@@ -124,7 +124,12 @@ impl RunningScript<'_> {
         }
     }
 
-    fn judge(&self, code: Option<i32>, signal: Option<i32>, is_answer: bool) -> (Outcome, String) {
+    fn judge_end(
+        &self,
+        code: Option<i32>,
+        signal: Option<i32>,
+        is_answer: bool,
+    ) -> (Outcome, String) {
         if let Some((outcome, why)) = &self.ending {
             let killed = "; it did not end when asked, and was killed";
             let how = if self.killed { killed } else { "" };

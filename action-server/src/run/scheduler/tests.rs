@@ -25,7 +25,10 @@ fn runs_take_turns_however_many_jobs_each_has() {
     let mut state = SchedulerState::new(3);
     let (large, small) = (state.add_run(1000, 1000), state.add_run(2, 2));
     assert_eq!(state.starts(), [(1, 0), (2, 0), (1, 1)]);
-    assert_eq!((state.position(small), state.position(large)), (1, 2));
+    assert_eq!(
+        (state.queue_position(small), state.queue_position(large)),
+        (1, 2)
+    );
     let third = state.add_run(1, 1);
     let mut order = Vec::new();
     for _ in 0..4 {
@@ -34,8 +37,11 @@ fn runs_take_turns_however_many_jobs_each_has() {
     }
     // A run that comes later has its turn after those that wait.
     assert_eq!(order, [(2, 1), (1, 2), (3, 0), (1, 3)]);
-    assert_eq!((state.position(small), state.position(third)), (0, 0));
-    assert_eq!(state.queue().0, 1);
+    assert_eq!(
+        (state.queue_position(small), state.queue_position(third)),
+        (0, 0)
+    );
+    assert_eq!(state.queue_age().0, 1);
 }
 
 #[test]
@@ -45,7 +51,10 @@ fn the_fanout_bounds_a_run_until_its_jobs_have_finished() {
     assert_eq!(state.starts(), [(1, 0), (1, 1)]);
     assert_eq!(state.reason(run, 2), Some(WaitReason::Fanout));
     assert_eq!(state.reason(run, 0), None);
-    assert_eq!((state.position(run), state.slots()), (0, (10, 2)));
+    assert_eq!(
+        (state.queue_position(run), state.slot_usage()),
+        (0, (10, 2))
+    );
     // The script has ended, and the job is still cleaned up after.
     state.free_slot();
     assert_eq!(state.starts(), []);
@@ -57,20 +66,20 @@ fn the_fanout_bounds_a_run_until_its_jobs_have_finished() {
 fn a_job_that_is_held_back_does_not_hold_up_its_run() {
     let mut state = SchedulerState::new(2);
     let run = state.add_run(5, 5);
-    state.hold(run, 0..2, WaitReason::Record);
+    state.hold_jobs(run, 0..2, WaitReason::Record);
     assert_eq!(state.starts(), [(1, 2), (1, 3)]);
     let reasons = [0, 1, 2, 4].map(|job| state.reason(run, job));
     let (record, slot) = (Some(WaitReason::Record), Some(WaitReason::Slot));
     assert_eq!(reasons, [record, record, None, slot]);
-    state.release(run, 1..2);
+    state.release_jobs(run, 1..2);
     state.end(run);
     assert_eq!(state.starts(), [(1, 1)]);
     // The whole run is held back: it leaves the queue.
-    assert_eq!(state.position(run), 1);
-    state.hold(run, 0..5, WaitReason::Record);
+    assert_eq!(state.queue_position(run), 1);
+    state.hold_jobs(run, 0..5, WaitReason::Record);
     state.end(run);
-    assert_eq!((state.starts(), state.position(run)), (vec![], 0));
-    state.release(run, 0..5);
+    assert_eq!((state.starts(), state.queue_position(run)), (vec![], 0));
+    state.release_jobs(run, 0..5);
     assert_eq!(state.starts(), [(1, 0)]);
     assert_eq!(state.cancel_waiting(run), [4]);
     state.end(run);
@@ -82,11 +91,11 @@ fn a_start_that_was_not_carried_out_is_taken_back() {
     let mut state = SchedulerState::new(1);
     let (first, _) = (state.add_run(1, 1), state.add_run(1, 1));
     let start = decide(&mut state, Instant::now());
-    state.revert(start[0]);
+    state.revert_start(start[0]);
     assert_eq!(state.cancel_waiting(first), [0]);
     assert_eq!(state.starts(), [(2, 0)]);
     state.remove_run(first);
-    assert_eq!(state.slots(), (1, 1));
+    assert_eq!(state.slot_usage(), (1, 1));
 }
 
 #[test]
@@ -98,9 +107,9 @@ fn the_age_of_the_queue_is_that_of_its_first_run() {
     decide(&mut state, begin);
     state.add_run(1, 1);
     decide(&mut state, later);
-    assert_eq!(state.queue(), (2, Some(begin)));
+    assert_eq!(state.queue_age(), (2, Some(begin)));
     state.remove_run(first);
-    assert_eq!(state.queue(), (1, Some(later)));
+    assert_eq!(state.queue_age(), (1, Some(later)));
 }
 
 /// The work of a decision: each start pops one run from the queue and puts one back.
@@ -108,7 +117,7 @@ fn the_age_of_the_queue_is_that_of_its_first_run() {
 fn a_start_costs_the_same_whatever_waits() {
     let mut state = SchedulerState::new(1);
     let blocked = state.add_run(10_000, 10_000);
-    state.hold(blocked, 0..9_999, WaitReason::Record);
+    state.hold_jobs(blocked, 0..9_999, WaitReason::Record);
     let runs = [10_000, 10].map(|jobs| state.add_run(jobs, jobs));
     let mut started = 0;
     while let [(run, _)] = state.starts()[..] {

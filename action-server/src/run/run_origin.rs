@@ -1,5 +1,5 @@
-//! Who starts a run, and what is told of it before it starts: to the record, the audit log and the
-//! traces.
+//! The origin of a run: its caller, the rule that allows it, and what the record, the audit log and
+//! the traces have of it before it starts.
 
 use std::{collections::BTreeMap, io};
 
@@ -14,12 +14,12 @@ use crate::{
     traces::Span,
 };
 
-/// Who starts a run.
+/// The caller of a run, and the conditions of its start.
 #[derive(Debug, Clone, Default)]
-pub struct Starter {
-    /// As the token proves.
+pub struct RunOrigin {
+    /// The identity that the token proves.
     pub identity: CallerIdentity,
-    /// The same, as the audit log is told.
+    /// The same for the audit log.
     pub who: Who,
     /// The rule that allows it.
     pub rule: String,
@@ -36,7 +36,7 @@ pub struct Starter {
     pub claimed_uid: String,
     /// The call that starts it.
     pub span: Span,
-    /// Start no more jobs once this many have not ended OK.
+    /// The number of jobs that may end other than OK before no more are started.
     pub max_failures: Option<u32>,
 }
 
@@ -63,7 +63,7 @@ pub enum StartError {
     Audit(#[source] io::Error),
 }
 
-impl Starter {
+impl RunOrigin {
     /// The first event of the run's record.
     pub(super) fn first_event(&self, plan: &Plan) -> Event {
         let names = plan.jobs.iter().map(PlannedJob::node_name);
@@ -85,10 +85,10 @@ impl Starter {
         })
     }
 
-    /// Has the audit log keep that a run is accepted. The record comes first, so that a run which
-    /// was accepted has one, and with it an end, whenever the server dies. A record whose line
-    /// cannot be written is to be taken away before anybody could know of it.
-    pub(super) async fn commit(
+    /// Writes `run_accepted` to the audit log. The record comes first, so that an accepted run has one,
+    /// and with it an end, whenever the server dies. If the line fails, the record is removed before a
+    /// caller can find it.
+    pub(super) async fn commit_audit(
         &self,
         audit: &Audit,
         turn: Turn<'_>,
