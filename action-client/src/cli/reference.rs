@@ -23,7 +23,7 @@ const ENVIRONMENT: [(&str, &str); 5] = [
     ),
     (
         "FLIGHT_ACTION_DESCRIPTION",
-        "what the program says of itself in help",
+        "the program's description in help",
     ),
     ("NO_COLOR", "no colour, unless --color says always"),
 ];
@@ -78,16 +78,16 @@ const CONFIGURATION: [(&str, &str, &str, &str); 7] = [
 const MEANINGS: [(&str, &str); 11] = [
     (
         "255",
-        "nothing ran: no connection, TLS, login, or the server refused the request",
+        "nothing ran: no connection, TLS, or the server rejected the token or the request",
     ),
     (
         "254",
-        "some node was not started or is lost, or what became of the run is not known",
+        "some node was not started or is lost, or the run's outcome is unknown",
     ),
     ("253", "some node took longer than the time limit"),
     (
         "252",
-        "the run was cancelled by someone else or by the server",
+        "some node was cancelled: by another user, by --max-failures, or by the server",
     ),
     ("251", "a script's own code was above 251, or was this"),
     (
@@ -102,11 +102,11 @@ const MEANINGS: [(&str, &str); 11] = [
     ("130", "your own Ctrl-C cancelled the run, or left it"),
     (
         "64",
-        "the command line is wrong, or a command asks before it runs and there is no terminal",
+        "the command line is wrong, or a command asks and there is no terminal",
     ),
     (
         "0",
-        "all is well; codes that a command declares to be answers count as 0",
+        "every node is ok; codes that a command declares to be answers count as 0",
     ),
 ];
 
@@ -161,7 +161,7 @@ fn page(command: &Command, name: &str) -> Vec<u8> {
     if is_root {
         man.render_subcommands_section(&mut page).unwrap();
         list(&mut more, "EXIT STATUS", &MEANINGS);
-        more.text([roman("The gravest of all nodes wins. --exit any gives 1 where any node is not ok, and --exit zero gives 0 always.")]);
+        more.text([roman("The worst result wins. --exit any gives 1 if any node is not ok, and --exit zero gives 0 always.")]);
         list(&mut more, "ENVIRONMENT", &ENVIRONMENT);
         list(&mut more, "FILES", &FILES);
     } else {
@@ -235,8 +235,8 @@ fn reference() -> String {
     for (code, meaning) in MEANINGS {
         let _ = writeln!(text, "| {code} | {meaning} |");
     }
-    text.push_str("\nThe gravest of all nodes wins: the first that fits in the table, where your own Ctrl-C \
-                   counts for the nodes that it cancelled. `--exit any` gives 1 where any node is not ok, \
+    text.push_str("\nThe worst result wins: the first row that fits. Your own Ctrl-C \
+                   counts for the nodes that it cancelled. `--exit any` gives 1 if any node is not ok, \
                    and `--exit zero` gives 0 always.\n");
     while text.contains("\n\n\n") {
         text = text.replace("\n\n\n", "\n\n");
