@@ -98,8 +98,7 @@ fn config_error(message: impl Into<String>) -> CliError {
     CliError::new(ErrorKind::Config, message)
 }
 
-/// The file to read: the one that was named, which must be there, or the first of the usual
-/// places; None when there is none.
+/// The named file, which must exist, or the first of the usual places.
 fn find_file(path: Option<&Path>, environment: &Environment) -> Result<Option<PathBuf>> {
     let named = path.map(|path| (path.to_owned(), "--config"));
     let variable = || {

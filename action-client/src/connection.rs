@@ -18,12 +18,12 @@ use action_proto::v1::{
 use answer::{CheckedChannel, NotGrpc, StreamEnding};
 use certificate_fault::CertificateFault;
 use login::TokenLogin;
+use std::fmt;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use tonic::{Request, Response, Status, Streaming};
 
-/// The header that carries a run's id before its first event; in an error of RunCommand `none` says
-/// that nothing was started.
+/// The header with a run's id before its first event; `none` in an error: nothing was started.
 const RUN_ID: &str = "action-run-id";
 /// The largest answer that is taken: a run of 10,000 jobs with messages must fit.
 const LARGEST_MESSAGE: usize = 64 << 20;
@@ -151,7 +151,7 @@ impl Connection {
     ) -> Result<Response<M>, Status> {
         within_limit(self.timeout, call)
             .await
-            .unwrap_or_else(|late| Err(Status::deadline_exceeded(late)))
+            .unwrap_or_else(|late| Err(Status::deadline_exceeded(late.to_string())))
     }
 
     /// The error of a call, which names the server if it was not reached.
@@ -206,8 +206,7 @@ impl Connection {
         features.is_some_and(|features| features.iter().any(|feature| feature == name))
     }
 
-    /// Every node of a set, or all for an empty one, but for those excluded, in the server's
-    /// order.
+    /// The nodes of a set, or all for an empty one, without those excluded, in the server's order.
     pub(crate) async fn list_nodes(&self, set: &str, exclude: &str) -> Result<Vec<Node>> {
         let mut nodes = Vec::new();
         let mut page_token = String::new();
@@ -283,8 +282,7 @@ impl Connection {
         Ok(EventStream::new(response, EventMessages::Watched))
     }
 
-    /// The newest runs that the request asks for, at most `limit`. A page may be short or empty, and
-    /// others follow all the same.
+    /// The newest runs that match, at most `limit`. Pages may be short or empty.
     pub(crate) async fn list_runs(
         &self,
         mut request: ListRunsRequest,
@@ -342,9 +340,23 @@ impl Connection {
     }
 }
 
-/// Waits for a future, but not longer than that; the error says how long it was.
-async fn within_limit<T>(limit: Duration, future: impl Future<Output = T>) -> Result<T, String> {
+/// The limit of a call that was not answered.
+#[derive(Debug)]
+struct AnswerTimeout(Duration);
+
+impl fmt::Display for AnswerTimeout {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "no answer within {}", humantime::format_duration(self.0))
+    }
+}
+
+impl std::error::Error for AnswerTimeout {}
+
+async fn within_limit<T>(
+    limit: Duration,
+    future: impl Future<Output = T>,
+) -> Result<T, AnswerTimeout> {
     tokio::time::timeout(limit, future)
         .await
-        .map_err(|_| format!("no answer within {}", humantime::format_duration(limit)))
+        .map_err(|_| AnswerTimeout(limit))
 }

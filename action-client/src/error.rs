@@ -90,8 +90,7 @@ impl CliError {
             .map(|source| source as &(dyn Error + 'static));
         while let Some(source) = next {
             let text = source.to_string();
-            // Layers of a transport often repeat their inner error, or say no more than
-            // that they are a transport.
+            // Layers of a transport repeat their inner error, or only name themselves.
             if !text.is_empty() && text != "transport error" && !said.contains(&text) {
                 said.push_str(&text);
                 causes.push(text);
@@ -182,8 +181,7 @@ fn of_value(error: &clap::Error) -> Option<CliError> {
     Some(CliError::usage(message).hint(format!("for example: `{before}{example}`")))
 }
 
-/// The error with what was typed shown only where it looks like a name or a path: a token may have
-/// been put in its place.
+/// The error without a typed word that may be a token.
 fn without_secrets(mut error: clap::Error) -> clap::Error {
     let typed = match error.kind() {
         clap::error::ErrorKind::UnknownArgument => ContextKind::InvalidArg,

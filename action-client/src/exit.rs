@@ -28,8 +28,7 @@ pub(crate) enum ExitMode {
     Zero,
 }
 
-/// The exit code of a run with these jobs; None for a job without an end.
-/// `interrupted` says that this client's user asked for the cancelling.
+/// The exit code of a run; None is a job without an end. `interrupted`: this client's user cancelled it.
 pub(crate) fn of_run<'a>(
     jobs: impl IntoIterator<Item = Option<&'a NodeFinished>>,
     interrupted: bool,
@@ -63,8 +62,7 @@ fn of_job(job: Option<&NodeFinished>, interrupted: bool) -> u8 {
     }
 }
 
-/// The code of a script that failed: its own, or 128 and the signal as shells count it,
-/// and never 0.
+/// The code of a failed script: its own, or 128 and the signal; never 0.
 fn of_script(exit_code: Option<i32>, signal: Option<i32>) -> u8 {
     let code = exit_code
         .or(signal.map(|signal| signal.saturating_add(128)))

@@ -10,8 +10,7 @@ use tokio::time::{Instant, sleep_until, timeout_at};
 /// The first wait before the connection is tried again.
 const FIRST_WAIT: Duration = Duration::from_millis(100);
 const LONGEST_WAIT: Duration = Duration::from_secs(5);
-/// A stream that stayed open for this long was good, even if nothing came: a run says nothing while
-/// its scripts do not, and what is on the way may end streams for that.
+/// A stream that stayed open this long was good, even if nothing came: scripts may be quiet.
 const HELD: Duration = Duration::from_millis(500);
 
 /// What comes next of a run.
@@ -45,8 +44,7 @@ struct ConnectionLoss {
     since: Instant,
     next_try: Instant,
     wait: Duration,
-    /// The try that goes on: it is kept where the future of `next` is dropped, as on a terminal
-    /// whose line of progress is due.
+    /// The attempt in progress, kept where the future of `next` is dropped.
     attempt: Option<ResumeAttempt>,
     /// Since when the connection has been back.
     back: Option<Instant>,
@@ -71,8 +69,7 @@ impl ConnectionLoss {
         }
     }
 
-    /// The stream that came back is lost too. One that held makes this a loss of its own, of which
-    /// the user has heard; one that broke at once is the same loss going on.
+    /// Another loss: a new one if the stream held for a while, else the same one continues.
     fn repeat(&mut self, cause: CliError) {
         let held = |back: Instant| back.elapsed() >= HELD;
         if self.back.take().is_some_and(held) {
@@ -92,8 +89,7 @@ impl ConnectionLoss {
 }
 
 impl RunFollower {
-    /// Follows a run whose events come from `stream`, after the event `last`. After a loss it
-    /// tries for `timeout` to get the connection back.
+    /// Follows a run from `stream`, after the event `last`; reconnects for up to `timeout`.
     pub(crate) fn new(
         connection: Connection,
         run_id: Option<String>,

@@ -27,9 +27,7 @@ const BLOCK: usize = 1 << 20;
 
 /// Runs the client with the arguments and the environment of this process.
 pub fn main() -> ExitCode {
-    // Has the C library keep some of what is freed for the next message. By itself it gives each
-    // block of 128 KiB back to the system at once, from now on only from twice this size:
-    // mallopt(3), M_MMAP_THRESHOLD.
+    // Makes the C library keep freed blocks of messages: mallopt(3), M_MMAP_THRESHOLD.
     drop(std::hint::black_box(Vec::<u8>::with_capacity(BLOCK)));
     let args: Vec<OsString> = std::env::args_os().collect();
     ExitCode::from(cli::run(&args, &environment::Environment::of_process()))

@@ -13,8 +13,7 @@ struct TokenClaims {
     exp: f64,
 }
 
-/// What to warn of at `now`, in seconds since 1970. `None` for a token that has time, and for one
-/// that does not say when it was made and when it expires.
+/// The warning at `now`, in seconds since 1970, for a token that expires soon.
 pub(crate) fn warning(token: &str, now: u64) -> Option<String> {
     let payload = token.split('.').nth(1)?;
     let payload = data_encoding::BASE64URL_NOPAD.decode(payload.as_bytes());

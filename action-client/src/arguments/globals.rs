@@ -26,7 +26,7 @@ pub(crate) struct GlobalArgs {
         value_name = "WHEN",
         default_value_t,
         hide_possible_values = true,
-        help = "When to colour: auto, always or never"
+        help = "Use colours: auto, always or never"
     )]
     pub(crate) color: ColorChoice,
     /// The form of the output
@@ -37,13 +37,13 @@ pub(crate) struct GlobalArgs {
         value_name = "FORMAT",
         default_value_t,
         hide_possible_values = true,
-        help = "The form of the output: human or json"
+        help = "Output format: human or json"
     )]
     pub(crate) output: OutputFormat,
-    /// Pass control sequences of scripts to the terminal as they are
+    /// Pass control sequences of scripts to the terminal unchanged
     #[arg(long, global = true)]
     pub(crate) raw: bool,
-    /// Answer a command's confirmation with yes
+    /// Answer yes to the command's confirmation
     #[arg(long, global = true)]
     pub(crate) confirm: bool,
     /// How the jobs' outcomes become the exit code
@@ -53,10 +53,10 @@ pub(crate) struct GlobalArgs {
         value_enum,
         value_name = "MODE",
         hide_possible_values = true,
-        help = "The exit code: largest of the jobs' codes, any for 1 when any job is not ok, zero always"
+        help = "Exit with the largest of the jobs' codes (largest), 1 if any job is not ok (any), or 0 (zero)"
     )]
     pub(crate) exit: Option<ExitMode>,
-    /// How long to try to resume a run's output after the connection was lost
+    /// Try this long to resume a run's output after the connection is lost
     #[arg(long, global = true, value_name = "TIME", default_value = "5m",
           value_parser = values::parse_time_span)]
     pub(crate) reconnect_for: Duration,

@@ -10,41 +10,41 @@ use std::time::Duration;
 #[derive(Args, Clone, Debug, Default, PartialEq, Eq)]
 #[command(next_help_heading = "Run options")]
 pub(crate) struct RunOptions {
-    /// The nodes to run on, as in `cnode[01-04],gpu*`; no NODE is given then
+    /// Run on these nodes, as in `cnode[01-04],gpu*`, instead of NODE
     #[arg(short = 'g', long, alias = "group", value_name = "NODES")]
     pub(crate) nodes: Option<String>,
-    /// Nodes to leave out of these
+    /// Exclude these nodes
     #[arg(long, value_name = "NODES")]
     pub(crate) exclude: Option<String>,
-    /// Run only when it is this many nodes
+    /// Run only if exactly N nodes are selected
     #[arg(long, value_name = "N", value_parser = values::parse_count)]
     pub(crate) expect_nodes: Option<u32>,
-    /// Run only if this is still the plan, as `--dry-run` printed its digest
+    /// Run only if the plan still has this digest, as printed by `--dry-run`
     #[arg(long, value_name = "DIGEST", conflicts_with = "dry_run",
           value_parser = values::parse_plan_digest)]
     pub(crate) plan: Option<String>,
-    /// Why you run this: recorded, and passed to the script
+    /// Record a reason, and pass it to the script
     #[arg(long, value_name = "TEXT")]
     pub(crate) reason: Option<String>,
-    /// The most nodes at once; only lowers the command's own limit
+    /// Run on at most N nodes at once; only lowers the command's limit
     #[arg(long, value_name = "N", value_parser = values::parse_count_from_one)]
     pub(crate) fanout: Option<u32>,
-    /// Start no more once this many are not ok, as in `5` or `10%`
+    /// Start no more jobs after this many failures, as in `5` or `10%`
     #[arg(long, value_name = "N[%]")]
     pub(crate) max_failures: Option<MaxFailures>,
-    /// The longest for each node, as in `90s`; only lowers the command's own limit
+    /// Limit the time of each node, as in `90s`; only lowers the command's limit
     #[arg(long, value_name = "TIME", value_parser = values::parse_time_from_one)]
     pub(crate) timeout: Option<Duration>,
-    /// Wait until each node has come where the command sends it, and show its states on the way
+    /// Wait until each node reaches the command's target state, and show its states
     #[arg(long, overrides_with = "no_wait")]
     pub(crate) wait: bool,
-    /// Do not wait for that, where the command would
+    /// Do not wait for the target state
     #[arg(long, overrides_with = "wait")]
     pub(crate) no_wait: bool,
-    /// Print the run's id and leave; `attach` shows its output
+    /// Print the run's id and exit; `attach` shows its output
     #[arg(long, conflicts_with_all = ["dry_run", "output_dir"])]
     pub(crate) detach: bool,
-    /// Show what would run and run nothing
+    /// Show the plan and run nothing
     #[arg(long)]
     pub(crate) dry_run: bool,
     /// How the output is shown.

@@ -69,8 +69,7 @@ pub(crate) fn with_commands(
     }
 }
 
-/// Adds one command to the root, and to `run`, which reaches it under any name. A verb of the same name
-/// precedes it.
+/// Adds a command to the root, where a verb precedes it, and to `run`.
 fn with_command(root: Command, alias: &ProgramAlias, name: &str, command: &Definition) -> Command {
     let program = &alias.program;
     let root = if has_verb(&root, "run") {

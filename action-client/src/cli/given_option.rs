@@ -16,8 +16,7 @@ pub(super) struct GivenOption<'a> {
 }
 
 impl<'a> GivenOption<'a> {
-    /// The option that a word is. Of several letters in one word it is the one with a value; without one the
-    /// word is left to clap.
+    /// The option in a word. Of several letters it is the one with a value; without one clap reads the word.
     pub(super) fn find<I: Iterator<Item = &'a Arg>>(
         word: &OsStr,
         options: impl Fn() -> I,

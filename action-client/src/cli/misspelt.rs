@@ -10,8 +10,7 @@ const LETTERS_FOR_EACH_EDIT: usize = 3;
 /// The most options that are suggested.
 const MOST: usize = 3;
 
-/// The options that a word of the script's may be meant for, the nearest first. A word with one ASCII
-/// dash is one only where it has the whole name: scripts have options of this form.
+/// The options that a script's word resembles, the nearest first. After one dash only a whole name counts.
 pub(crate) fn near_options<'a>(word: &str, options: impl Iterator<Item = &'a Arg>) -> Vec<String> {
     let name = option_name(word);
     let dashes = name.chars().take_while(|&c| is_dash(c)).count();
@@ -55,8 +54,7 @@ pub(crate) fn option_name(word: &str) -> &str {
     word.split(is_end).next().unwrap_or_default()
 }
 
-/// Whether a name is near to an option's, whole or in its first part: `exclude-nodes` and `exclde` are
-/// near to `exclude`, `dry` and `drry-rnu` to `dry-run`, `no-dry-run` to `dry-run`.
+/// Whether a name resembles an option, as `exclude-nodes`, `exclde`, `dry` and `no-dry-run` do.
 fn is_near(name: &str, long: &str) -> bool {
     let (whole, option) = (letters_of(name), letters_of(long));
     let (part, option_part) = (first_part(name), first_part(long));

@@ -27,8 +27,7 @@ use std::ffi::OsString;
 use std::time::Duration;
 use verbs::Verb;
 
-/// Background threads: one for the network and one for signals, while the main thread writes
-/// output and may have to wait for its reader.
+/// One thread for the network and one for signals: the main thread may wait for its reader.
 const WORKERS: usize = 2;
 /// How long a help text waits for the server at most.
 const HELP_TIMEOUT: Duration = Duration::from_secs(3);

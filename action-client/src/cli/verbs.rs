@@ -15,7 +15,7 @@ pub(super) const FIRST_VERBS: &str =
 pub(super) enum Verb {
     /// List the commands, or describe one
     Help(help::HelpArgs),
-    /// Run a command of the server; the word `run` may be left out
+    /// Run a command of the server; `run` may be omitted
     Run(run::RunArgs),
     /// List the nodes, one name a line
     #[command(visible_alias = "nodes")]
@@ -23,17 +23,17 @@ pub(super) enum Verb {
     /// List the runs, the newest first
     #[command(after_help = "Long texts end in `...`; --output json has them whole.")]
     Runs(runs::RunsArgs),
-    /// Show a run's output again, as far as it has come
+    /// Show a run's output so far
     Show(show::ShowArgs),
-    /// Show a run's output from its start and follow it to its end
+    /// Show a run's output from the start, and follow it to the end
     Attach(attach::AttachArgs),
-    /// Run a run's command again, on the nodes where it did not end ok
+    /// Repeat a run on the nodes where it did not end ok
     Rerun(rerun::RerunArgs),
-    /// Stop a run
+    /// Cancel a run
     Cancel(cancel::CancelArgs),
-    /// Show on which nodes you may run a command; the exit code is 1 if not on all
+    /// Show on which nodes you may run a command; exits with 1 if not on all
     CanI(can_i::CanIArgs),
-    /// Print the script that makes a shell complete commands, nodes and runs
+    /// Print the completion script for a shell
     Completion(completion::CompletionArgs),
 }
 

@@ -26,7 +26,7 @@ pub(crate) struct CanIArgs {
     /// The nodes
     #[arg(short = 'g', long, alias = "group", value_name = "NODES")]
     nodes: Option<String>,
-    /// Nodes to leave out of these
+    /// Exclude these nodes
     #[arg(long, value_name = "NODES")]
     exclude: Option<String>,
 }

@@ -33,8 +33,7 @@ pub(crate) fn run(args: &CompletionArgs, context: &mut Context<'_>) -> Result<u8
     Ok(0)
 }
 
-/// Completes a line: `args` are the program, the word `__complete`, the shell, and the line's
-/// words behind its program. Says nothing of what is wrong; there is no place for it.
+/// Completes a line: `args` are the program, `__complete`, the shell, and the line's words.
 pub(crate) fn complete(args: &[OsString], context: &mut Context<'_>) -> Result<u8> {
     let text = |word: &OsString| word.to_string_lossy().into_owned();
     let words: Vec<String> = args.iter().skip(3).map(text).collect();
@@ -51,8 +50,7 @@ pub(crate) fn complete(args: &[OsString], context: &mut Context<'_>) -> Result<u
     Ok(0)
 }
 
-/// Starts a process that asks the server, and does not wait for it: the next completion has
-/// what it finds. That it cannot be started is no reason to complete less.
+/// Starts a process that updates the cache for the next completion. Its failure is ignored.
 fn refresh_later(program: &OsString, config: Option<&Path>) {
     let Ok(own) = std::env::current_exe() else {
         return;

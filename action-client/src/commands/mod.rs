@@ -82,8 +82,7 @@ impl Context<'_> {
         Ok(commands)
     }
 
-    /// The server's commands, or those that it had when it was asked last: then also why they
-    /// are not newer, and how old they are. Empty without a cache.
+    /// The server's commands, or the cached ones with the error and their age. Empty without a cache.
     pub(crate) async fn commands_or_cached(
         &mut self,
         timeout: Duration,

@@ -14,19 +14,19 @@ use serde_json::{Map, Value, json};
 
 #[derive(Args, Debug)]
 pub(crate) struct NodesArgs {
-    /// Print one JSON object a line, as --output json does
+    /// Print one JSON object per line, like --output json
     #[arg(long)]
     json: bool,
-    /// Print the ranks, the groups and the visible metadata too
+    /// Also print ranks, groups and visible metadata
     #[arg(long, short)]
     long: bool,
     /// List only these nodes
     #[arg(short = 'g', long, alias = "group", value_name = "NODES")]
     nodes: Option<String>,
-    /// Leave these nodes out
+    /// Exclude these nodes
     #[arg(long, value_name = "NODES")]
     exclude: Option<String>,
-    /// Print all of them as one node set
+    /// Print all nodes as one node set
     #[arg(long, conflicts_with_all = ["json", "long"])]
     fold: bool,
 }
@@ -89,8 +89,7 @@ fn node_row(node: &Node) -> [String; 4] {
     ]
 }
 
-/// Refuses a script's first word that names nodes, where `-g` behind it gives others: on which of them to
-/// run is not clear.
+/// Refuses a first word that names nodes before `-g`: it is unclear on which of them to run.
 pub(crate) async fn check_is_argument(word: &str, connection: &Connection) -> Result<()> {
     // An assignment is more likely an argument than a selection by attribute.
     if word.trim().is_empty() || word.contains('=') {

@@ -121,8 +121,7 @@ pub(super) fn check_plan(plan: &PlanRunResponse, request: &RunCommandRequest) ->
     Ok(())
 }
 
-/// The error of a run that was not started. Where its plan has changed, with the nodes that it was
-/// shown with and those that it would have now.
+/// The error of a run that was not started, with the changes of its plan.
 pub(super) async fn explain_refusal(
     error: CliError,
     connection: &Connection,

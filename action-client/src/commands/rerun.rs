@@ -17,13 +17,13 @@ pub(crate) struct RerunArgs {
     /// The run's id, or its beginning
     #[arg(value_name = "RUN")]
     run: String,
-    /// Only nodes whose script was started and did not end ok
+    /// Only nodes whose script started and did not end ok
     #[arg(long, group = "which")]
     failed: bool,
-    /// Only nodes whose script was not started
+    /// Only nodes whose script did not start
     #[arg(long, group = "which")]
     not_run: bool,
-    /// All nodes, also those that ended ok
+    /// All nodes, including those that ended ok
     #[arg(long, conflicts_with = "which")]
     all: bool,
     /// The options of the new run; it has its nodes from the old one.

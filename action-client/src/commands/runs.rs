@@ -39,10 +39,10 @@ pub(crate) struct RunsArgs {
     /// Only runs of this command
     #[arg(long, value_name = "COMMAND")]
     command: Option<String>,
-    /// Only runs that have one of these nodes
+    /// Only runs on any of these nodes
     #[arg(short = 'g', long, alias = "group", value_name = "NODES")]
     nodes: Option<String>,
-    /// Only runs of this token's subject
+    /// Only runs of this subject
     #[arg(long, value_name = "NAME")]
     subject: Option<String>,
     /// Only runs with this outcome
@@ -51,16 +51,16 @@ pub(crate) struct RunsArgs {
     /// Only runs that have not ended
     #[arg(long)]
     running: bool,
-    /// Only runs from this time on, as in `2h` (ago) or `2026-11-24T10:00`
+    /// Only runs since this time, as in `2h` (ago) or `2026-11-24T10:00`
     #[arg(long, value_name = "TIME", value_parser = parse_time)]
     since: Option<Timestamp>,
     /// Only runs before this time
     #[arg(long, value_name = "TIME", value_parser = parse_time)]
     until: Option<Timestamp>,
-    /// The most runs to list; 0 for all
+    /// List at most N runs; 0 lists all
     #[arg(long, short = 'n', value_name = "N", default_value_t = 50, value_parser = parse_count)]
     limit: u32,
-    /// Show the reasons of the runs too
+    /// Also show the reasons
     #[arg(long)]
     long: bool,
 }

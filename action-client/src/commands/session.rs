@@ -4,12 +4,12 @@ use crate::commands::Context;
 use crate::error::{CliError, Result};
 use crate::exit::ExitMode;
 use crate::follow::{FollowStep, RunFollower};
-use crate::interrupt::{InterruptNotice, InterruptWatch};
-use crate::render::Renderer;
+use crate::interrupt::{InterruptNotice, InterruptWatch, OnSignal};
 use crate::render::output::{OutputWriter, StdStream};
 use crate::render::progress::Progress;
 use crate::render::report;
 use crate::render::tally::Tally;
+use crate::render::{Renderer, ViewOptions};
 use crate::stop_signals::StopSignal;
 use std::future::{pending, ready};
 use std::time::{Duration, Instant};
@@ -76,6 +76,20 @@ impl ProgressLine {
     }
 }
 
+/// Shows a run that a stop signal leaves alone: the exit code.
+pub(super) async fn watch_run(
+    mut follow: RunFollower,
+    view: &ViewOptions,
+    default: ExitMode,
+    context: &mut Context<'_>,
+) -> Result<u8> {
+    let mut interrupt = InterruptWatch::watch(OnSignal::Leave)?;
+    let format = context.globals.output;
+    let mut renderer = Renderer::new(format, view, false, context.output)?;
+    let mode = context.globals.exit.unwrap_or(default);
+    follow_run(&mut follow, &mut renderer, &mut interrupt, mode, context).await
+}
+
 /// Shows a run to its end: the exit code.
 pub(crate) async fn follow_run(
     follow: &mut RunFollower,
@@ -96,8 +110,7 @@ pub(crate) async fn follow_run(
         if let Some(run_id) = follow.run_id() {
             interrupt.set_run(run_id);
         }
-        // Flushing only when nothing is waiting shows a first line at once and makes a
-        // million of them cheap.
+        // A flush when nothing is waiting shows a first line at once and keeps a million of them cheap.
         let wake = tokio::select! {
             biased;
             notice = interrupt.next_notice() => WakeReason::Notice(notice),

@@ -4,8 +4,6 @@ use crate::commands::{Context, session};
 use crate::error::Result;
 use crate::exit::ExitMode;
 use crate::follow::RunFollower;
-use crate::interrupt::{InterruptWatch, OnSignal};
-use crate::render::Renderer;
 use crate::render::ViewOptions;
 use crate::render::output::StdStream;
 use clap::Args;
@@ -26,13 +24,8 @@ pub(crate) async fn run(args: ShowArgs, context: &mut Context<'_>) -> Result<u8>
     let (run, _) = connection.get_run(&args.run).await?;
     let follow =
         RunFollower::watch(&connection, &run.run_id, context.globals.reconnect_for).await?;
-    let mut follow = follow.until(run.last_sequence);
-    let mut interrupt = InterruptWatch::watch(OnSignal::Leave)?;
-    let format = context.globals.output;
-    let mut renderer = Renderer::new(format, &args.view, false, context.output)?;
-    let mode = context.globals.exit.unwrap_or(ExitMode::Zero);
-    let code =
-        session::follow_run(&mut follow, &mut renderer, &mut interrupt, mode, context).await?;
+    let follow = follow.until(run.last_sequence);
+    let code = session::watch_run(follow, &args.view, ExitMode::Zero, context).await?;
     if run.end_time.is_none() && !context.is_json() {
         let line = format!(
             "run {0} goes on: `action-client attach {0}` follows it",

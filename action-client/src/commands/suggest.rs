@@ -40,8 +40,7 @@ pub(crate) fn did_you_mean(near: &[&str]) -> Option<String> {
     (!near.is_empty()).then(|| format!("did you mean {}?", near.join(" or ")))
 }
 
-/// Why the server does not list a command: what it says of a run, or `unknown` where it has none of that
-/// name or none that the caller may see.
+/// The server's reason for not listing a command, or `unknown`.
 pub(crate) async fn for_command(
     unknown: CliError,
     name: &str,
@@ -96,8 +95,7 @@ pub(crate) async fn for_node(error: CliError, connection: &Connection) -> CliErr
     }
 }
 
-/// The hint for nodes that are not there: those that only have other zeros before their numbers, or,
-/// for a single name, those that look like it. Of several none is likely to be misspelt.
+/// The hint for missing nodes: other zeros before the numbers or, for a single name, similar names.
 fn nodes_hint(wrong: &str, names: &[&str]) -> Option<String> {
     let padded = names_with_other_padding(wrong, names.iter().copied());
     if !is_one(wrong) {

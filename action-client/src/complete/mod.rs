@@ -242,8 +242,7 @@ fn is_plain(word: &str) -> bool {
     word.chars().all(is_plain)
 }
 
-/// The candidates as a shell's script reads them: a line each, with what they are behind a tab
-/// where the shell shows that.
+/// The candidates for a shell's script: a line each, with a description behind a tab.
 pub(crate) fn shell_lines(candidates: &[Candidate], shell: &str) -> String {
     let mut lines = String::new();
     for candidate in candidates {

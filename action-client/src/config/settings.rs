@@ -50,8 +50,7 @@ impl ClientSettings {
         Ok(settings)
     }
 
-    /// Reads the file's text. No message has any of it but the name of a key: the token may stand
-    /// anywhere by mistake, and a library would quote it.
+    /// Parses the file. Messages quote only keys: the token may stand anywhere by mistake.
     fn parse(text: &str, folder: &Path, wrong: impl Fn(String) -> CliError) -> Result<Self> {
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
         let tree: Value = serde_yaml::from_str(text).map_err(|error| {

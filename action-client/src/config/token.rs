@@ -119,8 +119,7 @@ impl fmt::Debug for TokenSource {
     }
 }
 
-/// The token that the program prints. Its stderr is that of this process. No message has any of the
-/// setting, which may be the token by mistake.
+/// The program's token. Messages do not quote the setting, which may be the token by mistake.
 fn run_program(words: &[String]) -> Result<Token> {
     let (program, arguments) = words.split_first().unzip();
     let mut command = Command::new(program.map_or("", String::as_str));

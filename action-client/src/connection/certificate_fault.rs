@@ -155,8 +155,7 @@ fn name_fault(kind: &CertificateError) -> CertificateFault {
     }
 }
 
-/// The name in the library's text, such as `DnsName("gateway1")`. An address that is written as
-/// a name is none.
+/// The name in the library's `DnsName("gateway1")`. An address written as a name is none.
 fn bare(name: &str) -> String {
     let inner = name
         .split_once('(')
@@ -169,8 +168,7 @@ fn bare(name: &str) -> String {
     }
 }
 
-/// Why no trusted authority has signed it, where a certificate of `ca_path` is out of date:
-/// its authority may have another one by now.
+/// The reason why no authority has signed it, where a certificate of `ca_path` is out of date.
 fn issuer_fault(ca: &CaFile, now: SystemTime) -> Option<CertificateFault> {
     let own: Vec<CertificateDer<'_>> = certificates(ca).collect();
     let (index, fault) = first_fault(&own, now)?;

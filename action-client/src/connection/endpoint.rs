@@ -12,8 +12,7 @@ const STREAM_WINDOW: u32 = 1 << 20;
 const CONNECTION_WINDOW: u32 = 4 << 20;
 /// The largest frame: a whole chunk of output fits into one, so that it takes few steps.
 const FRAME: u32 = 128 * 1024;
-/// How often a quiet connection is tried, and how long the answer may take. Without it a
-/// stream over a dead link would wait for ever.
+/// The interval of pings and the time for their answers. Without them a dead link would hang.
 const KEEP_ALIVE: Duration = Duration::from_secs(20);
 
 /// The server's address, with all that is set for the connection. `timeout` is for connecting.

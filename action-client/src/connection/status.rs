@@ -9,8 +9,7 @@ use tonic::{Code, ConnectError, Status};
 
 const PLAN_CHANGED: &str = "action-plan-changed";
 
-/// Whether the status was made on this side, because the connection failed, and does not
-/// come from the server.
+/// Whether the connection failed, and the status is not the server's.
 pub(super) fn is_of_transport(status: &Status) -> bool {
     status.source().is_some()
 }
@@ -128,8 +127,7 @@ fn or_default(message: &str, otherwise: &str) -> String {
     }
 }
 
-/// Why the connection failed: the innermost reason, since the outer ones only say which layer
-/// passed it on.
+/// The innermost cause: the outer ones only name layers.
 fn innermost_cause(status: &Status) -> Option<String> {
     let mut next = status.source();
     let mut reason = None;

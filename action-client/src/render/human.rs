@@ -19,8 +19,7 @@ pub(crate) struct HumanRenderer {
     block: Vec<u8>,
 }
 
-/// How many bytes are written at once, but for a longer line: whole lines are put together to that,
-/// since a write for each is dear for a million.
+/// Lines are written together up to this many bytes.
 const BLOCK: usize = 64 * 1024;
 
 #[derive(Default)]
@@ -67,8 +66,7 @@ impl HumanRenderer {
         rest.iter().try_for_each(|node| self.finish(node, output))
     }
 
-    /// Prints how the run ended, or how far it was when the stream ended early: `summed_up`
-    /// even for a single node.
+    /// Prints the end of the run, or its state; `summed_up` even for a single node.
     pub(crate) fn render_end(
         &mut self,
         tally: &Tally,
@@ -191,8 +189,7 @@ fn target_of(chunk: &NodeOutput) -> Option<StdStream> {
     }
 }
 
-/// Adds one line or piece of one to what is written at once, so that lines of others never get
-/// into it.
+/// Adds a line or piece to the block, so that lines of other nodes never get into it.
 fn add_line(prefix: &[u8], text: &[u8], filter: Option<&mut TerminalFilter>, block: &mut Vec<u8>) {
     block.extend_from_slice(prefix);
     let Some(filter) = filter else {

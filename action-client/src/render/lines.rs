@@ -80,8 +80,7 @@ impl LineAssembler {
     }
 }
 
-/// Where to cut a line longer than the limit: at it, or before the UTF-8 character that lies
-/// across it, so that a character is not torn apart.
+/// The place to cut a long line: at the limit, or before the UTF-8 character across it.
 fn cut_of(line: &[u8]) -> usize {
     let is_continuation = |at: usize| line.get(at).is_some_and(|byte| byte & 0xC0 == 0x80);
     let back = (0..4)

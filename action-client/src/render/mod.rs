@@ -51,8 +51,7 @@ enum Conclusion {
 }
 
 impl Renderer {
-    /// `prefixed` puts the node's name before each line even for a single node. Fails before
-    /// anything runs when what is asked for cannot be done.
+    /// `prefixed`: with the node's name even for a single node. Fails before anything runs.
     pub(crate) fn new(
         format: OutputFormat,
         view: &ViewOptions,
@@ -146,8 +145,7 @@ impl Renderer {
         human.render_end(tally, self.last.is_some(), output)
     }
 
-    /// Whether a line of progress may stand below what is shown: people watch, and nothing
-    /// else writes to their terminal.
+    /// Whether a line of progress may stand below the output on a terminal.
     pub(crate) fn may_show_progress(&self, output: &OutputWriter) -> bool {
         matches!(self.form, RenderForm::Human(_)) && !self.is_quiet && output.may_show_status()
     }

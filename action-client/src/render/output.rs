@@ -159,16 +159,14 @@ impl OutputWriter {
 }
 
 impl OutputWriter {
-    /// Shows a line below all output, until something is written or another is shown. Left
-    /// out where it would stand behind a line that has not ended.
+    /// Shows a line below all output until the next write, unless a line there has not ended.
     pub(crate) fn show_status(&mut self, text: &str) -> Result<()> {
         self.erase_status()?;
         if self.status.is_amid_line || !status::is_foreground() {
             return Ok(());
         }
         self.flush()?;
-        // Set before the write and cleared after it: an interrupt in between then ends a line too
-        // many, and never one too few.
+        // Set before the write and cleared after it: an interrupt in between ends a line too many.
         status::set_shown(true);
         let writer = &mut self.stderr.writer;
         let written = writer.write_all(text.as_bytes());
@@ -182,8 +180,7 @@ impl OutputWriter {
         self.status.is_amid_line = false;
     }
 
-    /// Whether such a line may stand: on a terminal that only this process writes to, and
-    /// where the cursor is where this process put it.
+    /// Whether the status line may stand: only this process writes to the terminal.
     pub(crate) fn may_show_status(&self) -> bool {
         self.stderr.terminal && self.stderr.filtered && !self.is_piped
     }
@@ -223,8 +220,7 @@ fn write_error(error: io::Error) -> CliError {
     }
 }
 
-/// A file that waits where another process has made it non-blocking: programs that share a
-/// terminal or pipe share that setting.
+/// A file that waits if another process made the shared terminal or pipe non-blocking.
 struct BlockingFile(File);
 
 impl Write for BlockingFile {

@@ -17,8 +17,7 @@ pub(super) fn terminal_columns() -> usize {
     }
 }
 
-/// Whether the terminal is this process's to write to as it likes, and not a shell's that has
-/// put it into the background.
+/// Whether this process is in the terminal's foreground.
 pub(super) fn is_foreground() -> bool {
     let group = rustix::termios::tcgetpgrp(io::stderr());
     // On a terminal of no session there is no such thing as a foreground.
@@ -32,8 +31,7 @@ pub(super) fn is_piped(stream: &impl AsFd) -> bool {
     fstat(stream).is_ok_and(|stat| is_pipe(FileType::from_raw_mode(stat.st_mode)))
 }
 
-/// What takes a line away that was written this wide. A terminal that was made narrower since
-/// has wrapped it; the cursor is in its last row.
+/// The sequence that erases a line this wide, which a narrower terminal may have wrapped.
 pub(super) fn erase_sequence(width: usize, columns: usize) -> String {
     let rows = width.div_ceil(columns.max(1)).max(1);
     format!("\r{}\x1b[J", "\x1b[A".repeat(rows - 1))
@@ -44,8 +42,7 @@ pub(super) fn set_shown(is_shown: bool) {
     SHOWN.store(is_shown, Ordering::Relaxed);
 }
 
-/// Leaves the terminal as the next program expects it, when there is no time for more: below
-/// the line, if one stands there. Does not wait for a terminal that is stopped.
+/// Moves below the status line before the process ends. Does not wait for a stopped terminal.
 pub(crate) fn leave() {
     use rustix::event::{PollFd, PollFlags, Timespec, poll};
     if !SHOWN.swap(false, Ordering::Relaxed) {

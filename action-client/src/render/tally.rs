@@ -44,8 +44,7 @@ impl Tally {
         exit::of_run(jobs, interrupted, mode)
     }
 
-    /// One line for a run on several nodes: every outcome with its nodes as a set that `-g`
-    /// accepts, the best outcome first.
+    /// The summary: each outcome with its node set, the best first.
     pub(crate) fn summary(&self) -> String {
         let mut groups: BTreeMap<(u8, &str, String), Vec<&str>> = BTreeMap::new();
         for node in &self.nodes {
@@ -94,8 +93,7 @@ impl Tally {
         (rank, outcome.label(), reason)
     }
 
-    /// Nodes as a set and their number, as in `node[01-08] (8)`; the command for the job of
-    /// one that takes no nodes.
+    /// A node set with its size, as in `node[01-08] (8)`; the command for a job without a node.
     pub(crate) fn named_set(&self, nodes: &[&str]) -> String {
         let set = fold(nodes.iter().copied());
         let set = if set.is_empty() { &self.command } else { &set };
@@ -131,8 +129,7 @@ impl Tally {
         Some(parts.collect::<Vec<_>>().join(": "))
     }
 
-    /// Lines about what was not said by the outcome: output that was dropped, processes that
-    /// had to be ended.
+    /// Notes on dropped or lost output and leftover processes.
     pub(crate) fn job_notes(&self) -> Vec<String> {
         let jobs = || self.nodes.iter().filter_map(|node| self.finished.get(node));
         let mut notes = Vec::new();

@@ -7,8 +7,7 @@ const LONGEST_SEQUENCE: usize = 64;
 /// The most colour state that is carried from one line to the next.
 const LONGEST_STYLE: usize = 256;
 
-/// Makes control sequences visible, all but SGR (colour). A state machine, so that it does
-/// not matter how the bytes are cut into chunks.
+/// Makes control sequences visible, except colour. A state machine: chunks may be cut anywhere.
 #[derive(Debug, Default)]
 pub(crate) struct TerminalFilter {
     state: FilterState,
@@ -149,8 +148,7 @@ fn show_byte(byte: u8, out: &mut Vec<u8>) {
     }
 }
 
-/// A whole character: C1 controls act like ESC on some terminals, and bidirectional
-/// controls show text in another order than it has.
+/// A whole character. C1 controls act like ESC, and bidirectional ones reorder the text.
 fn show_character(bytes: &[u8], out: &mut Vec<u8>) {
     let Ok(text) = std::str::from_utf8(bytes) else {
         for &byte in bytes {

@@ -63,8 +63,7 @@ pub(crate) fn time_between(start: &prost_types::Timestamp, end: &prost_types::Ti
     }
 }
 
-/// A point in time that a user writes: a date, RFC 3339 with or without a zone, or how long
-/// ago, as in `2h`.
+/// A date, RFC 3339 with or without a zone, or how long ago, as in `2h`.
 pub(crate) fn parse_time(text: &str) -> Result<prost_types::Timestamp, WrongValue> {
     let time = point_in_time(text).ok_or(WrongValue {
         allowed: "how long ago, as in `2h`, or a date with or without a time of day",

@@ -17,17 +17,16 @@ pub(crate) enum OutputFormat {
 #[derive(Args, Clone, Debug, Default, PartialEq, Eq)]
 #[command(next_help_heading = "Output options")]
 pub(crate) struct ViewOptions {
-    /// Show equal outputs once, under the nodes that they are of; a terminal shows lines as
-    /// they come too
+    /// Group identical output under the nodes that produced it; a terminal shows lines live too
     #[arg(long, conflicts_with = "diff")]
     pub(crate) fold: bool,
-    /// Show how each node's output differs from that of most
+    /// Show how each node's output differs from the most common one
     #[arg(long)]
     pub(crate) diff: bool,
-    /// Show no output of scripts, and the summary only when not all is ok
+    /// Show no output of scripts, and the summary only if not all jobs are ok
     #[arg(long)]
     pub(crate) quiet: bool,
-    /// Write each node's output to files DIR/NODE.stdout and DIR/NODE.stderr too
+    /// Also write each node's output to DIR/NODE.stdout and DIR/NODE.stderr
     #[arg(long, value_name = "DIR")]
     pub(crate) output_dir: Option<PathBuf>,
 }
