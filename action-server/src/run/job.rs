@@ -46,10 +46,10 @@ pub(super) async fn run_job(
         alias: None,
     };
     let finished = match call.start(&context, planned).await {
-        Err(message) => NodeFinished {
+        Err(error) => NodeFinished {
             node: planned.node_name().to_owned(),
             outcome: Outcome::NotStarted.into(),
-            message,
+            message: error.to_string(),
             ..NodeFinished::default()
         },
         Ok(process) => {

@@ -2,6 +2,8 @@
 
 use std::{path::Path, sync::atomic::Ordering, time::Duration};
 
+use thiserror::Error;
+
 use super::shared::RunContext;
 use crate::{
     catalogue::{Command, PlannedJob, environment},
@@ -19,13 +21,24 @@ pub(super) struct ScriptCall<'a> {
     pub(super) alias: Option<&'static str>,
 }
 
+/// Why a script was not started, for callers.
+#[derive(Debug, Error)]
+pub(super) enum CallError {
+    /// The run is bound to a plan of other files.
+    #[error("the script, or a file beside it, has changed since the plan was shown")]
+    Changed,
+    /// The script or the system does not allow it.
+    #[error("cannot start {name}: {brief}")]
+    NotStarted { name: String, brief: String },
+}
+
 impl ScriptCall<'_> {
     /// Starts the script, in a process with an id of its own.
     pub(super) async fn start(
         &self,
         context: &RunContext,
         planned: &PlannedJob,
-    ) -> Result<(ScriptProcess, EnvMarker), String> {
+    ) -> Result<(ScriptProcess, EnvMarker), CallError> {
         let marker = EnvMarker::random(context.run_id.as_str());
         let script = ScriptStart {
             path: self.script,
@@ -52,31 +65,33 @@ impl ScriptCall<'_> {
                     Ok(Err(reason)) => (reason.to_string(), reason.brief().into_owned()),
                     _ => (error.to_string(), error.brief()),
                 };
-                Err(self.start_failure(context, &reason, &brief))
+                Err(self.start_failure(context, &reason, brief))
             }
         }
     }
 
-    /// Logs why the script cannot be started, once a run. Returns the message for callers.
-    fn start_failure(&self, context: &RunContext, reason: &str, brief: &str) -> String {
+    /// Logs why the script cannot be started, once a run. Returns the error for callers.
+    fn start_failure(&self, context: &RunContext, reason: &str, brief: String) -> CallError {
         let name = context.plan.script_name(self.script);
         if !context.logged_start_failure.swap(true, Ordering::Relaxed) {
             let run_id = context.run_id.as_str();
             tracing::warn!(run_id, "cannot start {name}: {reason}");
         }
-        let name = self.alias.unwrap_or(&name);
-        format!("cannot start {name}: {brief}")
+        CallError::NotStarted {
+            name: self.alias.map_or(name, str::to_owned),
+            brief,
+        }
     }
 }
 
 /// Checks that the files of a plan that the run is bound to are unchanged.
-async fn check_files(context: &RunContext) -> Result<(), String> {
+async fn check_files(context: &RunContext) -> Result<(), CallError> {
     let Some(files) = context.files.clone() else {
         return Ok(());
     };
     let checked = LANES.scripts.run(move || files.is_unchanged()).await;
     match checked {
         Ok(true) => Ok(()),
-        _ => Err("the script, or a file beside it, has changed since the plan was shown".into()),
+        _ => Err(CallError::Changed),
     }
 }

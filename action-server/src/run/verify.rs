@@ -139,7 +139,7 @@ async fn read_state(
     };
     let process = match call.start(context, planned).await {
         Ok(process) => process,
-        Err(reason) => return failed(reason),
+        Err(error) => return failed(error.to_string()),
     };
     let sink = OutputSink::Capture(Vec::new());
     let script = RunningScript::new(context, planned, call, process, stop.clone(), sink);
