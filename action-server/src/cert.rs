@@ -27,7 +27,7 @@ pub(crate) enum CertError {
     Write(#[from] InitError),
 }
 
-/// Writes a certificate and its key where there are none, and returns what to tell the admin.
+/// Writes a certificate and its key where there are none, and returns the message for the admin.
 pub(crate) fn cert(directory: &Path, names: &[String]) -> Result<String, CertError> {
     let is_there = is_there(directory, !names.is_empty())?;
     let names = if names.is_empty() {
@@ -35,7 +35,7 @@ pub(crate) fn cert(directory: &Path, names: &[String]) -> Result<String, CertErr
     } else {
         names.to_vec()
     };
-    // Names and addresses are told apart by rcgen as rustls does it.
+    // rcgen distinguishes names and addresses as rustls does it.
     let mut params = CertificateParams::new(names.clone())?;
     params.distinguished_name = DistinguishedName::new();
     params.distinguished_name.push(
@@ -46,19 +46,20 @@ pub(crate) fn cert(directory: &Path, names: &[String]) -> Result<String, CertErr
     let certificate = params.self_signed(&key)?;
 
     let mut written = NewFiles::new(directory)?;
-    written.file("private_key.pem", 0o600, key.serialize_pem().as_bytes())?;
-    written.file("certificate.pem", 0o644, certificate.pem().as_bytes())?;
+    written.write_file("private_key.pem", 0o600, key.serialize_pem().as_bytes())?;
+    written.write_file("certificate.pem", 0o644, certificate.pem().as_bytes())?;
     let absolute = std::path::absolute(directory).unwrap_or_else(|_| directory.to_owned());
     let shown = shown::file(&absolute);
-    let what = match is_there {
-        true => "It stays as it is".to_owned(),
-        false => format!("It is for {}", names.join(", ")),
+    let what = if is_there {
+        "It stays as it is".to_owned()
+    } else {
+        format!("It is for {}", names.join(", "))
     };
     Ok(format!(
         "{}\n{what}. In server.yaml:\n  tls:\n    certificate: {shown}/certificate.pem\n    \
          private_key: {shown}/private_key.pem\nand in each client.yaml, with a copy of certificate.pem:\n  \
          ca_path: certificate.pem\n",
-        written.told(),
+        written.report(),
     ))
 }
 

@@ -23,7 +23,7 @@ use crate::{
     shown,
 };
 
-/// Where a server listens unless it is told otherwise.
+/// Where a server listens unless it is report otherwise.
 pub(crate) const DEFAULT_LISTEN: &str = "127.0.0.1:6304";
 
 /// The shipped commands, as they are in the source tree.
@@ -85,7 +85,7 @@ impl InitError {
     }
 }
 
-/// Writes what is not there yet, and returns what to tell the admin.
+/// Writes what is not there yet, and returns the message for the admin.
 pub(crate) fn init(directory: &Path, listen: &str) -> Result<String, InitError> {
     let address: SocketAddr = listen
         .parse()
@@ -96,20 +96,20 @@ pub(crate) fn init(directory: &Path, listen: &str) -> Result<String, InitError> 
     if address.port() == 0 {
         return Err(InitError::NoPort(address));
     }
-    let directory = std::path::absolute(directory).map_err(failed(directory))?;
+    let directory = std::path::absolute(directory).map_err(write_failed(directory))?;
     let mut written = NewFiles::new(&directory)?;
 
     let mut secret = [0_u8; 32];
     rand::rng().fill_bytes(&mut secret);
     let secret: String = secret.iter().map(|byte| format!("{byte:02x}")).collect();
-    written.file("jwt_secret", 0o600, format!("{secret}\n").as_bytes())?;
-    written.file(
+    written.write_file("jwt_secret", 0o600, format!("{secret}\n").as_bytes())?;
+    written.write_file(
         "server.yaml",
         0o644,
         server_yaml(listen, &directory).as_bytes(),
     )?;
-    written.file("nodes.yaml", 0o644, NODES.as_bytes())?;
-    written.commands(&COMMANDS)?;
+    written.write_file("nodes.yaml", 0o644, NODES.as_bytes())?;
+    written.write_commands(&COMMANDS)?;
 
     let settings = directory.join("server.yaml");
     let settings = Settings::load(&settings, [])?;
@@ -120,18 +120,18 @@ pub(crate) fn init(directory: &Path, listen: &str) -> Result<String, InitError> 
         ..NewToken::default()
     };
     let (token, issued) = mint(&keys, None, &Terms::default(), new)?;
-    if !written.has("client.yaml") {
+    if !written.has_file("client.yaml") {
         register(&settings.state_directory, settings.trust, &issued)?;
     }
-    written.file(
+    written.write_file(
         "client.yaml",
         0o600,
         client_yaml(address, &token).as_bytes(),
     )?;
 
-    let (shown, told) = (shown::file(&directory), written.told);
+    let (shown, report) = (shown::file(&directory), written.report);
     Ok(format!(
-        "{told}\nNext:\n  action-server serve --config {shown}/server.yaml\n\
+        "{report}\nNext:\n  action-server serve --config {shown}/server.yaml\n\
          and in another terminal:\n  export ACTION_CLIENT_CONFIG={shown}/client.yaml\n  \
          action-client help\n  action-client run power-status -g 'cnode[01-04]'\n"
     ))
@@ -209,7 +209,7 @@ jwt_token: {token}
     )
 }
 
-fn failed(path: &Path) -> impl FnOnce(io::Error) -> InitError {
+fn write_failed(path: &Path) -> impl FnOnce(io::Error) -> InitError {
     let path = path.to_owned();
     move |source| InitError::Write { path, source }
 }
@@ -219,13 +219,13 @@ fn make_directory(path: &Path, mode: u32) -> Result<(), InitError> {
         .recursive(true)
         .mode(mode)
         .create(path)
-        .map_err(failed(path))
+        .map_err(write_failed(path))
 }
 
 /// Writes files into one directory, overwriting nothing, and notes what it did.
 pub(crate) struct NewFiles<'a> {
     directory: &'a Path,
-    told: String,
+    report: String,
 }
 
 impl<'a> NewFiles<'a> {
@@ -237,52 +237,57 @@ impl<'a> NewFiles<'a> {
         make_directory(directory, 0o755)?;
         Ok(NewFiles {
             directory,
-            told: String::new(),
+            report: String::new(),
         })
     }
 
     /// What was done, one line a file.
-    pub(crate) fn told(&self) -> &str {
-        &self.told
+    pub(crate) fn report(&self) -> &str {
+        &self.report
     }
 
     /// Writes a file that is not there, and keeps one that is.
-    pub(crate) fn file(&mut self, name: &str, mode: u32, bytes: &[u8]) -> Result<(), InitError> {
+    pub(crate) fn write_file(
+        &mut self,
+        name: &str,
+        mode: u32,
+        bytes: &[u8],
+    ) -> Result<(), InitError> {
         let path = self.directory.join(name);
-        let what = match create(&path, mode, bytes) {
+        let what = match create_file(&path, mode, bytes) {
             Ok(()) => "wrote",
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => "kept ",
-            Err(error) => return Err(failed(&path)(error)),
+            Err(error) => return Err(write_failed(&path)(error)),
         };
-        self.told += &format!("{what} {}\n", shown::file(&path));
+        self.report += &format!("{what} {}\n", shown::file(&path));
         Ok(())
     }
 
     /// Whether there is something of this name, which is kept.
-    fn has(&self, name: &str) -> bool {
+    fn has_file(&self, name: &str) -> bool {
         self.directory.join(name).symlink_metadata().is_ok()
     }
 
-    fn commands(&mut self, commands: &Dir<'_>) -> Result<(), InitError> {
+    fn write_commands(&mut self, commands: &Dir<'_>) -> Result<(), InitError> {
         let root = self.directory.join("libexec");
         let there = root.exists();
         if !there {
             make_directory(&root, 0o755)?;
-            copy(commands, &root)?;
+            copy_tree(commands, &root)?;
         }
         let what = if there { "kept " } else { "wrote" };
-        self.told += &format!("{what} {}\n", shown::file(&root));
+        self.report += &format!("{what} {}\n", shown::file(&root));
         Ok(())
     }
 }
 
-fn copy(from: &Dir<'_>, root: &Path) -> Result<(), InitError> {
+fn copy_tree(from: &Dir<'_>, root: &Path) -> Result<(), InitError> {
     for entry in from.entries() {
         let path = root.join(entry.path());
         match entry {
             DirEntry::Dir(directory) => {
                 make_directory(&path, 0o755)?;
-                copy(directory, root)?;
+                copy_tree(directory, root)?;
             }
             DirEntry::File(file) => {
                 // The built-in copy has no modes: what names an interpreter is a script.
@@ -291,14 +296,14 @@ fn copy(from: &Dir<'_>, root: &Path) -> Result<(), InitError> {
                 } else {
                     0o644
                 };
-                create(&path, mode, file.contents()).map_err(failed(&path))?;
+                create_file(&path, mode, file.contents()).map_err(write_failed(&path))?;
             }
         }
     }
     Ok(())
 }
 
-fn create(path: &Path, mode: u32, bytes: &[u8]) -> io::Result<()> {
+fn create_file(path: &Path, mode: u32, bytes: &[u8]) -> io::Result<()> {
     let mut file = File::options()
         .write(true)
         .create_new(true)

@@ -91,7 +91,7 @@ impl NamePattern {
         }
     }
 
-    /// True if the pattern has a `*` or `?`, so that only known names tell what it stands for.
+    /// True if the pattern has a `*` or `?`, so that what it stands for depends on the names there are.
     pub(crate) fn has_wildcards(&self) -> bool {
         let is_wildcard =
             |part: &PatternPart| matches!(part, PatternPart::AnyText | PatternPart::AnyCharacter);

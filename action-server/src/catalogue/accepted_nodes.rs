@@ -62,7 +62,7 @@ pub fn read_accepted(path: &Path, text: &str) -> Result<(NodesFile, Vec<Fault>),
     let (broken, entries): (Vec<_>, Vec<_>) =
         entries.into_iter().partition(|(name, _)| name == BROKEN);
     let (mut file, mut faults) = read_entries(path, text, entries);
-    // What is only odd is told of the nodes file.
+    // The nodes file has given the warnings.
     faults.retain(Fault::is_error);
     let broken = broken.into_iter().next().map(|(_, value)| value);
     let broken = BrokenEntries::read(broken)

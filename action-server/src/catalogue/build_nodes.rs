@@ -37,7 +37,7 @@ impl Nodes {
                 nodes.list.push(node);
             }
         }
-        let faults = groups::resolve(&mut nodes, file.groups, file.groups_broken, before);
+        let faults = groups::resolve_groups(&mut nodes, file.groups, file.groups_broken, before);
         (nodes, faults)
     }
 }

@@ -1,4 +1,4 @@
-//! A command: what its admin says of it, its scripts, and which of them a node runs.
+//! A command: its metadata, its scripts, and which of them a node runs.
 
 use std::{
     collections::BTreeMap,
@@ -6,18 +6,20 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use thiserror::Error;
+
 use super::{metadata::CommandMetadata, names::is_label};
 use crate::yaml::Fault;
 
 /// The rank whose script runs where no other fits.
 pub const DEFAULT_RANK: &str = "default";
 
-/// A command: what its admin says of it and its scripts.
+/// A command: its metadata and its scripts.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Command {
     /// The directory's name.
     pub name: String,
-    /// What its admin says of it.
+    /// The keys of its `metadata.yaml`.
     pub metadata: CommandMetadata,
     /// The script of each rank; `default` is always there.
     pub scripts: BTreeMap<String, PathBuf>,
@@ -47,7 +49,7 @@ impl Command {
     /// # Errors
     /// The script of that rank cannot be run. It is not replaced by another one: what is right
     /// for a node's platform is not known to be right for a second.
-    pub fn script_for(&self, ranks: &[String]) -> Result<(&str, &Path), String> {
+    pub fn script_for(&self, ranks: &[String]) -> Result<(&str, &Path), UnusableRank> {
         let has_script =
             |rank: &&String| self.scripts.contains_key(*rank) || self.unusable.contains_key(*rank);
         let rank = ranks
@@ -57,14 +59,24 @@ impl Command {
         match self.scripts.get_key_value(rank) {
             Some((rank, path)) => Ok((rank, path)),
             None => {
-                let reason = self
-                    .unusable
-                    .get(rank)
-                    .map_or("it is not there", String::as_str);
-                Err(format!("the script of rank {rank} is not usable: {reason}"))
+                let reason = self.unusable.get(rank).map(String::as_str);
+                Err(UnusableRank {
+                    rank: rank.to_owned(),
+                    reason: reason.unwrap_or("it is not there").to_owned(),
+                })
             }
         }
     }
+}
+
+/// Why the script of a rank cannot be run.
+#[derive(Debug, Error)]
+#[error("the script of rank {rank} is not usable: {reason}")]
+pub struct UnusableRank {
+    /// The rank.
+    pub rank: String,
+    /// What is wrong with its script.
+    pub reason: String,
 }
 
 /// What a command's directory holds: each script's rank and path, with what is wrong with it.

@@ -83,26 +83,26 @@ impl Confirmation {
 
     /// Whether it names nodes or their number.
     pub fn names_nodes(&self) -> bool {
-        self.has(&QuestionPart::Nodes) || self.has(&QuestionPart::Count)
+        self.has_part(&QuestionPart::Nodes) || self.has_part(&QuestionPart::Count)
     }
 
     /// The question for a run: on a folded node set with its number of nodes, if the command takes nodes.
     pub fn question(&self, nodes: Option<(&str, usize)>, arguments: &[String]) -> String {
         let mut question = String::new();
         if let Some((set, count)) = nodes
-            && !self.has(&QuestionPart::Nodes)
+            && !self.has_part(&QuestionPart::Nodes)
         {
             _ = writeln!(question, "nodes: {} {}", cut_set(set), in_words(count));
         }
-        let arguments = quoted(arguments);
-        if !arguments.is_empty() && !self.has(&QuestionPart::Arguments) {
+        let arguments = quoted_arguments(arguments);
+        if !arguments.is_empty() && !self.has_part(&QuestionPart::Arguments) {
             _ = writeln!(question, "arguments: {arguments}");
         }
         let (set, count) = nodes.unwrap_or_default();
         for part in &self.parts {
             match part {
                 QuestionPart::Text(text) => question.push_str(text),
-                QuestionPart::Nodes if self.has(&QuestionPart::Count) => {
+                QuestionPart::Nodes if self.has_part(&QuestionPart::Count) => {
                     question.push_str(&cut_set(set));
                 }
                 QuestionPart::Nodes => _ = write!(question, "{} {}", cut_set(set), in_words(count)),
@@ -114,7 +114,7 @@ impl Confirmation {
         question
     }
 
-    fn has(&self, part: &QuestionPart) -> bool {
+    fn has_part(&self, part: &QuestionPart) -> bool {
         self.parts.contains(part)
     }
 }
@@ -146,11 +146,11 @@ fn cut_set(set: &str) -> String {
 
 /// Arguments as a shell reads them. What is left out is counted in parentheses, which no argument has
 /// outside of quotes.
-fn quoted(arguments: &[String]) -> String {
+fn quoted_arguments(arguments: &[String]) -> String {
     let mut text = String::new();
     for (at, argument) in arguments.iter().enumerate() {
-        let mut word = quote(cut(argument));
-        match argument.len() - cut(argument).len() {
+        let mut word = quote_word(cut_argument(argument));
+        match argument.len() - cut_argument(argument).len() {
             0 => {}
             1 => word.push_str("(1 more byte)"),
             more => _ = write!(word, "({more} more bytes)"),
@@ -169,7 +169,7 @@ fn quoted(arguments: &[String]) -> String {
     text
 }
 
-fn cut(argument: &str) -> &str {
+fn cut_argument(argument: &str) -> &str {
     let mut end = argument.len().min(ARGUMENT_LIMIT);
     while !argument.is_char_boundary(end) {
         end -= 1;
@@ -179,7 +179,7 @@ fn cut(argument: &str) -> &str {
 
 /// A word as a shell reads it: bare, in `'..'`, or in `$'..'` where characters in it are not seen or would
 /// change how the line looks.
-fn quote(word: &str) -> String {
+fn quote_word(word: &str) -> String {
     let is_plain = |c: char| c.is_ascii_alphanumeric() || "_-+./:,@%=".contains(c);
     if !word.is_empty() && !word.starts_with('=') && word.chars().all(is_plain) {
         return word.to_owned();
@@ -329,7 +329,7 @@ mod tests {
                 r"$'\u202ea\u200b\u2028\u0085\U000e0041'",
             ),
         ] {
-            assert_eq!(quote(word), expected);
+            assert_eq!(quote_word(word), expected);
         }
     }
 

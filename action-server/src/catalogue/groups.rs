@@ -27,7 +27,7 @@ pub struct GroupFault {
 }
 
 /// Evaluates the definitions of all groups.
-pub(super) fn resolve(
+pub(super) fn resolve_groups(
     nodes: &mut Nodes,
     entries: Vec<GroupEntry>,
     all_broken: Option<String>,
@@ -54,7 +54,7 @@ pub(super) fn resolve(
         }
     }
     let mut faults = Vec::new();
-    for (name, definition, result) in evaluate(nodes, waiting, BrokenGroups::Refuse) {
+    for (name, definition, result) in evaluate_groups(nodes, waiting, BrokenGroups::Refuse) {
         match result {
             Ok(undefined) => {
                 if let Some(group) = nodes.groups.get_mut(&name) {
@@ -98,7 +98,7 @@ type PendingGroup = (String, String);
 type EvaluatedGroup = (String, String, Result<UndefinedNames, SelectionError>);
 
 /// Evaluates definitions, which may name each other in any order.
-fn evaluate(
+fn evaluate_groups(
     nodes: &mut Nodes,
     mut waiting: Vec<PendingGroup>,
     broken: BrokenGroups,
@@ -153,7 +153,7 @@ fn use_last_good(nodes: &mut Nodes, broken: &BTreeMap<String, String>) {
         nodes.set_group_state(name, state);
         waiting.extend(last_good.map(|definition| (name.clone(), definition)));
     }
-    for (name, _, result) in evaluate(nodes, waiting, BrokenGroups::UseLastGood) {
+    for (name, _, result) in evaluate_groups(nodes, waiting, BrokenGroups::UseLastGood) {
         let reason = broken.get(&name).cloned().unwrap_or_default();
         let state = match result {
             Ok(_) => GroupState::LastGood(reason),
@@ -197,5 +197,7 @@ fn broken_group(nodes: &Nodes, group: String, reason: &str) -> GroupFault {
     }
 }
 
+#[cfg(test)]
+mod model_tests;
 #[cfg(test)]
 mod tests;

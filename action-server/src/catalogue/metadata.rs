@@ -7,7 +7,7 @@ use action_proto::input::shown_name;
 
 use super::{
     Confirmation,
-    command::{Command, DEFAULT_RANK, ScriptListing},
+    command::{Command, DEFAULT_RANK, ScriptListing, UnusableRank},
 };
 use crate::{
     keys::{KeyFault, KeyForm, KeyReader, Optional, PlainText, Switch, keys},
@@ -99,8 +99,8 @@ pub fn read_command(
     }
     for (rank, fault) in &listing.unusable {
         let in_rank = |reason: &str| {
-            let rank = shown_name(rank);
-            format!("the script of rank {rank} is not usable: {reason}")
+            let (rank, reason) = (shown_name(rank), reason.to_owned());
+            UnusableRank { rank, reason }.to_string()
         };
         faults.push(Fault {
             reason: in_rank(&fault.reason),

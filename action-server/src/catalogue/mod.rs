@@ -1,7 +1,7 @@
 //! What can be run on what: nodes, commands, the selection of nodes, and the plan of a run.
 //!
 //! Pure: it is given texts and listings and gives back values and faults. Reading files and
-//! watching them is the affair of `definitions`.
+//! watching them belongs to `definitions`.
 
 mod accepted_nodes;
 mod build_nodes;

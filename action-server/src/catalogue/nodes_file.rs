@@ -3,6 +3,7 @@
 use std::{collections::HashMap, path::Path};
 
 use action_proto::input::{secret_fault, shown_name};
+use thiserror::Error;
 
 use super::{
     names::{bad_script_variable, is_label, is_node_name, is_secret_key, likely_meant},
@@ -108,16 +109,16 @@ pub(super) fn read_entries(
             "__groups__" if nth > 0 => {
                 let reason =
                     "__groups__ is defined twice; every group is broken until one is taken away";
-                reader.fault(&[Step::Nth(&name, nth)], reason.to_owned());
+                reader.add_fault(&[Step::Nth(&name, nth)], reason.to_owned());
                 file.groups_broken = Some(reason.to_owned());
             }
-            "__groups__" => reader.groups(&mut file, value),
+            "__groups__" => reader.read_groups(&mut file, value),
             _ if nth > 0 => {
                 let reason = format!(
                     "{} is defined twice; neither definition is used until one is taken away",
                     shown_name(&name)
                 );
-                reader.fault(&[Step::Nth(&name, nth)], reason);
+                reader.add_fault(&[Step::Nth(&name, nth)], reason);
                 if let Some(entry) = file.entries.iter_mut().find(|entry| entry.name == name) {
                     entry.node = None;
                     entry.faulty = true;
@@ -125,7 +126,7 @@ pub(super) fn read_entries(
             }
             _ => {
                 let faults = reader.errors;
-                let node = reader.node(&name, value);
+                let node = reader.read_node(&name, value);
                 let faulty = reader.errors > faults;
                 file.entries.push(NodeEntry { name, node, faulty });
             }
@@ -143,24 +144,24 @@ struct NodesReader<'a> {
 }
 
 impl NodesReader<'_> {
-    fn fault(&mut self, place: &[Step<'_>], reason: String) {
+    fn add_fault(&mut self, place: &[Step<'_>], reason: String) {
         self.errors += 1;
         self.faults
             .push(Fault::error(self.path, self.lines.line_of(place), reason));
     }
 
-    fn warning(&mut self, place: &[Step<'_>], reason: String) {
+    fn add_warning(&mut self, place: &[Step<'_>], reason: String) {
         self.faults
             .push(Fault::warning(self.path, self.lines.line_of(place), reason));
     }
 
-    fn groups(&mut self, file: &mut NodesFile, value: Yaml) {
+    fn read_groups(&mut self, file: &mut NodesFile, value: Yaml) {
         let Yaml::Map(entries) = value else {
             let reason = format!(
                 "expected __groups__ as a map from group to node set, found {}; every group is broken until then",
                 value.kind()
             );
-            self.fault(&[Step::Key("__groups__")], reason.clone());
+            self.add_fault(&[Step::Key("__groups__")], reason.clone());
             file.groups_broken = Some(reason);
             return;
         };
@@ -168,7 +169,7 @@ impl NodesReader<'_> {
         for (name, set) in entries {
             let place = [Step::Key("__groups__"), Step::Key(&name)];
             if !is_label(&name) {
-                self.fault(
+                self.add_fault(
                     &place,
                     format!("{:?} cannot be the name of a group", shown_name(&name)),
                 );
@@ -187,7 +188,7 @@ impl NodesReader<'_> {
             }
             let definition = match set {
                 Yaml::Scalar(set) => Ok(set),
-                Yaml::List(sets) => join(&sets),
+                Yaml::List(sets) => join_sets(&sets).map_err(|error| error.to_string()),
                 other => Err(format!(
                     "expected a node set, found {}; an empty group is []",
                     other.kind()
@@ -197,14 +198,14 @@ impl NodesReader<'_> {
         }
     }
 
-    fn node(&mut self, name: &str, value: Yaml) -> Option<Node> {
+    fn read_node(&mut self, name: &str, value: Yaml) -> Option<Node> {
         let place = [Step::Key(name)];
         if !is_node_name(name) {
             let reason = format!(
                 "{:?} cannot be the name of a node: letters, digits, and _ . - after the first, at most 64",
                 shown_name(name)
             );
-            self.fault(&place, reason);
+            self.add_fault(&place, reason);
             return None;
         }
         let entries = match value {
@@ -216,7 +217,7 @@ impl NodesReader<'_> {
                     shown_name(name),
                     other.kind()
                 );
-                self.fault(&place, reason);
+                self.add_fault(&place, reason);
                 return None;
             }
         };
@@ -228,14 +229,14 @@ impl NodesReader<'_> {
         };
         if entries.iter().filter(|(key, _)| key == "ranks").count() > 1 {
             let place = [Step::Key(name), Step::Nth("ranks", 1)];
-            self.fault(&place, format!("{name}: ranks is given twice"));
+            self.add_fault(&place, format!("{name}: ranks is given twice"));
             return None;
         }
         for (key, value) in entries {
             match key.as_str() {
                 // With a rank left out another platform's script would run: the node is left out.
-                "ranks" => node.ranks = self.ranks(name, value)?,
-                "__secret__" => self.secrets(&mut node, value),
+                "ranks" => node.ranks = self.read_ranks(name, value)?,
+                "__secret__" => self.read_secrets(&mut node, value),
                 _ => {
                     let place = [Step::Key(name), Step::Key(&key)];
                     if let Some(meant) = likely_meant(&key) {
@@ -243,23 +244,23 @@ impl NodesReader<'_> {
                             "{name}: {} is metadata like any other; did you mean {meant}?",
                             shown_name(&key)
                         );
-                        self.warning(&place, reason);
+                        self.add_warning(&place, reason);
                     }
                     if is_secret_key(&key) {
                         let reason = format!(
                             "{name}: {key} is kept secret by its name; write it under __secret__"
                         );
-                        self.warning(&place, reason);
+                        self.add_warning(&place, reason);
                         node.secret_keys.push(key.clone());
                     }
-                    self.metadata(&mut node, &place, &key, &value);
+                    self.read_metadata(&mut node, &place, &key, &value);
                 }
             }
         }
         Some(node)
     }
 
-    fn ranks(&mut self, name: &str, value: Yaml) -> Option<Vec<String>> {
+    fn read_ranks(&mut self, name: &str, value: Yaml) -> Option<Vec<String>> {
         let items = match value {
             Yaml::Null => Vec::new(),
             Yaml::List(items) => items,
@@ -271,7 +272,7 @@ impl NodesReader<'_> {
                 Yaml::Scalar(rank) if is_label(&rank) => ranks.push(rank),
                 other => {
                     let place = [Step::Key(name), Step::Key("ranks")];
-                    self.fault(
+                    self.add_fault(
                         &place,
                         format!(
                             "{name}: {:?} cannot be a rank",
@@ -285,11 +286,11 @@ impl NodesReader<'_> {
         Some(ranks)
     }
 
-    fn secrets(&mut self, node: &mut Node, value: Yaml) {
+    fn read_secrets(&mut self, node: &mut Node, value: Yaml) {
         let name = node.name.clone();
         let Yaml::Map(entries) = value else {
             let place = [Step::Key(&name), Step::Key("__secret__")];
-            self.fault(
+            self.add_fault(
                 &place,
                 format!(
                     "{name}: expected __secret__ as a map, found {}",
@@ -301,16 +302,16 @@ impl NodesReader<'_> {
         for (key, value) in entries {
             let place = [Step::Key(&name), Step::Key("__secret__"), Step::Key(&key)];
             node.secret_keys.push(key.clone());
-            self.metadata(node, &place, &key, &value);
+            self.read_metadata(node, &place, &key, &value);
         }
     }
 
-    fn metadata(&mut self, node: &mut Node, place: &[Step<'_>], key: &str, value: &Yaml) {
+    fn read_metadata(&mut self, node: &mut Node, place: &[Step<'_>], key: &str, value: &Yaml) {
         let text = value.to_text();
         if let Some(reason) = bad_script_variable(key, &text) {
-            self.fault(place, format!("{}: {reason}", node.name));
+            self.add_fault(place, format!("{}: {reason}", node.name));
         } else if node.metadata.iter().any(|(known, _)| known == key) {
-            self.fault(
+            self.add_fault(
                 place,
                 format!("{}: {key} is given twice; the first stands", node.name),
             );
@@ -318,18 +319,23 @@ impl NodesReader<'_> {
             if node.secret_keys.iter().any(|secret| secret == key)
                 && let Some(reason) = unmeant_secret(&text)
             {
-                self.warning(place, format!("{}: the secret {key} {reason}", node.name));
+                self.add_warning(place, format!("{}: the secret {key} {reason}", node.name));
             }
             node.metadata.push((key.to_owned(), text));
         }
     }
 }
 
+/// An entry of a list has no node set; from 1.
+#[derive(Debug, Error)]
+#[error("entry {0} of its list is empty")]
+struct EmptyEntry(usize);
+
 /// The node sets of a list as one. An entry that is empty stands where a file was cut off.
-fn join(sets: &[Yaml]) -> Result<String, String> {
+fn join_sets(sets: &[Yaml]) -> Result<String, EmptyEntry> {
     let sets: Vec<String> = sets.iter().map(Yaml::to_text).collect();
     match sets.iter().position(|set| set.trim().is_empty()) {
-        Some(at) => Err(format!("entry {} of its list is empty", at + 1)),
+        Some(at) => Err(EmptyEntry(at + 1)),
         None => Ok(sets.join(",")),
     }
 }
@@ -342,9 +348,10 @@ fn unmeant_secret(value: &str) -> Option<String> {
         None => secret_fault(value.as_bytes())?,
     };
     let bare = yaml::without_mark(value).trim();
-    let unmasked = match bare == value.trim_end_matches(['\r', '\n']) {
-        true => "",
-        false => ", and output that has the value without it is not masked",
+    let unmasked = if bare == value.trim_end_matches(['\r', '\n']) {
+        ""
+    } else {
+        ", and output that has the value without it is not masked"
     };
     Some(format!("{fault}: scripts get it with the value{unmasked}"))
 }

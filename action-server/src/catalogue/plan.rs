@@ -66,7 +66,7 @@ pub struct Plan {
 /// How a node's state is looked at after its script.
 #[derive(Debug)]
 pub struct StateWait {
-    /// The command that tells it.
+    /// The command that prints it.
     pub command: Arc<Command>,
     /// What to wait for.
     pub verify: StateCheck,
@@ -118,7 +118,7 @@ pub enum PlanError {
         /// What is wrong with it.
         reason: String,
     },
-    /// What tells the state of its nodes cannot be run.
+    /// The command that prints the state of its nodes cannot be run.
     #[error("the command {command} cannot be run: what tells the state of its nodes: {reason}")]
     BrokenTeller {
         /// The command.
@@ -214,16 +214,16 @@ impl Catalogue {
             .verify
             .clone()
             .ok_or_else(|| PlanError::NothingToWaitFor(command.name.clone()))?;
-        let broken = |reason: String| broken_teller(command, &verify, reason);
-        let teller = self
+        let broken = |reason: String| broken_verifier(command, &verify, reason);
+        let verifier = self
             .command(&verify.command)
             .map_err(|error| broken(error.to_string()))?;
-        if !teller.help.has_context {
-            let reason = format!("{} takes no nodes", teller.name);
+        if !verifier.help.has_context {
+            let reason = format!("{} takes no nodes", verifier.name);
             return Err(broken(reason));
         }
         Ok(Some(StateWait {
-            command: teller,
+            command: verifier,
             verify,
         }))
     }
@@ -241,10 +241,12 @@ impl Catalogue {
         };
         let job = |node: Option<Arc<Node>>| {
             let ranks = node.as_ref().map_or(&[][..], |node| &node.ranks);
-            let (rank, script) = command.script_for(ranks).map_err(broken)?;
+            let (rank, script) = command
+                .script_for(ranks)
+                .map_err(|error| broken(error.to_string()))?;
             let state_script = waiting.map(|waiting| {
                 let script = waiting.command.script_for(ranks);
-                script.map_err(|reason| broken_teller(command, &waiting.verify, reason))
+                script.map_err(|error| broken_verifier(command, &waiting.verify, error.to_string()))
             });
             let state_script = state_script.transpose()?;
             Ok(PlannedJob {
@@ -265,7 +267,7 @@ impl Catalogue {
     }
 }
 
-fn broken_teller(command: &Command, verify: &StateCheck, reason: String) -> PlanError {
+fn broken_verifier(command: &Command, verify: &StateCheck, reason: String) -> PlanError {
     PlanError::BrokenTeller {
         command: command.name.clone(),
         teller: verify.command.clone(),

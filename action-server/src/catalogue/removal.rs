@@ -99,7 +99,7 @@ impl NodesLoss {
     /// The names of what is missing, folded.
     pub fn missing_set(&self) -> String {
         let folded = action_proto::fold(self.missing.iter().map(String::as_str));
-        super::selection_error::cut(folded, SHOWN)
+        super::selection_error::cut_text(folded, SHOWN)
     }
 }
 

@@ -31,14 +31,14 @@ impl SelectedNodes {
 
     /// Joins the term behind an operator. A node that is unsure on either side stays unsure, unless
     /// the other side alone decides.
-    pub(super) fn join(&mut self, operator: char, term: SelectedNodes) {
+    pub(super) fn apply_term(&mut self, operator: char, term: SelectedNodes) {
         let SelectedNodes { members, unsure } = term;
         if !self.unsure.is_empty() || !unsure.is_empty() {
             let either: BTreeSet<usize> = self.unsure.union(&unsure).copied().collect();
             let is_unsure = |at: &usize| {
                 let left = (!self.unsure.contains(at)).then(|| self.members.contains(at));
                 let right = (!unsure.contains(at)).then(|| members.contains(at));
-                decide(operator, left, right).is_none()
+                decide_membership(operator, left, right).is_none()
             };
             self.unsure = either.into_iter().filter(is_unsure).collect();
         }
@@ -59,7 +59,7 @@ impl SelectedNodes {
 }
 
 /// Whether a node is selected, by whether it is on either side; `None` where that is not known.
-fn decide(operator: char, left: Option<bool>, right: Option<bool>) -> Option<bool> {
+fn decide_membership(operator: char, left: Option<bool>, right: Option<bool>) -> Option<bool> {
     let both = |left, right| match (left, right) {
         (Some(false), _) | (_, Some(false)) => Some(false),
         (Some(true), Some(true)) => Some(true),

@@ -13,7 +13,7 @@ use action_proto::input::{shown_name, shown_set};
 use self::{
     missing::MissingNames,
     size::{ExpansionLimit, SetSize},
-    terms::{SetTerm, TermKind, malformed},
+    terms::{SetTerm, TermKind, malformed_set},
 };
 use super::{
     SelectionError,
@@ -21,7 +21,7 @@ use super::{
     node::Node,
     nodes::Nodes,
     selected::{BrokenGroups, SelectedNodes},
-    selection_error::{SEARCHES, TEXT_LIMIT, shortened},
+    selection_error::{SEARCHES, TEXT_LIMIT, shortened_text},
     visible_nodes::VisibleNodes,
 };
 use crate::pattern::NamePattern;
@@ -70,7 +70,7 @@ impl Nodes {
     /// # Errors
     /// An undefined or broken group, or a text that is no node set.
     pub fn cover(&self, set: &str) -> Result<NodeCoverage, SelectionError> {
-        cover(self, set)
+        cover_nodes(self, set)
     }
 }
 
@@ -86,16 +86,16 @@ impl VisibleNodes<'_> {
         exclude: &str,
         limit: usize,
     ) -> Result<Vec<Arc<Node>>, SelectionError> {
-        let mut positions = select(self, set, limit)?;
+        let mut positions = select_positions(self, set, limit)?;
         if !exclude.is_empty() {
-            let left_out = match select(self, exclude, limit) {
+            let left_out = match select_positions(self, exclude, limit) {
                 // An empty group excludes nothing.
                 Err(SelectionError::SelectsNothing(_)) => Vec::new(),
                 left_out => left_out?,
             };
             positions.retain(|at| left_out.binary_search(at).is_err());
             if positions.is_empty() {
-                return Err(SelectionError::SelectsNothing(shortened(format!(
+                return Err(SelectionError::SelectsNothing(shortened_text(format!(
                     "{set} without {exclude}"
                 ))));
             }
@@ -112,19 +112,21 @@ impl VisibleNodes<'_> {
 /// # Errors
 /// A name that matches nothing, an empty set, more than `limit` nodes, or a malformed text.
 /// Sizes are counted before anything is expanded.
-pub(super) fn select(
+pub(super) fn select_positions(
     nodes: VisibleNodes<'_>,
     text: &str,
     limit: usize,
 ) -> Result<Vec<usize>, SelectionError> {
     let size = SetSize::AtMost(limit);
-    let (selected, missing) = evaluate(nodes, text, size, BrokenGroups::UseLastGood)?;
+    let (selected, missing) = evaluate_terms(nodes, text, size, BrokenGroups::UseLastGood)?;
     if let Some(error) = missing.into_error() {
         return Err(error);
     }
     let count = selected.members.len();
     match count {
-        0 => Err(SelectionError::SelectsNothing(shortened(shown_set(text)))),
+        0 => Err(SelectionError::SelectsNothing(shortened_text(shown_set(
+            text,
+        )))),
         _ if count > limit => Err(SelectionError::TooMany { count, limit }),
         _ => Ok(selected.members.into_iter().collect()),
     }
@@ -140,10 +142,11 @@ pub(super) fn select_defined(
     text: &str,
     broken: BrokenGroups,
 ) -> Result<(SelectedNodes, UndefinedNames), SelectionError> {
-    let (selected, missing) = evaluate(nodes.visible(None), text, SetSize::Any, broken)?;
-    match missing.groups.is_empty() {
-        true => Ok((selected, missing.into_undefined())),
-        false => Err(missing.unknown_groups()),
+    let (selected, missing) = evaluate_terms(nodes.visible(None), text, SetSize::Any, broken)?;
+    if missing.groups.is_empty() {
+        Ok((selected, missing.into_undefined()))
+    } else {
+        Err(missing.unknown_groups())
     }
 }
 
@@ -151,7 +154,7 @@ pub(super) fn select_defined(
 ///
 /// # Errors
 /// An undefined or broken group, or a malformed text.
-pub(super) fn cover(nodes: &Nodes, text: &str) -> Result<NodeCoverage, SelectionError> {
+fn cover_nodes(nodes: &Nodes, text: &str) -> Result<NodeCoverage, SelectionError> {
     let (selected, undefined) = select_defined(nodes, text, BrokenGroups::Refuse)?;
     let SelectedNodes { members, unsure } = selected;
     let has = |is: &dyn Fn(&usize) -> bool| (0..nodes.list().len()).map(|at| is(&at)).collect();
@@ -164,7 +167,7 @@ pub(super) fn cover(nodes: &Nodes, text: &str) -> Result<NodeCoverage, Selection
 }
 
 /// What the terms of a text come to, and what they name that is not there.
-fn evaluate(
+fn evaluate_terms(
     nodes: VisibleNodes<'_>,
     text: &str,
     size: SetSize,
@@ -173,105 +176,137 @@ fn evaluate(
     if text.len() > TEXT_LIMIT {
         return Err(SelectionError::TooLong(text.len()));
     }
-    let terms = terms::parse(text)?;
+    let terms = terms::parse_terms(text)?;
     if terms.is_empty() {
         return Err(SelectionError::Empty);
     }
-    let expanded = size.expanded(terms.iter().map(SetTerm::spelled))?;
+    let expanded = size.expanded(terms.iter().map(SetTerm::spelled_count))?;
     let searches = terms.iter().filter(|term| term.is_search()).count();
     if searches > SEARCHES {
         return Err(SelectionError::TooManySearches(searches));
     }
     let mut selected = SelectedNodes::default();
-    let mut missing = MissingNames::default();
-    let work = Cell::new(0);
+    let mut resolver = TermResolver {
+        nodes,
+        expanded,
+        broken,
+        missing: MissingNames::default(),
+        work: Cell::new(0),
+    };
     for term in &terms {
-        let found = resolve(nodes, term, expanded, broken, &mut missing, &work)?;
-        selected.join(term.operator, found);
+        let found = resolver.resolve_term(term)?;
+        selected.apply_term(term.operator, found);
     }
-    Ok((selected, missing))
+    Ok((selected, resolver.missing))
 }
 
-/// The nodes that a term stands for.
-fn resolve(
-    nodes: VisibleNodes<'_>,
-    term: &SetTerm<'_>,
+/// Resolves the terms of one text.
+struct TermResolver<'a> {
+    nodes: VisibleNodes<'a>,
     expanded: ExpansionLimit,
     broken: BrokenGroups,
-    missing: &mut MissingNames,
-    work: &Cell<u64>,
-) -> Result<SelectedNodes, SelectionError> {
-    match &term.kind {
-        TermKind::All => Ok(SelectedNodes::sure(nodes.iter().map(|(at, _)| at))),
-        TermKind::Groups(names) => {
-            let found: Vec<String> = match expanded.is_searched(names) {
-                true => {
-                    let known = nodes.group_names();
-                    known.filter(|name| names.matches(name)).cloned().collect()
+    missing: MissingNames,
+    /// How many places of names and values were compared.
+    work: Cell<u64>,
+}
+
+impl TermResolver<'_> {
+    /// The nodes that a term stands for.
+    fn resolve_term(&mut self, term: &SetTerm<'_>) -> Result<SelectedNodes, SelectionError> {
+        let nodes = self.nodes;
+        match &term.kind {
+            TermKind::All => Ok(SelectedNodes::sure(nodes.iter().map(|(at, _)| at))),
+            TermKind::Groups(names) => self.resolve_groups(term, names),
+            TermKind::Attribute(key, value) => {
+                let members = with_attribute(nodes, term.text, key, value, &self.work)?;
+                if members.is_empty() {
+                    self.missing.attributes.insert(term.text.to_owned());
                 }
-                false => expand(term.text, names, expanded.limit)?,
-            };
-            let is_whole = names.has_wildcards() || found.len() >= names.count();
-            if found.is_empty() || !is_whole {
-                let pattern = term.text.strip_prefix('@');
-                missing.groups.extend(pattern.map(str::to_owned));
+                Ok(SelectedNodes {
+                    members,
+                    unsure: nodes.all.broken.clone(),
+                })
             }
-            let mut selected = SelectedNodes::default();
-            for name in found {
-                match nodes.group(&name, broken)? {
-                    Some(group) => selected.join(',', group),
-                    None => _ = missing.groups.insert(name),
-                }
-            }
-            let is_empty = selected.members.is_empty() && selected.unsure.is_empty();
-            // Taking away nothing is what an empty group is for.
-            if is_empty && term.operator != '!' {
-                missing.empty.insert(term.text.to_owned());
-            }
-            Ok(selected)
+            TermKind::Nodes(names) => self.resolve_nodes(term, names),
         }
-        TermKind::Attribute(key, value) => {
-            let members = with_attribute(nodes, term.text, key, value, work)?;
-            if members.is_empty() {
-                missing.attributes.insert(term.text.to_owned());
-            }
-            Ok(SelectedNodes {
-                members,
-                unsure: nodes.all.broken.clone(),
-            })
+    }
+
+    fn resolve_groups(
+        &mut self,
+        term: &SetTerm<'_>,
+        names: &NamePattern,
+    ) -> Result<SelectedNodes, SelectionError> {
+        let found: Vec<String> = if self.expanded.is_searched(names) {
+            let groups = self.nodes.group_names();
+            groups.filter(|name| names.matches(name)).cloned().collect()
+        } else {
+            expand_names(term.text, names, self.expanded.limit)?
+        };
+        let is_whole = names.has_wildcards() || found.len() >= names.count();
+        if found.is_empty() || !is_whole {
+            let pattern = term.text.strip_prefix('@');
+            self.missing.groups.extend(pattern.map(str::to_owned));
         }
-        TermKind::Nodes(names) if expanded.is_searched(names) => {
-            let members = search(nodes, work, |node| names.matches_counting(&node.name, work))?;
+        let mut selected = SelectedNodes::default();
+        for name in found {
+            match self.nodes.group(&name, self.broken)? {
+                Some(group) => selected.apply_term(',', group),
+                None => _ = self.missing.groups.insert(name),
+            }
+        }
+        let is_empty = selected.members.is_empty() && selected.unsure.is_empty();
+        // Taking away nothing is what an empty group is for.
+        if is_empty && term.operator != '!' {
+            self.missing.empty.insert(term.text.to_owned());
+        }
+        Ok(selected)
+    }
+
+    fn resolve_nodes(
+        &mut self,
+        term: &SetTerm<'_>,
+        names: &NamePattern,
+    ) -> Result<SelectedNodes, SelectionError> {
+        let mut members = BTreeSet::new();
+        if self.expanded.is_searched(names) {
+            let work = &self.work;
+            members = search_nodes(self.nodes, work, |node| {
+                names.matches_counting(&node.name, work)
+            })?;
             let is_whole = names.has_wildcards() || members.len() >= names.count();
-            match members.is_empty() {
-                true => _ = missing.nodes.insert(term.text.to_owned()),
-                false if is_whole => {}
-                false => _ = missing.nodes.insert(format!("some of {}", term.text)),
+            if members.is_empty() {
+                self.missing.nodes.insert(term.text.to_owned());
+            } else if !is_whole {
+                self.missing.nodes.insert(format!("some of {}", term.text));
             }
-            Ok(SelectedNodes::sure(members))
-        }
-        TermKind::Nodes(names) => {
-            let mut members = BTreeSet::new();
-            for name in expand(term.text, names, expanded.limit)? {
-                match nodes.position(&name) {
+        } else {
+            for name in expand_names(term.text, names, self.expanded.limit)? {
+                match self.nodes.position(&name) {
                     Some(at) => _ = members.insert(at),
-                    None => _ = missing.nodes.insert(name),
+                    None => _ = self.missing.nodes.insert(name),
                 }
             }
-            Ok(SelectedNodes::sure(members))
         }
+        Ok(SelectedNodes::sure(members))
     }
 }
 
 /// The names that a term without wildcards stands for.
-fn expand(text: &str, names: &NamePattern, limit: usize) -> Result<Vec<String>, SelectionError> {
+fn expand_names(
+    text: &str,
+    names: &NamePattern,
+    limit: usize,
+) -> Result<Vec<String>, SelectionError> {
     let count = names.count();
     if count > limit {
         return Err(SelectionError::TooMany { count, limit });
     }
     // The text around brackets is in each of the names.
     if names.has_brackets() && names.longest() > NAME_LIMIT {
-        return Err(malformed(text, "its names are longer than any name can be"));
+        return Err(malformed_set(
+            text,
+            "its names are longer than any name can be",
+        ));
     }
     Ok(names.expand())
 }
@@ -284,7 +319,7 @@ fn with_attribute(
     work: &Cell<u64>,
 ) -> Result<BTreeSet<usize>, SelectionError> {
     if key == "rank" {
-        return search(nodes, work, |node| {
+        return search_nodes(nodes, work, |node| {
             let mut ranks = node.ranks.iter();
             ranks.any(|rank| value.matches_counting(rank, work))
         });
@@ -297,16 +332,16 @@ fn with_attribute(
         } else {
             shown
         };
-        return Err(SelectionError::NotVisible(shortened(key)));
+        return Err(SelectionError::NotVisible(shortened_text(key)));
     }
-    search(nodes, work, |node| {
+    search_nodes(nodes, work, |node| {
         let mut metadata = nodes.all.visible_metadata(node);
         metadata.any(|(known, text)| known == key && value.matches_counting(text, work))
     })
 }
 
 /// The nodes that are meant. Gives up once the searches of a text have taken too many steps.
-fn search(
+fn search_nodes(
     nodes: VisibleNodes<'_>,
     work: &Cell<u64>,
     is_meant: impl Fn(&Node) -> bool,
@@ -324,6 +359,8 @@ fn search(
     Ok(members)
 }
 
+#[cfg(test)]
+mod definition_tests;
 #[cfg(test)]
 mod hidden_tests;
 #[cfg(test)]

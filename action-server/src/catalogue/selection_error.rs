@@ -57,7 +57,7 @@ pub enum SelectionError {
         /// The limit.
         limit: usize,
     },
-    /// More to look for than anybody needs.
+    /// More searches than one set may have.
     #[error("the node set has {0} groups, patterns and attributes, more than {SEARCHES}")]
     TooManySearches(usize),
     /// Patterns that take too long to compare with all nodes.
@@ -83,12 +83,12 @@ impl SelectionError {
 }
 
 /// A text as short as an error may hold it.
-pub(super) fn shortened(text: String) -> String {
-    cut(text, ERROR_SHOWN)
+pub(super) fn shortened_text(text: String) -> String {
+    cut_text(text, ERROR_SHOWN)
 }
 
 /// A text cut to `limit` bytes.
-pub(super) fn cut(mut text: String, limit: usize) -> String {
+pub(super) fn cut_text(mut text: String, limit: usize) -> String {
     if text.len() > limit {
         let cut = (0..=limit).rev().find(|&at| text.is_char_boundary(at));
         text.truncate(cut.unwrap_or(0));

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::{VerbFailure, counted, load_settings, note, say};
+use super::{VerbFailure, counted, load_settings, print_note, print_text};
 use crate::{
     definitions::{self, DefinitionSources},
     record,
@@ -13,11 +13,11 @@ pub(super) fn accept_clock(config: &Path) -> Result<(), VerbFailure> {
     let settings = load_settings(config)?;
     let pause = record::accept_clock(&settings.state_directory, settings.retention.age)?;
     let Some(pause) = pause else {
-        note("the system clock is not doubted: records are removed by age\n");
+        print_note("the system clock is not doubted: records are removed by age\n");
         return Ok(());
     };
-    say(&format!("{}\n", pause.reason()))?;
-    note(
+    print_text(&format!("{}\n", pause.reason()))?;
+    print_note(
         "accepted: a running server removes old records within moments, and a stopped one when it starts\n",
     );
     Ok(())
@@ -28,7 +28,7 @@ pub(super) fn accept_nodes(config: &Path) -> Result<(), VerbFailure> {
     let settings = load_settings(config)?;
     let removal = definitions::accept_nodes(&DefinitionSources::new(&settings))?;
     let Some(removal) = removal else {
-        note("nothing is held back: the server uses the nodes file as it is\n");
+        print_note("nothing is held back: the server uses the nodes file as it is\n");
         return Ok(());
     };
     let nodes = &removal.nodes;
@@ -45,8 +45,8 @@ pub(super) fn accept_nodes(config: &Path) -> Result<(), VerbFailure> {
         let (set, count) = (loss.missing_set(), loss.missing.len());
         text += &format!("removed from group {group}: {set} ({count})\n");
     }
-    say(&text)?;
-    note(
+    print_text(&text)?;
+    print_note(
         "accepted: a running server uses the file within moments, and a stopped one when it starts\n",
     );
     Ok(())

@@ -4,7 +4,7 @@ use std::{path::Path, sync::Arc};
 
 use action_proto::input::shown_name;
 
-use super::{CONFIG, VerbFailure, counted, load_settings, note, say};
+use super::{CONFIG, VerbFailure, counted, load_settings, print_note, print_text};
 use crate::{
     app::ServeError,
     catalogue::Catalogue,
@@ -19,7 +19,7 @@ use crate::{
 };
 
 /// Prints each fault as a line.
-pub(super) fn check(config: &Path) -> Result<(), VerbFailure> {
+pub(super) fn check_all(config: &Path) -> Result<(), VerbFailure> {
     let settings = load_settings(config)?;
     let mut report = CheckReport::default();
     check_files(&settings, &mut report)?;
@@ -27,12 +27,12 @@ pub(super) fn check(config: &Path) -> Result<(), VerbFailure> {
     let (catalogue, faults) = definitions::load(&DefinitionSources::new(&settings))?;
     let (_, rule_faults) = resolve(&policy, &catalogue);
     for fault in faults.iter().chain(&rule_faults) {
-        report.fault(fault)?;
+        report.add_fault(fault)?;
     }
     check_scripts(&settings, &catalogue, &mut report)?;
     if !catalogue.broken.is_empty() {
         let broken: Vec<String> = catalogue.broken.keys().map(|it| shown_name(it)).collect();
-        note(&format!(
+        print_note(&format!(
             "these commands cannot be run, unless a running server still has a good version of before: {}\n",
             broken.join(", ")
         ));
@@ -47,7 +47,7 @@ pub(super) fn check(config: &Path) -> Result<(), VerbFailure> {
     if report.errors > 0 {
         return Err(VerbFailure::new(CONFIG, summary));
     }
-    note(&format!("{summary}\n"));
+    print_note(&format!("{summary}\n"));
     Ok(())
 }
 
@@ -59,17 +59,17 @@ struct CheckReport {
 }
 
 impl CheckReport {
-    fn line(&mut self, is_error: bool, line: &str) -> Result<(), VerbFailure> {
+    fn add_line(&mut self, is_error: bool, line: &str) -> Result<(), VerbFailure> {
         if is_error {
             self.errors += 1;
         } else {
             self.warnings += 1;
         }
-        say(&format!("{line}\n"))
+        print_text(&format!("{line}\n"))
     }
 
-    fn fault(&mut self, fault: &Fault) -> Result<(), VerbFailure> {
-        self.line(fault.is_error(), &fault.to_string())
+    fn add_fault(&mut self, fault: &Fault) -> Result<(), VerbFailure> {
+        self.add_line(fault.is_error(), &fault.to_string())
     }
 }
 
@@ -82,11 +82,11 @@ fn check_files(settings: &Settings, report: &mut CheckReport) -> Result<(), Verb
         for fault in tls.faults() {
             let kind = if fault.is_error { "" } else { "warning: " };
             let line = format!("{}: {kind}{}", fault.place, fault.reason);
-            report.line(fault.is_error, &line)?;
+            report.add_line(fault.is_error, &line)?;
         }
     }
     for warning in settings.auth.keys()?.warnings() {
-        report.line(false, &format!("warning: {warning}"))?;
+        report.add_line(false, &format!("warning: {warning}"))?;
     }
     settings.auth.check_revocations(&settings.state_directory)?;
     let pause = record::check_clock(&settings.state_directory, settings.retention.age);
@@ -95,7 +95,7 @@ fn check_files(settings: &Settings, report: &mut CheckReport) -> Result<(), Verb
             "warning: {}: records are not removed for their age; set the clock right, or run: action-server accept-clock",
             pause.reason()
         );
-        report.line(false, &line)?;
+        report.add_line(false, &line)?;
     }
     Ok(())
 }
@@ -112,7 +112,7 @@ fn check_scripts(
         if let Some(verifier) = verifier.filter(|name| !catalogue.commands.contains_key(*name)) {
             let (name, verifier) = (&command.name, shown_name(verifier));
             let line = format!("{name}: verify: there is no command {verifier:?}");
-            report.line(true, &line)?;
+            report.add_line(true, &line)?;
         }
     }
     let environment = base_environment(&settings.script_environment);
@@ -122,7 +122,7 @@ fn check_scripts(
     for script in commands.flat_map(|command| command.scripts.values()) {
         if let Some(reason) = env_fault(script, path) {
             let line = format!("{}: warning: {reason}", shown::file(script));
-            report.line(false, &line)?;
+            report.add_line(false, &line)?;
         }
     }
     Ok(())

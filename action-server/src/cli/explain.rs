@@ -5,7 +5,7 @@ use std::{path::Path, sync::Arc};
 use action_proto::input::{shown_name, shown_set};
 use clap::builder::NonEmptyStringValueParser;
 
-use super::{USAGE, VerbFailure, load_settings, note, say};
+use super::{USAGE, VerbFailure, load_settings, print_note, print_text};
 use crate::{
     auth::policy::{Audience, no_such_subject},
     catalogue::{Catalogue, Node},
@@ -34,7 +34,7 @@ pub(super) struct ExplainArgs {
 }
 
 /// Prints what callers may do.
-pub(super) fn explain(config: &Path, args: ExplainArgs) -> Result<(), VerbFailure> {
+pub(super) fn explain_policy(config: &Path, args: ExplainArgs) -> Result<(), VerbFailure> {
     let settings = load_settings(config)?;
     let policy = Arc::new(settings.auth.read_policy()?);
     let (catalogue, faults) = definitions::load(&DefinitionSources::new(&settings))?;
@@ -43,7 +43,7 @@ pub(super) fn explain(config: &Path, args: ExplainArgs) -> Result<(), VerbFailur
         return Err(fault.clone().into());
     }
     for fault in faults.iter().filter(|fault| fault.is_error()) {
-        note(&format!("warning: {fault}\n"));
+        print_note(&format!("warning: {fault}\n"));
     }
     let nodes = requested_nodes(&catalogue, args.nodes.as_deref())?;
     let nodes: Vec<&str> = nodes.iter().map(|node| node.name.as_str()).collect();
@@ -65,7 +65,7 @@ pub(super) fn explain(config: &Path, args: ExplainArgs) -> Result<(), VerbFailur
     for audience in &audiences {
         text += &format!("{}\n", audience.heading);
         let access = Access::new(&audience.caller, Arc::clone(&rules), Arc::clone(&catalogue));
-        for sentence in sentences(&access, audience, args.command.as_deref()) {
+        for sentence in rule_sentences(&access, audience, args.command.as_deref()) {
             text += &format!("  {sentence}\n");
         }
         text += &by_command(&commands, &args.arguments, |command| {
@@ -75,7 +75,7 @@ pub(super) fn explain(config: &Path, args: ExplainArgs) -> Result<(), VerbFailur
             }
         });
     }
-    say(&text)
+    print_text(&text)
 }
 
 /// The nodes to explain: those of the set, or all.
@@ -119,8 +119,8 @@ fn impossible_subject(subject: &str) -> VerbFailure {
     VerbFailure::new(USAGE, text)
 }
 
-/// What the rules say of the callers.
-fn sentences(access: &Access, audience: &Audience<'_>, command: Option<&str>) -> Vec<String> {
+/// The rules about the callers, in words.
+fn rule_sentences(access: &Access, audience: &Audience<'_>, command: Option<&str>) -> Vec<String> {
     let mut sentences = access.rules_in_words(command);
     if sentences.is_empty() {
         sentences.push(match command {

@@ -8,7 +8,9 @@ use action_proto::{
 };
 use clap::builder::NonEmptyStringValueParser;
 
-use super::{USAGE, VerbFailure, counted, load_settings, note, say, tokens::unusable_register};
+use super::{
+    USAGE, VerbFailure, counted, load_settings, print_note, print_text, tokens::unusable_register,
+};
 use crate::{
     auth::{
         self, Grant, LONGEST_DAYS, NewToken,
@@ -53,14 +55,14 @@ pub(super) struct TokenArgs {
 }
 
 /// Prints a token, and beside it what it grants.
-pub(super) fn generate(config: &Path, args: TokenArgs) -> Result<(), VerbFailure> {
+pub(super) fn generate_token(config: &Path, args: TokenArgs) -> Result<(), VerbFailure> {
     let settings = load_settings(config)?;
     let commands = (!args.commands.is_empty()).then_some(args.commands);
     if let Some(nodes) = &args.nodes {
         check_nodes(&settings, nodes)?;
     }
     for pattern in unknown_commands(&settings, commands.as_deref().unwrap_or_default()) {
-        note(&format!(
+        print_note(&format!(
             "warning: --command {}: there is no such command\n",
             shown_set(pattern)
         ));
@@ -93,14 +95,14 @@ pub(super) fn generate(config: &Path, args: TokenArgs) -> Result<(), VerbFailure
         },
     };
     let (token, issued) = mint_accepted(&settings, args.key.as_deref(), &new)?;
-    // First: a token that nobody can find again is not handed out.
+    // First: a token that is not in the register must not be handed out.
     register(&settings.state_directory, settings.trust, &issued).map_err(|error| {
         let failure = unusable_register(&error);
         let message = format!("{}; no token was made", failure.message);
         VerbFailure { message, ..failure }
     })?;
-    note(&summary(&issued, &lasts, &settings));
-    say(&format!("{token}\n"))
+    print_note(&token_summary(&issued, &lasts, &settings));
+    print_text(&format!("{token}\n"))
 }
 
 /// Checks that a token's node set selects nodes that are defined.
@@ -174,7 +176,7 @@ fn unknown_commands<'a>(settings: &Settings, patterns: &'a [String]) -> Vec<&'a 
 }
 
 /// What is printed beside the token.
-fn summary(issued: &IssuedToken, lasts: &str, settings: &Settings) -> String {
+fn token_summary(issued: &IssuedToken, lasts: &str, settings: &Settings) -> String {
     let shown = |texts: &[String], shown: fn(&str) -> String| {
         let texts: Vec<String> = texts.iter().map(|text| shown(text)).collect();
         texts.join(", ")

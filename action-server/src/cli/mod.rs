@@ -122,7 +122,7 @@ pub fn main() -> ExitCode {
         Ok(cli) => cli,
         Err(error) => {
             let error = usage::without_secrets(error);
-            // Where even the message cannot be written, the code still tells.
+            // Where the message cannot be written, the exit code is left.
             _ = error.print();
             let asked = matches!(
                 error.kind(),
@@ -133,19 +133,19 @@ pub fn main() -> ExitCode {
     };
     let config = cli.config.unwrap_or_else(|| DEFAULT_PATH.into());
     let done = match cli.verb {
-        ServerVerb::Serve { listen } => serve(&config, listen),
-        ServerVerb::GenerateToken(args) => generate_token::generate(&config, args),
-        ServerVerb::Tokens(args) => tokens::list(&config, args),
-        ServerVerb::Revoke(args) => revoke::revoke(&config, args),
-        ServerVerb::Explain(args) => explain::explain(&config, args),
-        ServerVerb::Check => check::check(&config),
+        ServerVerb::Serve { listen } => run_server(&config, listen),
+        ServerVerb::GenerateToken(args) => generate_token::generate_token(&config, args),
+        ServerVerb::Tokens(args) => tokens::list_tokens(&config, args),
+        ServerVerb::Revoke(args) => revoke::revoke_tokens(&config, args),
+        ServerVerb::Explain(args) => explain::explain_policy(&config, args),
+        ServerVerb::Check => check::check_all(&config),
         ServerVerb::AcceptNodes => accept::accept_nodes(&config),
         ServerVerb::AcceptClock => accept::accept_clock(&config),
         ServerVerb::Runs {
             verb: RunsVerb::Export { run },
-        } => export(&config, &run),
-        ServerVerb::Cert { directory, names } => say_made(cert::cert(&directory, &names)),
-        ServerVerb::Init { directory, listen } => say_made(init::init(&directory, &listen)),
+        } => export_run(&config, &run),
+        ServerVerb::Cert { directory, names } => print_made(cert::cert(&directory, &names)),
+        ServerVerb::Init { directory, listen } => print_made(init::init(&directory, &listen)),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -154,7 +154,7 @@ pub fn main() -> ExitCode {
             if let Some(hint) = failure.hint {
                 text += &format!("hint: {hint}\n");
             }
-            note(&text);
+            print_note(&text);
             ExitCode::from(failure.code)
         }
     }
@@ -165,7 +165,7 @@ fn for_people(text: &str) -> Cow<'_, str> {
     escape_unsafe(text, &['\n', '\t'])
 }
 
-fn say(text: &str) -> Result<(), VerbFailure> {
+fn print_text(text: &str) -> Result<(), VerbFailure> {
     match io::stdout().write_all(for_people(text).as_bytes()) {
         // A reader that has had enough is no failure.
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error.into()),
@@ -175,15 +175,15 @@ fn say(text: &str) -> Result<(), VerbFailure> {
 
 /// Prints what was made.
 fn say_made<E: Into<VerbFailure>>(made: Result<String, E>) -> Result<(), VerbFailure> {
-    say(&made.map_err(Into::into)?)
+    print_text(&made.map_err(Into::into)?)
 }
 
-fn note(text: &str) {
+fn print_note(text: &str) {
     // Talk beside the data: losing it loses nothing.
     _ = io::stderr().write_all(for_people(text).as_bytes());
 }
 
-fn serve(config: &Path, listen: Option<String>) -> Result<(), VerbFailure> {
+fn run_server(config: &Path, listen: Option<String>) -> Result<(), VerbFailure> {
     let inherited = inherited_listener()?;
     let listen = listen.map(|address| ("ACTION_SERVER_LISTEN".to_owned(), address));
     let settings = Settings::load(config, environment().chain(listen))?;
@@ -204,7 +204,7 @@ fn serve(config: &Path, listen: Option<String>) -> Result<(), VerbFailure> {
                 _ => VerbFailure::new(1, error.to_string()),
             })
     });
-    // Blocking reads of a dead disk must not keep a server that was told to stop.
+    // Blocking reads of a dead disk must not keep a server from stopping.
     runtime.shutdown_background();
     served
 }
@@ -248,10 +248,10 @@ fn listen_to_signals() -> io::Result<Signals> {
             }
         });
     }
-    let (mut hangups, told) = (signal(SignalKind::hangup())?, Arc::clone(&reload));
+    let (mut hangups, reload_now) = (signal(SignalKind::hangup())?, Arc::clone(&reload));
     tokio::spawn(async move {
         while hangups.recv().await.is_some() {
-            told.notify_one();
+            reload_now.notify_one();
         }
     });
     // Whoever started the server may have had it ignored, and then no script could be waited for.
@@ -260,7 +260,7 @@ fn listen_to_signals() -> io::Result<Signals> {
     Ok(Signals { stopped, reload })
 }
 
-fn export(config: &Path, run: &str) -> Result<(), VerbFailure> {
+fn export_run(config: &Path, run: &str) -> Result<(), VerbFailure> {
     let settings = load_settings(config)?;
     let format = settings.log_format.unwrap_or(LogFormat::Text);
     let _log = log::start_on_stderr(&settings, format);

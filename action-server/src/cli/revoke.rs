@@ -8,7 +8,7 @@ use std::{
 
 use action_proto::input::shown_name;
 
-use super::{USAGE, VerbFailure, counted, environment, note};
+use super::{USAGE, VerbFailure, counted, environment, print_note};
 use crate::{
     auth::{
         self, is_own_token_id, is_token_id,
@@ -51,12 +51,11 @@ pub(super) struct RevokeArgs {
 
 /// Whoever has a token at hand may give all of it, which must not be written down anywhere.
 fn parse_token_id(text: &str) -> Result<String, String> {
-    match text.starts_with("eyJ") && text.matches('.').count() == 2 {
-        true => {
-            Err("this is a whole token; its jti is what generate-token prints beside it".to_owned())
-        }
-        false => Ok(text.to_owned()),
+    if text.starts_with("eyJ") && text.matches('.').count() == 2 {
+        let reason = "this is a whole token; its jti is what generate-token prints beside it";
+        return Err(reason.to_owned());
     }
+    Ok(text.to_owned())
 }
 
 fn parse_time(text: &str) -> Result<SystemTime, String> {
@@ -65,7 +64,7 @@ fn parse_time(text: &str) -> Result<SystemTime, String> {
 }
 
 /// Revokes tokens.
-pub(super) fn revoke(config: &Path, args: RevokeArgs) -> Result<(), VerbFailure> {
+pub(super) fn revoke_tokens(config: &Path, args: RevokeArgs) -> Result<(), VerbFailure> {
     // A secret that leaked may be gone already.
     let (settings, _) = Settings::load_without_secret(config, environment())?;
     let before = args.before.unwrap_or_else(SystemTime::now);
@@ -78,28 +77,28 @@ pub(super) fn revoke(config: &Path, args: RevokeArgs) -> Result<(), VerbFailure>
     let before = auth::written(seconds);
     let register = Register::read(&settings.state_directory, settings.trust);
     let mut warning = None;
-    let (entry, told) = match (args.jti, args.subject, args.key) {
+    let (entry, revoked) = match (args.jti, args.subject, args.key) {
         (Some(jti), ..) => {
-            let found = find(&jti, args.exact, &register)?;
+            let found = find_token(&jti, args.exact, &register)?;
             warning = found.warning;
-            let told = format!("the token {}", found.jti);
-            (Revocation::Token { jti: found.jti }, told)
+            let revoked = format!("the token {}", found.jti);
+            (Revocation::Token { jti: found.jti }, revoked)
         }
         (_, Some(subject), _) => {
             warning = unknown_subject(&subject, seconds, &register);
-            let told = format!("the tokens of {subject} that were made up to {before}");
-            (Revocation::Subject { subject, before }, told)
+            let revoked = format!("the tokens of {subject} that were made up to {before}");
+            (Revocation::Subject { subject, before }, revoked)
         }
         (.., Some(key)) => {
             if !settings.auth.has_key(&key) {
                 warning = Some(format!("there is no key {key} that can be used"));
             }
-            let told = format!("the tokens of the key {key}");
-            (Revocation::Key { key }, told)
+            let revoked = format!("the tokens of the key {key}");
+            (Revocation::Key { key }, revoked)
         }
         _ => {
-            let told = format!("all tokens that were made up to {before}");
-            (Revocation::All { before }, told)
+            let revoked = format!("all tokens that were made up to {before}");
+            (Revocation::All { before }, revoked)
         }
     };
     let path = &settings.auth.revocations;
@@ -110,9 +109,9 @@ pub(super) fn revoke(config: &Path, args: RevokeArgs) -> Result<(), VerbFailure>
     })?;
     let late = wait_until_in_force(&settings);
     for warning in warning.into_iter().chain(late) {
-        note(&format!("warning: {warning}\n"));
+        print_note(&format!("warning: {warning}\n"));
     }
-    note(&format!("revoked: {told}\n"));
+    print_note(&format!("revoked: {revoked}\n"));
     Ok(())
 }
 
@@ -124,14 +123,14 @@ struct FoundToken {
 
 /// Finds the token that a whole `jti` or its beginning means. A beginning that means none must not
 /// pass for a whole one: what could be the beginning of our own is refused unless it is known.
-fn find(
+fn find_token(
     jti: &str,
     is_exact: bool,
     register: &Result<Register, RegisterError>,
 ) -> Result<FoundToken, VerbFailure> {
     let whole = |jti: &str| FoundToken {
         jti: jti.to_owned(),
-        warning: unknown(register, |token| token.jti == jti, "no token of this jti"),
+        warning: unknown_token(register, |token| token.jti == jti, "no token of this jti"),
     };
     if is_exact || !is_token_id(jti) {
         // What is no jti at all is refused where it would be written.
@@ -165,7 +164,7 @@ fn find(
             let reason = match register {
                 Ok(register) => format!(
                     "no issued token has a jti that begins with {shown}{}",
-                    damage(register)
+                    damage_note(register)
                 ),
                 Err(error) => format!("{shown} is no whole jti, and {error}"),
             };
@@ -176,7 +175,7 @@ fn find(
                 ..VerbFailure::new(1, format!("{reason}; nothing was revoked"))
             })
         }
-        (None, several) => Err(ambiguous(jti, several)),
+        (None, several) => Err(ambiguous_token(jti, several)),
     }
 }
 
@@ -189,7 +188,7 @@ fn is_part_or_pattern(jti: &str) -> bool {
     jti.contains(['*', '?']) || (letters.bytes().all(is_part) && !is_whole_uuid)
 }
 
-fn ambiguous(jti: &str, tokens: &[&IssuedToken]) -> VerbFailure {
+fn ambiguous_token(jti: &str, tokens: &[&IssuedToken]) -> VerbFailure {
     let count = tokens.len();
     let mut text =
         format!("{count} issued tokens have a jti that begins with {jti}; nothing was revoked");
@@ -216,7 +215,7 @@ fn unknown_subject(
     register: &Result<Register, RegisterError>,
 ) -> Option<String> {
     let is_theirs = |token: &IssuedToken| token.subject == subject && token.issued <= before;
-    let warning = unknown(
+    let warning = unknown_token(
         register,
         is_theirs,
         &format!("no token of {} made so far", shown_name(subject)),
@@ -232,7 +231,7 @@ fn unknown_subject(
 }
 
 /// What to warn of where the register has no such token.
-fn unknown(
+fn unknown_token(
     register: &Result<Register, RegisterError>,
     is_meant: impl Fn(&IssuedToken) -> bool,
     none: &str,
@@ -241,7 +240,7 @@ fn unknown(
         Ok(register) if register.tokens().any(is_meant) => None,
         Ok(register) => Some(format!(
             "the register of issued tokens has {none}: it may have been made elsewhere, or be misspelt{}",
-            damage(register)
+            damage_note(register)
         )),
         Err(error) => Some(format!(
             "it is not known whether there is such a token: {error}"
@@ -250,7 +249,7 @@ fn unknown(
 }
 
 /// What to add where a line of the register that cannot be read may have the token.
-fn damage(register: &Register) -> String {
+fn damage_note(register: &Register) -> String {
     match register.damaged_lines() {
         0 => String::new(),
         damaged => format!(

@@ -4,7 +4,7 @@ use std::{io, path::Path};
 
 use serde::Serialize;
 
-use super::{VerbFailure, counted, environment, note, say};
+use super::{VerbFailure, counted, environment, print_note, print_text};
 use crate::{
     auth::{
         TokenState, TokenStates,
@@ -38,7 +38,7 @@ struct ListedToken<'a> {
 }
 
 /// Prints each token of the register, the oldest first.
-pub(super) fn list(config: &Path, args: TokensArgs) -> Result<(), VerbFailure> {
+pub(super) fn list_tokens(config: &Path, args: TokensArgs) -> Result<(), VerbFailure> {
     let (settings, secret_fault) = Settings::load_without_secret(config, environment())?;
     let register = Register::read(&settings.state_directory, settings.trust)
         .map_err(|error| unusable_register(&error))?;
@@ -50,18 +50,18 @@ pub(super) fn list(config: &Path, args: TokensArgs) -> Result<(), VerbFailure> {
     );
     let secret_fault = secret_fault.map(|fault| fault.to_string());
     for fault in secret_fault.into_iter().chain(faults) {
-        note(&format!("warning: {fault}\n"));
+        print_note(&format!("warning: {fault}\n"));
     }
     let tokens: Vec<_> = register.tokens().zip(states).collect();
     let damaged = register.damaged_lines();
     if damaged > 0 {
-        note(&format!(
+        print_note(&format!(
             "warning: {} of the register cannot be read\n",
             counted(damaged, "line")
         ));
     }
     match args.output {
-        ListFormat::Text => say(&table(&tokens)),
+        ListFormat::Text => print_text(&token_table(&tokens)),
         ListFormat::Json => {
             let mut text = String::new();
             for (token, state) in tokens {
@@ -70,7 +70,7 @@ pub(super) fn list(config: &Path, args: TokensArgs) -> Result<(), VerbFailure> {
                 text += &action_proto::escape_in_json(&line);
                 text.push('\n');
             }
-            say(&text)
+            print_text(&text)
         }
     }
 }
@@ -87,7 +87,7 @@ pub(super) fn unusable_register(error: &RegisterError) -> VerbFailure {
     VerbFailure::new(1, error.to_string()).or_hint(hint)
 }
 
-fn table(tokens: &[(&IssuedToken, TokenState)]) -> String {
+fn token_table(tokens: &[(&IssuedToken, TokenState)]) -> String {
     let header = ["JTI", "SUBJECT", "STATE", "ISSUED", "EXPIRES", "MAY"].map(str::to_owned);
     let rows = tokens.iter().map(|(token, state)| {
         let state = match state {
@@ -104,7 +104,7 @@ fn table(tokens: &[(&IssuedToken, TokenState)]) -> String {
             state.to_owned(),
             written(token.issued),
             written(token.expires),
-            limits(token),
+            token_limits(token),
         ]
     });
     let rows: Vec<_> = std::iter::once(header).chain(rows).collect();
@@ -121,8 +121,8 @@ fn table(tokens: &[(&IssuedToken, TokenState)]) -> String {
     text
 }
 
-/// What a token says of its limits. Roles and sets are free text: no control reaches the terminal.
-fn limits(token: &IssuedToken) -> String {
+/// The limits of a token. Roles and sets are free text: no control reaches the terminal.
+fn token_limits(token: &IssuedToken) -> String {
     let mut parts = Vec::new();
     if let Some(commands) = &token.commands {
         parts.push(format!("commands {}", commands.join(", ")));

@@ -1,5 +1,4 @@
-//! Errors of the command line, without what can be a secret: somebody may have put it where a path
-//! or a name should be.
+//! Errors of the command line, without secrets that stand where a path or a name should be.
 
 use action_proto::input::hidden_word;
 use clap::error::{ContextKind, ContextValue, Error, ErrorKind};
@@ -31,7 +30,7 @@ mod tests {
     #[test]
     fn what_was_typed_is_shown_where_it_is_a_word() {
         let secret = "Zk3vQ9xR7LmBt0PnWc2yHsEaUd5fGjKi";
-        let told = |words: &[&str]| {
+        let message = |words: &[&str]| {
             let days = Arg::new("days")
                 .long("days")
                 .value_parser(clap::value_parser!(u32));
@@ -50,12 +49,12 @@ mod tests {
             &["--Zk3vQ9xR7LmBt0PnWc2yHsEaUd5fGjKi", "check"],
             &["check", "-Zk3vQ9xR7LmBt0PnWc2yHsEaUd5fGjKi"],
         ] {
-            let text = told(words);
+            let text = message(words);
             let mut parts = (0..secret.len() - 8).map(|at| &secret[at..at + 8]);
             assert!(!parts.any(|part| text.contains(part)), "{words:?}: {text}");
         }
-        assert!(told(&["chekc"]).contains("chekc"));
-        assert!(told(&["check", "\u{2013}days"]).contains("'\u{2013}days'"));
-        assert!(told(&["--days", "soon", "check"]).contains("'soon'"));
+        assert!(message(&["chekc"]).contains("chekc"));
+        assert!(message(&["check", "\u{2013}days"]).contains("'\u{2013}days'"));
+        assert!(message(&["--days", "soon", "check"]).contains("'soon'"));
     }
 }

@@ -77,7 +77,7 @@ keys! {
         /// of its own
         audit_path: Optional<FilePath> = Absent("`audit.jsonl` in `state_directory`"), "/var/log/action/audit.jsonl";
         /// `error` (or `fatal`), `warn`, `info`, `debug`, `trace`, `off`, or directives `TARGET=LEVEL` of
-        /// the Rust crate tracing-subscriber. The lines that tell the server's addresses are logged with
+        /// the Rust crate tracing-subscriber. The lines with the server's addresses are logged with
         /// all of them but `off`
         log_level: LogLevel = Default("info"), "info,action_server::net=debug";
         /// how the [log](running.md#log) is written: on stderr, or as entries of systemd's journal

@@ -75,9 +75,10 @@ impl<'a> WrittenSettings<'a> {
     }
 
     fn set(&mut self, key: &'static str, is_text: bool, variable: String, text: String) {
-        let value = match is_text {
-            true => Ok(Yaml::Scalar(text)),
-            false => yaml::parse(&text).map_err(|(_, reason)| reason),
+        let value = if is_text {
+            Ok(Yaml::Scalar(text))
+        } else {
+            yaml::parse(&text).map_err(|(_, reason)| reason)
         };
         match (value, &mut self.entries) {
             (Ok(Yaml::Null), _) => self.faults.push(format!("{variable}: it is empty")),

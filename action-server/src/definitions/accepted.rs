@@ -11,7 +11,7 @@ use std::{
 
 use super::{
     DefinitionSources, digest_of,
-    text::{open, read_text, unreadable},
+    text::{open_file, read_text, unreadable_fault},
 };
 use crate::{
     atomic_file::{self, Ownership},
@@ -53,7 +53,7 @@ pub(super) fn read_nodes(
             let found = found.into_iter();
             faults.extend(found.map(|it| Fault::warning(it.file, it.line, it.reason)));
             let visible = sources.visible_metadata.clone();
-            // What groups were left without is told of the nodes file.
+            // The nodes file has given the warnings of groups.
             let (nodes, _) = Nodes::build(file, None, visible);
             Some(AcceptedNodes {
                 nodes: Arc::new(nodes),
@@ -145,9 +145,9 @@ pub(super) fn approval_path(sources: &DefinitionSources) -> PathBuf {
 /// owner or of root, also where root reads for a server of another user.
 fn read_own(sources: &DefinitionSources, name: &str, limit: u64) -> Result<Option<String>, Fault> {
     let path = sources.state.join(name);
-    let unreadable = |error: io::Error| unreadable(&path, &error);
+    let unreadable = |error: io::Error| unreadable_fault(&path, &error);
     let absent = [io::ErrorKind::NotFound, io::ErrorKind::NotADirectory];
-    let file: File = match open(&path) {
+    let file: File = match open_file(&path) {
         Ok(file) => file,
         Err(error) if absent.contains(&error.kind()) => return Ok(None),
         Err(error) => return Err(unreadable(error)),

@@ -13,7 +13,7 @@ use thiserror::Error;
 
 use super::{
     DefinitionSources, nodes,
-    text::{self, read, trusted},
+    text::{self, check_trust, read_definition},
     tree_trust,
 };
 use crate::{
@@ -41,14 +41,17 @@ pub(super) struct PreviousDefinitions<'a> {
 ///
 /// # Errors
 /// The nodes file or the command directory as a whole cannot be read, and nothing was in use.
-pub(super) fn load(
+pub(super) fn load_catalogue(
     sources: &DefinitionSources,
     before: PreviousDefinitions<'_>,
 ) -> Result<(Catalogue, Vec<Fault>), Fault> {
     let mut faults = Vec::new();
-    let loaded = nodes::load(sources, before.nodes, &mut faults)?;
+    let loaded = nodes::load_nodes(sources, before.nodes, &mut faults)?;
     let before = before.commands;
-    let commands = match (LoadedCommands::load(sources, before, &mut faults), before) {
+    let commands = match (
+        LoadedCommands::load_all(sources, before, &mut faults),
+        before,
+    ) {
         (Ok(commands), _) => commands,
         (Err(fault), Some(before)) => {
             faults.push(fault);
@@ -62,7 +65,8 @@ pub(super) fn load(
     let is_command =
         |name: &str| commands.good.contains_key(name) || commands.broken.contains_key(name);
     let known = before.map(|before| &before.untrusted);
-    let (untrusted, found) = tree_trust::look(&sources.commands, is_command, sources.trust, known);
+    let (untrusted, found) =
+        tree_trust::check_trees(&sources.commands, is_command, sources.trust, known);
     faults.extend(found);
     let catalogue = Catalogue {
         nodes: loaded.nodes,
@@ -85,7 +89,7 @@ struct LoadedCommands {
 }
 
 impl LoadedCommands {
-    fn load(
+    fn load_all(
         sources: &DefinitionSources,
         before: Option<&Catalogue>,
         faults: &mut Vec<Fault>,
@@ -95,7 +99,7 @@ impl LoadedCommands {
             let reason = format!("cannot read the command directory: {error}");
             Fault::error(root, 1, reason).caused_by(&error)
         };
-        trusted(root, sources.trust)?;
+        check_trust(root, sources.trust)?;
         let mut commands = LoadedCommands::default();
         let mut names = Vec::new();
         for entry in fs::read_dir(root).map_err(unreadable)? {
@@ -105,7 +109,7 @@ impl LoadedCommands {
             let metadata = path.join("metadata.yaml");
             let is_command = match metadata.try_exists() {
                 Err(error) if is_transient(&error) => {
-                    faults.push(text::unreadable(&metadata, &error));
+                    faults.push(text::unreadable_fault(&metadata, &error));
                     // Known before: it stays as it was.
                     let known = |name: &str| {
                         before.is_some_and(|before| {
@@ -143,12 +147,12 @@ impl LoadedCommands {
         faults: &mut Vec<Fault>,
     ) {
         let directory = sources.commands.join(&name);
-        let read = read(
+        let read = read_definition(
             &directory.join("metadata.yaml"),
             METADATA_LIMIT,
             sources.trust,
         )
-        .and_then(|text| Ok((text, list(&directory, sources.trust)?)));
+        .and_then(|text| Ok((text, list_scripts(&directory, sources.trust)?)));
         let (command, found) = match read {
             Ok((text, listing)) => read_command(&name, without_mark(&text), listing),
             Err(fault) => (None, vec![fault]),
@@ -172,7 +176,7 @@ impl LoadedCommands {
 }
 
 /// Lists the scripts of a command's directory.
-fn list(directory: &Path, trust: Trust) -> Result<ScriptListing, Fault> {
+fn list_scripts(directory: &Path, trust: Trust) -> Result<ScriptListing, Fault> {
     let unreadable = |error| {
         let reason = format!("cannot read the directory: {error}");
         Fault::error(directory, 1, reason)
@@ -199,15 +203,15 @@ fn list(directory: &Path, trust: Trust) -> Result<ScriptListing, Fault> {
         if path.is_dir() {
             continue;
         }
-        match usable(&path, trust) {
+        match open_script(&path, trust) {
             Ok(_) => found.entry(rank.to_owned()).or_default().push(path),
             // Which scripts there are is not known now.
             Err(error) if error.is_transient() => {
-                return Err(unusable(&path, &error).caused_by(&error));
+                return Err(unusable_fault(&path, &error).caused_by(&error));
             }
             // Only a .sh is surely meant as a script: other files may be the scripts' data.
             Err(error) if extension == "sh" => {
-                let fault = unusable(&path, &error);
+                let fault = unusable_fault(&path, &error);
                 listing.unusable.insert(rank.to_owned(), fault);
             }
             Err(_) => {}
@@ -234,11 +238,11 @@ fn list(directory: &Path, trust: Trust) -> Result<ScriptListing, Fault> {
     Ok(listing)
 }
 
-fn unusable(script: &Path, error: &UnusableScript) -> Fault {
+fn unusable_fault(script: &Path, error: &UnusableScript) -> Fault {
     Fault::error(script, 1, error.to_string()).with_brief(error.brief())
 }
 
-/// Whether somebody may take it for a script: it ends so, and is not hidden, as what editors leave.
+/// Whether the name looks like that of a script: it ends so, and is not hidden like the copies of editors.
 fn is_named_as_script(name: &OsStr) -> bool {
     let name = name.as_encoded_bytes();
     name.ends_with(b".sh") && !name.starts_with(b".")
@@ -274,7 +278,7 @@ impl UnusableScript {
 ///
 /// # Errors
 /// See [`UnusableScript`].
-pub(super) fn usable(script: &Path, trust: Trust) -> Result<fs::File, UnusableScript> {
+pub(super) fn open_script(script: &Path, trust: Trust) -> Result<fs::File, UnusableScript> {
     let file = check_script(script)?;
     trust.check(script)?;
     Ok(file)

@@ -1,7 +1,7 @@
 //! The definitions on disk: reading them into a catalogue, and keeping it current.
 //!
 //! Owns the files: what is read, in which order, and what is kept when an edit breaks
-//! something. What the texts mean is the catalogue's affair.
+//! something. What the texts mean belongs to `catalogue`.
 
 mod accepted;
 mod fingerprint;
@@ -24,7 +24,7 @@ use thiserror::Error;
 use tokio::sync::watch as channel;
 
 use accepted::AcceptedNodes;
-use load::{PreviousDefinitions, usable};
+use load::{PreviousDefinitions, open_script};
 pub use plan_digest::{PlanDigest, PlanDigestError, PlanDigests};
 pub use watch::DefinitionWatch;
 pub(crate) use watch::log_fault;
@@ -109,7 +109,7 @@ fn load_first(sources: &DefinitionSources) -> Result<LoadedFirst, Fault> {
         nodes: accepted.as_ref().map(|accepted| &accepted.nodes),
         commands: None,
     };
-    let (catalogue, found) = load::load(sources, before)?;
+    let (catalogue, found) = load::load_catalogue(sources, before)?;
     faults.extend(found);
     Ok((catalogue, faults, accepted))
 }
@@ -153,8 +153,8 @@ pub struct Definitions {
     current: Arc<ArcSwap<Catalogue>>,
     files: FileDigests,
     trust: Trust,
-    /// What was wrong at the first load, and told.
-    told: Arc<Vec<Fault>>,
+    /// What was wrong at the first load, and was logged.
+    first_faults: Arc<Vec<Fault>>,
     /// The stamp of the files at the first load.
     stamp: u64,
     /// The digest of the accepted nodes that the state directory has, where it has them.
@@ -179,7 +179,7 @@ impl Definitions {
             current: Arc::new(ArcSwap::from_pointee(catalogue)),
             files: FileDigests::default(),
             trust: sources.trust,
-            told: Arc::new(faults.clone()),
+            first_faults: Arc::new(faults.clone()),
             stamp,
             kept: Arc::new(Mutex::new(accepted.map(|accepted| accepted.digest))),
             changes: channel::Sender::new(0),
@@ -232,7 +232,7 @@ impl Definitions {
     }
 
     /// Checks that each script of a plan could be started now, as it is on the disk, and that
-    /// nobody else can have written what stands around it. Returns the digest of each, by its name
+    /// no other user can have written the files around it. Returns the digest of each, by its name
     /// in the command directory. Blocks for the disk.
     ///
     /// # Errors
@@ -248,11 +248,13 @@ impl Definitions {
         let scripts: BTreeSet<_> = plan.jobs.iter().flat_map(both).flatten().collect();
         let checked = scripts.into_iter().map(|script| {
             let name = plan.script_name(&script);
-            let opened =
-                usable(&script, self.trust).map_err(|error| match error.is_transient() {
-                    true => PlanScriptError::Transient(error.to_string()),
-                    false => unusable(name.clone(), error.to_string()),
-                })?;
+            let opened = open_script(&script, self.trust).map_err(|error| {
+                if error.is_transient() {
+                    PlanScriptError::Transient(error.to_string())
+                } else {
+                    unusable(name.clone(), error.to_string())
+                }
+            })?;
             match self.files.of_file(opened) {
                 Ok(digest) => Ok((name, in_hexadecimal(&digest))),
                 Err(error) if is_transient(&error) => {
@@ -277,7 +279,7 @@ impl Definitions {
     /// Reads everything again. What is broken now stays as it was.
     fn reload(&self, sources: &DefinitionSources) -> Vec<Fault> {
         let before = self.snapshot();
-        let loaded = load::load(
+        let loaded = load::load_catalogue(
             sources,
             PreviousDefinitions {
                 nodes: Some(&before.nodes),

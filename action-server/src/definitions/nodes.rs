@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use super::{DefinitionSources, accepted, digest_of, text::read};
+use super::{DefinitionSources, accepted, digest_of, text::read_definition};
 use crate::{
     catalogue::{GroupFault, Nodes, NodesFile, NodesRemoval, read_nodes},
     shown,
@@ -26,7 +26,7 @@ pub(super) struct LoadedNodes {
 ///
 /// # Errors
 /// The file cannot be read, and nothing was accepted before.
-pub(super) fn load(
+pub(super) fn load_nodes(
     sources: &DefinitionSources,
     before: Option<&Arc<Nodes>>,
     faults: &mut Vec<Fault>,
@@ -46,7 +46,7 @@ pub(super) fn load(
         }
     };
     faults.extend(found);
-    let built = build(sources, file, before);
+    let built = build_nodes(sources, file, before);
     if let Some(before) = before {
         let removal = NodesRemoval::new(before, &built.nodes, built.in_file);
         if removal.is_large() && !is_accepted(sources, &text, faults) {
@@ -73,13 +73,13 @@ pub(super) fn held_back(
     accepted: &Arc<Nodes>,
 ) -> Result<(Option<NodesRemoval>, String), Fault> {
     let (text, file, _) = read_file(sources)?;
-    let built = build(sources, file, Some(accepted));
+    let built = build_nodes(sources, file, Some(accepted));
     let removal = Some(NodesRemoval::new(accepted, &built.nodes, built.in_file));
     Ok((removal.filter(NodesRemoval::is_large), text))
 }
 
 fn read_file(sources: &DefinitionSources) -> Result<(String, NodesFile, Vec<Fault>), Fault> {
-    let text = read(&sources.nodes, NODES_LIMIT, sources.trust)?;
+    let text = read_definition(&sources.nodes, NODES_LIMIT, sources.trust)?;
     let (file, faults) = read_nodes(&sources.nodes, without_mark(&text))?;
     Ok((text, file, faults))
 }
@@ -91,7 +91,11 @@ struct BuiltNodes {
     group_faults: Vec<GroupFault>,
 }
 
-fn build(sources: &DefinitionSources, file: NodesFile, before: Option<&Arc<Nodes>>) -> BuiltNodes {
+fn build_nodes(
+    sources: &DefinitionSources,
+    file: NodesFile,
+    before: Option<&Arc<Nodes>>,
+) -> BuiltNodes {
     let in_file = file.node_count();
     let visible = sources.visible_metadata.clone();
     let before = before.map(|before| &**before);
@@ -148,9 +152,10 @@ fn group_fault(sources: &DefinitionSources, text: &str, fault: GroupFault) -> Fa
         reason,
     } = fault;
     let line = line_of(text, &[Step::Key("__groups__"), Step::Key(&group)]);
-    match is_error {
-        true => Fault::error(&sources.nodes, line, reason),
-        false => Fault::warning(&sources.nodes, line, reason),
+    if is_error {
+        Fault::error(&sources.nodes, line, reason)
+    } else {
+        Fault::warning(&sources.nodes, line, reason)
     }
 }
 

@@ -73,7 +73,7 @@ impl EditNotices {
     }
 
     /// Returns when an edit was noticed. Cancel safe.
-    pub(super) async fn edit(&mut self) {
+    pub(super) async fn next_edit(&mut self) {
         loop {
             match self.stream.next().await {
                 Some(Ok(event)) if self.is_edit(&event) => return,

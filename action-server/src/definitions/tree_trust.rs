@@ -10,54 +10,55 @@ use std::{
 
 use action_proto::input::shown_name;
 
-use super::text::unreadable;
+use super::text::unreadable_fault;
 use crate::{
     catalogue::UntrustedFiles, fingerprint, shown, transient::is_transient, trust::Trust,
     yaml::Fault,
 };
 
-/// How much is told of one command or folder: a umask may have left its mark on all of it.
+/// The most faults of one command or folder: a umask may have opened all of it to others.
 const MOST_FAULTS: usize = 10;
 
-/// Looks at all that stands around the scripts of these commands, and tells what others can write.
+/// Checks all files around the scripts of these commands, and finds those that others can write.
 /// What cannot be looked at now stays as it was in `before`, and cannot be trusted at a first look.
-pub(super) fn look(
+pub(super) fn check_trees(
     root: &Path,
     is_command: impl Fn(&str) -> bool,
     trust: Trust,
     before: Option<&UntrustedFiles>,
 ) -> (UntrustedFiles, Vec<Fault>) {
-    let (mut untrusted, mut told) = (UntrustedFiles::default(), Vec::new());
+    let (mut untrusted, mut found) = (UntrustedFiles::default(), Vec::new());
     if trust == Trust::Lax {
-        return (untrusted, told);
+        return (untrusted, found);
     }
-    for path in list(root, &mut told) {
+    for path in list_entries(root, &mut found) {
         let name = path.file_name().and_then(|name| name.to_str());
         let command = name.filter(|name| is_command(name));
         let mut faults = Vec::new();
-        walk(&path, command.is_some(), trust, &mut faults);
+        check_tree(&path, command.is_some(), trust, &mut faults);
         let is_known = |fault: &&Fault| !fault.is_transient || before.is_none();
         if let Some(first) = faults.iter().find(is_known) {
             let shown = first.file.strip_prefix(root).unwrap_or(&first.file);
             untrusted.add(command, shown::file(shown));
         }
         let whom = command.map_or_else(|| "any command".to_owned(), shown_name);
-        told.extend(faults.into_iter().map(|fault| Fault {
-            reason: match fault.is_transient {
-                true => fault.reason,
-                false => format!("{}; until then no run of {whom} is started", fault.reason),
+        found.extend(faults.into_iter().map(|fault| Fault {
+            reason: if fault.is_transient {
+                fault.reason
+            } else {
+                format!("{}; until then no run of {whom} is started", fault.reason)
             },
             ..fault
         }));
     }
-    if told.iter().any(|fault| fault.is_transient) {
+    if found.iter().any(|fault| fault.is_transient) {
         before.inspect(|before| untrusted.keep(before));
     }
-    (untrusted, told)
+    (untrusted, found)
 }
 
 /// Looks at a file, or at a directory with all that is in it; links are not gone into.
-fn walk(path: &Path, is_command: bool, trust: Trust, faults: &mut Vec<Fault>) {
+fn check_tree(path: &Path, is_command: bool, trust: Trust, faults: &mut Vec<Fault>) {
     if faults.len() >= MOST_FAULTS {
         return;
     }
@@ -69,18 +70,18 @@ fn walk(path: &Path, is_command: bool, trust: Trust, faults: &mut Vec<Fault>) {
     if !is_directory {
         return;
     }
-    for entry in list(path, faults) {
+    for entry in list_entries(path, faults) {
         if !(is_command && is_looked_at_elsewhere(&entry)) {
-            walk(&entry, false, trust, faults);
+            check_tree(&entry, false, trust, faults);
         }
     }
 }
 
 /// What is in a directory. What the server may not list its scripts cannot read either.
-fn list(directory: &Path, faults: &mut Vec<Fault>) -> Vec<PathBuf> {
+fn list_entries(directory: &Path, faults: &mut Vec<Fault>) -> Vec<PathBuf> {
     fingerprint::list(directory).unwrap_or_else(|error| {
         if is_transient(&error) {
-            faults.push(unreadable(directory, &error));
+            faults.push(unreadable_fault(directory, &error));
         }
         Vec::new()
     })

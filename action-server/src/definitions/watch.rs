@@ -1,7 +1,7 @@
 //! EditNotices edits of the definitions and reloads.
 //!
 //! The kernel's notices only say when to look. What is loaded follows from the
-//! files alone, and a look every [`RESCAN`] catches what no notice told: a network file
+//! files alone, and a look every [`RESCAN`] catches what no notice announced: a network file
 //! system, an overflow, a directory that was replaced.
 
 use std::{io, time::Duration};
@@ -47,7 +47,7 @@ impl DefinitionWatch {
         let (requests, requested) = mpsc::channel(1);
         let looking = WatchTask {
             schedule: ReadSchedule::new("definitions", definitions.stamp),
-            reported: definitions.told.to_vec(),
+            reported: definitions.first_faults.to_vec(),
             definitions,
             sources,
             audit,
@@ -83,7 +83,7 @@ impl WatchTask {
         if let Some(fault) = self.reported.iter().find(|fault| fault.is_transient) {
             self.schedule.record(stamp, Some(fault));
         }
-        let mut notices = observed(&self.sources).await;
+        let mut notices = observe_edits(&self.sources).await;
         log_notices(true, &notices);
         let mut was_told = false;
         let mut asked = None;
@@ -106,8 +106,8 @@ impl WatchTask {
                 RETRY_INTERVAL
             };
             was_told = tokio::select! {
-                () = edit(&mut notices) => {
-                    settle(&mut notices).await;
+                () = next_edit(&mut notices) => {
+                    settle_edits(&mut notices).await;
                     // Two writes within a tick of the clock leave one stamp: a notice is always heard.
                     true
                 }
@@ -120,7 +120,7 @@ impl WatchTask {
             // A rename replaced the directory: observe the new one.
             let had_notices = notices.is_ok();
             drop(notices);
-            notices = observed(&self.sources).await;
+            notices = observe_edits(&self.sources).await;
             log_notices(had_notices, &notices);
         }
     }
@@ -141,7 +141,7 @@ impl WatchTask {
         if let Ok(faults) = loaded {
             let transient = faults.iter().find(|fault| fault.is_transient);
             let is_news = self.schedule.record(stamp, transient);
-            if !report(&faults, &mut self.reported) && !is_news {
+            if !report_faults(&faults, &mut self.reported) && !is_news {
                 return;
             }
             // A log that fails has said so. What is loaded stays.
@@ -163,7 +163,7 @@ async fn stamp_of(sources: &DefinitionSources) -> u64 {
 }
 
 /// Asks the kernel for notices, which looks at each directory.
-async fn observed(sources: &DefinitionSources) -> io::Result<EditNotices> {
+async fn observe_edits(sources: &DefinitionSources) -> io::Result<EditNotices> {
     let sources = sources.clone();
     let observed = LANES
         .definitions
@@ -172,17 +172,17 @@ async fn observed(sources: &DefinitionSources) -> io::Result<EditNotices> {
 }
 
 /// Returns when an edit was noticed; not where there are no notices. Cancel safe.
-async fn edit(notices: &mut io::Result<EditNotices>) {
+async fn next_edit(notices: &mut io::Result<EditNotices>) {
     match notices {
-        Ok(notices) => notices.edit().await,
+        Ok(notices) => notices.next_edit().await,
         Err(_) => std::future::pending().await,
     }
 }
 
-async fn settle(notices: &mut io::Result<EditNotices>) {
+async fn settle_edits(notices: &mut io::Result<EditNotices>) {
     // A steady stream of edits must not put the reload off for ever.
     let limit = time::Instant::now() + 10 * SETTLE;
-    while time::Instant::now() < limit && time::timeout(SETTLE, edit(notices)).await.is_ok() {}
+    while time::Instant::now() < limit && time::timeout(SETTLE, next_edit(notices)).await.is_ok() {}
 }
 
 /// Logs that there are no notices any more, or that there are some again.
@@ -198,7 +198,7 @@ fn log_notices(had_notices: bool, notices: &io::Result<EditNotices>) {
 
 /// Logs the faults that are new and those that are gone, but for transient ones, which come and go
 /// with each attempt. Returns whether there were any.
-fn report(faults: &[Fault], reported: &mut Vec<Fault>) -> bool {
+fn report_faults(faults: &[Fault], reported: &mut Vec<Fault>) -> bool {
     let mut is_any = false;
     let new = faults.iter().filter(|fault| !fault.is_transient);
     for fault in new.filter(|fault| !reported.contains(fault)) {
@@ -229,8 +229,9 @@ fn report(faults: &[Fault], reported: &mut Vec<Fault>) -> bool {
 
 /// Logs one fault as `file:line: reason`.
 pub(crate) fn log_fault(fault: &Fault) {
-    match fault.is_error() {
-        true => tracing::error!("{fault}"),
-        false => tracing::warn!("{fault}"),
+    if fault.is_error() {
+        tracing::error!("{fault}");
+    } else {
+        tracing::warn!("{fault}");
     }
 }

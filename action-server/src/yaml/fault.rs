@@ -23,7 +23,7 @@ pub struct Fault {
     pub line: usize,
     /// What is wrong, and the remedy where there is one.
     pub reason: String,
-    /// What callers are told instead, where the reason has paths or a remedy for the admin.
+    /// The reason for callers, where that for the admin has paths or a remedy.
     pub brief: Option<String>,
     /// How grave it is.
     pub severity: Severity,
@@ -60,7 +60,7 @@ impl Fault {
         }
     }
 
-    /// The same fault, of which callers are told only this.
+    /// The same fault with another reason for callers.
     pub fn with_brief(self, brief: impl Into<String>) -> Fault {
         Fault {
             brief: Some(brief.into()),
@@ -68,7 +68,7 @@ impl Fault {
         }
     }
 
-    /// What callers are told.
+    /// The reason for callers.
     pub fn brief(&self) -> &str {
         self.brief.as_deref().unwrap_or(&self.reason)
     }

@@ -1,6 +1,6 @@
 //! Finds the line of a key in YAML text, for the message about it.
 //!
-//! The deserializer tells a place only with an error. So the text is read once more along the
+//! The deserializer has a place only in an error. So the text is read once more along the
 //! path, with an error on purpose at its end; this costs nothing until something is wrong.
 
 use std::{cell::Cell, fmt};

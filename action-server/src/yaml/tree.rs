@@ -63,12 +63,12 @@ pub fn parse(text: &str) -> Result<Yaml, (usize, String)> {
     let shape = match shape {
         Ok(shape) => shape,
         Err(_) if is_blank(text) => return Ok(Yaml::Null),
-        Err(error) => return Err(placed(&error)),
+        Err(error) => return Err(placed_error(&error)),
     };
     let tree = ShapedText(&shape)
         .deserialize(serde_yaml::Deserializer::from_str(text))
-        .map_err(|error| placed(&error))?;
-    Ok(merged(tree))
+        .map_err(|error| placed_error(&error))?;
+    Ok(apply_merges(tree))
 }
 
 /// The text without the byte order mark that some editors write first.
@@ -83,7 +83,7 @@ fn is_blank(text: &str) -> bool {
     })
 }
 
-fn placed(error: &serde_yaml::Error) -> (usize, String) {
+fn placed_error(error: &serde_yaml::Error) -> (usize, String) {
     let line = error.location().map_or(0, |place| place.line());
     let mut text = error.to_string();
     // What a node set may begin with is none that a bare value of YAML may.
@@ -97,15 +97,15 @@ fn placed(error: &serde_yaml::Error) -> (usize, String) {
 }
 
 /// Applies the merge keys (`<<`): own keys win over merged ones.
-fn merged(tree: Yaml) -> Yaml {
+fn apply_merges(tree: Yaml) -> Yaml {
     match tree {
         Yaml::Null | Yaml::Scalar(_) => tree,
-        Yaml::List(items) => Yaml::List(items.into_iter().map(merged).collect()),
+        Yaml::List(items) => Yaml::List(items.into_iter().map(apply_merges).collect()),
         Yaml::Map(entries) => {
             let mut own = Vec::new();
             let mut inherited = Vec::new();
             for (key, value) in entries {
-                match (key.as_str(), merged(value)) {
+                match (key.as_str(), apply_merges(value)) {
                     ("<<", Yaml::Map(more)) => inherited.extend(more),
                     ("<<", Yaml::List(maps)) => {
                         for map in maps {

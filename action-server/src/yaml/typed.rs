@@ -100,7 +100,7 @@ impl de::Error for TypeError {
     }
 
     fn invalid_type(found: Unexpected<'_>, expected: &dyn de::Expected) -> TypeError {
-        TypeError::custom(format!("expected {expected}, found {}", kind(found)))
+        TypeError::custom(format!("expected {expected}, found {}", kind_of(found)))
     }
 
     fn invalid_value(found: Unexpected<'_>, expected: &dyn de::Expected) -> TypeError {
@@ -108,24 +108,24 @@ impl de::Error for TypeError {
     }
 
     fn unknown_variant(variant: &str, expected: &'static [&'static str]) -> TypeError {
-        let (variant, known) = (shown_value(variant), listed(expected));
+        let (variant, known) = (shown_value(variant), quoted_list(expected));
         TypeError::custom(format!(
             "unknown variant {variant}, expected one of {known}"
         ))
     }
 
     fn unknown_field(field: &str, expected: &'static [&'static str]) -> TypeError {
-        let (field, known) = (shown_name(field), listed(expected));
+        let (field, known) = (shown_name(field), quoted_list(expected));
         TypeError::custom(format!("unknown field `{field}`, expected one of {known}"))
     }
 }
 
-fn listed(names: &[&str]) -> String {
+fn quoted_list(names: &[&str]) -> String {
     let quoted: Vec<String> = names.iter().map(|name| format!("`{name}`")).collect();
     quoted.join(", ")
 }
 
-fn kind(found: Unexpected<'_>) -> &'static str {
+fn kind_of(found: Unexpected<'_>) -> &'static str {
     match found {
         Unexpected::Bool(_) => "true or false",
         Unexpected::Unsigned(_) | Unexpected::Signed(_) | Unexpected::Float(_) => "a number",

@@ -5,7 +5,7 @@ use action_proto::input::shown_set;
 use std::collections::BTreeSet;
 
 use super::{SelectionError, terms};
-use crate::catalogue::selection_error::{cut, shortened};
+use crate::catalogue::selection_error::{cut_text, shortened_text};
 
 /// How much a warning shows, in bytes.
 const WARNING_SHOWN: usize = 2000;
@@ -35,13 +35,14 @@ impl MissingNames {
         if !self.groups.is_empty() {
             return Some(self.unknown_groups());
         }
-        let (kind, names) = match self.attributes.is_empty() {
-            true => ("node", fold(&self.nodes, "")),
-            false => ("node with", joined(self.attributes)),
+        let (kind, names) = if self.attributes.is_empty() {
+            ("node", fold_names(&self.nodes, ""))
+        } else {
+            ("node with", join_terms(self.attributes))
         };
         (!names.is_empty()).then(|| SelectionError::Unknown {
             kind,
-            names: shortened(shown_set(&names)),
+            names: shortened_text(shown_set(&names)),
             hint: "",
         })
     }
@@ -49,37 +50,38 @@ impl MissingNames {
     pub(super) fn unknown_groups(&self) -> SelectionError {
         SelectionError::Unknown {
             kind: "group",
-            names: shortened(shown_set(&fold(&self.groups, "@"))),
-            hint: match self.groups.contains("all") {
-                true => "; for all nodes, write @*",
-                false => "",
+            names: shortened_text(shown_set(&fold_names(&self.groups, "@"))),
+            hint: if self.groups.contains("all") {
+                "; for all nodes, write @*"
+            } else {
+                ""
             },
         }
     }
 
     /// The same for warnings.
     pub(super) fn into_undefined(self) -> UndefinedNames {
-        let nodes = Some(fold(&self.nodes, "")).filter(|nodes| !nodes.is_empty());
-        let all = joined(nodes.into_iter().chain(self.attributes));
+        let nodes = Some(fold_names(&self.nodes, "")).filter(|nodes| !nodes.is_empty());
+        let all = join_terms(nodes.into_iter().chain(self.attributes));
         UndefinedNames {
-            names: cut(all, WARNING_SHOWN),
-            empty: cut(joined(self.empty), WARNING_SHOWN),
+            names: cut_text(all, WARNING_SHOWN),
+            empty: cut_text(join_terms(self.empty), WARNING_SHOWN),
         }
     }
 }
 
-fn joined(texts: impl IntoIterator<Item = String>) -> String {
+fn join_terms(texts: impl IntoIterator<Item = String>) -> String {
     texts.into_iter().collect::<Vec<_>>().join(",")
 }
 
 /// Names as one node set, with `prefix` before each of its terms. Patterns stay as they are.
-fn fold(names: &BTreeSet<String>, prefix: &str) -> String {
+fn fold_names(names: &BTreeSet<String>, prefix: &str) -> String {
     let (patterns, names): (Vec<&str>, Vec<&str>) = names
         .iter()
         .map(String::as_str)
         .partition(|name| name.contains(['[', '*', '?']));
     let folded = action_proto::fold(names);
-    let terms = terms::split(&folded).unwrap_or_default();
+    let terms = terms::split_terms(&folded).unwrap_or_default();
     let terms = terms.into_iter().map(|(_, term)| term).chain(patterns);
-    joined(terms.map(|term| format!("{prefix}{term}")))
+    join_terms(terms.map(|term| format!("{prefix}{term}")))
 }

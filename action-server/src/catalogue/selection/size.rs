@@ -35,14 +35,11 @@ impl SetSize {
         let spelled = spelled.filter(|count| is_strict || *count <= limit);
         let count = spelled.fold(0, usize::saturating_add);
         let is_too_long = count > limit.saturating_mul(NAMED_PER_SELECTED);
-        match is_strict {
-            true if is_too_long => Err(SelectionError::TooMany { count, limit }),
-            false if is_too_long => Ok(ExpansionLimit {
-                limit: 1,
-                is_strict,
-            }),
-            _ => Ok(ExpansionLimit { limit, is_strict }),
+        if is_too_long && is_strict {
+            return Err(SelectionError::TooMany { count, limit });
         }
+        let limit = if is_too_long { 1 } else { limit };
+        Ok(ExpansionLimit { limit, is_strict })
     }
 }
 

@@ -4,7 +4,7 @@
 use action_proto::input::shown_set;
 
 use super::SelectionError;
-use crate::{catalogue::selection_error::shortened, pattern::NamePattern};
+use crate::{catalogue::selection_error::shortened_text, pattern::NamePattern};
 
 /// A term, with the operator before it.
 #[derive(Debug)]
@@ -30,7 +30,7 @@ pub(super) enum TermKind<'a> {
 
 impl SetTerm<'_> {
     /// How many names the term spells out; those that a wildcard finds are not among them.
-    pub(super) fn spelled(&self) -> usize {
+    pub(super) fn spelled_count(&self) -> usize {
         match &self.kind {
             TermKind::Groups(names) | TermKind::Nodes(names) if !names.has_wildcards() => {
                 names.count()
@@ -52,22 +52,23 @@ impl SetTerm<'_> {
 ///
 /// # Errors
 /// It breaks the grammar.
-pub(super) fn parse(text: &str) -> Result<Vec<SetTerm<'_>>, SelectionError> {
-    let split = split(text)?.into_iter();
+pub(super) fn parse_terms(text: &str) -> Result<Vec<SetTerm<'_>>, SelectionError> {
+    let split = split_terms(text)?.into_iter();
     split
         .map(|(operator, text)| {
             Ok(SetTerm {
                 operator,
                 text,
-                kind: kind(text)?,
+                kind: parse_kind(text)?,
             })
         })
         .collect()
 }
 
-fn kind(text: &str) -> Result<TermKind<'_>, SelectionError> {
-    let pattern =
-        |part: &str| NamePattern::parse(part).map_err(|error| malformed(text, &error.to_string()));
+fn parse_kind(text: &str) -> Result<TermKind<'_>, SelectionError> {
+    let pattern = |part: &str| {
+        NamePattern::parse(part).map_err(|error| malformed_set(text, &error.to_string()))
+    };
     if text == "@*" {
         return Ok(TermKind::All);
     }
@@ -75,7 +76,7 @@ fn kind(text: &str) -> Result<TermKind<'_>, SelectionError> {
         return Ok(TermKind::Groups(pattern(group)?));
     }
     match text.split_once('=') {
-        Some((key, _)) if key.trim().is_empty() => Err(malformed(
+        Some((key, _)) if key.trim().is_empty() => Err(malformed_set(
             text,
             "an attribute needs a name before =; all others are @*!name=value",
         )),
@@ -85,16 +86,16 @@ fn kind(text: &str) -> Result<TermKind<'_>, SelectionError> {
     }
 }
 
-pub(super) fn malformed(text: &str, reason: &str) -> SelectionError {
+pub(super) fn malformed_set(text: &str, reason: &str) -> SelectionError {
     SelectionError::Malformed {
-        text: shortened(shown_set(text)),
-        reason: shortened(reason.to_owned()),
+        text: shortened_text(shown_set(text)),
+        reason: shortened_text(reason.to_owned()),
     }
 }
 
 /// Cuts a text into terms, each with the operator before it (`,` for the first).
-pub(super) fn split(text: &str) -> Result<Vec<(char, &str)>, SelectionError> {
-    let malformed = |reason| malformed(text, reason);
+pub(super) fn split_terms(text: &str) -> Result<Vec<(char, &str)>, SelectionError> {
+    let malformed = |reason| malformed_set(text, reason);
     let mut terms = Vec::new();
     let mut operator = None;
     let mut start = None;

@@ -5,7 +5,6 @@ use std::{collections::BTreeSet, path::Path};
 use proptest::prelude::*;
 
 use super::*;
-use crate::catalogue::selection_error::cut;
 use crate::pattern::tests::model_matches;
 
 fn nodes() -> Nodes {
@@ -27,8 +26,9 @@ fn names(set: &str) -> Result<String, String> {
     names_of(&nodes(), set)
 }
 
-fn names_of(nodes: &Nodes, set: &str) -> Result<String, String> {
-    let places = select(nodes.visible(None), set, 1000).map_err(|error| error.to_string())?;
+pub(super) fn names_of(nodes: &Nodes, set: &str) -> Result<String, String> {
+    let places =
+        select_positions(nodes.visible(None), set, 1000).map_err(|error| error.to_string())?;
     let names: Vec<_> = places
         .iter()
         .map(|&at| nodes.list()[at].name.as_str())
@@ -66,7 +66,12 @@ fn the_grammar() {
     ] {
         assert_eq!(names(set).as_deref(), Ok(expected), "{set}");
     }
-    assert_eq!(select(nodes().visible(None), "@*", 100).unwrap().len(), 13);
+    assert_eq!(
+        select_positions(nodes().visible(None), "@*", 100)
+            .unwrap()
+            .len(),
+        13
+    );
 }
 
 /// Each number is a node, a rank, a group and a rack.
@@ -276,7 +281,7 @@ proptest! {
     #[test]
     fn no_text_panics_and_nothing_unknown_is_selected(set in "[n0-9\\[\\],!&^@*?=/ a-]{0,24}") {
         let nodes = nodes();
-        if let Ok(places) = select(nodes.visible(None), &set, 1000) {
+        if let Ok(places) = select_positions(nodes.visible(None), &set, 1000) {
             prop_assert!(!places.is_empty());
             prop_assert!(places.iter().all(|&at| at < nodes.list().len()));
         }
@@ -303,7 +308,7 @@ proptest! {
         terms[0].0 = ',';
         let expected = model(&names, &terms);
         let chosen = |set: &str| {
-            let places = select(nodes.visible(None), set, 1000).ok()?;
+            let places = select_positions(nodes.visible(None), set, 1000).ok()?;
             Some(places.iter().map(|&at| nodes.list()[at].name.clone()).collect::<BTreeSet<_>>())
         };
         prop_assert_eq!(chosen(&text("")), expected.clone(), "{}", text(""));
@@ -327,94 +332,5 @@ proptest! {
             _ => Vec::new(),
         });
         prop_assert_eq!(read.collect::<BTreeSet<_>>(), names, "{}", folded);
-    }
-}
-
-/// What a definition covers, what it names that is not there, and which of its groups are empty.
-fn defined(nodes: &Nodes, set: &str) -> Result<(String, String, String), String> {
-    let coverage = cover(nodes, set).map_err(|error| error.to_string())?;
-    assert_eq!(coverage.sure, coverage.possible);
-    let covered = nodes.list().iter().zip(&coverage.sure);
-    let covered = covered
-        .filter(|(_, is)| **is)
-        .map(|(node, _)| node.name.as_str());
-    Ok((
-        action_proto::fold(covered),
-        coverage.undefined,
-        coverage.empty,
-    ))
-}
-
-#[test]
-fn a_definition_may_name_more_nodes_than_a_run() {
-    let text = "g1:\n".to_owned() + &(1..=10).map(|at| format!("n{at}:\n")).collect::<String>();
-    let (file, _) = super::super::read_nodes(Path::new("f"), &text).unwrap();
-    let nodes = Nodes::build(file, None, BTreeSet::new()).0;
-    let many: String = (0..2000).map(|_| ",n[1-99]").collect();
-    for (set, covered, undefined) in [
-        ("n[1-20000]", "n[1-10]", "some of n[1-20000]"),
-        ("x[1-9999999999]", "", "x[1-9999999999]"),
-        (
-            "n[1-99999999999999999999999999]!n1",
-            "n[2-10]",
-            "some of n[1-99999999999999999999999999]",
-        ),
-        (
-            "n[1-20000]&n[9-99]",
-            "n[9-10]",
-            "n[11-99],some of n[1-20000]",
-        ),
-        ("g[1-4]x[1-99999],g1", "g1", "g[1-4]x[1-99999]"),
-        (
-            "n[1-9000],n[1-9000],n[1-9000],n[1-9000],n[1-9000]",
-            "n[1-10]",
-            "some of n[1-9000]",
-        ),
-        (&many[1..], "n[1-10]", "some of n[1-99]"),
-        ("@*", "g1,n[1-10]", ""),
-    ] {
-        let expected = (covered.to_owned(), undefined.to_owned(), String::new());
-        assert_eq!(
-            defined(&nodes, set),
-            Ok(expected),
-            "{}",
-            cut(set.to_owned(), 80)
-        );
-    }
-    assert_eq!(
-        defined(&nodes, "@g[1-99999]"),
-        Err("no such group: @g[1-99999]".to_owned())
-    );
-    // For a caller a limit is a limit.
-    assert!(names_of(&nodes, "n[1-20000]").is_err());
-}
-
-#[test]
-fn groups_without_members_are_told_of_and_are_no_error() {
-    let text = "__groups__: {none: '', nix: n1!n1, some: n1}\nn1:\nn2:\n";
-    let (file, _) = super::super::read_nodes(Path::new("f"), text).unwrap();
-    let nodes = Nodes::build(file, None, BTreeSet::new()).0;
-    for (set, covered, empty) in [
-        ("@none", "", "@none"),
-        ("@n*", "", "@n*"),
-        ("@none,@nix,n2", "n2", "@nix,@none"),
-        ("@some,@none", "n1", "@none"),
-        ("@[1-2]*,n1", "", ""),
-        // To take away nothing is right.
-        ("n[1-2]!@none", "n[1-2]", ""),
-        ("@*", "n[1-2]", ""),
-        ("n1!n1", "", ""),
-    ] {
-        match defined(&nodes, set) {
-            Ok(found) => assert_eq!(
-                found,
-                (covered.into(), String::new(), empty.into()),
-                "{set}"
-            ),
-            Err(error) => assert!(
-                error.starts_with("no such group") && covered.is_empty(),
-                "{set}: {error}"
-            ),
-        }
     }
 }

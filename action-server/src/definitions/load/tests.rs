@@ -94,7 +94,7 @@ impl Fixture {
         Fixture { directory, sources }
     }
 
-    fn load(
+    fn load_catalogue(
         &self,
         nodes: &[u8],
         metadata: &[u8],
@@ -104,7 +104,7 @@ impl Fixture {
         fs::write(self.sources.commands.join("c/metadata.yaml"), metadata).unwrap();
         let nodes = before.map(|before| &before.nodes);
         let commands = before;
-        load(&self.sources, PreviousDefinitions { nodes, commands })
+        load_catalogue(&self.sources, PreviousDefinitions { nodes, commands })
     }
 }
 
