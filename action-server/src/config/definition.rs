@@ -1,8 +1,8 @@
 //! Every setting in one definition: its meaning for the docs, its form, its default and an example.
 
 use super::values::{
-    Count, FilePath, ListenAddress, LogFormat, LogLevel, NameList, ScriptVariables, SecretText,
-    TimeLimit, Umask,
+    CountLimit, FileMask, FilePath, ListenAddress, LogFormatName, LogLevel, NameList,
+    ScriptVariables, SecretText, TimeLimit,
 };
 use crate::keys::{ByteSize, Optional, PlainText, Switch, TimeSpan, keys};
 
@@ -47,7 +47,7 @@ keys! {
         /// variables for all scripts, see [the rules](settings.md#script_environment)
         script_environment: ScriptVariables = Default("{}"), "{AWS_PROFILE: cluster}";
         /// which permissions the files that scripts make do not get
-        umask: Umask = Default("0022"), "0077";
+        umask: FileMask = Default("0022"), "0077";
         /// metadata keys that callers may see and select nodes by. Everything else stays between server and
         /// scripts. Secrets are not shown even when they are listed
         visible_metadata: NameList = Default("[]"), "[aws_region]";
@@ -56,7 +56,7 @@ keys! {
         allow_unsafe_permissions: Switch = Default("false"), "true";
         ["How long, how many"]
         /// the most jobs that run at once on the whole server
-        job_threads: Count = Default("256"), "64";
+        job_threads: CountLimit = Default("256"), "64";
         /// the longest that a run as a whole may take, its time in the queue included, on top of the limit
         /// of each job. Then its jobs are TIMED_OUT. `0s` is no limit
         run_timeout: TimeLimit = Default("0s"), "8h";
@@ -81,7 +81,7 @@ keys! {
         /// all of them but `off`
         log_level: LogLevel = Default("info"), "info,action_server::net=debug";
         /// how the [log](running.md#log) is written: on stderr, or as entries of systemd's journal
-        log_format: Optional<LogFormat> = Absent("`text`; `journald` where stderr is the journal"), "json";
+        log_format: Optional<LogFormatName> = Absent("`text`; `journald` where stderr is the journal"), "json";
         ["Monitoring"]
         /// where metrics are read over HTTP, see [monitoring.md](monitoring.md#metrics); health is asked
         /// for by gRPC. Plain text, without a token
@@ -114,19 +114,19 @@ keys! {
     pub struct LimitKeys {
         [""]
         /// the most nodes in one selection
-        nodes: Count = Default("10000"), "500";
+        nodes: CountLimit = Default("10000"), "500";
         /// the most output of one job that is kept. A command's `output_limit` replaces it
         output_per_job: ByteSize = Default("64MiB"), "1GiB";
         /// the most runs that live at once
-        live_runs: Count = Default("1000"), "100";
+        live_runs: CountLimit = Default("1000"), "100";
         /// the most runs of one subject that live at once
-        runs_per_subject: Count = Default("250"), "50";
+        runs_per_subject: CountLimit = Default("250"), "50";
         /// the most runs that one subject follows at once
-        streams_per_subject: Count = Default("500"), "100";
+        streams_per_subject: CountLimit = Default("500"), "100";
         /// the most connections at once. One more is closed at once
-        connections: Count = Default("1024"), "4096";
+        connections: CountLimit = Default("1024"), "4096";
         /// the most connections at once from one address. Behind a web server all callers share its address
-        connections_per_address: Count = Default("256"), "1024";
+        connections_per_address: CountLimit = Default("256"), "1024";
     }
 }
 

@@ -20,8 +20,8 @@ use action_proto::input::{shown_name, shown_value};
 use thiserror::Error;
 
 pub use definition::SettingKeys;
+use values::HiddenText;
 pub use values::LogFormat;
-use values::SecretText;
 pub(crate) use values::{ADDRESSES, log_filter};
 use written::WrittenSettings;
 
@@ -298,7 +298,7 @@ fn read_secret(
     reader: &mut KeyReader<'_>,
 ) -> Result<Option<Secret>, ConfigError> {
     match (keys.jwt_secret.take(), &keys.jwt_secret_path) {
-        (Some(SecretText(text)), None) => Ok(Some(Secret::new(text.into_bytes(), "jwt_secret")?)),
+        (Some(HiddenText(text)), None) => Ok(Some(Secret::new(text.into_bytes(), "jwt_secret")?)),
         (None, Some(path)) => {
             let secret = Secret::read(path)?;
             trust.check(path)?;

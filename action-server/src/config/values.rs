@@ -7,13 +7,10 @@ use tracing_subscriber::{EnvFilter, filter::LevelFilter};
 
 use crate::{
     catalogue::bad_script_variable,
-    keys::{KeyForm, KeyReader, ScalarForm, TimeSpan},
+    keys::{KeyForm, KeyReader, parse_time, scalar_forms},
     shown,
     yaml::Yaml,
 };
-
-/// More of anything than one server can have.
-const GREATEST: usize = 1_000_000;
 
 /// How the log is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,21 +21,6 @@ pub enum LogFormat {
     Json,
     /// Each event with its fields, to systemd's journal.
     Journald,
-}
-
-impl ScalarForm for LogFormat {
-    type Value = LogFormat;
-    const NAME: &'static str = "`text`, `json`, `journald`";
-    const EXPECTED: &'static str = "text, json or journald";
-
-    fn parse(text: &str) -> Option<LogFormat> {
-        match text {
-            "text" => Some(LogFormat::Text),
-            "json" => Some(LogFormat::Json),
-            "journald" => Some(LogFormat::Journald),
-            _ => None,
-        }
-    }
 }
 
 /// Target of the lines with the server's addresses. The port of a server that took a free one is
@@ -71,100 +53,41 @@ pub(crate) fn log_filter(wanted: &str) -> Option<EnvFilter> {
     EnvFilter::try_new(directives.join(",")).ok()
 }
 
-/// A level, or directives of `tracing_subscriber::EnvFilter`.
-#[derive(Debug)]
-pub struct LogLevel;
-
-impl ScalarForm for LogLevel {
-    type Value = String;
-    const NAME: &'static str = "text";
-    const EXPECTED: &'static str = "error, warn, info, debug, trace or off, nor TARGET=LEVEL";
-    const IS_TEXT: bool = true;
-
-    fn parse(text: &str) -> Option<String> {
-        log_filter(text).map(|_| text.to_owned())
-    }
+scalar_forms! {
+    /// A level, or directives of `tracing_subscriber::EnvFilter`.
+    LogLevel: String = "text", true, "error, warn, info, debug, trace or off, nor TARGET=LEVEL",
+        |text| log_filter(text).map(|_| text.to_owned());
+    /// How the log is written.
+    LogFormatName: LogFormat = "`text`, `json`, `journald`", false, "text, json or journald",
+        |text| match text {
+            "text" => Some(LogFormat::Text),
+            "json" => Some(LogFormat::Json),
+            "journald" => Some(LogFormat::Journald),
+            _ => None,
+        };
+    /// An IP address with a port.
+    ListenAddress: SocketAddr = "address", true, "an address with a port, such as 127.0.0.1:6304",
+        |text| text.parse().ok();
+    /// A number of things, at least one and no more than one server can have.
+    CountLimit: usize = "number", false, "a number from 1 to 1000000",
+        |text| text.parse().ok().filter(|count| (1..=1_000_000).contains(count));
+    /// The permissions that new files do not get: umask(2).
+    FileMask: u32 = "octal", true, "an octal number such as 0022",
+        |text| u32::from_str_radix(text, 8).ok().filter(|mask| *mask <= 0o777);
+    /// A time; zero is no limit.
+    TimeLimit: Option<Duration> = "time", false, "a time such as 90s or 1h",
+        |text| parse_time(text).map(|time| (!time.is_zero()).then_some(time));
+    /// A secret in the file itself.
+    SecretText: HiddenText = "text", true, "a text", |text| Some(HiddenText(text.to_owned()));
 }
 
-/// An IP address with a port.
-#[derive(Debug)]
-pub struct ListenAddress;
-
-impl ScalarForm for ListenAddress {
-    type Value = SocketAddr;
-    const NAME: &'static str = "address";
-    const EXPECTED: &'static str = "an address with a port, such as 127.0.0.1:6304";
-    const IS_TEXT: bool = true;
-
-    fn parse(text: &str) -> Option<SocketAddr> {
-        text.parse().ok()
-    }
-}
-
-/// A number of things, at least one.
-#[derive(Debug)]
-pub struct Count;
-
-impl ScalarForm for Count {
-    type Value = usize;
-    const NAME: &'static str = "number";
-    const EXPECTED: &'static str = "a number from 1 to 1000000";
-
-    fn parse(text: &str) -> Option<usize> {
-        let count = text.parse().ok();
-        count.filter(|count| (1..=GREATEST).contains(count))
-    }
-}
-
-/// The permissions that new files do not get: umask(2).
-#[derive(Debug)]
-pub struct Umask;
-
-impl ScalarForm for Umask {
-    type Value = u32;
-    const NAME: &'static str = "octal";
-    const EXPECTED: &'static str = "an octal number such as 0022";
-    const IS_TEXT: bool = true;
-
-    fn parse(text: &str) -> Option<u32> {
-        let mask = u32::from_str_radix(text, 8).ok();
-        mask.filter(|mask| *mask <= 0o777)
-    }
-}
-
-/// A time; zero is no limit.
-#[derive(Debug)]
-pub struct TimeLimit;
-
-impl ScalarForm for TimeLimit {
-    type Value = Option<Duration>;
-    const NAME: &'static str = <TimeSpan as ScalarForm>::NAME;
-    const EXPECTED: &'static str = <TimeSpan as ScalarForm>::EXPECTED;
-
-    fn parse(text: &str) -> Option<Option<Duration>> {
-        let limit = TimeSpan::parse(text)?;
-        Some((!limit.is_zero()).then_some(limit))
-    }
-}
-
-/// A secret in the file itself. Its debug form does not have it.
+/// A text that its debug form does not have.
 #[derive(Clone, PartialEq, Eq)]
-pub struct SecretText(pub(super) String);
+pub struct HiddenText(pub(super) String);
 
-impl fmt::Debug for SecretText {
+impl fmt::Debug for HiddenText {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("SecretText(..)")
-    }
-}
-
-impl ScalarForm for SecretText {
-    type Value = SecretText;
-    const NAME: &'static str = "text";
-    const EXPECTED: &'static str = "a text";
-    const IS_TEXT: bool = true;
-
-    fn parse(text: &str) -> Option<SecretText> {
-        Some(SecretText(text.to_owned()))
+        f.write_str("HiddenText(..)")
     }
 }
 
@@ -178,11 +101,7 @@ impl KeyForm for FilePath {
     const IS_TEXT: bool = true;
 
     fn read(value: &Yaml, reader: &mut KeyReader<'_>) -> Option<PathBuf> {
-        let Yaml::Scalar(text) = value else {
-            reader.fault(format!("expected a path, found {}", value.kind()));
-            return None;
-        };
-        let path = reader.base.join(text);
+        let path = reader.base.join(reader.text(value, "a path")?);
         // Here, so that no message later shows a secret that stands where a path should.
         if !shown::is_path(&path) {
             let shown = shown::path(&path);
@@ -202,21 +121,14 @@ impl KeyForm for NameList {
     const NAME: &'static str = "list";
 
     fn read(value: &Yaml, reader: &mut KeyReader<'_>) -> Option<Vec<String>> {
-        let names = match value {
-            Yaml::List(items) => items.iter().map(|item| match item {
-                Yaml::Scalar(text) => Some(text.clone()),
-                _ => None,
-            }),
-            other => {
-                reader.fault(format!("expected a list, found {}", other.kind()));
-                return None;
-            }
+        let Yaml::List(items) = value else {
+            reader.fault(format!("expected a list, found {}", value.kind()));
+            return None;
         };
-        let names: Option<Vec<String>> = names.collect();
-        if names.is_none() {
-            reader.fault("expected a list of texts");
-        }
-        names
+        let names = items
+            .iter()
+            .map(|item| reader.text(item, "a list of texts"));
+        names.map(|name| name.map(str::to_owned)).collect()
     }
 }
 
@@ -229,27 +141,22 @@ impl KeyForm for ScriptVariables {
     const NAME: &'static str = "map";
 
     fn read(value: &Yaml, reader: &mut KeyReader<'_>) -> Option<BTreeMap<String, String>> {
-        let Yaml::Map(entries) = value else {
-            reader.fault(format!("expected a map, found {}", value.kind()));
-            return None;
-        };
         let mut variables = BTreeMap::new();
-        for (key, value) in entries {
-            let text = match value {
-                Yaml::Scalar(_) | Yaml::Null => value.to_text(),
-                other => {
-                    let reason = format!("expected a text, found {}", other.kind());
-                    reader.fault_of(key, 0, reason);
-                    continue;
-                }
+        for (key, value) in reader.map(value)? {
+            let text = reader.within(key, |reader| match value {
+                Yaml::Null => Some(""),
+                value => reader.text(value, "a text"),
+            });
+            let Some(text) = text else {
+                continue;
             };
             // The admin may set what a node may not.
             let is_admins = ["PATH", "HOME", "LANG", "TZ", "TMPDIR"].contains(&key.as_str())
                 || key.starts_with("LC_");
             let name = if is_admins { "admin" } else { key };
-            if let Some(reason) = bad_script_variable(name, &text) {
+            if let Some(reason) = bad_script_variable(name, text) {
                 reader.fault_of(key, 0, reason);
-            } else if variables.insert(key.clone(), text).is_some() {
+            } else if variables.insert(key.clone(), text.to_owned()).is_some() {
                 let reason = format!("script_environment.{} is given twice", shown_name(key));
                 reader.fault_of(key, 1, reason);
             }

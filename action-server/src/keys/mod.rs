@@ -7,7 +7,7 @@ use std::{collections::HashSet, marker::PhantomData, path::Path};
 
 use action_proto::input::{shown_name, shown_value};
 
-pub use forms::{ByteSize, PlainText, Switch, TimeSpan};
+pub use forms::{ByteSize, PlainText, Switch, TimeSpan, parse_size, parse_time};
 
 use crate::yaml::{Step, Yaml, line_of, parse};
 
@@ -111,16 +111,46 @@ impl<'a> KeyReader<'a> {
         tops.any(|top| keys.contains(&top.as_str()))
     }
 
+    /// The text of a scalar.
+    pub fn text<'y>(&mut self, value: &'y Yaml, expected: &str) -> Option<&'y str> {
+        if let Yaml::Scalar(text) = value {
+            return Some(text);
+        }
+        self.fault(format!("expected {expected}, found {}", value.kind()));
+        None
+    }
+
+    /// A scalar that `parse` reads.
+    pub fn scalar<T>(
+        &mut self,
+        value: &Yaml,
+        expected: &str,
+        parse: impl Fn(&str) -> Option<T>,
+    ) -> Option<T> {
+        let text = self.text(value, expected)?;
+        let read = parse(text);
+        if read.is_none() {
+            self.fault(format!("{} is not {expected}", shown_value(text)));
+        }
+        read
+    }
+
+    /// The entries of a map.
+    pub fn map<'y>(&mut self, value: &'y Yaml) -> Option<&'y [(String, Yaml)]> {
+        if let Yaml::Map(entries) = value {
+            return Some(entries);
+        }
+        self.fault(format!("expected a map, found {}", value.kind()));
+        None
+    }
+
     /// The entries of a map that has only known keys, each once.
     pub fn entries<'y>(
         &mut self,
         value: &'y Yaml,
         known: &'static [&'static str],
     ) -> Option<&'y [(String, Yaml)]> {
-        let Yaml::Map(entries) = value else {
-            self.fault(format!("expected a map, found {}", value.kind()));
-            return None;
-        };
+        let entries = self.map(value)?;
         let mut seen = HashSet::new();
         for (key, _) in entries {
             if !known.contains(&key.as_str()) {
@@ -191,43 +221,10 @@ pub trait KeyForm {
     const KEYS: &'static [(&'static str, bool)] = &[];
     /// The same by headings, for the docs.
     #[cfg(test)]
-    const SECTIONS: &'static [KeySection] = &[];
+    const SECTIONS: &'static [crate::reference::KeySection] = &[];
 
     /// Reads a value; `None` after a fault.
     fn read(value: &Yaml, reader: &mut KeyReader<'_>) -> Option<Self::Value>;
-}
-
-/// A form of one scalar.
-pub trait ScalarForm {
-    /// What it is read to.
-    type Value;
-    /// Its name in the docs.
-    const NAME: &'static str;
-    /// What it is, for messages: "a time such as 90s or 1h".
-    const EXPECTED: &'static str;
-    /// See [`KeyForm::IS_TEXT`].
-    const IS_TEXT: bool = false;
-
-    /// Reads the text; `None` where it is not as expected.
-    fn parse(text: &str) -> Option<Self::Value>;
-}
-
-impl<F: ScalarForm> KeyForm for F {
-    type Value = F::Value;
-    const NAME: &'static str = F::NAME;
-    const IS_TEXT: bool = F::IS_TEXT;
-
-    fn read(value: &Yaml, reader: &mut KeyReader<'_>) -> Option<F::Value> {
-        let Yaml::Scalar(text) = value else {
-            reader.fault(format!("expected {}, found {}", F::EXPECTED, value.kind()));
-            return None;
-        };
-        let read = F::parse(text);
-        if read.is_none() {
-            reader.fault(format!("{} is not {}", shown_value(text), F::EXPECTED));
-        }
-        read
-    }
 }
 
 /// A form that may be absent.
@@ -239,7 +236,7 @@ impl<F: KeyForm> KeyForm for Optional<F> {
     const NAME: &'static str = F::NAME;
     const IS_TEXT: bool = F::IS_TEXT;
     #[cfg(test)]
-    const SECTIONS: &'static [KeySection] = F::SECTIONS;
+    const SECTIONS: &'static [crate::reference::KeySection] = F::SECTIONS;
 
     fn read(value: &Yaml, reader: &mut KeyReader<'_>) -> Option<Option<F::Value>> {
         if *value == Yaml::Null {
@@ -249,33 +246,32 @@ impl<F: KeyForm> KeyForm for Optional<F> {
     }
 }
 
-/// Keys below a heading, for the docs.
-#[cfg(test)]
-#[derive(Debug)]
-pub struct KeySection {
-    /// The heading.
-    pub heading: &'static str,
-    /// The keys below it.
-    pub keys: &'static [KeyReference],
-}
+/// Defines forms of single scalars: the value, the name in the docs, whether a variable's text is the
+/// value as it is ([`KeyForm::IS_TEXT`]), what is expected, for messages, and the parser.
+macro_rules! scalar_forms {
+    ($(
+        $(#[doc = $meaning:literal])+
+        $name:ident: $value:ty = $kind:literal, $is_text:literal, $expected:literal, $parse:expr;
+    )+) => { $(
+        $(#[doc = $meaning])+
+        #[derive(Debug)]
+        pub struct $name;
 
-/// A key, for the docs.
-#[cfg(test)]
-#[derive(Debug)]
-pub struct KeyReference {
-    /// Its name.
-    pub key: &'static str,
-    /// The name of its form.
-    pub form: &'static str,
-    /// What counts where it is not set.
-    pub unset: Unset,
-    /// A value that is not the default, as YAML.
-    pub example: &'static str,
-    /// What it means, line by line.
-    pub meaning: &'static [&'static str],
-    /// The keys below it.
-    pub sections: &'static [KeySection],
+        impl $crate::keys::KeyForm for $name {
+            type Value = $value;
+            const NAME: &'static str = $kind;
+            const IS_TEXT: bool = $is_text;
+
+            fn read(
+                value: &$crate::yaml::Yaml,
+                reader: &mut $crate::keys::KeyReader<'_>,
+            ) -> Option<$value> {
+                reader.scalar(value, $expected, $parse)
+            }
+        }
+    )+ };
 }
+pub(crate) use scalar_forms;
 
 /// Defines the keys of a map: each with its meaning, its form, what counts where it is not set
 /// ([`Unset`]), and an example.
@@ -301,9 +297,9 @@ macro_rules! keys {
             const KEYS: &'static [(&'static str, bool)] =
                 &[$($( (stringify!($key), <$form as $crate::keys::KeyForm>::IS_TEXT), )+)+];
             #[cfg(test)]
-            const SECTIONS: &'static [$crate::keys::KeySection] = &[$($crate::keys::KeySection {
+            const SECTIONS: &'static [$crate::reference::KeySection] = &[$($crate::reference::KeySection {
                 heading: $heading,
-                keys: &[$($crate::keys::KeyReference {
+                keys: &[$($crate::reference::KeyReference {
                     key: stringify!($key),
                     form: <$form as $crate::keys::KeyForm>::NAME,
                     unset: $crate::keys::Unset::$unset($words),

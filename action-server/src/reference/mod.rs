@@ -11,10 +11,36 @@ use rendered::example;
 use crate::{
     catalogue::{CommandMetadata, ScriptListing, read_command},
     config::{SettingKeys, Settings},
-    keys::{KeyForm, KeyReference, KeySection, Unset},
+    keys::{KeyForm, Unset},
 };
 
 const SECRET: &str = "0123456789abcdef0123456789abcdef";
+
+/// Keys below a heading, for the docs.
+#[derive(Debug)]
+pub(crate) struct KeySection {
+    /// The heading.
+    pub(crate) heading: &'static str,
+    /// The keys below it.
+    pub(crate) keys: &'static [KeyReference],
+}
+
+/// A key, for the docs.
+#[derive(Debug)]
+pub(crate) struct KeyReference {
+    /// Its name.
+    pub(crate) key: &'static str,
+    /// The name of its form.
+    pub(crate) form: &'static str,
+    /// What counts where it is not set.
+    pub(crate) unset: Unset,
+    /// A value that is not the default, as YAML.
+    pub(crate) example: &'static str,
+    /// What it means, line by line.
+    pub(crate) meaning: &'static [&'static str],
+    /// The keys below it.
+    pub(crate) sections: &'static [KeySection],
+}
 
 /// Keys with those below them, each with its full name, such as `limits.nodes`.
 fn flat(keys: &'static [KeyReference], above: &str) -> Vec<(String, &'static KeyReference)> {

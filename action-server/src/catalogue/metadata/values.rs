@@ -4,84 +4,33 @@ use std::{collections::BTreeMap, time::Duration};
 
 use crate::{
     catalogue::Confirmation,
-    keys::{ByteSize, KeyForm, KeyReader, ScalarForm, TimeSpan},
+    keys::{KeyForm, KeyReader, parse_size, parse_time, scalar_forms},
     yaml::Yaml,
 };
 
-/// A text of one line.
-#[derive(Debug)]
-pub struct OneLine;
-
-impl ScalarForm for OneLine {
-    type Value = String;
-    const NAME: &'static str = "text";
-    const EXPECTED: &'static str = "a line of text";
-    const IS_TEXT: bool = true;
-
-    fn parse(text: &str) -> Option<String> {
-        let words: Vec<&str> = text.split_whitespace().collect();
-        Some(words.join(" "))
-    }
-}
-
-/// A line that is not empty.
-#[derive(Debug)]
-pub struct SomeLine;
-
-impl ScalarForm for SomeLine {
-    type Value = String;
-    const NAME: &'static str = "text";
-    const EXPECTED: &'static str = "a line of text";
-    const IS_TEXT: bool = true;
-
-    fn parse(text: &str) -> Option<String> {
-        OneLine::parse(text).filter(|line| !line.is_empty())
-    }
-}
-
-/// A time that is not zero.
-#[derive(Debug)]
-pub struct PositiveTime;
-
-impl ScalarForm for PositiveTime {
-    type Value = Duration;
-    const NAME: &'static str = <TimeSpan as ScalarForm>::NAME;
-    const EXPECTED: &'static str = <TimeSpan as ScalarForm>::EXPECTED;
-
-    fn parse(text: &str) -> Option<Duration> {
-        TimeSpan::parse(text).filter(|time| !time.is_zero())
-    }
-}
-
-/// A number of jobs, at least one.
-#[derive(Debug)]
-pub struct JobLimit;
-
-impl ScalarForm for JobLimit {
-    type Value = u32;
-    const NAME: &'static str = "number";
-    const EXPECTED: &'static str = "a number from 1";
-
-    fn parse(text: &str) -> Option<u32> {
-        text.parse().ok().filter(|&count| count > 0)
-    }
-}
-
-/// A size in bytes, or none for no limit.
-#[derive(Debug)]
-pub struct OutputLimit;
-
-impl ScalarForm for OutputLimit {
-    type Value = Option<u64>;
-    const NAME: &'static str = "size or `none`";
-    const EXPECTED: &'static str = "a size such as 64MiB, or none";
-
-    fn parse(text: &str) -> Option<Option<u64>> {
-        match text {
+scalar_forms! {
+    /// A text of one line.
+    OneLine: String = "text", true, "a line of text", |text| Some(one_line(text));
+    /// A line that is not empty.
+    SomeLine: String = "text", true, "a line of text",
+        |text| Some(one_line(text)).filter(|line| !line.is_empty());
+    /// A time that is not zero.
+    PositiveTime: Duration = "time", false, "a time such as 90s or 1h",
+        |text| parse_time(text).filter(|time| !time.is_zero());
+    /// A number of jobs, at least one.
+    JobLimit: u32 = "number", false, "a number from 1",
+        |text| text.parse().ok().filter(|&count| count > 0);
+    /// A size in bytes, or none for no limit.
+    OutputLimit: Option<u64> = "size or `none`", false, "a size such as 64MiB, or none",
+        |text| match text {
             "none" => Some(None),
-            text => ByteSize::parse(text).map(Some),
-        }
-    }
+            text => parse_size(text).map(Some),
+        };
+}
+
+fn one_line(text: &str) -> String {
+    let words: Vec<&str> = text.split_whitespace().collect();
+    words.join(" ")
 }
 
 /// A question with placeholders.
@@ -94,11 +43,7 @@ impl KeyForm for ConfirmationText {
     const IS_TEXT: bool = true;
 
     fn read(value: &Yaml, reader: &mut KeyReader<'_>) -> Option<Confirmation> {
-        let Yaml::Scalar(text) = value else {
-            reader.fault(format!("expected a text, found {}", value.kind()));
-            return None;
-        };
-        let confirmation = Confirmation::parse(text);
+        let confirmation = Confirmation::parse(reader.text(value, "a text")?);
         confirmation
             .inspect_err(|error| reader.fault(error.to_string()))
             .ok()
@@ -114,13 +59,7 @@ impl KeyForm for ExitCodes {
     const NAME: &'static str = "map";
 
     fn read(value: &Yaml, reader: &mut KeyReader<'_>) -> Option<BTreeMap<i32, String>> {
-        let Yaml::Map(entries) = value else {
-            let kind = value.kind();
-            reader.fault(format!(
-                "expected a map from code to `{{state: NAME}}`, found {kind}"
-            ));
-            return None;
-        };
+        let entries = reader.map(value)?;
         let mut states = BTreeMap::new();
         for (at, (key, answer)) in entries.iter().enumerate() {
             let nth = entries[..at].iter().filter(|(other, _)| other == key);
