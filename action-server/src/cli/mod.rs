@@ -174,7 +174,7 @@ fn print_text(text: &str) -> Result<(), VerbFailure> {
 }
 
 /// Prints what was made.
-fn say_made<E: Into<VerbFailure>>(made: Result<String, E>) -> Result<(), VerbFailure> {
+fn print_made<E: Into<VerbFailure>>(made: Result<String, E>) -> Result<(), VerbFailure> {
     print_text(&made.map_err(Into::into)?)
 }
 

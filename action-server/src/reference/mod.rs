@@ -18,28 +18,28 @@ const SECRET: &str = "0123456789abcdef0123456789abcdef";
 
 /// Keys below a heading, for the docs.
 #[derive(Debug)]
-pub(crate) struct KeySection {
+pub struct KeySection {
     /// The heading.
-    pub(crate) heading: &'static str,
+    pub heading: &'static str,
     /// The keys below it.
-    pub(crate) keys: &'static [KeyReference],
+    pub keys: &'static [KeyReference],
 }
 
 /// A key, for the docs.
 #[derive(Debug)]
-pub(crate) struct KeyReference {
+pub struct KeyReference {
     /// Its name.
-    pub(crate) key: &'static str,
+    pub key: &'static str,
     /// The name of its form.
-    pub(crate) form: &'static str,
+    pub form: &'static str,
     /// What counts where it is not set.
-    pub(crate) unset: Unset,
+    pub unset: Unset,
     /// A value that is not the default, as YAML.
-    pub(crate) example: &'static str,
+    pub example: &'static str,
     /// What it means, line by line.
-    pub(crate) meaning: &'static [&'static str],
+    pub meaning: &'static [&'static str],
     /// The keys below it.
-    pub(crate) sections: &'static [KeySection],
+    pub sections: &'static [KeySection],
 }
 
 /// Keys with those below them, each with its full name, such as `limits.nodes`.

@@ -3,7 +3,7 @@
 use std::{collections::BTreeSet, path::Path};
 
 use super::{tests::names_of, *};
-use crate::catalogue::{read_nodes, selection_error::cut};
+use crate::catalogue::{read_nodes, selection_error::cut_text};
 
 /// What a definition covers, what it names that is not there, and which of its groups are empty.
 fn defined(nodes: &Nodes, set: &str) -> Result<(String, String, String), String> {

@@ -326,7 +326,7 @@ proptest! {
         )
     ) {
         let folded = action_proto::fold(names.iter().map(String::as_str));
-        let terms = terms::parse(&folded).unwrap();
+        let terms = terms::parse_terms(&folded).unwrap();
         let read = terms.iter().flat_map(|term| match &term.kind {
             TermKind::Nodes(names) => names.expand(),
             _ => Vec::new(),

@@ -94,7 +94,7 @@ impl Fixture {
         Fixture { directory, sources }
     }
 
-    fn load_catalogue(
+    fn load(
         &self,
         nodes: &[u8],
         metadata: &[u8],
