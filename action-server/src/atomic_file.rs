@@ -54,7 +54,7 @@ pub(crate) fn replace(path: &Path, text: &[u8], ownership: &Ownership) -> io::Re
             .map_or(Ok(()), |parent| File::open(parent)?.sync_all())
     };
     write().inspect_err(|_| {
-        // Where even this fails a file that nobody reads is left.
+        // If this fails too, an unused file is left.
         _ = fs::remove_file(&new);
     })
 }

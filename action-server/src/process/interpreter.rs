@@ -9,7 +9,7 @@ use std::{
 
 use action_proto::input::shown_path;
 
-/// Why env(1) finds no interpreter for a script in these directories, where that can be told.
+/// Why env(1) finds no interpreter for a script in these directories; `None` where it may find one.
 pub fn env_fault(script: &Path, path: &str) -> Option<String> {
     let mut start = Vec::with_capacity(256);
     File::open(script)

@@ -62,8 +62,8 @@ pub(super) fn own_heirs() -> Option<Vec<i32>> {
     children_of_thread(own_pid(), own_pid())
 }
 
-/// A process' children, whichever of its threads started them. `None` where the kernel does not
-/// tell, or when the process is gone.
+/// A process' children, whichever of its threads started them. `None` where the kernel lacks
+/// CONFIG_PROC_CHILDREN, or when the process is gone.
 pub(super) fn children_of(pid: i32, threads: u64) -> Option<Vec<i32>> {
     if threads <= 1 {
         return children_of_thread(pid, pid);

@@ -98,7 +98,7 @@ mod tests {
         let mut view = ProcessView::default();
         let by_files = ProcessTree::below(&mut view, group, []);
         view.refresh();
-        // As where the kernel does not tell whose children are whose.
+        // As where the kernel lacks CONFIG_PROC_CHILDREN.
         view.all_processes();
         let by_table = ProcessTree::below(&mut view, group, []);
         for id in by_files.member_ids() {

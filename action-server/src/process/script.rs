@@ -144,7 +144,7 @@ mod tests {
 
     use super::*;
 
-    /// Callers are told the beginning of what the log has.
+    /// Messages to callers are the beginning of those in the log.
     #[test]
     fn the_brief_text_has_no_path() {
         let path = || PathBuf::from("/etc/x.sh");

@@ -147,8 +147,8 @@ impl ServerUser {
     }
 }
 
-/// False for what stands in place of a shell where nobody may log in: programs that start `$SHELL`,
-/// such as ssh for its ProxyCommand, could do nothing with it.
+/// False for placeholders of users without a login: programs that start `$SHELL`, such as ssh for its
+/// ProxyCommand, could not use them.
 fn runs_commands(shell: &str) -> bool {
     let name = Path::new(shell).file_name().and_then(|name| name.to_str());
     shell.starts_with('/') && !matches!(name, None | Some("nologin" | "false" | "true" | "sync"))

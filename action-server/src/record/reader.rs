@@ -191,7 +191,7 @@ fn read_cached(file: &File, bytes: &mut [u8], offset: u64) -> io::Result<usize> 
         match retry_on_intr(|| preadv2(file, rest, offset, ReadWriteFlags::NOWAIT)) {
             Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
             Ok(read) => have += read,
-            // It is not in memory, or the file system cannot tell.
+            // It is not in memory, or the file system does not support the flag.
             Err(Errno::AGAIN | Errno::OPNOTSUPP | Errno::NOSYS | Errno::INVAL) => break,
             Err(error) => return Err(error.into()),
         }

@@ -32,7 +32,7 @@ pub(super) struct EventRecorder {
     pending: PendingEvents,
 }
 
-/// What is pending to the record.
+/// Events that the record has not taken yet.
 #[derive(Debug, Default)]
 struct PendingEvents {
     /// Events that wait to be written.

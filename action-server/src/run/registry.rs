@@ -1,4 +1,4 @@
-//! All runs: starts them, finds them, stops them, and waits for them when the server ends.
+//! The registry of all runs: starts, finds and stops them, and waits for them when the server stops.
 
 use std::{
     collections::HashMap,
@@ -31,7 +31,7 @@ use crate::{
     },
 };
 
-/// How long runs have to end after the last of their scripts was killed.
+/// The time that runs have to end after the last of their scripts was killed.
 const STOP_LIMIT: Duration = Duration::from_secs(15);
 
 /// A run that goes on, as calls reach it.
