@@ -16,7 +16,7 @@ use thiserror::Error;
 
 use crate::{
     auth::{
-        NewToken, Terms, is_subject, mint,
+        NewToken, TokenRules, is_subject, mint,
         register::{RegisterError, register},
     },
     config::{ConfigError, Settings},
@@ -119,7 +119,7 @@ pub(crate) fn init(directory: &Path, listen: &str) -> Result<String, InitError> 
         lifetime: Duration::from_secs(30 * 24 * 3600),
         ..NewToken::default()
     };
-    let (token, issued) = mint(&keys, None, &Terms::default(), new)?;
+    let (token, issued) = mint(&keys, None, &TokenRules::default(), new)?;
     if !written.has_file("client.yaml") {
         register(&settings.state_directory, settings.trust, &issued)?;
     }

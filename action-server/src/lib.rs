@@ -18,6 +18,7 @@ pub mod definitions;
 mod disk_lane;
 pub mod file_digest;
 mod fingerprint;
+mod holder_limiter;
 mod init;
 pub mod keys;
 mod locks;
@@ -25,7 +26,6 @@ mod log;
 pub mod metrics;
 pub mod net;
 mod pattern;
-mod places;
 pub mod process;
 pub mod record;
 #[cfg(test)]

@@ -1,73 +1,71 @@
-//! What the program that started the server is told of it: sd_notify(3). Without one, nothing is
-//! told. Decides nothing: that it is ready, looks anew or stops is for `app.rs` to say.
+//! Notifies the service manager: sd_notify(3). Without one it does nothing.
 
 use std::{io, net::SocketAddr, time::Duration};
 
 use sd_notify::NotifyState;
 use tokio::{sync::watch, task::spawn_blocking, time::sleep};
 
-/// How often it is told how far a drain has come.
-const TELL_INTERVAL: Duration = Duration::from_secs(1);
-/// How long it shall wait from such a word to the next.
-const PATIENCE: Duration = Duration::from_secs(15);
+/// How often the progress of a drain is notified.
+const NOTIFY_INTERVAL: Duration = Duration::from_secs(1);
+/// How long it shall wait for the next of these.
+const EXTENSION: Duration = Duration::from_secs(15);
 
-/// The server takes calls.
-pub(crate) async fn ready(address: SocketAddr) {
-    tell(move || {
+/// The server accepts calls.
+pub(crate) async fn notify_ready(address: SocketAddr) {
+    notify_manager(move || {
         let status = format!("listening on {address}");
         sd_notify::notify(&[NotifyState::Ready, NotifyState::Status(&status)])
     })
     .await;
 }
 
-/// The files are being looked at anew; `ready` says when that is done.
-pub(crate) async fn reloading() {
-    tell(|| {
-        // The time tells the word of this reload from that of the last one.
+/// The files are being read again; `notify_ready` follows.
+pub(crate) async fn notify_reloading() {
+    notify_manager(|| {
+        // The time distinguishes this reload from the last one.
         let now = NotifyState::monotonic_usec_now()?;
         sd_notify::notify(&[NotifyState::Reloading, now])
     })
     .await;
 }
 
-/// The server stops. Tells again and again how many runs are `left`, and asks for more time, for
-/// as long as it is polled.
-pub(crate) async fn stopping(left: impl Fn() -> usize) {
-    tell(|| sd_notify::notify(&[NotifyState::Stopping])).await;
+/// The server stops. Notifies how many runs are `left` and asks for more time, for as long as it is
+/// polled.
+pub(crate) async fn notify_stopping(left: impl Fn() -> usize) {
+    notify_manager(|| sd_notify::notify(&[NotifyState::Stopping])).await;
     loop {
         let status = match left() {
             1 => "stopping: 1 run is left".to_owned(),
             runs => format!("stopping: {runs} runs are left"),
         };
-        tell(move || {
-            let micros = u32::try_from(PATIENCE.as_micros()).unwrap_or(u32::MAX);
+        notify_manager(move || {
+            let micros = u32::try_from(EXTENSION.as_micros()).unwrap_or(u32::MAX);
             let more = NotifyState::ExtendTimeoutUsec(micros);
             sd_notify::notify(&[NotifyState::Status(&status), more])
         })
         .await;
-        sleep(TELL_INTERVAL).await;
+        sleep(NOTIFY_INTERVAL).await;
     }
 }
 
-/// Says that the server is alive, twice in the time after which it would be ended, for as long as
-/// it is polled. `audit` is closed when the thread of the audit log has ended.
+/// Notifies the watchdog twice in its limit, for as long as it is polled. `audit` is closed when the
+/// thread of the audit log has ended.
 ///
-/// The word passes through all that a call needs: the runtime wakes this task, and a thread of those
-/// that write and read records takes it along. A disk that hangs is no reason to end the server: its
-/// scripts would be killed, and the next server would hang like this one.
+/// The notification needs the runtime and a blocking thread, as calls do. A disk that hangs does not
+/// stop it: the scripts would be killed, and the next server would hang too.
 pub(crate) async fn keep_alive(audit: watch::Receiver<bool>) {
     let Some(limit) = sd_notify::watchdog_enabled().filter(|limit| !limit.is_zero()) else {
         return;
     };
-    // Whoever lost the thread never gets it back.
+    // A thread that has ended never comes back.
     while audit.has_changed().is_ok() {
-        tell(|| sd_notify::notify(&[NotifyState::Watchdog])).await;
+        notify_manager(|| sd_notify::notify(&[NotifyState::Watchdog])).await;
         sleep(limit / 2).await;
     }
 }
 
-/// On a thread that may block: a supervisor that takes nothing must not hold up the server.
-async fn tell(word: impl FnOnce() -> io::Result<()> + Send + 'static) {
+/// On a thread that may block: a manager that reads nothing must not hold up the server.
+async fn notify_manager(word: impl FnOnce() -> io::Result<()> + Send + 'static) {
     if let Ok(Err(error)) = spawn_blocking(word).await {
         tracing::debug!(%error, "cannot notify the service manager");
     }

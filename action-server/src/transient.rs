@@ -108,7 +108,7 @@ impl ReadSchedule {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{auth::OpenError, net::TlsError, trust::Untrusted, yaml::Fault};
+    use crate::{auth::OpenError, net::TlsError, trust::TrustError, yaml::Fault};
 
     fn error(errno: Errno) -> io::Error {
         errno.into()
@@ -131,7 +131,7 @@ mod tests {
     #[test]
     fn the_cause_is_found_behind_the_errors_of_each_kind_of_file() {
         for (errno, expected) in [(Errno::IO, true), (Errno::NOENT, false)] {
-            let untrusted = || Untrusted::Unreadable {
+            let untrusted = || TrustError::Unreadable {
                 path: "/f".into(),
                 error: error(errno),
             };

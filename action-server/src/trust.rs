@@ -37,41 +37,29 @@ pub enum Trust {
 
 /// Why a file is not trusted.
 #[derive(Debug, Error)]
-pub enum Untrusted {
-    /// Another user owns it.
+#[expect(missing_docs, reason = "the messages say what is wrong")]
+pub enum TrustError {
     #[error(
         "{path} belongs to user {owner}, neither root nor the server's own; run: chown root {path}"
     )]
-    Owner {
-        /// The file or a directory above it.
-        path: String,
-        /// Whose it is.
-        owner: u32,
-    },
-    /// Others can write it.
+    Owner { path: String, owner: u32 },
     #[error("{path} can be written by others; run: chmod go-w {path}")]
-    Writable {
-        /// The file or a directory above it.
-        path: String,
-    },
-    /// It cannot be looked at.
+    Writable { path: String },
     #[error("{path}: {error}")]
     Unreadable {
-        /// The file or a directory above it.
         path: String,
-        /// Why not.
         #[source]
         error: io::Error,
     },
 }
 
-impl Untrusted {
+impl TrustError {
     /// The same for callers, without the path.
     pub(crate) fn brief(&self) -> &'static str {
         match self {
-            Untrusted::Owner { .. } => "it, or a directory above it, belongs to another user",
-            Untrusted::Writable { .. } => "it, or a directory above it, can be written by others",
-            Untrusted::Unreadable { .. } => "it cannot be read",
+            TrustError::Owner { .. } => "it, or a directory above it, belongs to another user",
+            TrustError::Writable { .. } => "it, or a directory above it, can be written by others",
+            TrustError::Unreadable { .. } => "it cannot be read",
         }
     }
 }
@@ -82,7 +70,7 @@ impl Trust {
     ///
     /// # Errors
     /// The first that is not to be trusted.
-    pub fn check(self, path: &Path) -> Result<(), Untrusted> {
+    pub fn check(self, path: &Path) -> Result<(), TrustError> {
         self.check_for(path, rustix::process::geteuid().as_raw())
     }
 
@@ -90,11 +78,11 @@ impl Trust {
     ///
     /// # Errors
     /// The first that is not to be trusted.
-    pub(crate) fn check_for(self, path: &Path, own: u32) -> Result<(), Untrusted> {
+    pub(crate) fn check_for(self, path: &Path, own: u32) -> Result<(), TrustError> {
         if self == Trust::Lax {
             return Ok(());
         }
-        let mut left: Vec<PathBuf> = vec![absolute(path)?];
+        let mut left: Vec<PathBuf> = vec![absolute_path(path)?];
         let mut current = PathBuf::from("/");
         check_one(&current, own)?;
         let mut links = 0;
@@ -113,10 +101,10 @@ impl Trust {
                         links += 1;
                         if links > LINKS {
                             let error = io::Error::from(rustix::io::Errno::LOOP);
-                            return Err(unreadable(path, error));
+                            return Err(unreadable_path(path, error));
                         }
                         let target = fs::read_link(&next);
-                        left.push(target.map_err(|error| unreadable(&next, error))?);
+                        left.push(target.map_err(|error| unreadable_path(&next, error))?);
                     } else {
                         current = next;
                     }
@@ -134,40 +122,41 @@ impl Trust {
     ///
     /// # Errors
     /// It is not to be trusted.
-    pub fn check_within(self, path: &Path) -> Result<(), Untrusted> {
+    pub fn check_within(self, path: &Path) -> Result<(), TrustError> {
         if self == Trust::Lax {
             return Ok(());
         }
         let is_link = check_one(path, rustix::process::geteuid().as_raw())?;
         let leads_somewhere = || path.try_exists().or_else(none_unless_transient);
-        match is_link && leads_somewhere().map_err(|error| unreadable(path, error))? {
-            true => self.check(path),
-            false => Ok(()),
+        if is_link && leads_somewhere().map_err(|error| unreadable_path(path, error))? {
+            self.check(path)
+        } else {
+            Ok(())
         }
     }
 }
 
-fn absolute(path: &Path) -> Result<PathBuf, Untrusted> {
-    std::path::absolute(path).map_err(|error| unreadable(path, error))
+fn absolute_path(path: &Path) -> Result<PathBuf, TrustError> {
+    std::path::absolute(path).map_err(|error| unreadable_path(path, error))
 }
 
-fn shown(path: &Path) -> String {
+fn shown_path(path: &Path) -> String {
     shown::file(path)
 }
 
-fn unreadable(path: &Path, error: io::Error) -> Untrusted {
-    Untrusted::Unreadable {
-        path: shown(path),
+fn unreadable_path(path: &Path, error: io::Error) -> TrustError {
+    TrustError::Unreadable {
+        path: shown_path(path),
         error,
     }
 }
 
 /// Checks one file, directory or link by itself. True for a link.
-fn check_one(path: &Path, own: u32) -> Result<bool, Untrusted> {
-    let metadata = fs::symlink_metadata(path).map_err(|error| unreadable(path, error))?;
+fn check_one(path: &Path, own: u32) -> Result<bool, TrustError> {
+    let metadata = fs::symlink_metadata(path).map_err(|error| unreadable_path(path, error))?;
     if metadata.uid() != 0 && metadata.uid() != own {
-        return Err(Untrusted::Owner {
-            path: shown(path),
+        return Err(TrustError::Owner {
+            path: shown_path(path),
             owner: metadata.uid(),
         });
     }
@@ -177,11 +166,13 @@ fn check_one(path: &Path, own: u32) -> Result<bool, Untrusted> {
     }
     let mode = metadata.mode();
     // Root's own group is root, unless a list of others stands behind the group's bits.
-    let has_list = || has_access_list(path).map_err(|error| unreadable(path, error));
+    let has_list = || has_access_list(path).map_err(|error| unreadable_path(path, error));
     let group_writes = mode & GROUP_WRITES != 0 && (metadata.gid() != 0 || has_list()?);
     let is_sticky_directory = metadata.is_dir() && mode & STICKY != 0;
     if (group_writes || mode & OTHERS_WRITE != 0) && !is_sticky_directory {
-        return Err(Untrusted::Writable { path: shown(path) });
+        return Err(TrustError::Writable {
+            path: shown_path(path),
+        });
     }
     Ok(false)
 }
@@ -197,9 +188,10 @@ fn has_access_list(path: &Path) -> io::Result<bool> {
 
 /// False for an error that says that there is none, or that it cannot be had.
 fn none_unless_transient(error: io::Error) -> io::Result<bool> {
-    match is_transient(&error) {
-        true => Err(error),
-        false => Ok(false),
+    if is_transient(&error) {
+        Err(error)
+    } else {
+        Ok(false)
     }
 }
 

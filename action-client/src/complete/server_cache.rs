@@ -3,7 +3,6 @@
 use crate::config::Config;
 use crate::environment::Environment;
 use action_proto::v1::{Command, ListCommandsResponse, Node, Run};
-use data_encoding::BASE64;
 use prost::Message;
 use serde::{Deserialize, Serialize};
 use std::fs::{self, OpenOptions};
@@ -153,7 +152,8 @@ impl CacheFile {
 
 /// Commands as the API has them, in base64.
 mod encoded_commands {
-    use super::{BASE64, Command, ListCommandsResponse, Message};
+    use super::{Command, ListCommandsResponse, Message};
+    use base64::{Engine as _, engine::general_purpose::STANDARD};
     use serde::{Deserialize, Deserializer, Serializer, de::Error};
 
     pub(super) fn serialize<S: Serializer>(
@@ -164,14 +164,14 @@ mod encoded_commands {
             commands: commands.to_vec(),
             ..ListCommandsResponse::default()
         };
-        serializer.serialize_str(&BASE64.encode(&response.encode_to_vec()))
+        serializer.serialize_str(&STANDARD.encode(response.encode_to_vec()))
     }
 
     pub(super) fn deserialize<'de, D: Deserializer<'de>>(
         deserializer: D,
     ) -> Result<Vec<Command>, D::Error> {
         let text = String::deserialize(deserializer)?;
-        let bytes = BASE64.decode(text.as_bytes()).map_err(D::Error::custom)?;
+        let bytes = STANDARD.decode(text.as_bytes()).map_err(D::Error::custom)?;
         let response = ListCommandsResponse::decode(bytes.as_slice());
         Ok(response.map_err(D::Error::custom)?.commands)
     }

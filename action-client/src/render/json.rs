@@ -8,7 +8,7 @@ use action_proto::escape_in_json;
 use action_proto::v1::{
     NodeFinished, NodeOutput, Outcome, OutcomeCount, OutputStream, RunEvent, run_event::Event,
 };
-use data_encoding::BASE64;
+use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 use std::collections::HashMap;
@@ -118,7 +118,7 @@ fn line<'a>(
         node,
         stream,
         line,
-        line_base64: line.is_none().then(|| BASE64.encode(text)),
+        line_base64: line.is_none().then(|| STANDARD.encode(text)),
         partial: (end != LineEnd::Newline).then_some(true),
     }
 }

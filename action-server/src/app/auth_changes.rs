@@ -6,20 +6,20 @@ use tokio::sync::{mpsc, watch};
 
 use crate::{
     audit::{Audit, Event},
-    auth::{Acknowledgement, Authority, Change},
+    auth::{AuthChange, Authority, RevocationReceipt},
     metrics::Metrics,
 };
 
 /// Keeps keys, revocations and policy current, and says whether tokens can be judged.
 pub(super) async fn keep_current(
     authority: Arc<Authority>,
-    acknowledgement: Option<Acknowledgement>,
+    acknowledgement: Option<RevocationReceipt>,
     audit: Audit,
     judges: watch::Sender<bool>,
     metrics: Metrics,
 ) {
     for what in ["keys", "revocations", "policy"] {
-        metrics.read(what, true);
+        metrics.count_reading(what, true);
     }
     let (told, mut changes) = mpsc::unbounded_channel();
     let current = Arc::clone(&authority).keep_current(acknowledgement, move |change| {
@@ -29,11 +29,11 @@ pub(super) async fn keep_current(
     let tell = async {
         while let Some(change) = changes.recv().await {
             log_change(&change);
-            metrics.read(change.what, change.faults.is_empty());
+            metrics.count_reading(change.what, change.faults.is_empty());
             judges.send_replace(authority.is_healthy());
             // A log that fails has said so. What was read is in use.
             for what in change.revoked {
-                _ = audit.write(Event::revoked(what)).await;
+                _ = audit.write(Event::Revoked { what }).await;
             }
             _ = audit
                 .write(Event::reloaded(change.what, change.faults))
@@ -43,8 +43,8 @@ pub(super) async fn keep_current(
     tokio::join!(current, tell);
 }
 
-fn log_change(change: &Change) {
-    let Change { what, faults, .. } = change;
+fn log_change(change: &AuthChange) {
+    let AuthChange { what, faults, .. } = change;
     // The retries are logged where they are made.
     for fault in faults.iter().filter(|_| !change.is_transient) {
         match *what {

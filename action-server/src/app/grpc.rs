@@ -9,21 +9,17 @@ use tonic_health::server::HealthReporter;
 
 use crate::{
     net::Listener,
-    rpc::{Count, GrpcOnlyLayer, Guard, Service, Shield},
+    rpc::{CallPipeline, GrpcService},
 };
 
-pub(super) async fn router(
-    count: Count,
-    guard: Guard,
+pub(super) async fn serve_grpc(
+    pipeline: CallPipeline,
     routes: Routes,
     listener: Listener,
     closing: oneshot::Receiver<()>,
 ) -> Result<(), tonic::transport::Error> {
     Server::builder()
-        .layer(count)
-        .layer(Shield)
-        .layer(GrpcOnlyLayer)
-        .layer(guard)
+        .layer(pipeline.into_layer())
         .max_concurrent_streams(100)
         .http2_max_header_list_size(16 * 1024)
         .http2_max_pending_accept_reset_streams(Some(20))
@@ -38,8 +34,8 @@ pub(super) async fn router(
         .await
 }
 
-pub(super) async fn routes(
-    service: ActionServiceServer<Service>,
+pub(super) async fn build_routes(
+    service: ActionServiceServer<GrpcService>,
 ) -> Result<(HealthReporter, Routes), tonic_reflection::server::Error> {
     let (health, health_service) = tonic_health::server::health_reporter();
     // Older tools know reflection by its alpha name.

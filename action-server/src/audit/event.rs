@@ -1,225 +1,215 @@
-//! What a line of the audit log may say. `docs/audit-log.md` has the table for admins.
+//! The events of the audit log. `docs/audit-log.md` has the table for admins.
+#![expect(missing_docs, reason = "the table explains the keys of each event")]
 
 use std::collections::BTreeMap;
 
+use action_proto::v1::Outcome;
 use serde::{Deserialize, Serialize};
 
-use crate::file_digest;
+use super::cut_text::{AuditedArguments, AuditedNodes, shortened};
 
-/// Node sets and arguments are cut to so many bytes, and of what was refused all texts of the caller:
-/// to fill the disk must not be cheap.
-const CUT: usize = 1024;
 /// The most faults of a line; the rest is in the server's log.
 const FAULTS: usize = 20;
 
-/// Who did it, as far as is known.
+/// The caller, as far as it is known.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
-pub struct Who {
-    /// The token's `sub`.
+pub struct AuditedCaller {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub subject: Option<String>,
-    /// The token's `jti`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub jti: Option<String>,
-    /// The id of the key that the token is signed with.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub key: Option<String>,
-    /// Where the call came from.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub address: Option<String>,
 }
 
-/// One thing that happened. Fields that do not apply are left out of the line.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct Event {
-    /// What happened, as `run_accepted`.
-    #[serde(rename = "event")]
-    pub name: String,
-    /// The run.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub run_id: Option<String>,
-    /// Who did it.
+impl AuditedCaller {
+    /// The same without its address: events after the call do not come from there.
+    #[must_use]
+    pub fn without_address(&self) -> AuditedCaller {
+        AuditedCaller {
+            address: None,
+            ..self.clone()
+        }
+    }
+}
+
+/// One event, as its line has it: the variant is the key `event`, and its fields are keys of the same
+/// names in the same order.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
+pub enum Event {
+    ServerStarted {
+        version: &'static str,
+    },
+    ServerStopping,
+    AuditResumed {
+        lost: u64,
+    },
+    AuditIncomplete {
+        reason: &'static str,
+    },
+    TakenOver {
+        reason: &'static str,
+        what: String,
+    },
+    Reloaded {
+        outcome: &'static str,
+        what: &'static str,
+        #[serde(skip_serializing_if = "Vec::is_empty")]
+        faults: Vec<String>,
+    },
+    Revoked {
+        what: String,
+    },
+    TokenRefused {
+        #[serde(skip_serializing_if = "Option::is_none")]
+        address: Option<String>,
+        method: String,
+        reason: String,
+    },
+    /// Calls of one address that have no line of their own.
+    #[serde(rename = "token_refused")]
+    TokensRefused {
+        address: String,
+        repeated: u64,
+    },
+    Denied(Box<DeniedCall>),
+    RunAccepted(Box<AcceptedRun>),
+    RunCancelled {
+        run_id: String,
+        #[serde(flatten)]
+        caller: AuditedCaller,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        reason: Option<&'static str>,
+    },
+    RunFinished(Box<FinishedRun>),
+    RecordDamaged {
+        run_id: String,
+        outcome: &'static str,
+        reason: String,
+    },
+}
+
+/// A call that was denied.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct DeniedCall {
     #[serde(flatten)]
-    pub who: Who,
-    /// The method that was called.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub method: Option<String>,
-    /// The command.
+    pub caller: AuditedCaller,
+    pub method: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub command: Option<String>,
-    /// The nodes, as a folded set.
+    /// As requested, not folded.
+    #[serde(flatten)]
+    pub nodes: Option<AuditedNodes>,
+    #[serde(flatten)]
+    pub arguments: Option<AuditedArguments>,
+    /// The rules that denied it.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub nodes: Option<String>,
-    /// The length of the whole set in bytes, where it is cut.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub nodes_length: Option<u64>,
-    /// The SHA-256 of the whole set, where it is cut.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub nodes_sha256: Option<String>,
-    /// The script's arguments.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub arguments: Option<Vec<String>>,
-    /// The length of all arguments in bytes, where they are cut.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub arguments_length: Option<u64>,
-    /// The SHA-256 of all arguments, each with a NUL behind it, where they are cut.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub arguments_sha256: Option<String>,
+    pub rule: Option<String>,
+    /// The text that the caller received.
+    pub reason: String,
+}
+
+/// A run that was accepted.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct AcceptedRun {
+    pub run_id: String,
+    #[serde(flatten)]
+    pub caller: AuditedCaller,
+    pub command: String,
+    #[serde(flatten)]
+    pub nodes: Option<AuditedNodes>,
+    #[serde(flatten)]
+    pub arguments: AuditedArguments,
     /// Each script with the SHA-256 of its content.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub scripts: Option<BTreeMap<String, String>>,
+    pub scripts: BTreeMap<String, String>,
     /// The digest of the plan that the run is bound to.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub plan: Option<String>,
-    /// The rule that decided.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub rule: Option<String>,
-    /// What came of it.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub outcome: Option<String>,
-    /// How many jobs ended with which outcome.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub counts: Option<BTreeMap<String, u32>>,
-    /// Why.
+    /// The rules that allow it.
+    pub rule: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
-    /// What was read again.
+}
+
+/// A run that has ended.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct FinishedRun {
+    pub run_id: String,
+    #[serde(flatten)]
+    pub caller: AuditedCaller,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub what: Option<String>,
-    /// What is wrong with it.
+    pub command: Option<String>,
+    #[serde(flatten)]
+    pub nodes: Option<AuditedNodes>,
+    /// The label of the run's outcome.
+    pub outcome: &'static str,
+    /// How many jobs ended with each outcome, by label.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub faults: Option<Vec<String>>,
-    /// How often it happened beside the times that have a line of their own.
+    pub counts: Option<BTreeMap<String, u32>>,
+    /// Why, unless its jobs ended by themselves.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub repeated: Option<u64>,
-    /// How many lines could not be written.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub lost: Option<u64>,
-    /// The server's version.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub version: Option<String>,
+    pub reason: Option<String>,
 }
 
 impl Event {
-    /// An event of which nothing is said yet.
-    pub fn new(name: &str) -> Event {
-        Event {
-            name: name.to_owned(),
-            ..Event::default()
-        }
-    }
-
-    /// An event of a run.
-    pub fn of_run(name: &str, run_id: &impl ToString) -> Event {
-        Event {
-            run_id: Some(run_id.to_string()),
-            ..Event::new(name)
-        }
-    }
-
-    /// Tokens were revoked.
-    pub fn revoked(what: String) -> Event {
-        Event {
-            what: Some(what),
-            ..Event::new("revoked")
+    /// A call without a valid token, all of it cut.
+    pub(crate) fn token_refused(address: Option<String>, method: String, reason: String) -> Event {
+        Event::TokenRefused {
+            address,
+            method: shortened(method),
+            reason: shortened(reason),
         }
     }
 
     /// Files were read again, with the faults that they have now.
-    pub fn reloaded(what: &str, mut faults: Vec<String>) -> Event {
+    pub(crate) fn reloaded(what: &'static str, mut faults: Vec<String>) -> Event {
         faults.truncate(FAULTS);
-        Event {
-            what: Some(what.to_owned()),
-            outcome: Some(if faults.is_empty() { "ok" } else { "failed" }.into()),
-            faults: Some(faults).filter(|faults| !faults.is_empty()),
-            ..Event::new("reloaded")
-        }
-    }
-
-    /// The same of what was refused: all other texts that the caller chose freely are cut too.
-    pub fn cut(mut self) -> Event {
-        let texts = [&mut self.method, &mut self.command, &mut self.reason];
-        for text in texts.into_iter().flatten() {
-            cut(text, CUT);
-        }
-        self
-    }
-
-    /// The same with arguments and nodes cut. The record has all of them.
-    pub(super) fn bounded(mut self) -> Event {
-        if let Some(nodes) = &mut self.nodes {
-            let whole = Whole::of([nodes.as_str()], "");
-            if cut(nodes, CUT).1 {
-                self.nodes_length = Some(whole.length);
-                self.nodes_sha256 = Some(whole.sha256);
-            }
-        }
-        if let Some(arguments) = &mut self.arguments {
-            let whole = Whole::of(arguments.iter().map(String::as_str), "\0");
-            if cut_all(arguments, CUT) {
-                self.arguments_length = Some(whole.length);
-                self.arguments_sha256 = Some(whole.sha256);
-            }
-        }
-        self
-    }
-}
-
-/// What identifies texts that are cut.
-struct Whole {
-    length: u64,
-    sha256: String,
-}
-
-impl Whole {
-    /// The digest is that of the texts with `end` behind each; the length does not count it.
-    fn of<'a>(texts: impl IntoIterator<Item = &'a str>, end: &str) -> Whole {
-        let mut length = 0;
-        let mut text = Vec::new();
-        for part in texts {
-            length += part.len();
-            text.extend_from_slice(part.as_bytes());
-            text.extend_from_slice(end.as_bytes());
-        }
-        Whole {
-            length: length as u64,
-            sha256: file_digest::in_hexadecimal(&file_digest::of_text(&text)),
+        let outcome = if faults.is_empty() { "ok" } else { "failed" };
+        Event::Reloaded {
+            outcome,
+            what,
+            faults,
         }
     }
 }
 
-/// Cuts texts so that together they take little more than `most` bytes in a line. True where it did.
-fn cut_all(texts: &mut Vec<String>, most: usize) -> bool {
-    let mut left = most;
-    let mut is_cut = false;
-    texts.retain_mut(|text| {
-        let is_shown = left > 0;
-        let (taken, this_is_cut) = cut(text, left);
-        is_cut |= this_is_cut || !is_shown;
-        left = left.saturating_sub(taken + 1);
-        is_shown
-    });
-    is_cut
+impl From<AcceptedRun> for Event {
+    fn from(run: AcceptedRun) -> Event {
+        Event::RunAccepted(Box::new(run))
+    }
 }
 
-/// Cuts a text so that it takes no more than `most` bytes in a line, escapes included. Returns how many
-/// it takes, and whether it was cut.
-fn cut(text: &mut String, most: usize) -> (usize, bool) {
-    let mut taken = 0;
-    for (at, c) in text.char_indices() {
-        // `\u001b`, twice for what needs two of them; a quote or backslash takes two.
-        let size = match c {
-            ' '..='~' if !"\"\\".contains(c) => 1,
-            _ => 6 * c.len_utf16(),
+impl From<FinishedRun> for Event {
+    fn from(run: FinishedRun) -> Event {
+        Event::RunFinished(Box::new(run))
+    }
+}
+
+impl FinishedRun {
+    /// The end of a run that was accepted and never started.
+    pub(crate) fn never_started(run_id: &impl ToString, reason: String) -> Event {
+        let run = FinishedRun {
+            run_id: run_id.to_string(),
+            outcome: Outcome::NotStarted.label(),
+            reason: Some(reason),
+            ..FinishedRun::default()
         };
-        if taken + size > most {
-            text.truncate(at);
-            text.push_str("...");
-            return (taken, true);
-        }
-        taken += size;
+        run.into()
     }
-    (taken, false)
+}
+
+impl DeniedCall {
+    /// The event, all of it cut.
+    pub(crate) fn into_event(self) -> Event {
+        Event::Denied(Box::new(DeniedCall {
+            method: shortened(self.method),
+            command: self.command.map(shortened),
+            reason: shortened(self.reason),
+            ..self
+        }))
+    }
 }

@@ -1,5 +1,5 @@
-//! The file of the audit log: opened so that it is surely the server's own, and appended to so
-//! that a line which could not be written whole spoils no other.
+//! The file of the audit log: trusted like a secret, and appended to so that an incomplete line does not
+//! damage the next one.
 
 use std::{
     fs::{File, Metadata},
@@ -19,23 +19,23 @@ pub(super) struct LogFile {
     file: File,
     /// True when the last line has no end.
     torn: bool,
-    /// Up to where it was written, in bytes.
+    /// The length after the last write, in bytes.
     length: u64,
 }
 
-/// Where an open file is.
+/// The state of an open file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Place {
+pub(super) enum FileState {
     /// It has the log's name.
     Current,
-    /// It has the log's name, and is shorter than what was written to it.
+    /// It has the log's name, and is shorter than after the last write.
     Truncated,
     /// Another file has the log's name, or none.
     Elsewhere,
 }
 
 impl LogFile {
-    /// Opens the file, or makes it with mode 600.
+    /// Opens the file, or creates it with mode 600.
     pub(super) fn open(path: &Path, trust: Trust) -> Result<LogFile, AuditError> {
         let failed = |source| AuditError::Io {
             path: path.to_owned(),
@@ -69,8 +69,8 @@ impl LogFile {
         Ok(LogFile { file, torn, length })
     }
 
-    /// Appends a line. One that fails half-way is left as it is: the next begins on its own.
-    pub(super) fn append(&mut self, line: &str) -> io::Result<()> {
+    /// Appends a line. After an incomplete one the next begins on a new line.
+    pub(super) fn append_line(&mut self, line: &str) -> io::Result<()> {
         let start = if self.torn { "\n" } else { "" };
         let whole = format!("{start}{line}");
         let mut rest = whole.as_bytes();
@@ -90,15 +90,15 @@ impl LogFile {
         Ok(())
     }
 
-    /// Where the file is, seen from the log's name and from what was written.
-    pub(super) fn place(&self, path: &Path) -> Place {
+    /// The file's state, by the log's name and by the length after the last write.
+    pub(super) fn find_state(&self, path: &Path) -> FileState {
         let (Ok(named), Ok(own)) = (path.symlink_metadata(), self.file.metadata()) else {
-            return Place::Elsewhere;
+            return FileState::Elsewhere;
         };
         match (named.dev(), named.ino()) == (own.dev(), own.ino()) {
-            true if own.len() < self.length => Place::Truncated,
-            true => Place::Current,
-            false => Place::Elsewhere,
+            true if own.len() < self.length => FileState::Truncated,
+            true => FileState::Current,
+            false => FileState::Elsewhere,
         }
     }
 
@@ -109,7 +109,7 @@ impl LogFile {
             .is_ok_and(|metadata| metadata.nlink() == 0)
     }
 
-    /// Takes the file as it is after another program cut it.
+    /// Continues at the end of a file that another program truncated.
     pub(super) fn follow_truncation(&mut self) -> io::Result<()> {
         self.length = self.file.metadata()?.len();
         self.torn = is_torn(&self.file)?;

@@ -1,8 +1,7 @@
-//! The audit log: what was asked of the server, by whom, and what came of it, one JSON object a
-//! line, in a file that is only ever appended to.
-//!
-//! Owns the file and its thread. What is worth a line, and how often, is for the rooms that know.
+//! The audit log: requests, callers and results, one JSON object a line, in a file that is only appended
+//! to. Owns the file and its thread.
 
+mod cut_text;
 mod event;
 mod file;
 mod line;
@@ -23,45 +22,39 @@ use tokio::sync::{
 
 use crate::{
     metrics::Metrics,
-    trust::{Trust, Untrusted},
+    trust::{Trust, TrustError},
 };
 
-pub use event::{Event, Who};
+pub use cut_text::{AuditedArguments, AuditedNodes};
+pub use event::{AcceptedRun, AuditedCaller, DeniedCall, Event, FinishedRun};
 pub use open_runs::{OpenRun, OpenRuns};
-use writer::{Message, Writer};
+use writer::{AuditMessage, AuditWriter};
 
-/// How many lines may wait for the disk. Who brings one more waits too: none is left out.
+/// How many lines may wait for the disk. Further writers wait too: no line is dropped.
 const BACKLOG: usize = 64;
 
-/// Why there is no audit log.
+/// Why the audit log cannot be opened.
 #[derive(Debug, Error)]
+#[expect(missing_docs, reason = "the messages say what is wrong")]
 pub enum AuditError {
-    /// It, or its directory, may be another's work.
     #[error("cannot trust the audit log: {0}")]
-    Untrusted(#[from] Untrusted),
-    /// It is a link, a directory, a device, a FIFO.
+    Untrusted(#[from] TrustError),
     #[error("the audit log {} is not a regular file (a link is not followed)", crate::shown::file(.0))]
     NotRegular(PathBuf),
-    /// It cannot be opened.
     #[error("cannot open the audit log {}: {source}", crate::shown::file(path))]
-    Io {
-        /// The file.
-        path: PathBuf,
-        /// Why not.
-        source: io::Error,
-    },
+    Io { path: PathBuf, source: io::Error },
 }
 
 /// The audit log. Clones write to the same one.
 #[derive(Debug, Clone)]
 pub struct Audit {
-    messages: mpsc::Sender<Message>,
+    messages: mpsc::Sender<AuditMessage>,
     works: watch::Receiver<bool>,
 }
 
 impl Audit {
-    /// Opens the log, making it where it is not there, and starts its thread. `state_directory` keeps
-    /// which runs are open in it.
+    /// Opens or creates the log and starts its thread. `state_directory` keeps the checkpoint of its open
+    /// runs.
     ///
     /// # Errors
     /// See [`AuditError`].
@@ -73,10 +66,10 @@ impl Audit {
     ) -> Result<Audit, AuditError> {
         let (works, watched) = watch::channel(true);
         let (messages, waiting) = mpsc::channel(BACKLOG);
-        let writer = Writer::open(path, state_directory, trust, works, metrics)?;
+        let writer = AuditWriter::open(path, state_directory, trust, works, metrics)?;
         std::thread::Builder::new()
             .name("audit".into())
-            .spawn(move || writer.run(waiting))
+            .spawn(move || writer.write_messages(waiting))
             .map_err(|source| AuditError::Io {
                 path: path.to_owned(),
                 source,
@@ -92,39 +85,45 @@ impl Audit {
     /// # Errors
     /// The disk's. It is logged already.
     pub async fn write(&self, event: Event) -> io::Result<()> {
-        let message = |answer| Message::write(event, false, answer);
-        self.ask(message).await?
+        let message = |answer| AuditMessage::write_event(event, false, answer);
+        self.send_request(message).await?
     }
 
-    /// Waits for the turn to write a line, without which none is written.
+    /// Waits for the turn to write a line.
     ///
     /// # Errors
     /// The log's thread has ended.
-    pub async fn turn(&self) -> io::Result<Turn<'_>> {
-        self.messages.reserve().await.map(Turn).map_err(|_| gone())
+    pub async fn reserve_turn(&self) -> io::Result<WriteTurn<'_>> {
+        self.messages
+            .reserve()
+            .await
+            .map(WriteTurn)
+            .map_err(|_| thread_ended())
     }
 
-    /// The runs that were accepted and have no end in the log. Ask before any run is started.
+    /// The runs that were accepted and have no end in the log. Call it before any run is started.
     pub async fn open_runs(&self) -> OpenRuns {
-        self.ask(Message::OpenRuns).await.unwrap_or_default()
+        self.send_request(AuditMessage::OpenRuns)
+            .await
+            .unwrap_or_default()
     }
 
-    /// Which of these runs have an end in the log's file. Reads all of it.
+    /// Those of the run IDs that have an end in the log's file. Reads all of it.
     pub async fn ended(&self, run_ids: HashSet<String>) -> HashSet<String> {
-        let message = |answer| Message::Ended(run_ids, answer);
-        self.ask(message).await.unwrap_or_default()
+        let message = |answer| AuditMessage::Ended(run_ids, answer);
+        self.send_request(message).await.unwrap_or_default()
     }
 
-    /// Goes on in the file that has the log's name now: after it was renamed.
+    /// Continues in the file that has the log's name now: after a rename.
     pub async fn reopen(&self) {
-        _ = self.ask(Message::Reopen).await;
+        _ = self.send_request(AuditMessage::Reopen).await;
     }
 
-    /// Writes a line in its turn, and waits for nothing: for what a log that hangs must not hold
-    /// up. Of which there is little, as nothing bounds it.
+    /// Queues a line without waiting, for events that a hanging log must not hold up. They are few, since
+    /// nothing bounds them.
     pub fn note(&self, event: Event) {
         let (sender, _) = oneshot::channel();
-        let message = Message::write(event, false, sender);
+        let message = AuditMessage::write_event(event, false, sender);
         if let Err(TrySendError::Full(message)) = self.messages.try_send(message)
             && let Ok(runtime) = tokio::runtime::Handle::try_current()
         {
@@ -133,48 +132,51 @@ impl Audit {
         }
     }
 
-    /// Returns when the disk has all that came before. A log that failed is tried again.
+    /// Returns when all earlier lines are on the disk. Retries a log that failed.
     pub async fn settle(&self) {
-        // `works` has the result.
-        _ = self.ask(Message::Settle).await;
+        // `watch_writable` has the result.
+        _ = self.send_request(AuditMessage::Settle).await;
     }
 
-    /// The same for a server that stops: nothing that matters follows.
+    /// The same for a server that stops.
     pub async fn close(&self) {
-        _ = self.ask(Message::Close).await;
+        _ = self.send_request(AuditMessage::Close).await;
     }
 
     /// Sends a message to the log's thread and waits for the answer.
-    async fn ask<T>(&self, message: impl FnOnce(oneshot::Sender<T>) -> Message) -> io::Result<T> {
+    async fn send_request<T>(
+        &self,
+        message: impl FnOnce(oneshot::Sender<T>) -> AuditMessage,
+    ) -> io::Result<T> {
         let (sender, answer) = oneshot::channel();
         let sent = self.messages.send(message(sender)).await;
-        sent.map_err(|_| gone())?;
-        answer.await.map_err(|_| gone())
+        sent.map_err(|_| thread_ended())?;
+        answer.await.map_err(|_| thread_ended())
     }
 
-    /// Whether the log can be written, as it was last known.
-    pub fn works(&self) -> watch::Receiver<bool> {
+    /// Whether the log could be written at the last attempt.
+    pub fn watch_writable(&self) -> watch::Receiver<bool> {
         self.works.clone()
     }
 }
 
-/// The turn to write a line, which is written whether or not its end is waited for.
+/// The turn to write a line. The line is written even if the caller stops waiting.
 #[derive(Debug)]
-pub struct Turn<'a>(mpsc::Permit<'a, Message>);
+pub struct WriteTurn<'a>(mpsc::Permit<'a, AuditMessage>);
 
-impl Turn<'_> {
+impl WriteTurn<'_> {
     /// Writes a line, and returns when it is on the disk.
     ///
     /// # Errors
     /// The disk's. It is logged already.
     pub async fn commit(self, event: Event) -> io::Result<()> {
         let (sender, answer) = oneshot::channel();
-        self.0.send(Message::write(event, true, sender));
-        answer.await.map_err(|_| gone())?
+        self.0.send(AuditMessage::write_event(event, true, sender));
+        answer.await.map_err(|_| thread_ended())?
     }
 }
 
-fn gone() -> io::Error {
+fn thread_ended() -> io::Error {
     io::Error::other("the audit log's thread has ended")
 }
 

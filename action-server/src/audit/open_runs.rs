@@ -1,9 +1,8 @@
-//! The runs that the audit log has an acceptance of and no end, found at a start without reading all of the log.
+//! The runs that were accepted and have no end in the audit log, found at a start without reading all of it.
 //!
-//! A checkpoint in the state directory names a position of the log and the runs that were open there. The
-//! lines behind the position have the rest, so nothing is missed: each acceptance stands before the
-//! position, and its run in the checkpoint, or behind it. A checkpoint is written now and then, and before
-//! the first line of a new file; an older one only makes the start read more.
+//! A checkpoint in the state directory has a position of the log and the runs that were open there. A start
+//! applies the lines behind the position. Checkpoints are written regularly, and before the first line of a
+//! new file; an older one only makes the start read more.
 
 use std::{
     collections::{BTreeMap, HashSet},
@@ -16,7 +15,7 @@ use std::{
 use rustix::fs::OFlags;
 use serde::{Deserialize, Serialize};
 
-use super::{Event, Who};
+use super::{AuditedCaller, Event};
 use crate::{
     atomic_file::{self, Ownership},
     file_digest, shown,
@@ -26,18 +25,18 @@ use crate::{
 const NAME: &str = "audit.checkpoint";
 /// So many bytes before the position of a checkpoint identify its file.
 const IDENTITY: u64 = 4096;
-/// So much of a log without a checkpoint is read at most, from its end: an older server wrote it.
+/// How much of a log without a checkpoint is read, from its end: an older server wrote it.
 const TAIL: u64 = 16 << 20;
-/// The most files of the log's directory that are tried for one that was moved away.
+/// The most files of the log's directory that are searched for a log that was moved.
 const FILES: usize = 1000;
 const CHECKPOINT_LIMIT: u64 = 64 << 20;
 
-/// What the log has of a run without an end in it.
+/// A run that has no end in the log.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OpenRun {
-    /// Who started it; the address is left out.
+    /// The caller that started it; the address is left out.
     #[serde(flatten)]
-    pub who: Who,
+    pub caller: AuditedCaller,
     /// The command.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub command: Option<String>,
@@ -48,87 +47,101 @@ pub struct OpenRun {
 pub struct OpenRuns {
     /// Those that were accepted and have no end.
     pub runs: BTreeMap<String, OpenRun>,
-    /// Those whose end stands behind the last checkpoint.
+    /// Those that ended after the last checkpoint.
     pub ended: HashSet<String>,
-    /// False where a part of the log is not there any more: more runs may be open.
+    /// False if a part of the log is missing: more runs may be open.
     pub is_complete: bool,
 }
 
 impl OpenRuns {
-    /// Takes a line that is in the log.
-    pub(super) fn observe(&mut self, event: &Event) {
-        let Some(run_id) = &event.run_id else { return };
-        match event.name.as_str() {
-            "run_accepted" => {
-                let who = Who {
-                    address: None,
-                    ..event.who.clone()
+    /// Applies an event that is in the log.
+    pub(super) fn apply_event(&mut self, event: &Event) {
+        match event {
+            Event::RunAccepted(run) => {
+                let open = OpenRun {
+                    caller: run.caller.without_address(),
+                    command: Some(run.command.clone()),
                 };
-                let command = event.command.clone();
-                self.runs.insert(run_id.clone(), OpenRun { who, command });
+                self.runs.insert(run.run_id.clone(), open);
             }
-            "run_finished" => _ = self.runs.remove(run_id),
+            Event::RunFinished(run) => _ = self.runs.remove(&run.run_id),
             _ => {}
         }
     }
 
     /// True for the end of a run that is open.
     pub(super) fn is_end_of_open(&self, event: &Event) -> bool {
-        let run_id = event.run_id.as_ref();
-        event.name == "run_finished" && run_id.is_some_and(|id| self.runs.contains_key(id))
+        matches!(event, Event::RunFinished(run) if self.runs.contains_key(&run.run_id))
     }
 
-    /// Takes the lines of a file from `offset`. What is no line of the log is left out.
+    /// Applies the lines of a file from `offset`.
     fn read(&mut self, file: &File, offset: u64) -> io::Result<()> {
-        let mut reader = BufReader::new(file);
-        reader.seek(SeekFrom::Start(offset))?;
-        let mut line = Vec::new();
-        while reader.read_until(b'\n', &mut line)? > 0 {
-            if let Ok(event) = serde_json::from_slice::<Event>(&line) {
-                if event.name == "run_finished" {
-                    self.ended.extend(event.run_id.clone());
-                }
-                self.observe(&event);
+        for_each_line(file, offset, |line| match line.event.as_str() {
+            "run_accepted" => {
+                let caller = line.run.caller.without_address();
+                let open = OpenRun { caller, ..line.run };
+                self.runs.insert(line.run_id, open);
             }
-            line.clear();
-        }
-        Ok(())
+            "run_finished" => {
+                self.runs.remove(&line.run_id);
+                self.ended.insert(line.run_id);
+            }
+            _ => {}
+        })
     }
 }
 
-/// Which of these runs have an end in a file of the log. Reads all of it.
+/// The run IDs among these that have an end in a file of the log. Reads all of it.
 pub(super) fn ended_among(file: &File, run_ids: &HashSet<String>) -> io::Result<HashSet<String>> {
+    let mut ended = HashSet::new();
+    for_each_line(file, 0, |line| {
+        if line.event == "run_finished" && run_ids.contains(&line.run_id) {
+            ended.insert(line.run_id);
+        }
+    })?;
+    Ok(ended)
+}
+
+/// The part of a line that is about a run.
+#[derive(Debug, Deserialize)]
+struct RunLine {
+    event: String,
+    run_id: String,
+    #[serde(flatten)]
+    run: OpenRun,
+}
+
+/// Reads the lines of a file from `offset` that are about a run. Other lines are skipped.
+fn for_each_line(file: &File, offset: u64, mut apply: impl FnMut(RunLine)) -> io::Result<()> {
     let mut reader = BufReader::new(file);
-    reader.rewind()?;
-    let (mut line, mut found) = (Vec::new(), HashSet::new());
+    reader.seek(SeekFrom::Start(offset))?;
+    let mut line = Vec::new();
     while reader.read_until(b'\n', &mut line)? > 0 {
-        if let Ok(event) = serde_json::from_slice::<Event>(&line)
-            && event.name == "run_finished"
-        {
-            found.extend(event.run_id.filter(|run_id| run_ids.contains(run_id)));
+        if let Ok(line) = serde_json::from_slice(&line) {
+            apply(line);
         }
         line.clear();
     }
-    Ok(found)
+    Ok(())
 }
 
-/// A position of the log, and what is open there.
+/// A position of the log, and the runs that are open there.
 #[derive(Debug, Serialize, Deserialize)]
-struct Checkpoint {
+struct AuditCheckpoint {
     inode: u64,
     offset: u64,
     /// The SHA-256 of the [`IDENTITY`] bytes before the position.
     digest: String,
-    /// True if the server stopped there: nothing stands behind it.
+    /// True if the server stopped there: no line follows.
     is_last: bool,
     runs: BTreeMap<String, OpenRun>,
 }
 
-impl Checkpoint {
+impl AuditCheckpoint {
     /// True for the file that the position is in, also under another name or copied.
     fn is_of(&self, file: &File) -> bool {
         let inode = file.metadata().map(|metadata| metadata.ino());
-        // At its beginning all files are alike.
+        // At the beginning of a file there are no bytes that identify it.
         (self.offset > 0 || inode.is_ok_and(|inode| inode == self.inode))
             && digest_before(file, self.offset).is_ok_and(|digest| digest == self.digest)
     }
@@ -136,21 +149,21 @@ impl Checkpoint {
 
 /// The checkpoints of a log.
 #[derive(Debug)]
-pub(super) struct Checkpoints {
+pub(super) struct CheckpointStore {
     directory: PathBuf,
 }
 
-impl Checkpoints {
-    pub(super) fn new(state_directory: &Path) -> Checkpoints {
-        Checkpoints {
+impl CheckpointStore {
+    pub(super) fn new(state_directory: &Path) -> CheckpointStore {
+        CheckpointStore {
             directory: state_directory.to_owned(),
         }
     }
 
-    /// Keeps what is open at the end of `file`. Blocks for the disk.
+    /// Writes the runs that are open at the end of `file`. Blocks for the disk.
     pub(super) fn write(&self, file: &File, open: &OpenRuns, is_last: bool) -> io::Result<()> {
         let metadata = file.metadata()?;
-        let checkpoint = Checkpoint {
+        let checkpoint = AuditCheckpoint {
             inode: metadata.ino(),
             offset: metadata.len(),
             digest: digest_before(file, metadata.len())?,
@@ -182,8 +195,8 @@ impl Checkpoints {
             open.read(file, checkpoint.offset)?;
             return Ok(open);
         }
-        // Moved away while no server ran.
-        match moved(path, &checkpoint) {
+        // It was moved while no server ran.
+        match find_moved(path, &checkpoint) {
             Some(moved) => open.read(&moved, checkpoint.offset)?,
             None => open.is_complete = checkpoint.is_last,
         }
@@ -192,13 +205,13 @@ impl Checkpoints {
         Ok(open)
     }
 
-    fn read(&self) -> Option<Checkpoint> {
+    fn read(&self) -> Option<AuditCheckpoint> {
         let path = self.directory.join(NAME);
         let read = || {
             let mut text = Vec::new();
             let file = File::open(&path)?;
             file.take(CHECKPOINT_LIMIT).read_to_end(&mut text)?;
-            Ok::<Checkpoint, io::Error>(serde_json::from_slice(&text)?)
+            Ok::<AuditCheckpoint, io::Error>(serde_json::from_slice(&text)?)
         };
         match read() {
             Ok(checkpoint) => Some(checkpoint),
@@ -213,7 +226,7 @@ impl Checkpoints {
 }
 
 /// The file of a checkpoint, in the directory of the log.
-fn moved(path: &Path, checkpoint: &Checkpoint) -> Option<File> {
+fn find_moved(path: &Path, checkpoint: &AuditCheckpoint) -> Option<File> {
     let entries = fs::read_dir(path.parent()?).ok()?.take(FILES).flatten();
     let mut files = entries.filter_map(|entry| {
         let is_file = entry.file_type().is_ok_and(|kind| kind.is_file());
@@ -227,7 +240,7 @@ fn moved(path: &Path, checkpoint: &Checkpoint) -> Option<File> {
     files.find(|file| checkpoint.is_of(file))
 }
 
-/// The digest of what stands before a position. An error where the file does not reach that far.
+/// The digest of the bytes before a position. An error if the file is shorter.
 fn digest_before(file: &File, offset: u64) -> io::Result<String> {
     let length = offset.min(IDENTITY);
     let mut bytes = vec![0; usize::try_from(length).unwrap_or(0)];

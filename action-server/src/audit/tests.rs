@@ -9,9 +9,12 @@ use std::{
 };
 
 use proptest::{collection, option, prelude::*};
-use serde_json::Value;
+use serde_json::{Value, json};
 
-use super::{Audit, Event, Who, line::line};
+use super::{
+    AcceptedRun, Audit, AuditedArguments, AuditedCaller, AuditedNodes, DeniedCall, Event,
+    FinishedRun, line::render_line,
+};
 use crate::{metrics::Metrics, trust::Trust};
 
 fn texts() -> impl Strategy<Value = String> {
@@ -22,165 +25,287 @@ fn texts() -> impl Strategy<Value = String> {
 }
 
 prop_compose! {
-    fn whos()(subject in option::of(texts()), jti in option::of(texts()),
-              key in option::of(texts()), address in option::of(texts())) -> Who {
-        Who { subject, jti, key, address }
+    fn callers()(subject in option::of(texts()), jti in option::of(texts()),
+              key in option::of(texts()), address in option::of(texts())) -> AuditedCaller {
+        AuditedCaller { subject, jti, key, address }
     }
 }
 
 prop_compose! {
-    fn events()(
-        name in texts(),
-        who in whos(),
-        plain in collection::vec(option::of(texts()), 10),
-        arguments in option::of(collection::vec(texts(), 0..4)),
-        scripts in option::of(collection::btree_map(texts(), texts(), 0..3)),
-        counts in option::of(collection::btree_map(texts(), any::<u32>(), 0..3)),
-        faults in option::of(collection::vec(texts(), 0..3)),
-        repeated in option::of(any::<u64>()),
-    ) -> Event {
-        let mut plain = plain.into_iter();
-        let mut next = || plain.next().flatten();
-        Event {
-            name,
-            who,
-            run_id: next(),
-            method: next(),
-            command: next(),
-            nodes: next(),
-            nodes_length: repeated,
-            nodes_sha256: None,
-            rule: next(),
-            outcome: next(),
-            reason: next(),
-            version: next(),
-            plan: next(),
-            what: next(),
-            arguments,
-            arguments_length: repeated,
-            arguments_sha256: None,
-            scripts,
-            counts,
-            faults,
-            repeated,
-            lost: repeated,
+    fn denied_calls()(caller in callers(), method in texts(), command in option::of(texts()),
+              nodes in option::of(texts()), arguments in option::of(collection::vec(texts(), 0..4)),
+              rule in option::of(texts()), reason in texts()) -> Event {
+        DeniedCall {
+            caller,
+            method,
+            command,
+            nodes: nodes.map(AuditedNodes::new),
+            arguments: arguments.map(AuditedArguments::new),
+            rule,
+            reason,
         }
+        .into_event()
     }
+}
+
+prop_compose! {
+    fn accepted_runs()(run_id in texts(), caller in callers(), command in texts(), nodes in texts(),
+              arguments in collection::vec(texts(), 0..4),
+              scripts in collection::btree_map(texts(), texts(), 0..3),
+              plan in option::of(texts()), rule in texts(), reason in option::of(texts())) -> Event {
+        AcceptedRun {
+            run_id,
+            caller,
+            command,
+            nodes: AuditedNodes::of_run(&nodes),
+            arguments: AuditedArguments::new(arguments),
+            scripts,
+            plan,
+            rule,
+            reason,
+        }
+        .into()
+    }
+}
+
+fn events() -> impl Strategy<Value = Event> {
+    prop_oneof![
+        denied_calls(),
+        accepted_runs(),
+        collection::vec(texts(), 0..3).prop_map(|faults| Event::reloaded("keys", faults)),
+        texts().prop_map(|what| Event::Revoked { what }),
+    ]
+}
+
+fn line_of(event: &Event) -> String {
+    render_line(1, std::time::SystemTime::now(), event).unwrap()
 }
 
 proptest! {
     #[test]
-    fn any_event_is_one_line_that_reads_back_the_same(event in events(), seq in any::<u64>()) {
-        let line = line(seq, std::time::SystemTime::now(), &event).unwrap();
+    fn any_event_is_one_line_of_json(event in events()) {
+        let line = line_of(&event);
         let (body, end) = line.split_at(line.len() - 1);
         prop_assert_eq!(end, "\n");
         let bad = |c: char| c.is_control() || ('\u{2028}'..='\u{202e}').contains(&c);
         prop_assert!(!body.contains(bad), "{}", body.escape_debug());
-        let value: Value = serde_json::from_str(body).unwrap();
-        prop_assert_eq!(&value["seq"], &Value::from(seq));
-        let read: Event = serde_json::from_str(body).unwrap();
-        prop_assert_eq!(read, event);
+        let mut read: Value = serde_json::from_str(body).unwrap();
+        for key in ["seq", "time"] {
+            prop_assert!(read.as_object_mut().unwrap().remove(key).is_some());
+        }
+        prop_assert_eq!(read, serde_json::to_value(event).unwrap());
+    }
+}
+
+/// Readers of the log depend on the keys, on their order, and on which are left out.
+#[test]
+fn each_event_has_its_keys_in_order() {
+    let text = str::to_owned;
+    let caller = AuditedCaller {
+        subject: Some(text("s")),
+        jti: Some(text("j")),
+        key: Some(text("k")),
+        address: Some(text("a")),
+    };
+    let counts = [("ok", 2), ("failed", 1)].map(|(label, count)| (text(label), count));
+    let finished = FinishedRun {
+        run_id: text("r"),
+        caller: caller.without_address(),
+        command: Some(text("c")),
+        nodes: AuditedNodes::of_run("n[1-3]"),
+        outcome: "failed",
+        counts: Some(counts.into()),
+        reason: Some(text("w")),
+    };
+    let accepted = AcceptedRun {
+        run_id: text("r"),
+        caller: caller.clone(),
+        command: text("c"),
+        nodes: AuditedNodes::of_run("n1"),
+        arguments: AuditedArguments::new(vec![text("x")]),
+        scripts: [(text("c/default.sh"), text("00"))].into(),
+        plan: Some(text("p")),
+        rule: text("any token"),
+        reason: Some(text("w")),
+    };
+    let bare = AcceptedRun {
+        nodes: AuditedNodes::of_run(""),
+        ..AcceptedRun::default()
+    };
+    let denied = DeniedCall {
+        caller: caller.clone(),
+        method: text("RunCommand"),
+        command: Some(text("c")),
+        nodes: Some(AuditedNodes::new(String::new())),
+        arguments: Some(AuditedArguments::default()),
+        rule: Some(text("night")),
+        reason: text("w"),
+    };
+    let lines = [
+        (
+            Event::ServerStarted { version: "1" },
+            r#""server_started","version":"1""#,
+        ),
+        (Event::ServerStopping, r#""server_stopping""#),
+        (
+            Event::AuditResumed { lost: 3 },
+            r#""audit_resumed","lost":3"#,
+        ),
+        (
+            Event::AuditIncomplete { reason: "w" },
+            r#""audit_incomplete","reason":"w""#,
+        ),
+        (
+            Event::TakenOver {
+                reason: "w",
+                what: text("h"),
+            },
+            r#""taken_over","reason":"w","what":"h""#,
+        ),
+        (
+            Event::reloaded("keys", vec![]),
+            r#""reloaded","outcome":"ok","what":"keys""#,
+        ),
+        (
+            Event::reloaded("keys", vec![text("f")]),
+            r#""reloaded","outcome":"failed","what":"keys","faults":["f"]"#,
+        ),
+        (
+            Event::Revoked { what: text("t") },
+            r#""revoked","what":"t""#,
+        ),
+        (
+            Event::token_refused(Some(text("a")), text("/m"), text("w")),
+            r#""token_refused","address":"a","method":"/m","reason":"w""#,
+        ),
+        (
+            Event::TokensRefused {
+                address: text("a"),
+                repeated: 9,
+            },
+            r#""token_refused","address":"a","repeated":9"#,
+        ),
+        (
+            denied.into_event(),
+            r#""denied","subject":"s","jti":"j","key":"k","address":"a","method":"RunCommand","command":"c","nodes":"","arguments":[],"rule":"night","reason":"w""#,
+        ),
+        (
+            DeniedCall::default().into_event(),
+            r#""denied","method":"","reason":"""#,
+        ),
+        (
+            accepted.into(),
+            r#""run_accepted","run_id":"r","subject":"s","jti":"j","key":"k","address":"a","command":"c","nodes":"n1","arguments":["x"],"scripts":{"c/default.sh":"00"},"plan":"p","rule":"any token","reason":"w""#,
+        ),
+        (
+            bare.into(),
+            r#""run_accepted","run_id":"","command":"","arguments":[],"scripts":{},"rule":"""#,
+        ),
+        (
+            Event::RunCancelled {
+                run_id: text("r"),
+                caller,
+                reason: Some("by force"),
+            },
+            r#""run_cancelled","run_id":"r","subject":"s","jti":"j","key":"k","address":"a","reason":"by force""#,
+        ),
+        (
+            finished.into(),
+            r#""run_finished","run_id":"r","subject":"s","jti":"j","key":"k","command":"c","nodes":"n[1-3]","outcome":"failed","counts":{"failed":1,"ok":2},"reason":"w""#,
+        ),
+        (
+            FinishedRun::never_started(&"r", text("w")),
+            r#""run_finished","run_id":"r","outcome":"not-started","reason":"w""#,
+        ),
+        (
+            Event::RecordDamaged {
+                run_id: text("r"),
+                outcome: "lost",
+                reason: text("w"),
+            },
+            r#""record_damaged","run_id":"r","outcome":"lost","reason":"w""#,
+        ),
+    ];
+    for (event, keys) in lines {
+        let line = render_line(7, std::time::UNIX_EPOCH, &event).unwrap();
+        let start = r#"{"seq":7,"time":"1970-01-01T00:00:00.000Z","event":"#;
+        assert_eq!(line, format!("{start}{keys}}}\n"));
     }
 }
 
 #[test]
 fn a_caller_cannot_make_a_denial_long() {
     let long = "\u{20ac}".repeat(100_000);
-    let event = Event {
+    let denied = DeniedCall {
+        method: long.clone(),
         command: Some(long.clone()),
-        nodes: Some(long.clone()),
-        reason: Some(long.clone()),
-        arguments: Some(vec![long; 64]),
-        ..Event::new("denied")
+        nodes: Some(AuditedNodes::new(long.clone())),
+        reason: long.clone(),
+        arguments: Some(AuditedArguments::new(vec![long; 64])),
+        ..DeniedCall::default()
     };
-    let event = event.cut().bounded();
-    let line = line(1, std::time::SystemTime::now(), &event).unwrap();
+    let line = line_of(&denied.into_event());
     assert!(line.len() < 6000, "{}", line.len());
 }
 
+fn keys_of(value: impl serde::Serialize) -> (Value, usize) {
+    let line = serde_json::to_string(&value).unwrap();
+    (serde_json::to_value(value).unwrap(), line.len())
+}
+
 #[test]
-fn node_sets_that_are_cut_can_be_told_by_their_digest() {
-    let whole = |nodes: &str| {
-        let event = Event {
-            nodes: Some(nodes.to_owned()),
-            ..Event::new("run_accepted")
-        };
-        event.bounded()
-    };
+fn a_cut_node_set_has_the_digest_of_the_whole() {
+    let audited = |nodes: &str| keys_of(AuditedNodes::new(nodes.to_owned()));
     let most = "n".repeat(1024);
     for short in ["cnode[01-04]", "", most.as_str()] {
-        let event = whole(short);
-        assert_eq!(event.nodes.as_deref(), Some(short));
-        assert_eq!((event.nodes_length, event.nodes_sha256), (None, None));
+        assert_eq!(audited(short).0, json!({ "nodes": short }));
     }
-    let event = whole(&format!("{most},m1"));
-    assert_eq!(event.nodes.unwrap(), format!("{most}..."));
-    assert_eq!(event.nodes_length, Some(1027));
     // printf %s "$(printf 'n%.0s' {1..1024}),m1" | sha256sum
+    let digest = "bf48bbdf1cff4d014a4fe8298a2de4f64f47ba2c56ef9b15ddd11c8234dc9168";
     assert_eq!(
-        event.nodes_sha256.unwrap(),
-        "bf48bbdf1cff4d014a4fe8298a2de4f64f47ba2c56ef9b15ddd11c8234dc9168"
+        audited(&format!("{most},m1")).0,
+        json!({ "nodes": format!("{most}..."), "nodes_length": 1027, "nodes_sha256": digest })
     );
     for character in ["\u{1b}", "\"", "\u{20ac}", "n"] {
-        let event = whole(&character.repeat(16 * 1024));
-        let length = 16 * 1024 * character.len() as u64;
-        assert_eq!(event.nodes_length, Some(length));
-        // Cutting what is refused first loses nothing of this.
-        assert_eq!(event.clone().cut().nodes_length, Some(length));
-        let line = line(1, std::time::SystemTime::now(), &event).unwrap();
-        assert!(line.len() < 1500, "{}: {line}", line.len());
+        let (keys, length) = audited(&character.repeat(16 * 1024));
+        assert_eq!(keys["nodes_length"], 16 * 1024 * character.len());
+        assert!(length < 1500, "{length}: {keys}");
     }
 }
 
 #[test]
-fn arguments_that_are_cut_can_be_told_by_their_digest() {
-    let whole = |arguments: &[&str]| {
+fn cut_arguments_have_the_digest_of_the_whole() {
+    let audited = |arguments: &[&str]| {
         let arguments = arguments.iter().map(ToString::to_string).collect();
-        let event = Event {
-            arguments: Some(arguments),
-            ..Event::new("run_accepted")
-        };
-        event.bounded()
+        keys_of(AuditedArguments::new(arguments))
     };
-    for short in [&["m5.large", "--force"][..], &[""; 64], &[]] {
-        let event = whole(short);
-        assert_eq!(event.arguments.as_deref().unwrap(), short);
-        assert_eq!(
-            (event.arguments_length, event.arguments_sha256),
-            (None, None)
-        );
-    }
     let most = "a".repeat(1024);
-    assert_eq!(whole(&[&most]).arguments_length, None);
-    let event = whole(&[&most, "b"]);
-    assert_eq!(event.arguments_length, Some(1025));
-    assert_eq!(event.arguments.unwrap(), [most.as_str()]);
+    for short in [&["m5.large", "--force"][..], &[""; 64], &[], &[&most]] {
+        assert_eq!(audited(short).0, json!({ "arguments": short }));
+    }
     // printf '%s\0' "$(printf 'a%.0s' {1..1024})" b | sha256sum
+    let digest = "ef8619f6df9eed3b0e24b1f19a45fbcc1f576e5335661c600ce2198c36f49862";
     assert_eq!(
-        event.arguments_sha256.unwrap(),
-        "ef8619f6df9eed3b0e24b1f19a45fbcc1f576e5335661c600ce2198c36f49862"
+        audited(&[&most, "b"]).0,
+        json!({ "arguments": [most], "arguments_length": 1025, "arguments_sha256": digest })
     );
     for character in ["\u{1b}", "\"", "\u{20ac}", "a"] {
-        let many: Vec<String> = vec![character.repeat(4096); 64];
+        let many = vec![character.repeat(4096); 64];
         let many: Vec<&str> = many.iter().map(String::as_str).collect();
-        let event = whole(&many);
-        assert_eq!(
-            event.arguments_length,
-            Some(64 * 4096 * character.len() as u64)
-        );
-        let line = line(1, std::time::SystemTime::now(), &event).unwrap();
-        assert!(line.len() < 1500, "{}: {line}", line.len());
+        let (keys, length) = audited(&many);
+        assert_eq!(keys["arguments_length"], 64 * 4096 * character.len());
+        assert!(length < 1500, "{length}: {keys}");
     }
 }
 
 /// A directory with a log in it.
-struct Place {
+struct LogDirectory {
     directory: tempfile::TempDir,
 }
 
-impl Place {
-    fn new() -> Place {
-        Place {
+impl LogDirectory {
+    fn new() -> LogDirectory {
+        LogDirectory {
             directory: tempfile::tempdir().unwrap(),
         }
     }
@@ -206,20 +331,27 @@ fn names(path: &Path) -> Vec<String> {
     let name = |line| {
         let value: Option<Value> = serde_json::from_str(line).ok();
         value.map_or("broken".to_owned(), |it| {
-            it["event"].as_str().unwrap().to_owned()
+            let name = it.get("what").unwrap_or(&it["event"]);
+            name.as_str().unwrap().to_owned()
         })
     };
     text.lines().map(name).collect()
 }
 
-async fn commit(audit: &Audit, event: &str) {
-    let turn = audit.turn().await.unwrap();
-    turn.commit(Event::new(event)).await.unwrap();
+/// An event that `names` calls by this name.
+fn named(name: &str) -> Event {
+    let what = name.to_owned();
+    Event::Revoked { what }
+}
+
+async fn commit(audit: &Audit, name: &str) {
+    let turn = audit.reserve_turn().await.unwrap();
+    turn.commit(named(name)).await.unwrap();
 }
 
 #[tokio::test]
 async fn a_log_is_the_servers_own_or_refused() {
-    let place = Place::new();
+    let place = LogDirectory::new();
     let log = place.path("log");
     commit(&place.open().unwrap(), "a").await;
     assert_eq!(
@@ -256,7 +388,7 @@ async fn a_log_is_the_servers_own_or_refused() {
 
 #[tokio::test]
 async fn a_line_without_its_end_spoils_no_other() {
-    let place = Place::new();
+    let place = LogDirectory::new();
     commit(&place.open().unwrap(), "a").await;
     let mut file = OpenOptions::new()
         .append(true)
@@ -269,66 +401,71 @@ async fn a_line_without_its_end_spoils_no_other() {
 
 #[tokio::test]
 async fn lines_follow_the_name() {
-    let place = Place::new();
+    let place = LogDirectory::new();
     let audit = place.open().unwrap();
-    audit.write(Event::new("a")).await.unwrap();
+    audit.write(named("a")).await.unwrap();
     fs::rename(place.path("log"), place.path("old")).unwrap();
-    audit.write(Event::new("b")).await.unwrap();
+    audit.write(named("b")).await.unwrap();
     assert_eq!(names(&place.path("old")), ["a"]);
     audit.settle().await;
     fs::remove_file(place.path("log")).unwrap();
-    audit.write(Event::new("c")).await.unwrap();
+    audit.write(named("c")).await.unwrap();
     assert_eq!(names(&place.path("log")), ["c"]);
     audit.settle().await;
     // Cut by copytruncate.
     fs::write(place.path("log"), "").unwrap();
-    audit.write(Event::new("d")).await.unwrap();
+    audit.write(named("d")).await.unwrap();
     assert_eq!(names(&place.path("log")), ["d"]);
     audit.settle().await;
     // What cannot be used does not take the place of what has a name.
     fs::rename(place.path("log"), place.path("older")).unwrap();
     fs::create_dir(place.path("log")).unwrap();
     audit.reopen().await;
-    audit.write(Event::new("e")).await.unwrap();
+    audit.write(named("e")).await.unwrap();
     assert_eq!(names(&place.path("older")), ["d", "e"]);
-    assert!(*audit.works().borrow());
+    assert!(*audit.watch_writable().borrow());
     fs::remove_dir(place.path("log")).unwrap();
-    audit.write(Event::new("f")).await.unwrap();
+    audit.write(named("f")).await.unwrap();
     assert_eq!(names(&place.path("log")), ["f"]);
 }
 
 /// A file of the same name must be as trusted as at the start.
 #[tokio::test]
 async fn no_line_goes_to_a_removed_file() {
-    let place = Place::new();
+    let place = LogDirectory::new();
     let audit = place.open().unwrap();
-    audit.write(Event::new("a")).await.unwrap();
+    audit.write(named("a")).await.unwrap();
     audit.settle().await;
     fs::remove_file(place.path("log")).unwrap();
     fs::write(place.path("log"), "").unwrap();
     fs::set_permissions(place.path("log"), Permissions::from_mode(0o666)).unwrap();
-    assert!(audit.write(Event::new("b")).await.is_err());
-    assert!(!*audit.works().borrow());
+    assert!(audit.write(named("b")).await.is_err());
+    assert!(!*audit.watch_writable().borrow());
     fs::remove_file(place.path("log")).unwrap();
     audit.settle().await;
-    assert!(*audit.works().borrow());
-    audit.write(Event::new("c")).await.unwrap();
+    assert!(*audit.watch_writable().borrow());
+    audit.write(named("c")).await.unwrap();
     assert_eq!(names(&place.path("log")), ["audit_resumed", "c"]);
 }
 
 #[tokio::test]
 async fn the_end_of_a_run_that_could_not_be_written_follows() {
-    let place = Place::new();
+    let place = LogDirectory::new();
     let audit = place.open().unwrap();
-    let event = |name, id: &str| Event::of_run(name, &id);
     for id in ["r", "s"] {
-        audit.write(event("run_accepted", id)).await.unwrap();
+        let run_id = id.to_owned();
+        let accepted = AcceptedRun {
+            run_id,
+            ..AcceptedRun::default()
+        };
+        audit.write(accepted.into()).await.unwrap();
     }
     audit.settle().await;
     fs::remove_file(place.path("log")).unwrap();
     fs::create_dir(place.path("log")).unwrap();
-    for name in ["run_finished", "denied"] {
-        assert!(audit.write(event(name, "r")).await.is_err());
+    let end = FinishedRun::never_started(&"r", String::new());
+    for event in [end, named("other")] {
+        assert!(audit.write(event).await.is_err());
     }
     fs::remove_dir(place.path("log")).unwrap();
     audit.settle().await;

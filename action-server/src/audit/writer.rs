@@ -1,7 +1,7 @@
 //! The thread of the audit log: numbers the lines, writes them, and has the disk keep them.
 //!
-//! One thread, so that no caller's task waits for the disk but who wants to, and so that lines
-//! which come together are synced together.
+//! A thread of its own, so that callers' tasks do not block on the disk, and lines that come together are
+//! synced together.
 
 use std::{
     collections::HashSet,
@@ -15,9 +15,9 @@ use tracing::field::display;
 
 use super::{
     AuditError, Event, OpenRuns,
-    file::{LogFile, Place},
-    line::{line, log},
-    open_runs::{Checkpoints, ended_among},
+    file::{FileState, LogFile},
+    line::{log_event, render_line},
+    open_runs::{CheckpointStore, ended_among},
 };
 use crate::{metrics::Metrics, shown, trust::Trust};
 
@@ -29,33 +29,33 @@ const COMPLAINT_INTERVAL: Duration = Duration::from_secs(5);
 const CHECKPOINT_BYTES: usize = 1 << 20;
 const CHECKPOINT_INTERVAL: Duration = Duration::from_secs(60);
 
-type Answer = oneshot::Sender<io::Result<()>>;
+type WriteReply = oneshot::Sender<io::Result<()>>;
 
-/// What the thread is asked to do.
+/// A request to the thread.
 #[derive(Debug)]
-pub(super) enum Message {
-    /// Write an event; answer when it is written or, if that is wanted, synced.
+pub(super) enum AuditMessage {
+    /// Write an event; reply when it is written, or synced if `synced` is set.
     Write {
-        event: Box<Event>,
+        event: Event,
         synced: bool,
-        answer: Answer,
+        answer: WriteReply,
     },
-    /// Go on in the file that has the name now.
+    /// Continue in the file that has the log's name now.
     Reopen(oneshot::Sender<()>),
-    /// Write again if that failed, and answer when all is synced.
-    Settle(Answer),
-    /// The same, and nothing that matters will follow: the server stops.
-    Close(Answer),
-    /// Tell which runs have no end in the log.
+    /// Retry if the last write failed, and reply when all is synced.
+    Settle(WriteReply),
+    /// The same for a server that stops.
+    Close(WriteReply),
+    /// Reply with the runs that have no end in the log.
     OpenRuns(oneshot::Sender<OpenRuns>),
-    /// Tell which of these runs have an end in the log's file, wherever it stands.
+    /// Reply with those of the runs that have an end in the log's file.
     Ended(HashSet<String>, oneshot::Sender<HashSet<String>>),
 }
 
-impl Message {
-    pub(super) fn write(event: Event, synced: bool, answer: Answer) -> Message {
-        Message::Write {
-            event: Box::new(event.bounded()),
+impl AuditMessage {
+    pub(super) fn write_event(event: Event, synced: bool, answer: WriteReply) -> AuditMessage {
+        AuditMessage::Write {
+            event,
             synced,
             answer,
         }
@@ -64,24 +64,24 @@ impl Message {
 
 /// The writing side of the log.
 #[derive(Debug)]
-pub(super) struct Writer {
+pub(super) struct AuditWriter {
     path: PathBuf,
     trust: Trust,
     file: LogFile,
     seq: u64,
-    /// Who waits for the next sync.
-    waiting: Vec<Answer>,
+    /// The replies that wait for the next sync.
+    waiting: Vec<WriteReply>,
     /// The lines that were written since the last sync, and how many they are.
     unsynced: (String, u64),
-    /// How many lines were lost since it last worked; `None` while it works.
+    /// How many lines were lost since the last successful write; `None` if it was the last one.
     lost: Option<u64>,
-    /// Ends of open runs that could not be written. They are as few as runs may live.
-    owed: Vec<Event>,
+    /// Ends of open runs that could not be written, at most one for each live run.
+    pending_ends: Vec<Event>,
     complained: Option<Instant>,
-    /// True if the file could not be reopened: it may be moved away.
+    /// True if the file could not be reopened: it may have been moved.
     must_reopen: bool,
     open: OpenRuns,
-    checkpoints: Checkpoints,
+    checkpoints: CheckpointStore,
     /// When the last checkpoint was written, and how many bytes were since.
     checkpoint: (Instant, usize),
     /// When the last one could not be written; `None` where it was.
@@ -92,18 +92,18 @@ pub(super) struct Writer {
     metrics: Metrics,
 }
 
-impl Writer {
+impl AuditWriter {
     pub(super) fn open(
         path: &Path,
         state_directory: &Path,
         trust: Trust,
         works: watch::Sender<bool>,
         metrics: Metrics,
-    ) -> Result<Writer, AuditError> {
+    ) -> Result<AuditWriter, AuditError> {
         let file = LogFile::open(path, trust)?;
-        let checkpoints = Checkpoints::new(state_directory);
+        let checkpoints = CheckpointStore::new(state_directory);
         let open = checkpoints.open_runs(path, file.as_file());
-        Ok(Writer {
+        Ok(AuditWriter {
             path: path.to_owned(),
             trust,
             file,
@@ -111,7 +111,7 @@ impl Writer {
             waiting: Vec::new(),
             unsynced: (String::new(), 0),
             lost: None,
-            owed: Vec::new(),
+            pending_ends: Vec::new(),
             complained: None,
             must_reopen: false,
             open: open.map_err(|source| AuditError::Io {
@@ -128,14 +128,14 @@ impl Writer {
     }
 
     /// Writes until all senders are gone.
-    pub(super) fn run(mut self, mut messages: mpsc::Receiver<Message>) {
+    pub(super) fn write_messages(mut self, mut messages: mpsc::Receiver<AuditMessage>) {
         while let Some(first) = messages.blocking_recv() {
-            self.handle(first);
+            self.handle_message(first);
             for _ in 1..BATCH {
                 let Ok(next) = messages.try_recv() else { break };
-                self.handle(next);
+                self.handle_message(next);
             }
-            self.sync();
+            self.sync_lines();
             let (at, bytes) = self.checkpoint;
             let is_due = bytes >= CHECKPOINT_BYTES || at.elapsed() >= CHECKPOINT_INTERVAL;
             if bytes > 0 && (is_due || self.is_closing) {
@@ -144,37 +144,37 @@ impl Writer {
         }
     }
 
-    fn handle(&mut self, message: Message) {
+    fn handle_message(&mut self, message: AuditMessage) {
         if matches!(
             message,
-            Message::Write { .. } | Message::Settle(_) | Message::Close(_)
+            AuditMessage::Write { .. } | AuditMessage::Settle(_) | AuditMessage::Close(_)
         ) {
             self.follow_name();
         }
-        self.is_closing |= matches!(message, Message::Close(_));
+        self.is_closing |= matches!(message, AuditMessage::Close(_));
         match message {
-            Message::Write {
+            AuditMessage::Write {
                 event,
                 synced,
                 answer,
-            } => match self.write(*event) {
+            } => match self.write_event(event) {
                 Ok(()) if synced => self.waiting.push(answer),
                 // The caller may be gone.
                 done => _ = answer.send(done),
             },
-            Message::Reopen(answer) => {
+            AuditMessage::Reopen(answer) => {
                 // Callers wait for the file that has their line.
-                self.sync();
-                if self.reopen().is_ok() {
+                self.sync_lines();
+                if self.reopen_file().is_ok() {
                     tracing::info!("reopened the audit log");
                 }
                 _ = answer.send(());
             }
-            Message::Settle(answer) | Message::Close(answer) => match self.tell_of_loss() {
+            AuditMessage::Settle(answer) | AuditMessage::Close(answer) => match self.write_loss() {
                 Ok(()) => {
                     self.waiting.push(answer);
-                    self.sync();
-                    // Health asks again and again while the disk is full.
+                    self.sync_lines();
+                    // Health settles every second while the disk is full.
                     let has_failed = |at: Instant| at.elapsed() < COMPLAINT_INTERVAL;
                     let is_due =
                         self.checkpoint.1 > 0 && !self.checkpoint_failed.is_some_and(has_failed);
@@ -184,19 +184,19 @@ impl Writer {
                 }
                 failed => _ = answer.send(failed),
             },
-            Message::OpenRuns(answer) => _ = answer.send(self.open.clone()),
-            Message::Ended(run_ids, answer) => {
+            AuditMessage::OpenRuns(answer) => _ = answer.send(self.open.clone()),
+            AuditMessage::Ended(run_ids, answer) => {
                 let found = ended_among(self.file.as_file(), &run_ids);
                 _ = answer.send(found.unwrap_or_default());
             }
         }
     }
 
-    fn write(&mut self, event: Event) -> io::Result<()> {
-        let written = self.tell_of_loss().and_then(|()| self.append(&event));
+    fn write_event(&mut self, event: Event) -> io::Result<()> {
+        let written = self.write_loss().and_then(|()| self.append_event(&event));
         if written.is_err() {
             if self.open.is_end_of_open(&event) {
-                self.owed.push(event);
+                self.pending_ends.push(event);
             } else {
                 self.lost = self.lost.map(|lost| lost + 1);
                 self.metrics.audit_lost();
@@ -205,36 +205,36 @@ impl Writer {
         written
     }
 
-    /// The first line after lines that were lost says how many those are. The ends of runs follow.
-    fn tell_of_loss(&mut self) -> io::Result<()> {
+    /// Writes how many lines were lost, and then the pending ends of runs.
+    fn write_loss(&mut self) -> io::Result<()> {
         let Some(lost) = self.lost else { return Ok(()) };
-        self.append(&Event {
-            lost: Some(lost),
-            ..Event::new("audit_resumed")
-        })?;
+        self.append_event(&Event::AuditResumed { lost })?;
         self.lost = None;
-        while let Some(event) = self.owed.first().cloned() {
-            self.append(&event)?;
-            self.owed.remove(0);
+        while let Some(event) = self.pending_ends.first().cloned() {
+            self.append_event(&event)?;
+            self.pending_ends.remove(0);
         }
         Ok(())
     }
 
-    fn append(&mut self, event: &Event) -> io::Result<()> {
+    fn append_event(&mut self, event: &Event) -> io::Result<()> {
         let seq = self.seq + 1;
-        log(seq, event);
-        let line = line(seq, SystemTime::now(), event);
-        let written = line.and_then(|line| match self.must_reopen && self.file.is_removed() {
-            true => Err(io::Error::other(
-                "its file was removed, and cannot be made again",
-            )),
-            false => self.file.append(&line).map(|()| line),
+        log_event(seq, event);
+        let line = render_line(seq, SystemTime::now(), event);
+        let written = line.and_then(|line| {
+            if self.must_reopen && self.file.is_removed() {
+                Err(io::Error::other(
+                    "its file was removed, and cannot be made again",
+                ))
+            } else {
+                self.file.append_line(&line).map(|()| line)
+            }
         });
         match written {
             Ok(line) => {
-                // Only now: a number that is missing in the file is of a line that was taken away.
+                // Only now: a missing number in the file means that a line was removed.
                 self.seq = seq;
-                self.open.observe(event);
+                self.open.apply_event(event);
                 self.unsynced.0 += &line;
                 self.unsynced.1 += 1;
                 self.checkpoint.1 += line.len();
@@ -242,24 +242,25 @@ impl Writer {
                 Ok(())
             }
             Err(error) => {
-                self.complain(&error);
+                self.report_failure(&error);
                 Err(error)
             }
         }
     }
 
-    /// Syncs what is written, and answers the callers that wait for it.
-    fn sync(&mut self) {
+    /// Syncs the written lines, and replies to the callers that wait.
+    fn sync_lines(&mut self) {
         let (lines, count) = std::mem::take(&mut self.unsynced);
-        let synced = match lines.is_empty() {
-            true => Ok(()),
-            false => self.keep(&lines),
+        let synced = if lines.is_empty() {
+            Ok(())
+        } else {
+            self.keep_lines(&lines)
         };
         match &synced {
-            Ok(()) if self.lost.is_none() => self.recover(),
+            Ok(()) if self.lost.is_none() => self.mark_writable(),
             Ok(()) => {}
             Err(error) => {
-                self.complain(error);
+                self.report_failure(error);
                 if self.file.is_removed() {
                     self.lost = self.lost.map(|lost| lost + count);
                 }
@@ -271,41 +272,40 @@ impl Writer {
         }
     }
 
-    /// Has the disk keep lines that were written, also where their file was removed meanwhile.
-    fn keep(&mut self, lines: &str) -> io::Result<()> {
+    /// Syncs lines that were written, also if their file was removed meanwhile.
+    fn keep_lines(&mut self, lines: &str) -> io::Result<()> {
         self.file.sync()?;
         if self.file.is_removed() {
             self.open_named().map_err(io::Error::other)?;
-            self.file.append(lines)?;
+            self.file.append_line(lines)?;
             self.file.sync()?;
             self.keep_checkpoint();
         }
         Ok(())
     }
 
-    /// Goes on in the file that has the log's name, before lines are written to one that was moved
-    /// away, removed or cut.
+    /// Continues in the file that has the log's name, if the open one was moved, removed or truncated.
     fn follow_name(&mut self) {
-        match self.file.place(&self.path) {
-            Place::Current if !self.must_reopen => {}
-            Place::Truncated => {
+        match self.file.find_state(&self.path) {
+            FileState::Current if !self.must_reopen => {}
+            FileState::Truncated => {
                 tracing::warn!("another program cut the audit log: lines may be lost");
                 if let Err(error) = self.file.follow_truncation() {
-                    self.complain(&error);
+                    self.report_failure(&error);
                 }
                 self.keep_checkpoint();
             }
-            Place::Current | Place::Elsewhere => {
+            FileState::Current | FileState::Elsewhere => {
                 // Callers wait for the file that has their line.
-                self.sync();
-                if self.reopen().is_ok() {
+                self.sync_lines();
+                if self.reopen_file().is_ok() {
                     tracing::info!("reopened the audit log: its file was moved or removed");
                 }
             }
         }
     }
 
-    fn reopen(&mut self) -> Result<(), AuditError> {
+    fn reopen_file(&mut self) -> Result<(), AuditError> {
         self.open_named()?;
         // Before its first line: the lines of the last file may not be found again.
         self.keep_checkpoint();
@@ -342,7 +342,7 @@ impl Writer {
         }
     }
 
-    fn recover(&mut self) {
+    fn mark_writable(&mut self) {
         if self
             .works
             .send_if_modified(|works| !std::mem::replace(works, true))
@@ -352,7 +352,7 @@ impl Writer {
         }
     }
 
-    fn complain(&mut self, error: &io::Error) {
+    fn report_failure(&mut self, error: &io::Error) {
         self.lost.get_or_insert(0);
         self.works
             .send_if_modified(|works| std::mem::replace(works, false));

@@ -1,8 +1,7 @@
-//! Which revocations the running server has in use, told to `revoke` by a file of the state
-//! directory: the SHA-256 of the revocations that were read last.
+//! The receipt for `revoke`: a file of the state directory with the SHA-256 of the revocations that the
+//! running server uses.
 //!
-//! The file is opened once and written in place, so that telling takes neither a descriptor nor
-//! space on the disk.
+//! The file is opened once and written in place, so that a receipt needs neither a descriptor nor space.
 
 use std::{
     fs::{self, File},
@@ -18,29 +17,29 @@ use crate::{
 
 const NAME: &str = "revoked.read";
 
-/// Where the running server says which revocations it has in use.
+/// The receipt of the revocations in use.
 #[derive(Debug)]
-pub struct Acknowledgement(File);
+pub struct RevocationReceipt(File);
 
-impl Acknowledgement {
-    /// Opens the file, making it where it is not there.
+impl RevocationReceipt {
+    /// Opens or creates the file.
     ///
     /// # Errors
     /// The disk's.
-    pub fn open(state_directory: &Path) -> io::Result<Acknowledgement> {
+    pub fn open(state_directory: &Path) -> io::Result<RevocationReceipt> {
         let mut options = File::options();
         let options = options.write(true).create(true).truncate(false).mode(0o600);
-        open(&state_directory.join(NAME), options).map(Acknowledgement)
+        open(&state_directory.join(NAME), options).map(RevocationReceipt)
     }
 
-    /// Says that the revocations with this digest are in use. Whoever reads half of it takes it for
-    /// another digest, and reads again.
-    pub(super) fn write(&self, digest: &Sha256) -> io::Result<()> {
+    /// Writes that the revocations with this digest are in use. A reader of half of it sees another digest,
+    /// and reads again.
+    pub(super) fn write_digest(&self, digest: &Sha256) -> io::Result<()> {
         self.0.write_all_at(in_hexadecimal(digest).as_bytes(), 0)
     }
 }
 
-/// Whether the server on a state directory has said that it uses the revocations as they are now.
+/// Whether the receipt of a state directory is for the current revocations.
 ///
 /// # Errors
 /// The revocations cannot be read.
@@ -51,7 +50,7 @@ pub fn is_in_use(state_directory: &Path, revocations: &Path) -> io::Result<bool>
         file.read_exact_at(&mut told, 0)?;
         Ok(told)
     });
-    // A server that has said nothing yet is waited for.
+    // A server without a receipt yet is waited for.
     Ok(told.is_ok_and(|told| told == digest.as_bytes()))
 }
 

@@ -1,7 +1,7 @@
-//! What is good now: keys, revocations and policy, read from their files and kept current.
+//! The current keys, revocations and policy, read from their files.
 //!
-//! Files are looked at every [`LOOK_INTERVAL`], so that an edit counts within a second. What
-//! cannot be read: a key is not known, all tokens are revoked, a policy stays as it was. After a
+//! Files are checked every [`LOOK_INTERVAL`], so that an edit counts within a second. A key that cannot be
+//! read is unknown; revocations that cannot be read revoke all tokens; a policy stays as it was. After a
 //! transient error all three stay as they were, until a retry succeeds.
 
 mod look;
@@ -17,71 +17,66 @@ use arc_swap::ArcSwap;
 use thiserror::Error;
 use tokio::sync::watch;
 
-use look::Schedules;
+use look::FileSchedules;
 pub use token_state::{TokenState, TokenStates};
 
 use super::{
-    Acknowledgement, Caller, Keys, Secret, Terms, TokenError,
-    keys::{Key, KeyError},
+    Caller, RevocationReceipt, TokenError, TokenKeys, TokenRules, TokenSecret,
+    keys::{KeyError, TokenKey},
     policy::{Policy, PolicyError},
-    revocation::{RevocationError, Revocations},
+    revocation::{RevocationError, RevocationList},
     token,
 };
 use crate::{
     disk_lane::LANES,
     fingerprint::{entries, stamp},
     shown,
-    trust::{Trust, Untrusted},
+    trust::{Trust, TrustError},
 };
 
 /// The longest policy, in bytes.
 const POLICY_LIMIT: u64 = 1 << 20;
 const LOOK_INTERVAL: Duration = Duration::from_millis(250);
 
-/// Where keys, revocations and policy are, and what tokens must say.
+/// Where keys, revocations and policy are, and the rules for tokens.
 #[derive(Debug, Clone)]
-pub struct Sources {
+pub struct AuthSources {
     /// The secret of the settings.
-    pub secret: Option<Secret>,
+    pub secret: Option<TokenSecret>,
     /// The directory of named keys.
     pub key_directory: Option<PathBuf>,
     /// The revocations.
     pub revocations: PathBuf,
     /// The policy; without one a token may do what its own claims allow.
     pub policy: Option<PathBuf>,
-    /// What tokens must say.
-    pub terms: Terms,
+    /// The rules for tokens.
+    pub terms: TokenRules,
     /// Whether files that others can write are refused.
     pub trust: Trust,
 }
 
-/// Why there is no authority to begin with.
+/// Why the server cannot check tokens from the start.
 #[derive(Debug, Error)]
+#[expect(missing_docs, reason = "the messages say what is wrong")]
 pub enum OpenError {
-    /// A key cannot be used.
     #[error(transparent)]
     Key(#[from] KeyError),
-    /// There is nothing to check tokens with.
     #[error(
         "there is no key to check tokens with: jwt_secret_path and jwt_key_directory name none"
     )]
     NoKey,
-    /// What is revoked is not known.
     #[error(transparent)]
     Revocations(#[from] RevocationError),
-    /// The policy says something that cannot be.
     #[error(transparent)]
     Policy(#[from] PolicyError),
-    /// The policy cannot be read.
     #[error("{0}: cannot read the policy: {1}")]
     Unreadable(String, #[source] std::io::Error),
-    /// Others can write it.
     #[error(transparent)]
-    Untrusted(#[from] Untrusted),
+    Untrusted(#[from] TrustError),
 }
 
 impl OpenError {
-    /// What to do about it, where that is known.
+    /// A hint what to do, if there is one.
     pub fn hint(&self) -> Option<String> {
         match self {
             OpenError::Revocations(RevocationError::Unusable { path, source, .. })
@@ -97,40 +92,39 @@ impl OpenError {
     }
 }
 
-/// What was read anew, and how that went.
+/// A reload of keys, revocations or policy.
 #[derive(Debug)]
-pub struct Change {
+pub struct AuthChange {
     /// "keys", "revocations" or "policy".
     pub what: &'static str,
-    /// What is wrong; empty when it is in use now.
+    /// The faults; none if it is in use now.
     pub faults: Vec<String>,
-    /// True when some of it could not be read now, which is retried: what was read before stays in
-    /// use, and the log has it.
+    /// True after a transient error, which is retried and logged: the last good version stays in use.
     pub is_transient: bool,
-    /// What was revoked since, in words.
+    /// The new revocations, in words.
     pub revoked: Vec<String>,
 }
 
 #[derive(Debug)]
-struct State {
-    keys: Keys,
-    /// `None`: what is revoked is not known.
-    revocations: Option<Revocations>,
+struct AuthState {
+    keys: TokenKeys,
+    /// `None` if they cannot be read.
+    revocations: Option<RevocationList>,
     policy: Arc<Policy>,
 }
 
-/// Judges tokens by what is good now.
+/// Checks tokens with the current keys and revocations.
 #[derive(Debug)]
 pub struct Authority {
-    sources: Sources,
-    state: ArcSwap<State>,
-    /// Counts what was read anew.
+    sources: AuthSources,
+    state: ArcSwap<AuthState>,
+    /// Counts reloads.
     changes: watch::Sender<u64>,
     /// The stamps of the files before they were read for the first time.
     opened: [u64; 3],
 }
 
-impl Sources {
+impl AuthSources {
     /// The policy as its file is now.
     ///
     /// # Errors
@@ -141,7 +135,7 @@ impl Sources {
         };
         self.trust.check(path)?;
         let unreadable = |error| OpenError::Unreadable(shown::file(path), error);
-        // Nothing that could be waited for: revocations are looked at by the same eye.
+        // Never block: the same task checks revocations.
         let metadata = std::fs::metadata(path).map_err(unreadable)?;
         if !metadata.is_file() || metadata.len() > POLICY_LIMIT {
             let why = "it is not a regular file of at most 1 MiB";
@@ -151,32 +145,32 @@ impl Sources {
         Ok(Policy::parse(path, &text)?)
     }
 
-    /// The keys that are there. One that cannot be read for a transient reason is that of `before`.
-    fn load_keys(&self, before: Option<&Keys>) -> (Keys, Vec<KeyError>) {
+    /// The keys. After a transient error a key is that of `before`.
+    fn load_keys(&self, before: Option<&TokenKeys>) -> (TokenKeys, Vec<KeyError>) {
         let directory = self.key_directory.as_deref();
-        Keys::load(self.secret.as_ref(), directory, self.trust, before)
+        TokenKeys::load(self.secret.as_ref(), directory, self.trust, before)
     }
 
-    /// The keys that are there.
+    /// The keys.
     ///
     /// # Errors
     /// One cannot be used, or there is none.
-    pub fn keys(&self) -> Result<Keys, OpenError> {
+    pub fn keys(&self) -> Result<TokenKeys, OpenError> {
         let (keys, faults) = self.load_keys(None);
         if let Some(fault) = faults.into_iter().next() {
             return Err(fault.into());
         }
-        match keys.is_empty() {
-            true => Err(OpenError::NoKey),
-            false => Ok(keys),
+        if keys.is_empty() {
+            Err(OpenError::NoKey)
+        } else {
+            Ok(keys)
         }
     }
 
-    /// Checks that the revocations can be read, where a server has been on `state_directory` or
-    /// they are there already.
+    /// Checks that the revocations can be read, if a server has used `state_directory` or the file exists.
     ///
     /// # Errors
-    /// They cannot, and no token would be good.
+    /// They cannot, and no token would be valid.
     pub fn check_revocations(&self, state_directory: &Path) -> Result<(), OpenError> {
         self.known_revocations(state_directory).map(drop)
     }
@@ -188,7 +182,7 @@ impl Sources {
     /// The revocations cannot be read. The inner error: the token would be refused.
     pub fn check_new_token(
         &self,
-        keys: &Keys,
+        keys: &TokenKeys,
         state_directory: &Path,
         token: &str,
     ) -> Result<Result<(), TokenError>, OpenError> {
@@ -197,16 +191,16 @@ impl Sources {
         Ok(checked.and_then(|caller| check_revoked(Some(&revocations), caller).map(drop)))
     }
 
-    fn known_revocations(&self, state_directory: &Path) -> Result<Revocations, OpenError> {
+    fn known_revocations(&self, state_directory: &Path) -> Result<RevocationList, OpenError> {
         let was_served = state_directory.join("runs").exists();
         if was_served || self.revocations.symlink_metadata().is_ok() {
-            return Ok(Revocations::read(&self.revocations, self.trust)?);
+            return Ok(RevocationList::read(&self.revocations, self.trust)?);
         }
-        Ok(Revocations::default())
+        Ok(RevocationList::default())
     }
 
-    /// A number for each of the files that is another one when it was edited.
-    fn stamps(&self) -> [u64; 3] {
+    /// A fingerprint of each of the files.
+    fn fingerprints(&self) -> [u64; 3] {
         let directory = self.key_directory.iter();
         let keys = directory.flat_map(|path| [vec![path.clone()], entries(path)].concat());
         [stamp(keys), stamp([&self.revocations]), stamp(&self.policy)]
@@ -218,12 +212,12 @@ impl Authority {
     ///
     /// # Errors
     /// Anything that cannot be used.
-    pub fn open(sources: Sources) -> Result<Authority, OpenError> {
-        // Before reading: what is edited from here on is news, and is told.
-        let opened = sources.stamps();
-        let state = State {
+    pub fn open(sources: AuthSources) -> Result<Authority, OpenError> {
+        // Before reading, so that later edits are noticed.
+        let opened = sources.fingerprints();
+        let state = AuthState {
             keys: sources.keys()?,
-            revocations: Some(Revocations::read(&sources.revocations, sources.trust)?),
+            revocations: Some(RevocationList::read(&sources.revocations, sources.trust)?),
             policy: Arc::new(sources.read_policy()?),
         };
         Ok(Authority {
@@ -234,23 +228,23 @@ impl Authority {
         })
     }
 
-    /// What is odd about the secrets that tokens are checked with.
+    /// Warnings about the secrets.
     pub fn warnings(&self) -> Vec<String> {
         self.state.load().keys.warnings()
     }
 
-    /// Who bears the token.
+    /// The caller with this token.
     ///
     /// # Errors
-    /// Anything about it that is not as it must be. The reason is for the log.
+    /// The token is invalid. The reason is for the log.
     pub fn verify(&self, token: &str) -> Result<Caller, TokenError> {
         let state = self.state.load();
         let caller = token::verify(&state.keys, &self.sources.terms, token)?;
         check_revoked(state.revocations.as_ref(), caller)
     }
 
-    /// True while a caller that was let pass would be let pass again, but for the ends that its token
-    /// and its key had then: what was begun with a token is not cut off by time.
+    /// True while an authenticated caller is not revoked. The expiry of its token and key does not count:
+    /// calls that have begun may go on.
     pub fn is_good(&self, caller: &Caller) -> bool {
         let state = self.state.load();
         let key = state.keys.get(caller.key_id.as_deref());
@@ -261,58 +255,61 @@ impl Authority {
         has_key && is_revoked(state.revocations.as_ref(), caller) == Some(false)
     }
 
-    /// True while it would be let pass with a new call too.
+    /// True while its token would be accepted for a new call.
     pub fn is_current(&self, caller: &Caller) -> bool {
         let state = self.state.load();
         let key = state.keys.get(caller.key_id.as_deref());
-        let is_over = token::is_over(caller.expires) || key.is_some_and(Key::is_over);
+        let is_over = token::is_over(caller.expires) || key.is_some_and(TokenKey::is_over);
         !is_over && self.is_good(caller)
     }
 
-    /// The policy as it is now.
+    /// The current policy.
     pub fn policy(&self) -> Arc<Policy> {
         Arc::clone(&self.state.load().policy)
     }
 
-    /// Told whenever something was read anew.
+    /// Notices of reloads.
     pub fn changes(&self) -> watch::Receiver<u64> {
         self.changes.subscribe()
     }
 
-    /// False while no token is good because it is not known what is revoked.
+    /// False while revocations cannot be read, so that no token is valid.
     pub fn is_healthy(&self) -> bool {
         self.state.load().revocations.is_some()
     }
 
-    /// Reads the files whenever they change, for as long as it is polled, and tells what came of it.
-    /// Acknowledges the revocations once they are in use.
+    /// Reads the files whenever they change, for as long as it is polled, and reports each reload. Writes a
+    /// receipt for revocations once they are in use.
     pub async fn keep_current(
         self: Arc<Self>,
-        acknowledgement: Option<Acknowledgement>,
-        tell: impl Fn(Change),
+        acknowledgement: Option<RevocationReceipt>,
+        report: impl Fn(AuthChange),
     ) {
         let acknowledgement = acknowledgement.map(Arc::new);
-        let mut schedules = Schedules::new(self.opened);
+        let mut schedules = FileSchedules::new(self.opened);
         loop {
             let (authority, mut next) = (Arc::clone(&self), schedules.clone());
             let acknowledgement = acknowledgement.clone();
             let looked = LANES.definitions.run(move || {
-                let changes = authority.look(&mut next);
+                let changes = authority.read_changes(&mut next);
                 if let Some(acknowledgement) = acknowledgement {
-                    authority.acknowledge(&acknowledgement, &mut next);
+                    authority.write_receipt(&acknowledgement, &mut next);
                 }
                 (changes, next)
             });
             if let Ok((changes, next)) = looked.await {
                 schedules = next;
-                changes.into_iter().for_each(&tell);
+                changes.into_iter().for_each(&report);
             }
             tokio::time::sleep(LOOK_INTERVAL).await;
         }
     }
 }
 
-fn check_revoked(revocations: Option<&Revocations>, caller: Caller) -> Result<Caller, TokenError> {
+fn check_revoked(
+    revocations: Option<&RevocationList>,
+    caller: Caller,
+) -> Result<Caller, TokenError> {
     match is_revoked(revocations, &caller) {
         None => Err(TokenError::RevocationsUnknown),
         Some(true) => Err(TokenError::Revoked(caller.token_id, caller.subject)),
@@ -321,7 +318,7 @@ fn check_revoked(revocations: Option<&Revocations>, caller: Caller) -> Result<Ca
 }
 
 /// `None` where it is not known.
-fn is_revoked(revocations: Option<&Revocations>, caller: &Caller) -> Option<bool> {
+fn is_revoked(revocations: Option<&RevocationList>, caller: &Caller) -> Option<bool> {
     let key = caller.key_id.as_deref();
     Some(revocations?.revoke(&caller.token_id, &caller.subject, key, caller.issued))
 }

@@ -1,23 +1,23 @@
-//! What a token narrows its bearer to: commands by pattern, and nodes by a node set.
+//! The limits of a token: commands by pattern, and nodes by a node set.
 
-use super::patterns::Patterns;
+use super::patterns::PatternList;
 
 /// A token's limits. A limit that is not set allows everything.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
-pub struct Grant {
+pub struct TokenGrant {
     /// Patterns of the commands allowed, as `power-*`.
     pub commands: Option<Vec<String>>,
     /// The node set allowed, in the grammar of selections.
     pub nodes: Option<String>,
 }
 
-impl Grant {
+impl TokenGrant {
     /// True when the token allows the command.
     pub fn allows_command(&self, command: &str) -> bool {
         let Some(patterns) = &self.commands else {
             return true;
         };
-        Patterns::new(patterns.clone()).match_any(command)
+        PatternList::new(patterns.clone()).match_any(command)
     }
 }
 
@@ -27,8 +27,8 @@ mod tests {
 
     #[test]
     fn commands_by_pattern() {
-        assert!(Grant::default().allows_command("anything"));
-        let grant = |patterns: &[&str]| Grant {
+        assert!(TokenGrant::default().allows_command("anything"));
+        let grant = |patterns: &[&str]| TokenGrant {
             commands: Some(patterns.iter().map(ToString::to_string).collect()),
             nodes: None,
         };

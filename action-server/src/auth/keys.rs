@@ -16,17 +16,17 @@ use thiserror::Error;
 use tokio_rustls::rustls::pki_types::{SubjectPublicKeyInfoDer, pem::PemObject};
 
 use super::{
-    Secret, SecretError,
-    time::{now, seconds},
+    SecretError, TokenSecret,
+    time::{now, parse_time},
 };
 use crate::{
     file_digest::{Sha256, of_text},
     shown,
     transient::is_caused_by_transient,
-    trust::{Trust, Untrusted},
+    trust::{Trust, TrustError},
 };
 
-/// The longest key file that is read, in bytes.
+/// The longest key file, in bytes.
 const FILE_LIMIT: u64 = 64 * 1024;
 
 /// How the public keys that can be used begin, before the key itself (RFC 8410 section 4,
@@ -45,7 +45,7 @@ const RSA: [u8; 15] = [
 /// The length of the public key, as it is in PEM, of 2048 bits: shorter ones are refused.
 const RSA_2048: usize = 294;
 
-/// What tells a key from another one of the same name: its SHA-256.
+/// Identifies a key, whatever its name: its SHA-256.
 #[derive(Clone, Copy, Default, PartialEq, Eq)]
 pub struct KeyDigest(Sha256);
 
@@ -56,44 +56,41 @@ impl fmt::Debug for KeyDigest {
     }
 }
 
-/// A key: what checks a token, and what signs one where that is ours to do.
+/// A key that checks tokens, and signs them if it is a secret.
 #[derive(Clone)]
-pub(super) struct Key {
+pub(super) struct TokenKey {
     pub(super) digest: KeyDigest,
     pub(super) algorithm: Algorithm,
     pub(super) decoding: DecodingKey,
     pub(super) encoding: Option<EncodingKey>,
     /// When it ends, in seconds since 1970.
     pub(super) until: Option<u64>,
-    /// What is odd about it.
+    /// A warning about it.
     warning: Option<String>,
 }
 
-/// The keys by name; the one of the settings has none.
+/// The keys by name; the settings' own secret has none.
 #[derive(Clone, Default)]
-pub struct Keys {
-    unnamed: Option<Key>,
-    named: BTreeMap<String, Key>,
+pub struct TokenKeys {
+    unnamed: Option<TokenKey>,
+    named: BTreeMap<String, TokenKey>,
 }
 
 /// Why a key is not used.
 #[derive(Debug, Error)]
+#[expect(missing_docs, reason = "the messages say what is wrong")]
 pub enum KeyError {
-    /// It is a bad secret.
     #[error(transparent)]
     Secret(#[from] SecretError),
-    /// Others can write it.
     #[error(transparent)]
-    Untrusted(#[from] Untrusted),
-    /// It cannot be read.
+    Untrusted(#[from] TrustError),
     #[error("{0}: cannot read it: {1}")]
     Unreadable(String, #[source] io::Error),
-    /// It is not what it must be.
     #[error("{0}: {1}")]
     Unusable(String, String),
 }
 
-impl fmt::Debug for Keys {
+impl fmt::Debug for TokenKeys {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Keys")
             .field("unnamed", &self.unnamed.is_some())
@@ -102,14 +99,14 @@ impl fmt::Debug for Keys {
     }
 }
 
-impl Key {
-    /// True when its end has come.
+impl TokenKey {
+    /// True after its end.
     pub(super) fn is_over(&self) -> bool {
         self.until.is_some_and(|until| now() > until)
     }
 
-    fn of_secret(secret: &Secret) -> Key {
-        Key {
+    fn of_secret(secret: &TokenSecret) -> TokenKey {
+        TokenKey {
             digest: KeyDigest(of_text(secret.expose())),
             algorithm: Algorithm::HS256,
             decoding: DecodingKey::from_secret(secret.expose()),
@@ -119,7 +116,7 @@ impl Key {
         }
     }
 
-    fn of_public(path: &Path) -> Result<Key, KeyError> {
+    fn of_public(path: &Path) -> Result<TokenKey, KeyError> {
         let shown = shown::file(path);
         let unusable = |why: &str| KeyError::Unusable(shown.clone(), why.to_owned());
         let text = read(path)?;
@@ -143,7 +140,7 @@ impl Key {
         } else {
             return Err(unusable("only Ed25519, P-256 and RSA keys can be used"));
         };
-        Ok(Key {
+        Ok(TokenKey {
             digest: KeyDigest(of_text(&der)),
             algorithm,
             decoding,
@@ -162,25 +159,25 @@ fn rsa(der: &[u8]) -> Option<&[u8]> {
     der.get(at + 2 + long + 1..)
 }
 
-impl Keys {
+impl TokenKeys {
     /// Only the secret of the settings.
-    pub fn of_secret(secret: &Secret) -> Keys {
-        Keys {
-            unnamed: Some(Key::of_secret(secret)),
+    pub fn of_secret(secret: &TokenSecret) -> TokenKeys {
+        TokenKeys {
+            unnamed: Some(TokenKey::of_secret(secret)),
             named: BTreeMap::new(),
         }
     }
 
-    /// The secret of the settings and what is in the directory. A file that cannot be used is
-    /// left out, and told. After a transient error the key is what it was in `before`.
+    /// The secret of the settings and the keys of the directory. A file that cannot be used is returned as
+    /// a fault. After a transient error the key is that of `before`.
     pub fn load(
-        secret: Option<&Secret>,
+        secret: Option<&TokenSecret>,
         directory: Option<&Path>,
         trust: Trust,
-        before: Option<&Keys>,
-    ) -> (Keys, Vec<KeyError>) {
-        let mut keys = Keys {
-            unnamed: secret.map(Key::of_secret),
+        before: Option<&TokenKeys>,
+    ) -> (TokenKeys, Vec<KeyError>) {
+        let mut keys = TokenKeys {
+            unnamed: secret.map(TokenKey::of_secret),
             named: BTreeMap::new(),
         };
         let mut faults = Vec::new();
@@ -206,12 +203,12 @@ impl Keys {
         &mut self,
         path: &Path,
         trust: Trust,
-        before: Option<&Keys>,
+        before: Option<&TokenKeys>,
         faults: &mut Vec<KeyError>,
     ) {
         let suffix = path.extension().and_then(|suffix| suffix.to_str());
         let name = path.file_stem().and_then(|name| name.to_str());
-        // An end alone is no key, and other files are none of ours.
+        // An end alone is no key; other files are ignored.
         if !suffix.is_some_and(is_key_suffix) {
             return;
         }
@@ -238,8 +235,8 @@ impl Keys {
         }
     }
 
-    /// The key of that name: the settings' own for none.
-    pub(super) fn get(&self, id: Option<&str>) -> Option<&Key> {
+    /// The key of that name; without a name the settings' own secret.
+    pub(super) fn get(&self, id: Option<&str>) -> Option<&TokenKey> {
         match id {
             None => self.unnamed.as_ref(),
             Some(id) => self.named.get(id),
@@ -248,7 +245,7 @@ impl Keys {
 
     /// The key that new tokens are signed with: the named one; or the last secret of the directory
     /// by name that has no end; or that of the settings.
-    pub(super) fn signing(&self, id: Option<&str>) -> Option<(Option<&str>, &Key)> {
+    pub(super) fn signing(&self, id: Option<&str>) -> Option<(Option<&str>, &TokenKey)> {
         if let Some(id) = id {
             let (id, key) = self.named.get_key_value(id)?;
             return key.encoding.is_some().then_some((Some(id), key));
@@ -264,12 +261,12 @@ impl Keys {
         }
     }
 
-    /// True when no token can be good.
+    /// True if there is no key.
     pub fn is_empty(&self) -> bool {
         self.unnamed.is_none() && self.named.is_empty()
     }
 
-    /// What is odd about the secrets: see [`Secret::warning`].
+    /// Warnings about the secrets: see [`TokenSecret::warning`].
     pub fn warnings(&self) -> Vec<String> {
         let keys = self.unnamed.iter().chain(self.named.values());
         keys.filter_map(|key| key.warning.clone()).collect()
@@ -293,11 +290,12 @@ fn files(directory: &Path, trust: Trust) -> Result<Vec<PathBuf>, KeyError> {
     Ok(files)
 }
 
-fn read_key(path: &Path, trust: Trust) -> Result<Key, KeyError> {
+fn read_key(path: &Path, trust: Trust) -> Result<TokenKey, KeyError> {
     trust.check(path)?;
-    let mut key = match path.extension().is_some_and(|suffix| suffix == "secret") {
-        true => Key::of_secret(&Secret::read(path)?),
-        false => Key::of_public(path)?,
+    let mut key = if path.extension().is_some_and(|suffix| suffix == "secret") {
+        TokenKey::of_secret(&TokenSecret::read(path)?)
+    } else {
+        TokenKey::of_public(path)?
     };
     let end = path.with_extension("until");
     match fs::symlink_metadata(&end) {
@@ -312,7 +310,7 @@ fn read_key(path: &Path, trust: Trust) -> Result<Key, KeyError> {
 
 fn read_time(path: &Path) -> Result<u64, KeyError> {
     let text = String::from_utf8_lossy(&read(path)?).trim().to_owned();
-    seconds(&text).map_err(|why| KeyError::Unusable(shown::file(path), why))
+    parse_time(&text).map_err(|error| KeyError::Unusable(shown::file(path), error.to_string()))
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, KeyError> {

@@ -1,5 +1,5 @@
-//! Who calls and what they may do: from a token to a [`Caller`], from a caller and a policy to a
-//! verdict, and tokens for callers. Knows nothing of gRPC, and nothing of nodes but their names.
+//! Authentication and authorization: from a token to a [`Caller`], from a caller and a policy to a verdict,
+//! and new tokens. Knows nothing of gRPC, and only the names of nodes.
 
 mod acknowledgement;
 mod authority;
@@ -14,16 +14,16 @@ mod secret;
 mod time;
 mod token;
 
-pub use acknowledgement::{Acknowledgement, is_in_use};
-pub use authority::{Authority, Change, OpenError, Sources, TokenState, TokenStates};
-pub use grant::Grant;
-pub use keys::{KeyDigest, KeyError, Keys};
+pub use acknowledgement::{RevocationReceipt, is_in_use};
+pub use authority::{AuthChange, AuthSources, Authority, OpenError, TokenState, TokenStates};
+pub use grant::TokenGrant;
+pub use keys::{KeyDigest, KeyError, TokenKeys};
 pub(crate) use names::{is_own_token_id, is_subject, is_token_id};
-pub use secret::{Secret, SecretError};
-pub use time::written;
-pub use token::{Claims, LONGEST_DAYS, NewToken, Terms, TokenError, mint};
+pub use secret::{SecretError, TokenSecret};
+pub use time::format_time;
+pub use token::{LONGEST_DAYS, NewToken, TokenClaims, TokenError, TokenRules, mint};
 
-/// Who calls, as their token proved.
+/// The caller, as its token proves.
 #[derive(Debug, Clone, Default)]
 pub struct Caller {
     /// The token's `sub`.
@@ -44,12 +44,12 @@ pub struct Caller {
     pub expires: u64,
     /// The token's roles.
     pub roles: Vec<String>,
-    /// What the token narrows its bearer to.
-    pub grant: Grant,
+    /// The limits of the token.
+    pub grant: TokenGrant,
 }
 
-/// For keys and claims that are limits: one that is there says something, and null is not "no limit".
-fn present<'de, T, D>(from: D) -> Result<Option<T>, D::Error>
+/// Deserializes a limit that is present: null does not mean "no limit".
+fn deserialize_present<'de, T, D>(from: D) -> Result<Option<T>, D::Error>
 where
     T: serde::Deserialize<'de>,
     D: serde::Deserializer<'de>,

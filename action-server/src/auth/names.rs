@@ -1,6 +1,6 @@
-//! What subjects and token ids may look like.
+//! The syntax of subjects and token IDs.
 
-/// True for what may be a token's `jti`.
+/// True for a valid `jti` of a token.
 pub(crate) fn is_token_id(jti: &str) -> bool {
     !jti.is_empty() && jti.len() <= 128 && jti.bytes().all(|b| b.is_ascii_graphic())
 }
@@ -13,7 +13,7 @@ pub(crate) fn is_own_token_id(jti: &str) -> bool {
 /// The longest subject, in bytes.
 pub(crate) const LONGEST_SUBJECT: usize = 64;
 
-/// True for what may be a token's subject.
+/// True for a valid subject.
 pub(crate) fn is_subject(subject: &str) -> bool {
     let word = |b: u8| b.is_ascii_alphanumeric() || b == b'_';
     subject.len() <= LONGEST_SUBJECT

@@ -6,15 +6,15 @@ use crate::pattern::NamePattern;
 
 /// Some patterns, of which one is to match.
 #[derive(Clone)]
-pub(super) struct Patterns {
+pub(super) struct PatternList {
     texts: Vec<String>,
     patterns: Vec<NamePattern>,
 }
 
-impl Patterns {
-    pub(super) fn new(texts: Vec<String>) -> Patterns {
+impl PatternList {
+    pub(super) fn new(texts: Vec<String>) -> PatternList {
         let patterns = texts.iter().map(|text| NamePattern::wildcards(text));
-        Patterns {
+        PatternList {
             patterns: patterns.collect(),
             texts,
         }
@@ -44,7 +44,7 @@ impl Patterns {
     }
 }
 
-impl fmt::Debug for Patterns {
+impl fmt::Debug for PatternList {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.texts.fmt(f)
     }
@@ -58,7 +58,7 @@ mod tests {
     use crate::pattern::tests::model_matches;
 
     fn matches(pattern: &str, text: &str) -> bool {
-        Patterns::new(vec![pattern.to_owned()]).match_any(text)
+        PatternList::new(vec![pattern.to_owned()]).match_any(text)
     }
 
     #[test]
@@ -95,9 +95,9 @@ mod tests {
         ] {
             assert!(!matches(pattern, text), "{pattern:?} {text:?}");
         }
-        let two = Patterns::new(vec!["a".into(), "b*".into()]);
+        let two = PatternList::new(vec!["a".into(), "b*".into()]);
         assert!(two.match_any("bc") && !two.match_any("ab") && !two.match_all());
-        assert!(!Patterns::new(Vec::new()).match_any(""));
+        assert!(!PatternList::new(Vec::new()).match_any(""));
     }
 
     proptest! {

@@ -1,8 +1,7 @@
-//! The register of the tokens that were issued: a file of JSON lines in the state directory. It has
-//! what a token says, and never the token.
+//! The register of issued tokens: a file of JSON lines in the state directory, with the claims of tokens and
+//! never the tokens.
 //!
-//! Only `generate-token` and `init` write it; tokens that are made elsewhere are not in it. It
-//! decides nothing: it finds a token for `revoke`, and lists tokens for the admin.
+//! Only `generate-token` and `init` write it. It finds a token for `revoke`, and lists tokens for the admin.
 
 use std::{
     fs::{self, DirBuilder, File, Metadata, Permissions},
@@ -20,7 +19,7 @@ use super::{
 };
 use crate::{
     atomic_file::{self, Ownership, lock, open},
-    trust::{Trust, Untrusted},
+    trust::{Trust, TrustError},
 };
 
 /// The file in the state directory.
@@ -39,7 +38,7 @@ const MOST_EXPIRED: usize = 10_000;
 pub struct IssuedToken {
     /// Its `jti`.
     pub jti: String,
-    /// Who it is for.
+    /// The subject.
     pub subject: String,
     /// The bearer's user id.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -66,37 +65,25 @@ pub struct IssuedToken {
 
 /// Why the register cannot be used.
 #[derive(Debug, Error)]
+#[expect(missing_docs, reason = "the messages say what is wrong")]
 pub enum RegisterError {
-    /// It cannot be read.
     #[error(
         "{}: cannot read the register of issued tokens: {source}",
         crate::shown::file(path)
     )]
-    Unreadable {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
-    /// It cannot be written.
+    Unreadable { path: PathBuf, source: io::Error },
     #[error(
         "{}: cannot write the register of issued tokens: {source}",
         crate::shown::file(path)
     )]
-    Unwritable {
-        /// The file or directory.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
-    /// Others can write it.
+    Unwritable { path: PathBuf, source: io::Error },
     #[error(transparent)]
-    Untrusted(#[from] Untrusted),
+    Untrusted(#[from] TrustError),
 }
 
-/// The register as it was read.
+/// The register.
 #[derive(Debug, Default)]
-pub struct Register {
+pub struct TokenRegister {
     lines: Vec<RegisterLine>,
 }
 
@@ -109,19 +96,21 @@ struct RegisterLine {
     token: Option<IssuedToken>,
 }
 
-impl Register {
-    /// Reads the register of a state directory; where there is none nothing was issued.
+impl TokenRegister {
+    /// Reads the register of a state directory; a missing one is empty.
     ///
     /// # Errors
     /// See [`RegisterError`]. A line that cannot be read is no error.
-    pub fn read(state_directory: &Path, trust: Trust) -> Result<Register, RegisterError> {
+    pub fn read(state_directory: &Path, trust: Trust) -> Result<TokenRegister, RegisterError> {
         let path = state_directory.join(NAME);
         let unreadable = |source| RegisterError::Unreadable {
             path: path.clone(),
             source,
         };
         let file = match open(&path, File::options().read(true)) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Register::default()),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                return Ok(TokenRegister::default());
+            }
             opened => opened.map_err(unreadable)?,
         };
         let metadata = file.metadata().map_err(unreadable)?;
@@ -134,10 +123,10 @@ impl Register {
         let mut bytes = Vec::new();
         let read = file.take(FILE_LIMIT).read_to_end(&mut bytes);
         read.map_err(unreadable)?;
-        Ok(Register::parse(&bytes))
+        Ok(TokenRegister::parse(&bytes))
     }
 
-    fn parse(bytes: &[u8]) -> Register {
+    fn parse(bytes: &[u8]) -> TokenRegister {
         // A file that was put together of several may have a byte order mark in any line.
         let lines = bytes.split(|&byte| byte == b'\n');
         let lines = lines.map(|line| line.strip_prefix(MARK).unwrap_or(line));
@@ -146,11 +135,11 @@ impl Register {
             let token: Option<IssuedToken> = serde_json::from_slice(line).ok();
             RegisterLine {
                 text: line.to_owned(),
-                // What is printed to a terminal and revoked is what a token could say.
+                // Only values that a token can have are printed and revoked.
                 token: token.filter(|token| is_token_id(&token.jti) && is_subject(&token.subject)),
             }
         });
-        Register {
+        TokenRegister {
             lines: lines.collect(),
         }
     }
@@ -220,9 +209,9 @@ pub fn register(
         permissions: Permissions::from_mode(0o600),
         ..Ownership::of(&directory)
     };
-    // Whoever adds at the same time waits: the lock is a file of its own, as this one is replaced.
+    // Concurrent writers wait: the lock is a file of its own, as this one is replaced.
     let _lock = lock(&path, &directory).map_err(unwritable)?;
-    let mut register = Register::read(state_directory, trust)?;
+    let mut register = TokenRegister::read(state_directory, trust)?;
     register.drop_old(now());
     let text = serde_json::to_vec(token).map_err(|error| unwritable(error.into()))?;
     register.lines.push(RegisterLine {
@@ -237,8 +226,8 @@ pub fn register(
     atomic_file::replace(&path, &bytes, &ownership).map_err(unwritable)
 }
 
-/// The state directory, made for the owner of the one above it where it is not there: that is who
-/// could make it as the server.
+/// The state directory. If it is missing it is created for the owner of its parent, who could create it as
+/// the server.
 fn state(directory: &Path) -> io::Result<Metadata> {
     let mut builder = DirBuilder::new();
     let made = builder.mode(0o700).create(directory);

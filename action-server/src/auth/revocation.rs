@@ -1,6 +1,6 @@
-//! Tokens that are good no more: a file of JSON lines, and what it says of a token.
+//! Revoked tokens: a file of JSON lines.
 //!
-//! A file that is not there or cannot be read whole revokes everything: what it said is not known.
+//! A file that is missing or cannot be read whole revokes all tokens, since its entries are unknown.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -16,12 +16,12 @@ use thiserror::Error;
 use super::{
     keys::is_key_id,
     names::{is_subject, is_token_id},
-    time::{seconds, written},
+    time::{TimeError, format_time, parse_time},
 };
 use crate::{
     atomic_file::{self, Ownership},
     file_digest::{Sha256, of_text},
-    trust::{Trust, Untrusted},
+    trust::{Trust, TrustError},
     yaml,
 };
 
@@ -53,7 +53,7 @@ pub enum Revocation {
     },
 }
 
-/// Why a line is no revocation. serde_json would quote it.
+/// Why a line is no revocation, without quoting it.
 fn why_not(line: &str) -> String {
     let read = yaml::read::<Revocation>(line);
     let example = r#"{"revoke":"token","jti":"..."}"#;
@@ -65,60 +65,65 @@ fn why_not(line: &str) -> String {
 
 /// Why the file cannot be used.
 #[derive(Debug, Error)]
+#[expect(missing_docs, reason = "the messages say what is wrong")]
 pub enum RevocationError {
-    /// It cannot be read or written.
     #[error(
         "{}: cannot {what} the revocations: {source}",
         crate::shown::file(path)
     )]
     Unusable {
-        /// The file.
         path: PathBuf,
         /// "read" or "write".
         what: &'static str,
-        /// Why.
         source: io::Error,
     },
-    /// Others can write it.
     #[error(transparent)]
-    Untrusted(#[from] Untrusted),
-    /// Others can make files beside it.
+    Untrusted(#[from] TrustError),
     #[error(
         "{} can be written by others, and the revocations are in it; give them a directory of their own (revocation_path)", crate::shown::file(.0)
     )]
     OpenPlace(PathBuf),
-    /// It would be no line that can be read again.
     #[error("{0}")]
     Entry(String),
-    /// A line is none.
     #[error("{}:{line}: {reason}", crate::shown::file(path))]
     Malformed {
-        /// The file.
         path: PathBuf,
         /// Which line, from 1.
         line: usize,
-        /// What is wrong with it.
         reason: String,
     },
 }
 
 /// What is revoked.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct Revocations {
+pub(super) struct RevocationList {
     tokens: HashSet<String>,
     subjects: HashMap<String, u64>,
     keys: HashSet<String>,
     all: Option<u64>,
-    /// Of the text that they were read from.
+    /// The digest of the text that they were read from.
     pub(super) digest: Sha256,
 }
 
-impl Revocations {
+/// Why an entry of the file is invalid.
+#[derive(Debug, Error)]
+enum EntryError {
+    #[error("{:?} is no token's jti: that is 1 to 128 printable ASCII characters without blanks", shown_name(.0))]
+    TokenId(String),
+    #[error("{:?} is no subject; patterns are not known here", shown_name(.0))]
+    Subject(String),
+    #[error("{:?} is no key's name", shown_name(.0))]
+    Key(String),
+    #[error(transparent)]
+    Time(#[from] TimeError),
+}
+
+impl RevocationList {
     /// Reads the file.
     ///
     /// # Errors
-    /// See [`RevocationError`]; a last line without its end is one that was not written whole.
-    pub(super) fn read(path: &Path, trust: Trust) -> Result<Revocations, RevocationError> {
+    /// See [`RevocationError`]; a last line without its end is incomplete.
+    pub(super) fn read(path: &Path, trust: Trust) -> Result<RevocationList, RevocationError> {
         let unusable = |source| RevocationError::Unusable {
             path: path.to_owned(),
             what: "read",
@@ -130,18 +135,18 @@ impl Revocations {
         }
         trust.check(path)?;
         check_place(path, trust)?;
-        Revocations::parse(path, &fs::read_to_string(path).map_err(unusable)?)
+        RevocationList::parse(path, &fs::read_to_string(path).map_err(unusable)?)
     }
 
-    fn parse(path: &Path, text: &str) -> Result<Revocations, RevocationError> {
+    fn parse(path: &Path, text: &str) -> Result<RevocationList, RevocationError> {
         let malformed = |line: usize, reason: String| RevocationError::Malformed {
             path: path.to_owned(),
             line,
             reason,
         };
-        let mut revoked = Revocations {
+        let mut revoked = RevocationList {
             digest: of_text(text.as_bytes()),
-            ..Revocations::default()
+            ..RevocationList::default()
         };
         for (at, line) in text.split_inclusive('\n').enumerate() {
             // A file that was put together of several may have a byte order mark in any line.
@@ -158,42 +163,36 @@ impl Revocations {
             let entry = serde_json::from_str(line).map_err(|_| malformed(at + 1, why_not(line)))?;
             revoked
                 .add(entry)
-                .map_err(|reason| malformed(at + 1, reason))?;
+                .map_err(|error| malformed(at + 1, error.to_string()))?;
         }
         Ok(revoked)
     }
 
-    fn add(&mut self, entry: Revocation) -> Result<(), String> {
+    fn add(&mut self, entry: Revocation) -> Result<(), EntryError> {
         match entry {
             Revocation::Token { jti } if !is_token_id(&jti) => {
-                return Err(format!(
-                    "{:?} is no token's jti: that is 1 to 128 printable ASCII characters without blanks",
-                    shown_name(&jti)
-                ));
+                return Err(EntryError::TokenId(jti));
             }
             Revocation::Token { jti } => _ = self.tokens.insert(jti),
             Revocation::Subject { subject, .. } if !is_subject(&subject) => {
-                return Err(format!(
-                    "{:?} is no subject; patterns are not known here",
-                    shown_name(&subject)
-                ));
+                return Err(EntryError::Subject(subject));
             }
             Revocation::Key { key } if !is_key_id(&key) => {
-                return Err(format!("{:?} is no key's name", shown_name(&key)));
+                return Err(EntryError::Key(key));
             }
             Revocation::Key { key } => _ = self.keys.insert(key),
             Revocation::Subject { subject, before } => {
-                let before = seconds(&before)?;
+                let before = parse_time(&before)?;
                 let known = self.subjects.entry(subject).or_default();
                 *known = before.max(*known);
             }
-            Revocation::All { before } => self.all = self.all.max(Some(seconds(&before)?)),
+            Revocation::All { before } => self.all = self.all.max(Some(parse_time(&before)?)),
         }
         Ok(())
     }
 
-    /// What is revoked here and was not there, in words.
-    pub(super) fn since(&self, old: &Revocations) -> Vec<String> {
+    /// The revocations that `old` does not have, in words.
+    pub(super) fn since(&self, old: &RevocationList) -> Vec<String> {
         let tokens = self.tokens.difference(&old.tokens);
         let keys = self.keys.difference(&old.keys);
         let subjects = self
@@ -205,15 +204,18 @@ impl Revocations {
             .map(|jti| format!("the token {jti}"))
             .chain(keys.map(|key| format!("the tokens of the key {key}")))
             .chain(subjects.map(|(subject, before)| {
-                format!("the tokens of {subject} made up to {}", written(*before))
+                format!(
+                    "the tokens of {subject} made up to {}",
+                    format_time(*before)
+                )
             }))
-            .chain(all.map(|before| format!("all tokens made up to {}", written(before))))
+            .chain(all.map(|before| format!("all tokens made up to {}", format_time(before))))
             .collect();
         words.sort();
         words
     }
 
-    /// True when a token is good no more.
+    /// True for a revoked token.
     pub(super) fn revoke(&self, jti: &str, subject: &str, key: Option<&str>, issued: u64) -> bool {
         self.tokens.contains(jti)
             || key.is_some_and(|key| self.keys.contains(key))
@@ -225,7 +227,7 @@ impl Revocations {
     }
 }
 
-/// In a directory where others may make files they could make ours before we do.
+/// In a directory where others may create files they could create this one first.
 fn check_place(path: &Path, trust: Trust) -> Result<(), RevocationError> {
     let parent = path.parent().unwrap_or(Path::new("/"));
     let metadata = fs::metadata(parent).map_err(|source| RevocationError::Unusable {
@@ -234,13 +236,14 @@ fn check_place(path: &Path, trust: Trust) -> Result<(), RevocationError> {
         source,
     })?;
     let open = metadata.mode() & 0o022 != 0;
-    match open && trust == Trust::Strict {
-        true => Err(RevocationError::OpenPlace(parent.to_owned())),
-        false => Ok(()),
+    if open && trust == Trust::Strict {
+        Err(RevocationError::OpenPlace(parent.to_owned()))
+    } else {
+        Ok(())
     }
 }
 
-/// Makes an empty file where there is none.
+/// Creates an empty file if there is none.
 ///
 /// # Errors
 /// It cannot be written.
@@ -256,24 +259,24 @@ pub fn begin(path: &Path) -> Result<(), RevocationError> {
     }
 }
 
-/// Adds to the file. When this returns the addition is on the disk, whole: the file is replaced,
-/// so that nobody reads half of it.
+/// Adds to the file. When this returns the addition is on the disk. The file is replaced, so that no reader
+/// sees half of it.
 ///
 /// # Errors
 /// The file as it is cannot be used, or it cannot be written.
 pub fn revoke(path: &Path, trust: Trust, entry: &Revocation) -> Result<(), RevocationError> {
     let writing = |error| writing(path, error);
-    // Whoever adds at the same time waits: the lock is a file of its own, as this one is replaced.
+    // Concurrent writers wait: the lock is a file of its own, as this one is replaced.
     // The file may be a link to one that several servers read.
     let target = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
     let directory = target.parent().unwrap_or(Path::new("/"));
     let directory = fs::metadata(directory).map_err(writing)?;
     let _lock = atomic_file::lock(&target, &directory).map_err(writing)?;
-    // What could not be read again would revoke everything.
-    Revocations::default()
+    // An entry that could not be read again would revoke all tokens.
+    RevocationList::default()
         .add(entry.clone())
-        .map_err(RevocationError::Entry)?;
-    Revocations::read(path, trust)?;
+        .map_err(|error| RevocationError::Entry(error.to_string()))?;
+    RevocationList::read(path, trust)?;
     let mut text = fs::read_to_string(path).map_err(writing)?;
     let line = serde_json::to_string(entry).map_err(|error| writing(error.into()))?;
     text.push_str(&line);

@@ -1,4 +1,4 @@
-//! The shared secret that tokens are signed with: read, checked, and never shown.
+//! The shared secret that signs tokens: read, checked, and never shown.
 
 use std::{fmt, fs, io, path::Path};
 
@@ -13,38 +13,35 @@ const LEAST: usize = 32;
 
 const REMEDY: &str = "make one with: (umask 077; openssl rand -base64 48 > FILE)";
 
-/// A secret that is fit to sign with. `Debug` hides it.
+/// A secret. `Debug` hides it.
 #[derive(Clone)]
-pub struct Secret {
+pub struct TokenSecret {
     bytes: Vec<u8>,
     from: String,
     /// True where the file had one more newline, at its end.
     lost_newline: bool,
 }
 
-/// Why a secret is refused. Names where it came from, never what it is.
+/// Why a secret is rejected. Names its origin, never its value.
 #[derive(Debug, Error)]
+#[expect(missing_docs, reason = "the messages say what is wrong")]
 pub enum SecretError {
-    /// The file cannot be read.
     #[error("{0}: cannot read the secret: {1}")]
     Unreadable(String, #[source] io::Error),
-    /// It is no file of its own.
     #[error("{0}: the secret is not a regular file")]
     NotAFile(String),
-    /// Others may read or write it.
     #[error("{0}: the secret can be read or written by others; run: chmod 600 {0}")]
     Open(String),
-    /// It can be guessed.
     #[error("{0}: {1}; {REMEDY}")]
     Weak(String, String),
 }
 
-impl Secret {
+impl TokenSecret {
     /// A secret from bytes; `from` says where they came from.
     ///
     /// # Errors
     /// It is short, one byte repeated, or a PEM key.
-    pub fn new(bytes: Vec<u8>, from: &str) -> Result<Secret, SecretError> {
+    pub fn new(bytes: Vec<u8>, from: &str) -> Result<TokenSecret, SecretError> {
         let weak = |why: String| Err(SecretError::Weak(from.to_owned(), why));
         if bytes.len() < LEAST {
             return weak(format!(
@@ -58,18 +55,18 @@ impl Secret {
         if bytes.starts_with(b"-----BEGIN") {
             return weak("this is a PEM key, and its public half is no secret".into());
         }
-        Ok(Secret {
+        Ok(TokenSecret {
             bytes,
             from: from.to_owned(),
             lost_newline: false,
         })
     }
 
-    /// Reads a secret's file, without its last newline. It must be nobody else's to read.
+    /// Reads a secret's file, without its last newline. Others must not be able to read it.
     ///
     /// # Errors
     /// See [`SecretError`].
-    pub fn read(path: &Path) -> Result<Secret, SecretError> {
+    pub fn read(path: &Path) -> Result<TokenSecret, SecretError> {
         let from = shown::file(path);
         let unreadable = |error| SecretError::Unreadable(from.clone(), error);
         let metadata = fs::symlink_metadata(path).map_err(unreadable)?;
@@ -81,33 +78,34 @@ impl Secret {
         }
         let mut bytes = fs::read(path).map_err(unreadable)?;
         let lost_newline = bytes.pop_if(|last| *last == b'\n').is_some();
-        Ok(Secret {
+        Ok(TokenSecret {
             lost_newline,
-            ..Secret::new(bytes, &from)?
+            ..TokenSecret::new(bytes, &from)?
         })
     }
 
-    /// Where it came from and what can hardly be meant to be in it. Whoever verifies tokens with a
-    /// copy of it that lacks that refuses them; it stays as it is, for tokens that it has signed.
+    /// A warning about bytes that are hardly intended. Another program whose copy lacks them rejects the
+    /// tokens; the secret stays as it is, for the tokens that it signed.
     pub fn warning(&self) -> Option<String> {
         let found = secret_fault(&self.bytes)?;
         let (from, count) = (&self.from, self.bytes.len());
-        let beside = match self.lost_newline && self.bytes.ends_with(b"\n") {
-            true => ", beside the one that ends the file",
-            false => "",
+        let beside = if self.lost_newline && self.bytes.ends_with(b"\n") {
+            ", beside the one that ends the file"
+        } else {
+            ""
         };
         Some(format!(
             "{from}: the secret {found}{beside}; this is a part of the secret: all its {count} bytes sign tokens"
         ))
     }
 
-    /// The bytes, for the one who signs or verifies with them.
+    /// The bytes, to sign or verify with.
     pub(super) fn expose(&self) -> &[u8] {
         &self.bytes
     }
 }
 
-impl fmt::Debug for Secret {
+impl fmt::Debug for TokenSecret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Secret(..)")
     }
@@ -126,7 +124,7 @@ mod tests {
         let read = |text: &str, mode: u32| {
             fs::write(&path, text).unwrap();
             fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
-            Secret::read(&path)
+            TokenSecret::read(&path)
                 .map(|secret| secret.bytes.len())
                 .map_err(|error| error.to_string())
         };
@@ -156,14 +154,14 @@ mod tests {
             ("\t", Some("ends with a blank")),
         ] {
             fs::write(&path, format!("{good}{end}")).unwrap();
-            let warning = Secret::read(&path).unwrap().warning();
+            let warning = TokenSecret::read(&path).unwrap().warning();
             let fits = |text: &str| part.is_some_and(|part| text.contains(part));
             assert!(
                 warning.as_deref().map_or(part.is_none(), fits),
                 "{end:?}: {warning:?}"
             );
         }
-        let inline = Secret::new(format!("{good}\n").into(), "jwt_secret").unwrap();
+        let inline = TokenSecret::new(format!("{good}\n").into(), "jwt_secret").unwrap();
         assert_eq!(
             inline.warning().as_deref(),
             Some(
@@ -172,9 +170,12 @@ mod tests {
         );
         let link = directory.path().join("link");
         std::os::unix::fs::symlink(&path, &link).unwrap();
-        assert!(matches!(Secret::read(&link), Err(SecretError::NotAFile(_))));
         assert!(matches!(
-            Secret::read(Path::new("/nowhere/x")),
+            TokenSecret::read(&link),
+            Err(SecretError::NotAFile(_))
+        ));
+        assert!(matches!(
+            TokenSecret::read(Path::new("/nowhere/x")),
             Err(SecretError::Unreadable(..))
         ));
     }

@@ -8,8 +8,8 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use super::{
-    Caller, Grant, Keys,
-    keys::Key,
+    Caller, TokenGrant, TokenKeys,
+    keys::TokenKey,
     names::{is_subject, is_token_id},
     register::IssuedToken,
     time::now,
@@ -20,18 +20,18 @@ const LEEWAY: u64 = 30;
 /// For how many days a token may be good, unless the settings say less.
 pub const LONGEST_DAYS: u64 = 3650;
 
-/// What a token says. Unknown claims are ignored; a claim given twice is refused.
+/// The claims of a token. Unknown claims are ignored; a duplicate claim is rejected.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct Claims {
-    /// Who it is for.
+pub struct TokenClaims {
+    /// The subject.
     pub sub: String,
     /// When it ends, in seconds since 1970.
     pub exp: u64,
     /// When it was made, in seconds since 1970.
     pub iat: u64,
-    /// Its own name, unique; revocation and logs know it by this.
+    /// Its unique ID, for revocation and logs.
     pub jti: String,
-    /// Who made it. Checked where the settings name one.
+    /// The issuer. Checked if the settings name one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub iss: Option<String>,
     /// Whom it is made for. Checked before this is read, where it may be a list too.
@@ -46,55 +46,55 @@ pub struct Claims {
     /// Patterns of the commands it allows; all when not set.
     #[serde(
         default,
-        deserialize_with = "super::present",
+        deserialize_with = "super::deserialize_present",
         skip_serializing_if = "Option::is_none"
     )]
     pub commands: Option<Vec<String>>,
     /// The node set it allows; all when not set.
     #[serde(
         default,
-        deserialize_with = "super::present",
+        deserialize_with = "super::deserialize_present",
         skip_serializing_if = "Option::is_none"
     )]
     pub nodes: Option<String>,
 }
 
-/// What a new token shall say.
+/// The claims of a new token.
 #[derive(Debug, Clone, Default)]
 pub struct NewToken {
-    /// Who it is for.
+    /// The subject.
     pub subject: String,
-    /// For how long it is good.
+    /// Its lifetime.
     pub lifetime: Duration,
     /// The bearer's user id.
     pub uid: Option<u64>,
     /// The bearer's roles.
     pub roles: Vec<String>,
-    /// What it is narrowed to.
-    pub grant: Grant,
+    /// Its limits.
+    pub grant: TokenGrant,
 }
 
-/// What tokens must say beside who they are for.
+/// The rules for the claims of tokens.
 #[derive(Debug, Clone)]
-pub struct Terms {
-    /// Who makes them (`iss`); anybody with a key, where not set.
+pub struct TokenRules {
+    /// The issuer (`iss`); any if not set.
     pub issuer: Option<String>,
     /// Whom they are made for (`aud`); where not set, tokens that name anybody are for another.
     pub audience: Option<String>,
-    /// The longest that one may be good.
+    /// The longest lifetime.
     pub lifetime: Duration,
 }
 
-impl Terms {
-    /// Whether a token that is good from the one second to the other is so for too long.
+impl TokenRules {
+    /// True if a token with these times has too long a lifetime.
     pub(super) fn is_too_long(&self, issued: u64, expires: u64) -> bool {
         expires.saturating_sub(issued) > self.lifetime.as_secs()
     }
 }
 
-impl Default for Terms {
-    fn default() -> Terms {
-        Terms {
+impl Default for TokenRules {
+    fn default() -> TokenRules {
+        TokenRules {
             issuer: None,
             audience: None,
             lifetime: Duration::from_secs(LONGEST_DAYS * 24 * 3600),
@@ -102,28 +102,24 @@ impl Default for Terms {
     }
 }
 
-/// Why a token is refused. For the log only: callers are told one constant text.
+/// Why a token is rejected. For the log only: callers get one constant text.
 #[derive(Debug, Error)]
+#[expect(missing_docs, reason = "the messages say what is wrong")]
 pub enum TokenError {
-    /// The signature, the form or a time is wrong.
     #[error("{0}")]
     Invalid(#[from] jsonwebtoken::errors::Error),
-    /// A claim that may not be so.
     #[error("{0}")]
     Claim(&'static str),
-    /// Its key is none of ours, or is no more.
     #[error("the key {name:?} {1}", name = shown_name(.0))]
     Key(String, &'static str),
-    /// It was good once.
     #[error("the token {0} of {1} is revoked")]
     Revoked(String, String),
-    /// Which tokens are revoked is not known.
     #[error("no token is good while the revocations cannot be read")]
     RevocationsUnknown,
 }
 
 impl TokenError {
-    /// What is wrong, as one of few words.
+    /// The label of the metric.
     pub fn class(&self) -> &'static str {
         use jsonwebtoken::errors::ErrorKind;
         match self {
@@ -144,15 +140,15 @@ impl TokenError {
     }
 }
 
-/// Makes a token, signed with the key of that name or the one that signs now. Returns it with what
-/// the register says of it.
+/// Makes a token, signed with the key of that name or the current one. Returns it with its entry for the
+/// register.
 ///
 /// # Errors
-/// The subject is none, or there is no such key to sign with.
+/// The subject is invalid, or there is no such key to sign with.
 pub fn mint(
-    keys: &Keys,
+    keys: &TokenKeys,
     key: Option<&str>,
-    terms: &Terms,
+    terms: &TokenRules,
     new: NewToken,
 ) -> Result<(String, IssuedToken), TokenError> {
     if !is_subject(&new.subject) {
@@ -169,7 +165,7 @@ pub fn mint(
         .as_ref()
         .ok_or(TokenError::Claim("the key cannot sign"))?;
     let now = now();
-    let claims = Claims {
+    let claims = TokenClaims {
         sub: new.subject,
         iat: now,
         exp: now.saturating_add(new.lifetime.as_secs()),
@@ -201,8 +197,12 @@ pub fn mint(
 /// Verifies a token.
 ///
 /// # Errors
-/// Anything about it that is not as it must be. The reason is for the log.
-pub(super) fn verify(keys: &Keys, terms: &Terms, token: &str) -> Result<Caller, TokenError> {
+/// It is invalid. The reason is for the log.
+pub(super) fn verify(
+    keys: &TokenKeys,
+    terms: &TokenRules,
+    token: &str,
+) -> Result<Caller, TokenError> {
     let header = jsonwebtoken::decode_header(token)?;
     if header.crit.is_some() {
         return Err(TokenError::Claim(
@@ -226,7 +226,7 @@ pub(super) fn verify(keys: &Keys, terms: &Terms, token: &str) -> Result<Caller, 
     if key.is_over() {
         return Err(TokenError::Key(shown(), "has ended"));
     }
-    let data = jsonwebtoken::decode::<Claims>(token, &key.decoding, &validation(key, terms))?;
+    let data = jsonwebtoken::decode::<TokenClaims>(token, &key.decoding, &validation(key, terms))?;
     let claims = data.claims;
     check(&claims, terms)?;
     Ok(Caller {
@@ -239,14 +239,14 @@ pub(super) fn verify(keys: &Keys, terms: &Terms, token: &str) -> Result<Caller, 
         issued: claims.iat,
         expires: claims.exp,
         roles: claims.roles,
-        grant: Grant {
+        grant: TokenGrant {
             commands: claims.commands,
             nodes: claims.nodes,
         },
     })
 }
 
-fn validation(key: &Key, terms: &Terms) -> Validation {
+fn validation(key: &TokenKey, terms: &TokenRules) -> Validation {
     // The key's algorithm and no other, whatever the header says.
     let mut validation = Validation::new(key.algorithm);
     let mut required = vec!["exp", "sub"];
@@ -264,7 +264,7 @@ fn validation(key: &Key, terms: &Terms) -> Validation {
     validation
 }
 
-fn check(claims: &Claims, terms: &Terms) -> Result<(), TokenError> {
+fn check(claims: &TokenClaims, terms: &TokenRules) -> Result<(), TokenError> {
     if claims.iat > now().saturating_add(LEEWAY) {
         return Err(TokenError::Claim("iat is in the future"));
     }
@@ -287,7 +287,7 @@ fn check(claims: &Claims, terms: &Terms) -> Result<(), TokenError> {
 const SUBJECT_RULE: &str =
     "the subject is not letters, digits, and _ . @ - after the first, at most 64";
 
-/// True when the time of a token has come to its end.
+/// True for a token that has expired.
 pub(super) fn is_over(expires: u64) -> bool {
     now() > expires.saturating_add(LEEWAY)
 }

@@ -13,7 +13,7 @@ use crate::{
     net,
     process::{base_environment, env_fault},
     record,
-    rpc::resolve,
+    rpc::resolve_policy,
     shown,
     yaml::Fault,
 };
@@ -25,7 +25,7 @@ pub(super) fn check_all(config: &Path) -> Result<(), VerbFailure> {
     check_files(&settings, &mut report)?;
     let policy = Arc::new(settings.auth.read_policy()?);
     let (catalogue, faults) = definitions::load(&DefinitionSources::new(&settings))?;
-    let (_, rule_faults) = resolve(&policy, &catalogue);
+    let (_, rule_faults) = resolve_policy(&policy, &catalogue);
     for fault in faults.iter().chain(&rule_faults) {
         report.add_fault(fault)?;
     }

@@ -7,10 +7,10 @@ use clap::builder::NonEmptyStringValueParser;
 
 use super::{USAGE, VerbFailure, load_settings, print_note, print_text};
 use crate::{
-    auth::policy::{Audience, no_such_subject},
+    auth::policy::{PolicyAudience, no_such_subject},
     catalogue::{Catalogue, Node},
     definitions::{self, DefinitionSources},
-    rpc::{Access, resolve},
+    rpc::{CallerAccess, resolve_policy},
 };
 
 #[derive(Debug, clap::Args)]
@@ -48,7 +48,7 @@ pub(super) fn explain_policy(config: &Path, args: ExplainArgs) -> Result<(), Ver
     let nodes = requested_nodes(&catalogue, args.nodes.as_deref())?;
     let nodes: Vec<&str> = nodes.iter().map(|node| node.name.as_str()).collect();
     let mut text = String::new();
-    let (rules, faults) = resolve(&policy, &catalogue);
+    let (rules, faults) = resolve_policy(&policy, &catalogue);
     let rules = Arc::new(rules);
     for fault in &faults {
         text += &format!("{fault}\n");
@@ -64,7 +64,8 @@ pub(super) fn explain_policy(config: &Path, args: ExplainArgs) -> Result<(), Ver
     };
     for audience in &audiences {
         text += &format!("{}\n", audience.heading);
-        let access = Access::new(&audience.caller, Arc::clone(&rules), Arc::clone(&catalogue));
+        let access =
+            CallerAccess::new(&audience.caller, Arc::clone(&rules), Arc::clone(&catalogue));
         for sentence in rule_sentences(&access, audience, args.command.as_deref()) {
             text += &format!("  {sentence}\n");
         }
@@ -120,7 +121,11 @@ fn impossible_subject(subject: &str) -> VerbFailure {
 }
 
 /// The rules about the callers, in words.
-fn rule_sentences(access: &Access, audience: &Audience<'_>, command: Option<&str>) -> Vec<String> {
+fn rule_sentences(
+    access: &CallerAccess,
+    audience: &PolicyAudience<'_>,
+    command: Option<&str>,
+) -> Vec<String> {
     let mut sentences = access.rules_in_words(command);
     if sentences.is_empty() {
         sentences.push(match command {

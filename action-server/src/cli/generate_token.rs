@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     auth::{
-        self, Grant, LONGEST_DAYS, NewToken,
+        self, LONGEST_DAYS, NewToken, TokenGrant,
         register::{IssuedToken, register},
     },
     config::Settings,
@@ -89,7 +89,7 @@ pub(super) fn generate_token(config: &Path, args: TokenArgs) -> Result<(), VerbF
         lifetime,
         uid: args.uid,
         roles: args.roles,
-        grant: Grant {
+        grant: TokenGrant {
             commands,
             nodes: args.nodes,
         },
@@ -166,7 +166,7 @@ fn unknown_commands<'a>(settings: &Settings, patterns: &'a [String]) -> Vec<&'a 
     };
     let names = || catalogue.commands.keys().chain(catalogue.broken.keys());
     let is_unknown = |pattern: &&String| {
-        let grant = Grant {
+        let grant = TokenGrant {
             commands: Some(vec![(*pattern).clone()]),
             nodes: None,
         };
@@ -185,7 +185,7 @@ fn token_summary(issued: &IssuedToken, lasts: &str, settings: &Settings) -> Stri
     let mut text = format!(
         "subject:  {}\nexpires:  {} (in {lasts})\njti:      {}\ncommands: {}\nnodes:    {}\n",
         issued.subject,
-        auth::written(issued.expires),
+        auth::format_time(issued.expires),
         issued.jti,
         all(issued.commands.as_ref().map(|it| shown(it, shown_set))),
         all(issued.nodes.as_deref().map(shown_set)),

@@ -30,7 +30,7 @@ use tokio::{
 };
 
 use crate::{
-    app::{self, ServeError, Signals},
+    app::{self, ServeError, ServerSignals},
     cert,
     config::{DEFAULT_PATH, LogFormat, Settings},
     init, log,
@@ -233,7 +233,7 @@ fn environment() -> impl Iterator<Item = (String, String)> {
         .filter_map(|(key, value)| Some((key.into_string().ok()?, value.into_string().ok()?)))
 }
 
-fn listen_to_signals() -> io::Result<Signals> {
+fn listen_to_signals() -> io::Result<ServerSignals> {
     let (stop, stopped) = watch::channel(0_u32);
     let reload = Arc::new(Notify::new());
     for kind in [
@@ -257,7 +257,7 @@ fn listen_to_signals() -> io::Result<Signals> {
     // Whoever started the server may have had it ignored, and then no script could be waited for.
     let mut children = signal(SignalKind::child())?;
     tokio::spawn(async move { while children.recv().await.is_some() {} });
-    Ok(Signals { stopped, reload })
+    Ok(ServerSignals { stopped, reload })
 }
 
 fn export_run(config: &Path, run: &str) -> Result<(), VerbFailure> {

@@ -12,7 +12,7 @@ use super::{USAGE, VerbFailure, counted, environment, print_note};
 use crate::{
     auth::{
         self, is_own_token_id, is_token_id,
-        register::{IssuedToken, Register, RegisterError},
+        register::{IssuedToken, RegisterError, TokenRegister},
         revocation::{self, Revocation, RevocationError},
     },
     config::Settings,
@@ -74,8 +74,8 @@ pub(super) fn revoke_tokens(config: &Path, args: RevokeArgs) -> Result<(), VerbF
     }
     let seconds = before.duration_since(UNIX_EPOCH).unwrap_or_default();
     let seconds = seconds.as_secs();
-    let before = auth::written(seconds);
-    let register = Register::read(&settings.state_directory, settings.trust);
+    let before = auth::format_time(seconds);
+    let register = TokenRegister::read(&settings.state_directory, settings.trust);
     let mut warning = None;
     let (entry, revoked) = match (args.jti, args.subject, args.key) {
         (Some(jti), ..) => {
@@ -126,7 +126,7 @@ struct FoundToken {
 fn find_token(
     jti: &str,
     is_exact: bool,
-    register: &Result<Register, RegisterError>,
+    register: &Result<TokenRegister, RegisterError>,
 ) -> Result<FoundToken, VerbFailure> {
     let whole = |jti: &str| FoundToken {
         jti: jti.to_owned(),
@@ -140,7 +140,7 @@ fn find_token(
         .as_ref()
         .ok()
         .into_iter()
-        .flat_map(Register::tokens);
+        .flat_map(TokenRegister::tokens);
     // Ours are 32 small letters and digits; what is copied from elsewhere may be capitals or a UUID.
     let small = jti.to_ascii_lowercase();
     let plain = small.replace('-', "");
@@ -196,7 +196,7 @@ fn ambiguous_token(jti: &str, tokens: &[&IssuedToken]) -> VerbFailure {
         let (jti, subject) = (&token.jti, &token.subject);
         text += &format!(
             "\n  {jti}  {subject}, expires {}",
-            auth::written(token.expires)
+            auth::format_time(token.expires)
         );
     }
     if count > MOST_LISTED {
@@ -212,7 +212,7 @@ fn ambiguous_token(jti: &str, tokens: &[&IssuedToken]) -> VerbFailure {
 fn unknown_subject(
     subject: &str,
     before: u64,
-    register: &Result<Register, RegisterError>,
+    register: &Result<TokenRegister, RegisterError>,
 ) -> Option<String> {
     let is_theirs = |token: &IssuedToken| token.subject == subject && token.issued <= before;
     let warning = unknown_token(
@@ -223,7 +223,10 @@ fn unknown_subject(
     let is_near = |token: &&IssuedToken| {
         token.subject != subject && token.subject.eq_ignore_ascii_case(subject)
     };
-    let near = register.iter().flat_map(Register::tokens).find(is_near);
+    let near = register
+        .iter()
+        .flat_map(TokenRegister::tokens)
+        .find(is_near);
     Some(match near {
         Some(token) => format!("{warning}; did you mean {}?", token.subject),
         None => warning,
@@ -232,7 +235,7 @@ fn unknown_subject(
 
 /// What to warn of where the register has no such token.
 fn unknown_token(
-    register: &Result<Register, RegisterError>,
+    register: &Result<TokenRegister, RegisterError>,
     is_meant: impl Fn(&IssuedToken) -> bool,
     none: &str,
 ) -> Option<String> {
@@ -249,7 +252,7 @@ fn unknown_token(
 }
 
 /// What to add where a line of the register that cannot be read may have the token.
-fn damage_note(register: &Register) -> String {
+fn damage_note(register: &TokenRegister) -> String {
     match register.damaged_lines() {
         0 => String::new(),
         damaged => format!(

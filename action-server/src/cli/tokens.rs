@@ -7,9 +7,8 @@ use serde::Serialize;
 use super::{VerbFailure, counted, environment, print_note, print_text};
 use crate::{
     auth::{
-        TokenState, TokenStates,
-        register::{IssuedToken, Register, RegisterError},
-        written,
+        TokenState, TokenStates, format_time,
+        register::{IssuedToken, RegisterError, TokenRegister},
     },
     config::Settings,
 };
@@ -40,10 +39,10 @@ struct ListedToken<'a> {
 /// Prints each token of the register, the oldest first.
 pub(super) fn list_tokens(config: &Path, args: TokensArgs) -> Result<(), VerbFailure> {
     let (settings, secret_fault) = Settings::load_without_secret(config, environment())?;
-    let register = Register::read(&settings.state_directory, settings.trust)
+    let register = TokenRegister::read(&settings.state_directory, settings.trust)
         .map_err(|error| unusable_register(&error))?;
     let is_secret_known = secret_fault.is_none();
-    let TokenStates { states, faults } = settings.auth.states(
+    let TokenStates { states, faults } = settings.auth.token_states(
         &settings.state_directory,
         is_secret_known,
         register.tokens(),
@@ -102,8 +101,8 @@ fn token_table(tokens: &[(&IssuedToken, TokenState)]) -> String {
             token.jti.clone(),
             token.subject.clone(),
             state.to_owned(),
-            written(token.issued),
-            written(token.expires),
+            format_time(token.issued),
+            format_time(token.expires),
             token_limits(token),
         ]
     });

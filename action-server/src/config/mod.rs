@@ -26,10 +26,10 @@ pub(crate) use values::{ADDRESSES, log_filter};
 use written::WrittenSettings;
 
 use crate::{
-    auth::{self, LONGEST_DAYS, Secret, SecretError},
+    auth::{self, LONGEST_DAYS, SecretError, TokenSecret},
     keys::{KeyForm, KeyReader},
     net, shown,
-    trust::{Trust, Untrusted},
+    trust::{Trust, TrustError},
 };
 
 /// Where the settings are looked for when neither `--config` nor `$ACTION_SERVER_CONFIG` is given.
@@ -46,9 +46,9 @@ const LONGEST: Duration = Duration::from_secs(LONGEST_DAYS * 24 * 3600);
 pub struct Settings {
     keys: SettingKeys,
     /// The server's certificate and key; plain text where there are none.
-    pub tls: Option<net::Files>,
+    pub tls: Option<net::TlsFiles>,
     /// Where the keys of tokens, the revocations and the policy are.
-    pub auth: auth::Sources,
+    pub auth: auth::AuthSources,
     /// The audit log.
     pub audit_path: PathBuf,
     /// Whether files that others can write are refused.
@@ -82,7 +82,7 @@ pub enum ConfigError {
     Secret(#[from] SecretError),
     /// Others can write the secret.
     #[error(transparent)]
-    Untrusted(#[from] Untrusted),
+    Untrusted(#[from] TrustError),
 }
 
 impl ConfigError {
@@ -162,8 +162,8 @@ impl Settings {
     }
 
     /// Bounds on connections.
-    pub fn connection_limits(&self) -> net::Limits {
-        net::Limits {
+    pub fn connection_limits(&self) -> net::ConnectionLimits {
+        net::ConnectionLimits {
             connections: self.limits.connections,
             connections_per_address: self.limits.connections_per_address,
             handshake: HANDSHAKE,
@@ -186,13 +186,13 @@ fn check(mut keys: SettingKeys, reader: &mut KeyReader<'_>) -> (Settings, Option
     };
     let state = &keys.state_directory;
     let settings = Settings {
-        tls: keys.tls.as_ref().map(|tls| net::Files {
+        tls: keys.tls.as_ref().map(|tls| net::TlsFiles {
             certificate: tls.certificate.clone(),
             private_key: tls.private_key.clone(),
             client_ca: tls.client_ca.clone(),
             listen: keys.listen,
         }),
-        auth: auth::Sources {
+        auth: auth::AuthSources {
             key_directory: keys.jwt_key_directory.clone(),
             revocations: keys
                 .revocation_path
@@ -200,7 +200,7 @@ fn check(mut keys: SettingKeys, reader: &mut KeyReader<'_>) -> (Settings, Option
                 .unwrap_or_else(|| state.join("revoked.jsonl")),
             policy: keys.policy_path.clone(),
             secret,
-            terms: auth::Terms {
+            terms: auth::TokenRules {
                 issuer: keys.jwt_issuer.clone(),
                 audience: keys.jwt_audience.clone(),
                 lifetime: keys.jwt_lifetime.min(LONGEST),
@@ -296,11 +296,13 @@ fn read_secret(
     keys: &mut SettingKeys,
     trust: Trust,
     reader: &mut KeyReader<'_>,
-) -> Result<Option<Secret>, ConfigError> {
+) -> Result<Option<TokenSecret>, ConfigError> {
     match (keys.jwt_secret.take(), &keys.jwt_secret_path) {
-        (Some(HiddenText(text)), None) => Ok(Some(Secret::new(text.into_bytes(), "jwt_secret")?)),
+        (Some(HiddenText(text)), None) => {
+            Ok(Some(TokenSecret::new(text.into_bytes(), "jwt_secret")?))
+        }
         (None, Some(path)) => {
-            let secret = Secret::read(path)?;
+            let secret = TokenSecret::read(path)?;
             trust.check(path)?;
             Ok(Some(secret))
         }

@@ -21,7 +21,7 @@ use crate::{
     process::{ScriptFileError, check_script, give_back_memory},
     shown,
     transient::{is_caused_by_transient, is_transient},
-    trust::{Trust, Untrusted},
+    trust::{Trust, TrustError},
     yaml::{Fault, without_mark},
 };
 
@@ -256,7 +256,7 @@ pub(super) enum UnusableScript {
     Script(#[from] ScriptFileError),
     /// Others can have written it.
     #[error(transparent)]
-    Untrusted(#[from] Untrusted),
+    Untrusted(#[from] TrustError),
 }
 
 impl UnusableScript {

@@ -30,19 +30,19 @@ pub(super) fn is_stderr() -> bool {
 }
 
 /// The journal's socket.
-pub(super) struct Journal(UnixDatagram);
+pub(super) struct JournalSocket(UnixDatagram);
 
-impl Journal {
+impl JournalSocket {
     /// Looks whether there is a journal.
-    pub(super) fn open() -> io::Result<Journal> {
+    pub(super) fn open() -> io::Result<JournalSocket> {
         let there = UnixDatagram::unbound()?;
         there.connect(SOCKET)?;
         // Not this one: after a restart of the journal its socket is another one of that name.
-        Ok(Journal(UnixDatagram::unbound()?))
+        Ok(JournalSocket(UnixDatagram::unbound()?))
     }
 }
 
-impl Write for Journal {
+impl Write for JournalSocket {
     /// Takes an entry, which comes as a whole.
     fn write(&mut self, entry: &[u8]) -> io::Result<usize> {
         self.0.send_to(entry, SOCKET)?;
@@ -70,7 +70,7 @@ where
     ) -> fmt::Result {
         let mut line = String::new();
         context.format_fields(Writer::new(&mut line), event)?;
-        let mut entry = Entry {
+        let mut entry = JournalEntry {
             writer,
             result: Ok(()),
         };
@@ -93,19 +93,20 @@ fn priority(level: Level) -> &'static str {
 }
 
 /// An entry that is being written.
-struct Entry<'a> {
+struct JournalEntry<'a> {
     writer: Writer<'a>,
     result: fmt::Result,
 }
 
-impl Entry<'_> {
+impl JournalEntry<'_> {
     /// A value cannot end its line, and so cannot pass for another field.
     fn field(&mut self, name: &str, value: &str) {
         let mut line = format!("{}=", name.to_ascii_uppercase());
         for character in value.chars().take(LONGEST) {
-            match character.is_control() {
-                true => line.extend(character.escape_default()),
-                false => line.push(character),
+            if character.is_control() {
+                line.extend(character.escape_default());
+            } else {
+                line.push(character);
             }
         }
         if value.chars().nth(LONGEST).is_some() {
@@ -115,7 +116,7 @@ impl Entry<'_> {
     }
 }
 
-impl Visit for Entry<'_> {
+impl Visit for JournalEntry<'_> {
     fn record_str(&mut self, field: &Field, value: &str) {
         if field.name() != "message" {
             self.field(field.name(), value);

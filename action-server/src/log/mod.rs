@@ -14,7 +14,7 @@ use tracing_subscriber::{EnvFilter, fmt::MakeWriter};
 
 pub(crate) use crate::config::ADDRESSES;
 use crate::config::{LogFormat, Settings, log_filter};
-use journal::{Journal, JournalFormat};
+use journal::{JournalFormat, JournalSocket};
 
 /// Why there is no log.
 #[derive(Debug, Error)]
@@ -28,18 +28,18 @@ pub(crate) enum LogError {
 pub(crate) fn start(settings: &Settings) -> Result<WorkerGuard, LogError> {
     let (format, journal) = match settings.log_format {
         Some(LogFormat::Journald) => {
-            let journal = Journal::open().map_err(LogError::Journal)?;
+            let journal = JournalSocket::open().map_err(LogError::Journal)?;
             (LogFormat::Journald, Some(journal))
         }
         Some(format) => (format, None),
-        None if journal::is_stderr() => (LogFormat::Text, Journal::open().ok()),
+        None if journal::is_stderr() => (LogFormat::Text, JournalSocket::open().ok()),
         None => (LogFormat::Text, None),
     };
     match journal {
         None => Ok(start_on_stderr(settings, format)),
         Some(journal) => {
-            let (writer, guard) = queue(journal);
-            let log = common(filter(settings), writer).with_ansi(false);
+            let (writer, guard) = start_queue(journal);
+            let log = log_builder(filter(settings), writer).with_ansi(false);
             log.event_format(JournalFormat).init();
             Ok(guard)
         }
@@ -48,15 +48,15 @@ pub(crate) fn start(settings: &Settings) -> Result<WorkerGuard, LogError> {
 
 /// Starts the log on stderr, for who looks there, in whatever format the server's is.
 pub(crate) fn start_on_stderr(settings: &Settings, format: LogFormat) -> WorkerGuard {
-    let (writer, guard) = queue(io::stderr());
+    let (writer, guard) = start_queue(io::stderr());
     let filter = filter(settings);
     match format {
         LogFormat::Json => {
-            let log = common(filter, move || JsonEscapes(writer.clone()));
+            let log = log_builder(filter, move || JsonEscapes(writer.clone()));
             log.with_target(false).json().flatten_event(true).init();
         }
         LogFormat::Text | LogFormat::Journald => {
-            let log = common(filter, writer).with_target(false);
+            let log = log_builder(filter, writer).with_target(false);
             log.with_ansi(io::stderr().is_terminal()).init();
         }
     }
@@ -71,7 +71,7 @@ fn filter(settings: &Settings) -> EnvFilter {
 /// How many lines wait for a reader that is slow. Each takes 40 bytes of memory from the start.
 const QUEUED_LINES: usize = 32 * 1024;
 
-fn queue(writer: impl Write + Send + 'static) -> (NonBlocking, WorkerGuard) {
+fn start_queue(writer: impl Write + Send + 'static) -> (NonBlocking, WorkerGuard) {
     NonBlockingBuilder::default()
         .buffered_lines_limit(QUEUED_LINES)
         .finish(writer)
@@ -94,14 +94,14 @@ impl Write for JsonEscapes {
     }
 }
 
-type Log<W> = tracing_subscriber::fmt::SubscriberBuilder<
+type LogBuilder<W> = tracing_subscriber::fmt::SubscriberBuilder<
     tracing_subscriber::fmt::format::DefaultFields,
     tracing_subscriber::fmt::format::Format,
     EnvFilter,
     W,
 >;
 
-fn common<W>(filter: EnvFilter, writer: W) -> Log<W>
+fn log_builder<W>(filter: EnvFilter, writer: W) -> LogBuilder<W>
 where
     W: for<'a> MakeWriter<'a> + 'static,
 {

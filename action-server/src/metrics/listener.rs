@@ -1,5 +1,5 @@
-//! Answers scrapes: HTTP/1.1, one path, on a listener of its own. Few at once and each for a short
-//! time, so that no scraper can hurt the server.
+//! Answers scrapes: HTTP/1.1 with one path on a listener of its own, few at once and each for a short
+//! time.
 
 use std::{convert::Infallible, sync::Arc, time::Duration};
 
@@ -17,18 +17,18 @@ use crate::disk_lane::LANES;
 
 /// How many connections there are at once. The others wait in the kernel.
 const CONNECTIONS: usize = 64;
-/// How long a connection may take to say what it wants: one that says nothing holds up who does.
+/// How long a connection may take to send its request: a silent one holds up others.
 const PATIENCE: Duration = Duration::from_secs(1);
 /// How long one may take, from its connection to the last byte of its answer.
 const LIMIT: Duration = Duration::from_secs(10);
 /// How long to wait after the kernel refused a connection: it lacks descriptors or memory.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// What makes the answer. It may wait for the disk.
-type Measure = dyn Fn() -> Option<Vec<u8>> + Send + Sync;
+/// Renders the answer. It may wait for the disk.
+type RenderMetrics = dyn Fn() -> Option<Vec<u8>> + Send + Sync;
 
-/// Answers scrapes with what `measure` says, for as long as it is polled.
-pub async fn listen(listener: TcpListener, measure: Arc<Measure>) {
+/// Answers scrapes with what `measure` renders, for as long as it is polled.
+pub async fn listen(listener: TcpListener, measure: Arc<RenderMetrics>) {
     let connections = Arc::new(Semaphore::new(CONNECTIONS));
     // It is never closed.
     while let Ok(connection) = Arc::clone(&connections).acquire_owned().await {
@@ -44,7 +44,7 @@ pub async fn listen(listener: TcpListener, measure: Arc<Measure>) {
     }
 }
 
-async fn serve(stream: TcpStream, measure: Arc<Measure>) -> Result<(), hyper::Error> {
+async fn serve(stream: TcpStream, measure: Arc<RenderMetrics>) -> Result<(), hyper::Error> {
     let answer = service_fn(|request| {
         let measure = Arc::clone(&measure);
         async { Ok::<_, Infallible>(answer(request, measure).await) }
@@ -59,7 +59,7 @@ async fn serve(stream: TcpStream, measure: Arc<Measure>) -> Result<(), hyper::Er
         .await
 }
 
-async fn answer(request: Request<Incoming>, measure: Arc<Measure>) -> Response<String> {
+async fn answer(request: Request<Incoming>, measure: Arc<RenderMetrics>) -> Response<String> {
     let known = request.uri().path() == "/metrics";
     let (status, text) = match (known, request.method()) {
         (false, _) => (

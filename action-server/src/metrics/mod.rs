@@ -1,8 +1,7 @@
 //! What the server counts and measures, for Prometheus.
 //!
-//! A leaf: any room may count here, and none is known here. Numbers that a room knows anyway are
-//! not counted but asked for at each scrape (`scrape.rs`). Labels have few values and none that
-//! callers choose: commands are those of the catalogue, and no subject, node or run is one.
+//! Any module may count here. Numbers that a module has anyway are read at each scrape instead
+//! (`scrape.rs`). Labels have few values, and callers choose none of them.
 
 mod calls;
 mod listener;
@@ -12,21 +11,21 @@ mod table;
 
 use std::{sync::Arc, time::SystemTime};
 
-use prometheus::{Encoder as _, IntGauge, TextEncoder};
+use prometheus::{Encoder as _, IntGauge, Registry, TextEncoder};
 
-pub use calls::Call;
+pub use calls::CallMeter;
 pub use listener::listen;
 pub use prometheus::Error;
-pub use runs::{RunMeter, Tally};
-pub use table::Gauges;
+pub use runs::{EventTally, RunMeter};
+pub use table::ScrapeGauges;
 
-use table::Table;
+use table::MetricsTable;
 
 /// The type of what a scrape answers.
 const FORMAT: &str = prometheus::TEXT_FORMAT;
 
 /// The files that are read again while the server runs.
-const READ_ANEW: [&str; 4] = ["definitions", "keys", "revocations", "policy"];
+const RELOADED_FILES: [&str; 4] = ["definitions", "keys", "revocations", "policy"];
 /// Why tokens are refused.
 const REFUSALS: [&str; 9] = [
     "missing",
@@ -43,30 +42,34 @@ const REFUSALS: [&str; 9] = [
 /// All numbers of a server. Clones count in the same ones.
 #[derive(Debug, Clone)]
 pub struct Metrics {
-    table: Arc<Table>,
+    registry: Registry,
+    table: Arc<MetricsTable>,
+    gauges: Arc<ScrapeGauges>,
 }
 
 impl Metrics {
-    /// All numbers, at nothing.
+    /// All numbers, at zero.
     ///
     /// # Errors
-    /// A name or label is not as Prometheus wants it, or is there twice: a fault of ours.
+    /// A name or label is invalid or registered twice: a bug.
     pub fn new() -> Result<Metrics, Error> {
-        let table = Table::new()?;
+        let registry = Registry::new();
         let metrics = Metrics {
-            table: Arc::new(table),
+            table: Arc::new(MetricsTable::register(&registry)?),
+            gauges: Arc::new(ScrapeGauges::register(&registry)?),
+            registry,
         };
         metrics.begin_at_zero();
         Ok(metrics)
     }
 
-    /// A number that is there from the start has its first step seen, too.
+    /// Numbers that exist from the start have their first increase seen, too.
     fn begin_at_zero(&self) {
         let table = &self.table;
         for reason in REFUSALS {
             table.token_refusals.with_label_values(&[reason]);
         }
-        for what in READ_ANEW {
+        for what in RELOADED_FILES {
             for result in ["ok", "failed"] {
                 table.reloads.with_label_values(&[what, result]);
             }
@@ -81,34 +84,37 @@ impl Metrics {
         table.build_info.with_label_values(&[version]).set(1);
     }
 
-    /// What is set at each scrape.
-    pub fn gauges(&self) -> &Gauges {
-        &self.table.gauges
+    /// The numbers that are set at each scrape.
+    pub fn gauges(&self) -> &ScrapeGauges {
+        &self.gauges
     }
 
-    /// Counts a token that is refused. `reason` is one of few.
+    /// Counts a call without a valid token. `reason` is one of `REFUSALS`.
     pub fn token_refused(&self, reason: &'static str) {
         self.table.token_refusals.with_label_values(&[reason]).inc();
     }
 
     /// Counts a connection: "accepted", "refused" or "handshake_failed".
-    pub fn connection(&self, result: &'static str) {
+    pub fn count_connection(&self, result: &'static str) {
         self.table.connections.with_label_values(&[result]).inc();
     }
 
-    /// Counts a reading of files that decide, and whether all of it was good.
-    pub fn read(&self, what: &str, is_good: bool) {
+    /// Counts a reload of files, and whether all of them were good.
+    pub fn count_reading(&self, what: &str, is_good: bool) {
         let result = if is_good { "ok" } else { "failed" };
         self.table.reloads.with_label_values(&[what, result]).inc();
         if is_good {
-            self.table.last_good.with_label_values(&[what]).set(now());
+            self.table
+                .last_good
+                .with_label_values(&[what])
+                .set(now_seconds());
         }
     }
 
-    /// Counts a reading of the nodes and commands with so many errors.
+    /// Counts a reload of the nodes and commands with so many errors.
     pub fn definitions_read(&self, errors: usize) {
-        self.read("definitions", errors == 0);
-        set(&self.table.gauges.faults, errors);
+        self.count_reading("definitions", errors == 0);
+        set_gauge(&self.gauges.faults, errors);
     }
 
     /// Counts a line that is in the audit log.
@@ -122,29 +128,29 @@ impl Metrics {
     }
 
     /// Counts spans that were "sent", "failed" or "dropped".
-    pub fn spans(&self, result: &'static str, count: u64) {
+    pub fn count_spans(&self, result: &'static str, count: u64) {
         self.table.spans.with_label_values(&[result]).inc_by(count);
     }
 
-    /// All of it as Prometheus reads it.
+    /// All numbers in the text format of Prometheus.
     ///
     /// # Errors
-    /// A fault of ours.
+    /// A bug.
     pub fn text(&self) -> Result<Vec<u8>, Error> {
         let mut text = Vec::new();
-        TextEncoder::new().encode(&self.table.registry.gather(), &mut text)?;
-        own::write(&mut text);
+        TextEncoder::new().encode(&self.registry.gather(), &mut text)?;
+        own::write_process(&mut text);
         Ok(text)
     }
 }
 
 /// Sets a gauge to a count.
-pub fn set(gauge: &IntGauge, count: impl TryInto<i64>) {
+pub fn set_gauge(gauge: &IntGauge, count: impl TryInto<i64>) {
     gauge.set(count.try_into().unwrap_or(i64::MAX));
 }
 
 /// Now, in seconds since 1970.
-fn now() -> f64 {
+fn now_seconds() -> f64 {
     seconds(SystemTime::now())
 }
 

@@ -1,5 +1,4 @@
-//! What the server takes of its machine: proc(5), under the names that all of Prometheus' clients
-//! use.
+//! The resources that the server uses, from proc(5), under the names that all clients of Prometheus use.
 
 use std::{fmt::Write as _, fs};
 
@@ -9,7 +8,7 @@ use rustix::{
 };
 
 /// Appends the numbers of this process, as far as the kernel has them.
-pub(super) fn write(text: &mut Vec<u8>) {
+pub(super) fn write_process(text: &mut Vec<u8>) {
     let mut own = String::new();
     let mut tell = |name: &str, kind: &str, help: &str, value: Option<f64>| {
         let Some(value) = value else { return };

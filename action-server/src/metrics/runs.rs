@@ -1,5 +1,5 @@
-//! What is counted of runs: the events that are recorded, after they were. So the numbers and the
-//! record say the same, also on a full disk.
+//! Counts the events of runs after they are recorded, so that the numbers agree with the records, also
+//! on a full disk.
 
 use std::time::{Duration, Instant};
 
@@ -18,7 +18,7 @@ const OUTCOMES: [Outcome; 6] = [
     Outcome::Lost,
 ];
 
-/// Counts what becomes of one run.
+/// Counts the events of one run.
 #[derive(Debug)]
 pub struct RunMeter {
     metrics: Metrics,
@@ -28,24 +28,24 @@ pub struct RunMeter {
     is_begun: bool,
 }
 
-/// What events come to, before it is known whether they can be recorded.
+/// The sum of some events, before it is known whether they can be recorded.
 #[derive(Debug, Default)]
-pub struct Tally {
+pub struct EventTally {
     output: u64,
     started: u64,
-    ended: Vec<End>,
+    ended: Vec<EndedJob>,
     finished: Option<(Outcome, Option<Duration>)>,
 }
 
 #[derive(Debug)]
-struct End {
+struct EndedJob {
     outcome: Outcome,
     duration: Option<Duration>,
     dropped: u64,
 }
 
 impl Metrics {
-    /// Has the numbers of commands begin at nothing.
+    /// Has the numbers of commands begin at zero.
     pub fn know_commands<'a>(&self, commands: impl Iterator<Item = &'a str>) {
         let table = &self.table;
         for command in commands {
@@ -64,7 +64,7 @@ impl Metrics {
         }
     }
 
-    /// Counts a run that is accepted now, and what becomes of it.
+    /// Counts a run that is accepted now.
     pub fn run_accepted(&self, command: &str) -> RunMeter {
         self.table.runs_started.with_label_values(&[command]).inc();
         RunMeter {
@@ -76,7 +76,7 @@ impl Metrics {
         }
     }
 
-    /// Counts a run of a server that died, which was given its end by this one.
+    /// Counts a run of a server that died, which this server ends.
     pub fn run_lost(&self, command: &str, finished: &RunFinished) {
         let table = &self.table;
         let outcome = finished.outcome().label();
@@ -93,15 +93,15 @@ impl Metrics {
     }
 }
 
-impl Tally {
-    /// What these events come to.
-    pub fn of(events: &[Event]) -> Tally {
-        let mut tally = Tally::default();
+impl EventTally {
+    /// The sum of these events.
+    pub fn of(events: &[Event]) -> EventTally {
+        let mut tally = EventTally::default();
         for event in events {
             match event {
                 Event::NodeOutput(output) => tally.output += output.data.len() as u64,
                 Event::NodeStarted(_) => tally.started += 1,
-                Event::NodeFinished(finished) => tally.ended.push(End::of(finished)),
+                Event::NodeFinished(finished) => tally.ended.push(EndedJob::of(finished)),
                 Event::RunFinished(it) => {
                     tally.finished = Some((it.outcome(), time(it.duration)));
                 }
@@ -112,9 +112,9 @@ impl Tally {
     }
 }
 
-impl End {
-    fn of(finished: &NodeFinished) -> End {
-        End {
+impl EndedJob {
+    fn of(finished: &NodeFinished) -> EndedJob {
+        EndedJob {
             outcome: finished.outcome(),
             duration: time(finished.duration),
             dropped: finished.output_dropped_bytes + finished.output_lost_bytes,
@@ -127,8 +127,8 @@ fn time(duration: Option<prost_types::Duration>) -> Option<Duration> {
 }
 
 impl RunMeter {
-    /// Counts what is recorded now.
-    pub fn add(&mut self, tally: Tally) {
+    /// Counts events that are recorded now.
+    pub fn add(&mut self, tally: EventTally) {
         let (table, command) = (&self.metrics.table, self.command.as_str());
         if tally.output > 0 {
             self.output.inc_by(tally.output);

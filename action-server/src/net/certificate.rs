@@ -2,8 +2,7 @@
 //! itself and tells neither their times nor their names.
 
 use std::{
-    net::{IpAddr, SocketAddr},
-    path::Path,
+    net::IpAddr,
     time::{Duration, SystemTime},
 };
 
@@ -13,12 +12,10 @@ use action_proto::{
     escape_unsafe,
 };
 use rustls::{
+    client::verify_server_name,
     pki_types::{CertificateDer, ServerName},
     server::ParsedCertificate,
 };
-
-use super::chain_check;
-use crate::shown;
 
 /// How long before its end a certificate is warned of.
 const SOON: Duration = Duration::from_secs(21 * 24 * 3600);
@@ -46,89 +43,6 @@ const BASIC_CONSTRAINTS: &[u8] = &[0x55, 0x1d, 0x13];
 const EXTENDED_KEY_USAGE: &[u8] = &[0x55, 0x1d, 0x25];
 const SERVER_AUTH: &[u8] = &[0x2b, 0x06, 0x01, 0x05, 0x05, 0x07, 0x03, 0x01];
 const ANY_USAGE: &[u8] = &[0x55, 0x1d, 0x25, 0x00];
-
-/// Why clients would refuse a certificate, or what of it is worth a look.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ChainFault {
-    /// False for what works, or works for some clients.
-    pub is_error: bool,
-    /// The file, and which of its certificates.
-    pub place: String,
-    /// What is wrong.
-    pub reason: String,
-}
-
-/// What is wrong with the certificates of a file. Those of a server, which listens there, stand in
-/// the order of RFC 8446, section 4.4.2; others are authorities.
-pub(super) fn chain_faults(
-    path: &Path,
-    chain: &[CertificateDer<'_>],
-    listen: Option<SocketAddr>,
-    now: SystemTime,
-) -> Vec<ChainFault> {
-    let read: Vec<_> = chain.iter().map(|it| Certificate::read(it)).collect();
-    let mut faults = Vec::new();
-    let mut refused = listen.and_then(|_| chain_check::refused(chain, now));
-    for (at, certificate) in read.iter().enumerate() {
-        let Some(certificate) = certificate else {
-            continue;
-        };
-        let place = match chain.len() {
-            1 => shown::file(path),
-            _ => format!("{}: certificate {}", shown::file(path), at + 1),
-        };
-        let mut add = |(is_error, reason)| {
-            let place = place.clone();
-            faults.push(ChainFault {
-                is_error,
-                place,
-                reason,
-            });
-        };
-        if let Some((is_error, reason)) = certificate.time_fault(now) {
-            let is_own = listen.is_some() && at == 0;
-            let whom = match is_error && !is_own {
-                true => "; who needs it cannot connect, and others can",
-                false => "",
-            };
-            add((is_error && is_own, reason + whom));
-        }
-        let Some(listen) = listen else { continue };
-        if at == 0 {
-            let found = certificate.server_faults(&own_names(listen));
-            // The library stops at the first, which is one of these.
-            refused = refused.filter(|(it, _)| *it > 0 || !found.iter().any(|it| it.0));
-            found.into_iter().for_each(&mut add);
-        }
-        if let Some((_, reason)) = refused.take_if(|(it, _)| *it == at) {
-            add((false, reason));
-        }
-        if let Some(Some(next)) = read.get(at + 1)
-            && next.subject != certificate.issuer
-        {
-            let reason = format!(
-                "certificate {} is not its issuer: each one's issuer follows it",
-                at + 2
-            );
-            add((false, reason));
-        }
-    }
-    faults
-}
-
-/// What this machine is called, as far as it knows: by its name, and by the address it listens on.
-fn own_names(listen: SocketAddr) -> Vec<String> {
-    let host = rustix::system::uname();
-    let mut names = vec![host.nodename().to_string_lossy().into_owned()];
-    let address = listen.ip();
-    if address.is_loopback() {
-        names.push("localhost".to_owned());
-    }
-    if !address.is_unspecified() {
-        names.push(address.to_string());
-    }
-    names
-}
 
 /// What a certificate says.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -205,14 +119,15 @@ impl<'a> Certificate<'a> {
                 let names = value.next_of(SEQUENCE)?.elements();
                 let der = CertificateDer::from(der);
                 let parsed = ParsedCertificate::try_from(&der).ok();
-                for (shown, called) in names.filter_map(name) {
+                for (shown, called) in names.filter_map(read_name) {
                     let is_useful = called.is_some_and(|called| {
                         let parsed = parsed.as_ref();
-                        parsed.is_none_or(|parsed| chain_check::accepts(parsed, &called))
+                        parsed.is_none_or(|parsed| verify_server_name(parsed, &called).is_ok())
                     });
-                    match is_useful {
-                        true => self.names.push(shown),
-                        false => self.useless_names.push(shown),
+                    if is_useful {
+                        self.names.push(shown);
+                    } else {
+                        self.useless_names.push(shown);
                     }
                 }
             }
@@ -236,7 +151,7 @@ impl<'a> Certificate<'a> {
         if !self.useless_names.is_empty() {
             let text = format!(
                 "clients accept it for none of these names: {}; an address needs an IP entry, a * is the whole first label before two others, and no name ends with a dot",
-                listed(&self.useless_names)
+                list_names(&self.useless_names)
             );
             faults.push((false, text));
         } else if self.names.is_empty() {
@@ -244,7 +159,7 @@ impl<'a> Certificate<'a> {
             faults.push((false, text.to_owned()));
         }
         if !self.names.is_empty() && !own_names.iter().any(|own| self.is_for(own)) {
-            let (names, own) = (listed(&self.names), own_names.join(", "));
+            let (names, own) = (list_names(&self.names), own_names.join(", "));
             let text = format!(
                 "it is for {names}, and for none of {own}: clients can call the server by the former only"
             );
@@ -290,7 +205,7 @@ impl<'a> Certificate<'a> {
 }
 
 /// Names for a message: the first of many.
-fn listed(names: &[String]) -> String {
+fn list_names(names: &[String]) -> String {
     let shown: Vec<&str> = names.iter().take(NAMES_SHOWN).map(String::as_str).collect();
     match names.len() - shown.len() {
         0 => shown.join(", "),
@@ -320,7 +235,7 @@ fn rsa_bits(key: Element<'_>) -> Option<usize> {
 }
 
 /// A name as it is shown, and how a client calls a server of that name.
-fn name(name: Element<'_>) -> Option<(String, Option<ServerName<'static>>)> {
+fn read_name(name: Element<'_>) -> Option<(String, Option<ServerName<'static>>)> {
     let address = |address: IpAddr| (address.to_string(), Some(address.into()));
     match name.tag {
         // Whoever made the certificate may have put anything there.

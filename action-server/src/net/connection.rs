@@ -1,4 +1,4 @@
-//! One connection: its bytes, who is at its other end, and how long it may say nothing of use.
+//! One connection: its bytes, its peer, and its deadlines.
 
 use std::{
     io,
@@ -18,14 +18,15 @@ use tokio::{
     time::{Sleep, sleep},
 };
 use tokio_rustls::server::TlsStream;
+use tokio_util::either::Either;
 
-use crate::places::Place;
+use crate::holder_limiter::HolderPermit;
 
-/// How long the other end may take nothing of what is sent to it. Pings find those who are gone,
-/// but not behind a connection that is full: not even the word that it is closed goes out then.
+/// How long the peer may read nothing of what is sent to it. Pings find peers that are gone, but not
+/// behind a connection that is full.
 const STALL_LIMIT: Duration = Duration::from_secs(60);
 
-/// Who is at the other end of a connection.
+/// The other end of a connection.
 #[derive(Debug, Clone)]
 pub struct Peer {
     /// Its address.
@@ -34,71 +35,53 @@ pub struct Peer {
 }
 
 impl Peer {
-    /// Takes note that a call with a valid token came over the connection: from now on it may be
-    /// idle.
+    /// Lifts the deadline for the first call with a valid token: from now on the connection may be idle.
     pub fn admit(&self) {
         self.admitted.store(true, Ordering::Relaxed);
     }
 }
 
-/// A connection. Until a call over it was let pass it lives for a limited time only, and so it
-/// does while its other end takes nothing.
+/// A connection. It is closed if no call with a valid token comes in time, or if its peer reads nothing
+/// for too long.
 #[derive(Debug)]
 pub struct Connection {
-    io: Io,
+    stream: ByteStream,
     peer: Peer,
     deadline: Option<Pin<Box<Sleep>>>,
-    /// Until when the other end must have taken something; `None` while it does.
+    /// When a peer that reads nothing is given up; `None` while it reads.
     stalled: Option<Pin<Box<Sleep>>>,
-    _place: Place<IpAddr>,
+    _permit: HolderPermit<IpAddr>,
 }
 
-#[derive(Debug)]
-enum Io {
-    Plain(TcpStream),
-    Tls(Box<TlsStream<TcpStream>>),
-}
+type ByteStream = Either<TcpStream, Box<TlsStream<TcpStream>>>;
 
 impl Connection {
-    pub(super) fn plain(
-        stream: TcpStream,
+    pub(super) fn new(
+        stream: ByteStream,
         address: SocketAddr,
-        place: Place<IpAddr>,
+        permit: HolderPermit<IpAddr>,
         limit: Duration,
     ) -> Connection {
-        Connection::new(Io::Plain(stream), address, place, limit)
-    }
-
-    pub(super) fn tls(
-        stream: TlsStream<TcpStream>,
-        address: SocketAddr,
-        place: Place<IpAddr>,
-        limit: Duration,
-    ) -> Connection {
-        Connection::new(Io::Tls(Box::new(stream)), address, place, limit)
-    }
-
-    fn new(io: Io, address: SocketAddr, place: Place<IpAddr>, limit: Duration) -> Connection {
         let peer = Peer {
             address,
             admitted: Arc::default(),
         };
         Connection {
-            io,
+            stream,
             peer,
             deadline: Some(Box::pin(sleep(limit))),
             stalled: None,
-            _place: place,
+            _permit: permit,
         }
     }
 
-    /// Who is at the other end.
+    /// The other end.
     pub fn peer(&self) -> &Peer {
         &self.peer
     }
 
-    /// Fails once the time is over in which a call had to be let pass. Looked at before writing
-    /// too: with a caller that asks and does not take the answers, nothing is read any more.
+    /// Fails once the deadline for the first call has passed. Checked before writing too: from a peer that
+    /// calls and does not read the answers nothing is read.
     fn check_deadline(&mut self, context: &mut Context<'_>) -> io::Result<()> {
         let Some(deadline) = &mut self.deadline else {
             return Ok(());
@@ -112,10 +95,8 @@ impl Connection {
             Poll::Ready(()) => Err(io::ErrorKind::TimedOut.into()),
         }
     }
-}
 
-impl Connection {
-    /// Lets a write go by, or fails once the other end has taken nothing for too long.
+    /// Passes a write on, or fails once the peer has read nothing for too long.
     fn check_stall<T>(
         &mut self,
         context: &mut Context<'_>,
@@ -141,10 +122,7 @@ impl AsyncRead for Connection {
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         self.check_deadline(context)?;
-        match &mut self.io {
-            Io::Plain(stream) => Pin::new(stream).poll_read(context, buffer),
-            Io::Tls(stream) => Pin::new(stream).poll_read(context, buffer),
-        }
+        Pin::new(&mut self.stream).poll_read(context, buffer)
     }
 }
 
@@ -155,10 +133,7 @@ impl AsyncWrite for Connection {
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
         self.check_deadline(context)?;
-        let written = match &mut self.io {
-            Io::Plain(stream) => Pin::new(stream).poll_write(context, bytes),
-            Io::Tls(stream) => Pin::new(stream).poll_write(context, bytes),
-        };
+        let written = Pin::new(&mut self.stream).poll_write(context, bytes);
         self.check_stall(context, written)
     }
 
@@ -168,35 +143,26 @@ impl AsyncWrite for Connection {
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         self.check_deadline(context)?;
-        let written = match &mut self.io {
-            Io::Plain(stream) => Pin::new(stream).poll_write_vectored(context, slices),
-            Io::Tls(stream) => Pin::new(stream).poll_write_vectored(context, slices),
-        };
+        let written = Pin::new(&mut self.stream).poll_write_vectored(context, slices);
         self.check_stall(context, written)
     }
 
     fn is_write_vectored(&self) -> bool {
-        match &self.io {
-            Io::Plain(stream) => stream.is_write_vectored(),
-            Io::Tls(stream) => stream.is_write_vectored(),
-        }
+        self.stream.is_write_vectored()
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.check_deadline(context)?;
-        let written = match &mut self.io {
-            // Nothing is kept back there: it says nothing of the other end.
-            Io::Plain(stream) => return Pin::new(stream).poll_flush(context),
-            Io::Tls(stream) => Pin::new(stream).poll_flush(context),
-        };
-        self.check_stall(context, written)
+        let flushed = Pin::new(&mut self.stream).poll_flush(context);
+        if matches!(self.stream, Either::Left(_)) {
+            // TCP buffers nothing here, so that this tells nothing about the peer.
+            return flushed;
+        }
+        self.check_stall(context, flushed)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let written = match &mut self.io {
-            Io::Plain(stream) => Pin::new(stream).poll_shutdown(context),
-            Io::Tls(stream) => Pin::new(stream).poll_shutdown(context),
-        };
-        self.check_stall(context, written)
+        let closed = Pin::new(&mut self.stream).poll_shutdown(context);
+        self.check_stall(context, closed)
     }
 }

@@ -1,5 +1,4 @@
-//! Takes connections as they come: no more than there are places for, no faster than the kernel
-//! gives them, and none that does not finish its handshake.
+//! Accepts connections up to the limits, and none that does not finish its handshake.
 
 use std::{
     io,
@@ -14,26 +13,27 @@ use tokio::{
     time::{Instant, sleep, timeout},
 };
 use tokio_stream::wrappers::ReceiverStream;
+use tokio_util::either::Either;
 
 use super::{Connection, Tls};
 use crate::{
+    holder_limiter::{HolderLimiter, HolderPermit},
     metrics::Metrics,
-    places::{Place, Places},
 };
 
 /// How long to wait after the kernel refused a connection: it lacks descriptors or memory.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
-/// How often it is told that connections are refused.
+/// How often refused connections are logged.
 const TELL_INTERVAL: Duration = Duration::from_secs(5);
 
 /// Bounds on connections.
 #[derive(Debug, Clone, Copy)]
-pub struct Limits {
+pub struct ConnectionLimits {
     /// The most connections at once.
     pub connections: usize,
     /// The most connections at once from one address.
     pub connections_per_address: usize,
-    /// How long a handshake may take, and how long until a call is let pass.
+    /// How long a handshake may take, and how long until the first call with a valid token.
     pub handshake: Duration,
 }
 
@@ -41,71 +41,71 @@ pub struct Limits {
 pub struct Listener {
     tcp: TcpListener,
     tls: Option<Arc<Tls>>,
-    places: Places<IpAddr>,
+    permits: HolderLimiter<IpAddr>,
     handshake: Duration,
     metrics: Metrics,
 }
 
 impl Listener {
-    /// A listener that takes what comes to `tcp`.
+    /// A listener on `tcp`.
     pub fn new(
         tcp: TcpListener,
         tls: Option<Arc<Tls>>,
-        limits: Limits,
+        limits: ConnectionLimits,
         metrics: Metrics,
     ) -> Listener {
         Listener {
             tcp,
             tls,
-            places: Places::new(limits.connections, limits.connections_per_address),
+            permits: HolderLimiter::new(limits.connections, limits.connections_per_address),
             handshake: limits.handshake,
             metrics,
         }
     }
 
-    /// How many connections there are, to be asked at any time.
+    /// A function that counts the open connections.
     pub fn open(&self) -> impl Fn() -> usize + Send + Sync + use<> {
-        let places = self.places.clone();
-        move || places.taken()
+        let permits = self.permits.clone();
+        move || permits.taken()
     }
 
-    /// The connections, ready to be spoken over, until the stream is dropped.
+    /// The connections after their handshakes, until the stream is dropped.
     pub fn connections(self) -> ReceiverStream<io::Result<Connection>> {
         let (ready, connections) = mpsc::channel(1);
-        tokio::spawn(self.accept(ready));
+        tokio::spawn(self.accept_connections(ready));
         ReceiverStream::new(connections)
     }
 
-    async fn accept(self, ready: mpsc::Sender<io::Result<Connection>>) {
-        let mut refusals = Refusals::default();
+    async fn accept_connections(self, ready: mpsc::Sender<io::Result<Connection>>) {
+        let mut refusals = RefusalLog::default();
         loop {
             let accepted = tokio::select! {
                 accepted = self.tcp.accept() => accepted,
                 () = ready.closed() => return,
             };
             match accepted {
-                Ok((stream, address)) => match self.places.take(address.ip()) {
-                    Some(place) => self.greet(stream, address, place, &ready),
-                    // Dropped: the caller sees it closed.
+                Ok((stream, address)) => match self.permits.take(address.ip()) {
+                    Some(permit) => self.make_ready(stream, address, permit, &ready),
+                    // Dropped: the peer sees it closed.
                     None => {
-                        self.metrics.connection("refused");
-                        refusals.tell(&format!("too many connections ({})", address.ip()));
+                        self.metrics.count_connection("refused");
+                        refusals.log_refusal(&format!("too many connections ({})", address.ip()));
                     }
                 },
                 Err(error) => {
-                    refusals.tell(&error.to_string());
+                    refusals.log_refusal(&error.to_string());
                     sleep(ACCEPT_PAUSE).await;
                 }
             }
         }
     }
 
-    /// Makes a connection ready on the side: a slow one holds up no other.
-    fn greet(
+    /// Makes a connection ready in a task of its own: a slow one holds up no other.
+    fn make_ready(
         &self,
         stream: TcpStream,
         address: SocketAddr,
-        place: Place<IpAddr>,
+        permit: HolderPermit<IpAddr>,
         ready: &mpsc::Sender<io::Result<Connection>>,
     ) {
         // Chunks of output go out as they come, however small.
@@ -114,40 +114,45 @@ impl Listener {
         let metrics = self.metrics.clone();
         tokio::spawn(async move {
             let connection = match tls {
-                None => Connection::plain(stream, address, place, limit),
+                None => Connection::new(Either::Left(stream), address, permit, limit),
                 Some(tls) => match timeout(limit, tls.accept(stream)).await {
-                    Ok(Ok(stream)) => Connection::tls(stream, address, place, limit),
+                    Ok(Ok(stream)) => {
+                        Connection::new(Either::Right(Box::new(stream)), address, permit, limit)
+                    }
                     Ok(Err(error)) => {
-                        metrics.connection("handshake_failed");
+                        metrics.count_connection("handshake_failed");
                         return tracing::debug!(%address, %error, "the TLS handshake failed");
                     }
                     Err(_) => {
-                        metrics.connection("handshake_failed");
+                        metrics.count_connection("handshake_failed");
                         return tracing::debug!(%address, "the TLS handshake took too long");
                     }
                 },
             };
-            metrics.connection("accepted");
-            // The server has stopped taking connections: this one ends here.
+            metrics.count_connection("accepted");
+            // The server no longer accepts connections: this one ends here.
             _ = ready.send(Ok(connection)).await;
         });
     }
 }
 
-/// Tells of refusals now and then, and not of each.
+/// Logs refused connections together.
 #[derive(Default)]
-struct Refusals {
-    told: Option<Instant>,
-    untold: u64,
+struct RefusalLog {
+    logged: Option<Instant>,
+    unlogged: u64,
 }
 
-impl Refusals {
-    fn tell(&mut self, reason: &str) {
-        self.untold += 1;
-        if self.told.is_none_or(|told| told.elapsed() >= TELL_INTERVAL) {
-            tracing::warn!(reason, connections = self.untold, "refused connections");
-            self.told = Some(Instant::now());
-            self.untold = 0;
+impl RefusalLog {
+    fn log_refusal(&mut self, reason: &str) {
+        self.unlogged += 1;
+        if self
+            .logged
+            .is_none_or(|logged| logged.elapsed() >= TELL_INTERVAL)
+        {
+            tracing::warn!(reason, connections = self.unlogged, "refused connections");
+            self.logged = Some(Instant::now());
+            self.unlogged = 0;
         }
     }
 }

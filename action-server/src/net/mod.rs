@@ -1,16 +1,16 @@
 //! Connections: taken, bounded, and encrypted. Knows nothing of what is said over them.
 
+mod auth_failure_limiter;
 mod certificate;
 mod chain_check;
 mod connection;
 mod listener;
 mod pem_files;
-mod refusal_limiter;
 mod tls;
 
-pub use certificate::ChainFault;
+pub use auth_failure_limiter::{AuthFailureLimiter, CallOrigin, FailureDecision};
+pub use chain_check::ChainFault;
 pub use connection::{Connection, Peer};
-pub use listener::{Limits, Listener};
+pub use listener::{ConnectionLimits, Listener};
 pub use pem_files::TlsError;
-pub use refusal_limiter::{Origin, Suspects, Verdict};
-pub use tls::{Files, Tls};
+pub use tls::{Tls, TlsFiles};

@@ -14,62 +14,40 @@ use crate::trust;
 
 /// Why the files cannot be used.
 #[derive(Debug, Error)]
+#[expect(missing_docs, reason = "the messages say what is wrong")]
 pub enum TlsError {
-    /// A file cannot be read.
     #[error("{}: cannot read it: {source}", shown::file(path))]
-    Unreadable {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
-    /// A file has none of the PEM blocks that it should have.
+    Unreadable { path: PathBuf, source: io::Error },
     #[error("{}: no {expected} in it; it has {found}", shown::file(path))]
     Missing {
-        /// The file.
         path: PathBuf,
-        /// What it should have.
         expected: &'static str,
-        /// The labels of the blocks that it has.
         found: String,
     },
-    /// A block is damaged.
     #[error("{}: {reason}", shown::file(path))]
-    Damaged {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong with it.
-        reason: String,
-    },
-    /// The key can be read by others.
+    Damaged { path: PathBuf, reason: String },
     #[error("{shown}: the key can be read or written by others; run: chmod 600 {shown}", shown = shown::file(path))]
-    Open {
-        /// The file.
-        path: PathBuf,
-    },
-    /// They do not go together.
+    Open { path: PathBuf },
     #[error(
         "{} and {} do not go together: {reason}",
         shown::file(certificate),
         shown::file(private_key)
     )]
     Mismatch {
-        /// The certificate's file.
         certificate: PathBuf,
-        /// The key's file.
         private_key: PathBuf,
-        /// Why not.
         reason: String,
     },
 }
 
-pub(super) fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
+pub(super) fn read_certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
     let text = read_file(path)?;
     let read: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&text).collect();
-    let certificates = read.map_err(|_| damaged(path, &pem_fault(&text)))?;
-    match certificates.is_empty() {
-        true => Err(missing(path, "CERTIFICATE", &text)),
-        false => Ok(certificates),
+    let certificates = read.map_err(|_| damaged_file(path, &pem_fault(&text)))?;
+    if certificates.is_empty() {
+        Err(missing_block(path, "CERTIFICATE", &text))
+    } else {
+        Ok(certificates)
     }
 }
 
@@ -87,7 +65,7 @@ pub(super) fn private_key(path: &Path) -> Result<PrivateKeyDer<'static>, TlsErro
     let shown = String::from_utf8_lossy(&text);
     if shown.contains("ENCRYPTED PRIVATE KEY-----") || shown.contains("4,ENCRYPTED") {
         let place = shown::file(path);
-        return Err(damaged(
+        return Err(damaged_file(
             path,
             &format!(
                 "the key is encrypted with a passphrase, and nobody can be asked for it; run: (umask 077; openssl pkey -in {place} -out NEW)"
@@ -96,13 +74,13 @@ pub(super) fn private_key(path: &Path) -> Result<PrivateKeyDer<'static>, TlsErro
     }
     match PrivateKeyDer::from_pem_slice(&text) {
         Ok(key) => Ok(key),
-        Err(rustls::pki_types::pem::Error::NoItemsFound) => Err(missing(
+        Err(rustls::pki_types::pem::Error::NoItemsFound) => Err(missing_block(
             path,
             "PRIVATE KEY, EC PRIVATE KEY or RSA PRIVATE KEY",
             &text,
         )),
         // The library's text has the line, which is the key.
-        Err(_) => Err(damaged(path, &pem_fault(&text))),
+        Err(_) => Err(damaged_file(path, &pem_fault(&text))),
     }
 }
 
@@ -116,7 +94,7 @@ pub(super) fn read_file(path: &Path) -> Result<Vec<u8>, TlsError> {
 }
 
 /// The labels of the PEM blocks of a text.
-pub(super) fn labels(text: &str) -> impl Iterator<Item = &str> {
+pub(super) fn block_labels(text: &str) -> impl Iterator<Item = &str> {
     let lines = text.split(['\n', '\r']);
     let labels = lines.filter_map(|line| {
         let line = line.trim_end();
@@ -125,18 +103,18 @@ pub(super) fn labels(text: &str) -> impl Iterator<Item = &str> {
     labels.filter(|label| is_pem_label(label))
 }
 
-pub(super) fn damaged(path: &Path, error: &impl ToString) -> TlsError {
+pub(super) fn damaged_file(path: &Path, error: &impl ToString) -> TlsError {
     TlsError::Damaged {
         path: path.to_owned(),
         reason: error.to_string(),
     }
 }
 
-fn missing(path: &Path, expected: &'static str, text: &[u8]) -> TlsError {
+fn missing_block(path: &Path, expected: &'static str, text: &[u8]) -> TlsError {
     let shown = String::from_utf8_lossy(text);
-    let labels: Vec<&str> = labels(&shown).collect();
+    let labels: Vec<&str> = block_labels(&shown).collect();
     if labels.is_empty() && shown.contains("-----BEGIN") {
-        return damaged(path, &pem_fault(text));
+        return damaged_file(path, &pem_fault(text));
     }
     let found = if labels.is_empty() {
         "no PEM block at all".to_owned()

@@ -19,9 +19,9 @@ use tokio::net::TcpStream;
 use tokio_rustls::{TlsAcceptor, server::TlsStream};
 
 use super::{
-    certificate::{Certificate, ChainFault, chain_faults},
-    chain_check,
-    pem_files::{TlsError, certificates, damaged, labels, private_key, read_file},
+    certificate::Certificate,
+    chain_check::{ChainFault, chain_faults, unreadable_reason},
+    pem_files::{TlsError, block_labels, damaged_file, private_key, read_certificates, read_file},
 };
 use crate::{
     disk_lane::LANES,
@@ -35,7 +35,7 @@ const LOOK_INTERVAL: Duration = Duration::from_secs(2);
 
 /// The files of a server's TLS.
 #[derive(Debug, Clone)]
-pub struct Files {
+pub struct TlsFiles {
     /// The certificate and those between it and its authority, in this order, as PEM.
     pub certificate: PathBuf,
     /// The certificate's key, as PEM: PKCS#8, SEC1 or PKCS#1.
@@ -49,17 +49,17 @@ pub struct Files {
 /// A server's TLS, kept current.
 #[derive(Debug)]
 pub struct Tls {
-    files: Files,
+    files: TlsFiles,
     current: ArcSwap<ServerConfig>,
     /// What the certificates say.
-    facts: ArcSwap<Facts>,
+    facts: ArcSwap<ChainFacts>,
     /// The stamp of the files before they were read for the first time.
     opened: u64,
 }
 
 /// What the certificates in use say.
 #[derive(Debug, Default)]
-struct Facts {
+struct ChainFacts {
     /// When the first of the chain ends.
     ends: Option<SystemTime>,
     faults: Vec<ChainFault>,
@@ -70,9 +70,9 @@ impl Tls {
     ///
     /// # Errors
     /// See [`TlsError`].
-    pub fn open(files: Files) -> Result<Tls, TlsError> {
-        let opened = stamp(&files);
-        let (config, facts) = read(&files)?;
+    pub fn open(files: TlsFiles) -> Result<Tls, TlsError> {
+        let opened = fingerprint(&files);
+        let (config, facts) = read_files(&files)?;
         Ok(Tls {
             files,
             current: ArcSwap::from_pointee(config),
@@ -115,14 +115,14 @@ impl Tls {
         loop {
             tokio::time::sleep(schedule.pause(LOOK_INTERVAL)).await;
             let tls = Arc::clone(&self);
-            let Ok(now) = LANES.definitions.run(move || stamp(&tls.files)).await else {
+            let Ok(now) = LANES.definitions.run(move || fingerprint(&tls.files)).await else {
                 continue;
             };
             if !schedule.is_due(now) {
                 continue;
             }
             let tls = Arc::clone(&self);
-            let Ok(read) = LANES.definitions.run(move || read(&tls.files)).await else {
+            let Ok(read) = LANES.definitions.run(move || read_files(&tls.files)).await else {
                 continue;
             };
             let transient = read.as_ref().err().and_then(transient);
@@ -137,12 +137,13 @@ impl Tls {
                 }
                 Err(error) if is_caused_by_transient(&error) => {}
                 Err(error) => {
-                    match std::mem::replace(&mut is_told, true) {
-                        true => tracing::debug!(%error, "still no good certificate"),
-                        false => tracing::error!(
+                    if std::mem::replace(&mut is_told, true) {
+                        tracing::debug!(%error, "still no good certificate");
+                    } else {
+                        tracing::error!(
                             %error,
                             "cannot take the new certificate; the last one stays in use"
-                        ),
+                        );
                     }
                     // Files that are written one after the other fit together a little later.
                     schedule.read_again();
@@ -153,45 +154,45 @@ impl Tls {
 }
 
 /// Another number when one of the files was edited.
-fn stamp(files: &Files) -> u64 {
+fn fingerprint(files: &TlsFiles) -> u64 {
     let own = [&files.certificate, &files.private_key];
     crate::fingerprint::stamp(own.into_iter().chain(&files.client_ca))
 }
 
-fn read(files: &Files) -> Result<(ServerConfig, Facts), TlsError> {
-    let chain = certificates(&files.certificate)?;
+fn read_files(files: &TlsFiles) -> Result<(ServerConfig, ChainFacts), TlsError> {
+    let chain = read_certificates(&files.certificate)?;
     let key = private_key(&files.private_key)?;
     let builder = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
         .with_safe_default_protocol_versions()
-        .map_err(|error| damaged(&files.certificate, &error))?;
+        .map_err(|error| damaged_file(&files.certificate, &error))?;
     let builder = match &files.client_ca {
         None => builder.with_no_client_auth(),
         Some(path) => builder.with_client_cert_verifier(client_verifier(path)?),
     };
-    let facts = facts(files, &chain)?;
-    if let Some(reason) = chain.first().and_then(chain_check::unreadable) {
-        return Err(damaged(&files.certificate, &reason));
+    let facts = check_chains(files, &chain)?;
+    if let Some(reason) = chain.first().and_then(unreadable_reason) {
+        return Err(damaged_file(&files.certificate, &reason));
     }
     let mut config = builder
         .with_single_cert(chain.clone(), key.clone_key())
         .map_err(|error| TlsError::Mismatch {
             certificate: files.certificate.clone(),
             private_key: files.private_key.clone(),
-            reason: mismatch(&chain, &key).unwrap_or_else(|| error.to_string())
+            reason: find_mismatch(&chain, &key).unwrap_or_else(|| error.to_string())
                 + &other_keys(files, &chain),
         })?;
     config.alpn_protocols = vec![b"h2".to_vec()];
     Ok((config, facts))
 }
 
-fn facts(files: &Files, chain: &[CertificateDer<'_>]) -> Result<Facts, TlsError> {
+fn check_chains(files: &TlsFiles, chain: &[CertificateDer<'_>]) -> Result<ChainFacts, TlsError> {
     let now = SystemTime::now();
     let mut faults = chain_faults(&files.certificate, chain, Some(files.listen), now);
     if let Some(path) = &files.client_ca {
-        faults.extend(chain_faults(path, &certificates(path)?, None, now));
+        faults.extend(chain_faults(path, &read_certificates(path)?, None, now));
     }
     let text = String::from_utf8_lossy(&read_file(&files.certificate)?).into_owned();
-    if labels(&text).any(|label| label.ends_with("PRIVATE KEY"))
+    if block_labels(&text).any(|label| label.ends_with("PRIVATE KEY"))
         && others_can_read(&files.certificate)
     {
         let place = shown::file(&files.certificate);
@@ -212,7 +213,7 @@ fn facts(files: &Files, chain: &[CertificateDer<'_>]) -> Result<Facts, TlsError>
         });
     }
     let read = chain.iter().filter_map(|it| Certificate::read(it));
-    Ok(Facts {
+    Ok(ChainFacts {
         ends: read.map(|certificate| certificate.validity.ends).min(),
         faults,
     })
@@ -220,19 +221,19 @@ fn facts(files: &Files, chain: &[CertificateDer<'_>]) -> Result<Facts, TlsError>
 
 fn key_count(path: &Path) -> Result<usize, TlsError> {
     let text = String::from_utf8_lossy(&read_file(path)?).into_owned();
-    let keys = labels(&text).filter(|label| label.ends_with("PRIVATE KEY"));
+    let keys = block_labels(&text).filter(|label| label.ends_with("PRIVATE KEY"));
     Ok(keys.count())
 }
 
 /// What to tell of a key's file that has more than the one that does not fit.
-fn other_keys(files: &Files, chain: &[CertificateDer<'_>]) -> String {
+fn other_keys(files: &TlsFiles, chain: &[CertificateDer<'_>]) -> String {
     let path = &files.private_key;
     let count = key_count(path).unwrap_or(1);
     if count < 2 {
         return String::new();
     }
     let fits = |key: &PrivateKeyDer<'_>| {
-        aws_lc_rs::sign::any_supported_type(key).is_ok() && mismatch(chain, key).is_none()
+        aws_lc_rs::sign::any_supported_type(key).is_ok() && find_mismatch(chain, key).is_none()
     };
     let text = read_file(path).unwrap_or_default();
     let mut keys = PrivateKeyDer::pem_slice_iter(&text);
@@ -244,7 +245,7 @@ fn other_keys(files: &Files, chain: &[CertificateDer<'_>]) -> String {
 }
 
 /// Why a key and certificates do not go together, where that can be told.
-fn mismatch(chain: &[CertificateDer<'_>], key: &PrivateKeyDer<'_>) -> Option<String> {
+fn find_mismatch(chain: &[CertificateDer<'_>], key: &PrivateKeyDer<'_>) -> Option<String> {
     let first = Certificate::read(chain.first()?)?;
     let Ok(key) = aws_lc_rs::sign::any_supported_type(key) else {
         let kinds = "the key is of no kind that can be used: RSA from 2048 bits, ECDSA with P-256, P-384 or P-521, Ed25519";
@@ -269,14 +270,14 @@ fn client_verifier(
     path: &Path,
 ) -> Result<Arc<dyn rustls::server::danger::ClientCertVerifier>, TlsError> {
     let mut roots = RootCertStore::empty();
-    for certificate in certificates(path)? {
+    for certificate in read_certificates(path)? {
         roots
             .add(certificate)
-            .map_err(|error| damaged(path, &error))?;
+            .map_err(|error| damaged_file(path, &error))?;
     }
     let provider = Arc::new(aws_lc_rs::default_provider());
     let verifier = WebPkiClientVerifier::builder_with_provider(roots.into(), provider).build();
-    verifier.map_err(|error| damaged(path, &error))
+    verifier.map_err(|error| damaged_file(path, &error))
 }
 
 #[cfg(test)]
@@ -303,7 +304,7 @@ mod tests {
         }
 
         fn open(&self, certificate: &str, key: &str, mode: u32) -> Result<(), String> {
-            let files = Files {
+            let files = TlsFiles {
                 certificate: self.directory.path().join("certificate.pem"),
                 private_key: self.directory.path().join("key.pem"),
                 client_ca: None,

@@ -1,5 +1,5 @@
-//! Who stands at a door now, and what may pass: keys, revocations, policy and definitions as they
-//! are at this moment, for each method and for streams that are open.
+//! Access control with the current keys, revocations, policy and definitions, for each method and for
+//! open streams.
 
 use std::sync::Arc;
 
@@ -8,9 +8,9 @@ use tokio::sync::watch;
 use tonic::{Request, Status};
 
 use super::{
-    access::Access,
-    refusal,
-    resolved::{Resolved, ResolvedPolicy, log_changes},
+    access::CallerAccess,
+    auth_failure,
+    resolved::{ResolvedCache, ResolvedPolicy, log_changes},
 };
 use crate::{
     auth::{Authority, Caller},
@@ -18,40 +18,40 @@ use crate::{
     definitions::Definitions,
 };
 
-/// What decides. Clones share it.
+/// Decides about callers. Clones share it.
 #[derive(Clone)]
-pub(super) struct Doors {
+pub(super) struct AccessControl {
     authority: Arc<Authority>,
-    resolved: Arc<Resolved>,
+    resolved: Arc<ResolvedCache>,
     pub(super) definitions: Definitions,
 }
 
-impl Doors {
-    pub(super) fn new(authority: Arc<Authority>, definitions: Definitions) -> Doors {
-        Doors {
+impl AccessControl {
+    pub(super) fn new(authority: Arc<Authority>, definitions: Definitions) -> AccessControl {
+        AccessControl {
             authority,
             resolved: Arc::default(),
             definitions,
         }
     }
 
-    /// The caller that the guard let pass, if it would be let pass now: a call whose message was
-    /// held back has passed the guard long before.
+    /// The authenticated caller, if its token is still valid: a call whose message was held back was
+    /// authenticated long before.
     pub(super) fn caller<'a, T>(&self, request: &'a Request<T>) -> Result<&'a Caller, Status> {
-        // The guard puts it there; a call that came another way is nobody's.
+        // Authentication puts it there.
         let caller = request.extensions().get::<Caller>();
         caller
             .filter(|caller| self.authority.is_current(caller))
-            .ok_or_else(refusal::unauthenticated)
+            .ok_or_else(auth_failure::unauthenticated)
     }
 
-    /// What a caller may do.
-    pub(super) fn access(&self, caller: &Caller) -> Access {
-        let (ResolvedPolicy { rules, sights, .. }, catalogue) = self.rules();
-        Access::with(caller, rules, catalogue, &sights)
+    /// The access of a caller.
+    pub(super) fn access_of(&self, caller: &Caller) -> CallerAccess {
+        let (ResolvedPolicy { rules, sights, .. }, catalogue) = self.current_rules();
+        CallerAccess::with(caller, rules, catalogue, &sights)
     }
 
-    fn rules(&self) -> (ResolvedPolicy, Arc<Catalogue>) {
+    fn current_rules(&self) -> (ResolvedPolicy, Arc<Catalogue>) {
         let catalogue = self.definitions.snapshot();
         (
             self.resolved.current(&self.authority.policy(), &catalogue),
@@ -65,7 +65,7 @@ impl Doors {
         let mut changes = self.changes();
         let mut logged = Arc::new(Vec::new());
         loop {
-            let (ResolvedPolicy { faults, .. }, _) = self.rules();
+            let (ResolvedPolicy { faults, .. }, _) = self.current_rules();
             log_changes(&faults, &logged);
             logged = faults;
             if changes.next().await.is_none() {
@@ -74,33 +74,33 @@ impl Doors {
         }
     }
 
-    /// Told whenever what decides has changed, or may have.
-    pub(super) fn changes(&self) -> Changes {
-        Changes {
+    /// Notices of changes of keys, revocations, policy or definitions.
+    pub(super) fn changes(&self) -> AccessChanges {
+        AccessChanges {
             authority: self.authority.changes(),
             definitions: self.definitions.changes(),
         }
     }
 
-    /// Whether a caller that was let pass has a good token still.
+    /// True while the token of an authenticated caller is not revoked.
     pub(super) fn is_good(&self, caller: &Caller) -> bool {
         self.authority.is_good(caller)
     }
 
-    /// Whether a caller may still see a run.
+    /// True while a caller may see a run.
     pub(super) fn stays_visible(&self, caller: &Caller, run: &RunStarted) -> bool {
-        self.access(caller).reads(run)
+        self.access_of(caller).may_read(run)
     }
 }
 
 /// Notices that keys, revocations, policy or definitions were read again.
-pub(super) struct Changes {
+pub(super) struct AccessChanges {
     authority: watch::Receiver<u64>,
     definitions: watch::Receiver<u64>,
 }
 
-impl Changes {
-    /// Waits for the next; `None` when there will be none.
+impl AccessChanges {
+    /// Waits for the next; `None` after the last.
     pub(super) async fn next(&mut self) -> Option<()> {
         let changed = tokio::select! {
             changed = self.authority.changed() => changed,
@@ -109,7 +109,7 @@ impl Changes {
         changed.ok()
     }
 
-    /// Makes the next one come at once: for what changed before.
+    /// Makes the next one come at once, for earlier changes.
     pub(super) fn mark_changed(&mut self) {
         self.authority.mark_changed();
     }

@@ -4,8 +4,8 @@ use action_proto::v1::{CancelRunRequest, CancelRunResponse, Outcome, Run};
 use tonic::{Request, Response, Status};
 
 use super::{
-    Service, denial_audit,
-    runs::{self, Found, Wanted},
+    GrpcService, denial_audit,
+    runs::{self, FoundRun, RunPurpose},
 };
 use crate::{
     audit::Event,
@@ -13,28 +13,28 @@ use crate::{
 };
 
 pub(super) async fn cancel_run(
-    service: &Service,
+    service: &GrpcService,
     request: &Request<CancelRunRequest>,
 ) -> Result<Response<CancelRunResponse>, Status> {
     let caller = service.doors.caller(request)?;
-    let who = denial_audit::who(request);
+    let audited = denial_audit::audited_caller(request);
     let request = request.get_ref();
-    let Found {
+    let FoundRun {
         entry,
         run,
         is_visible,
         ..
-    } = runs::find(service, caller, &request.run_id, Wanted::Cancelling).await?;
+    } = runs::find_run(service, caller, &request.run_id, RunPurpose::Cancelling).await?;
     if run.outcome() == Outcome::Unspecified {
         let stop = if request.force {
             StopKind::Force
         } else {
             StopKind::Cancel
         };
-        let event = Event {
-            who,
-            reason: request.force.then(|| "by force".into()),
-            ..Event::of_run("run_cancelled", &entry.id)
+        let event = Event::RunCancelled {
+            run_id: entry.id.to_string(),
+            caller: audited,
+            reason: request.force.then_some("by force"),
         };
         let order = StopOrder::new(stop, format!("cancelled by {}", caller.subject));
         // The line first, so that it stands before the run's end. A log that hangs holds up no

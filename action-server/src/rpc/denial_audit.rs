@@ -1,4 +1,4 @@
-//! What the audit log is told of calls: who makes them, and which are denied.
+//! Denied calls in the audit log, and the caller of a call.
 
 use std::sync::Arc;
 
@@ -6,15 +6,14 @@ use action_proto::input::shown_set;
 use thiserror::Error;
 use tonic::{Code, Request, Status};
 
-use super::refusal::shown;
+use super::auth_failure::canonical;
 use crate::{
-    audit::{Audit, Event, Who},
+    audit::{Audit, AuditedArguments, AuditedCaller, AuditedNodes, DeniedCall},
     auth::Caller,
     net::Peer,
 };
 
-/// The rules that deny a call, carried by its status on the way through the server. No caller is
-/// sent it.
+/// The rules that deny a call, carried by its status within the server. It is never sent.
 #[derive(Debug, Error)]
 #[error("denied by {0}")]
 struct DeniedBy(String);
@@ -25,66 +24,65 @@ pub(super) fn denied_by(rules: &str, mut status: Status) -> Status {
     status
 }
 
-fn rules(status: &Status) -> Option<String> {
+fn denying_rules(status: &Status) -> Option<String> {
     let source = std::error::Error::source(status)?;
     source.downcast_ref().map(|DeniedBy(rules)| rules.clone())
 }
 
-/// Who makes a call, by the token that the guard let pass.
-pub(super) fn who<T>(request: &Request<T>) -> Who {
+/// The caller of a request, by its token.
+pub(super) fn audited_caller<T>(request: &Request<T>) -> AuditedCaller {
     let caller = request.extensions().get::<Caller>();
     let peer = request.extensions().get::<Peer>();
-    Who {
+    AuditedCaller {
         subject: caller.map(|caller| caller.subject.clone()),
         jti: caller.map(|caller| caller.token_id.clone()),
         key: caller.and_then(|caller| caller.key_id.clone()),
-        address: peer.map(|peer| shown(peer.address.ip())),
+        address: peer.map(|peer| canonical(peer.address.ip())),
     }
 }
 
-/// Passes an answer on, and writes a line where the call is denied. `asked` says what for.
-pub(super) async fn follow<T>(
+/// Passes an answer on, and writes a line where the call is denied. `asked` has what was requested.
+pub(super) async fn audit_denial<T>(
     audit: &Audit,
     method: &str,
-    asked: Event,
+    asked: DeniedCall,
     answer: Result<T, Status>,
 ) -> Result<T, Status> {
     if let Err(status) = &answer
         && status.code() == Code::PermissionDenied
     {
-        let event = Event {
-            name: "denied".into(),
-            method: Some(method.to_owned()),
-            rule: rules(status),
-            reason: Some(status.message().to_owned()),
+        let denied = DeniedCall {
+            method: method.to_owned(),
+            rule: denying_rules(status),
+            reason: status.message().to_owned(),
             ..asked
         };
         // A log that fails has said so. The call is denied anyhow.
-        _ = audit.write(event.cut()).await;
+        _ = audit.write(denied.into_event()).await;
     }
     answer
 }
 
-/// What a call without more to it asks for.
-pub(super) fn asked<T>(request: &Request<T>) -> Event {
-    Event {
-        who: who(request),
-        ..Event::default()
+/// The request of a call about no nodes.
+pub(super) fn requested<T>(request: &Request<T>) -> DeniedCall {
+    DeniedCall {
+        caller: audited_caller(request),
+        ..DeniedCall::default()
     }
 }
 
-/// What a call about nodes asks for. The nodes are as they were asked for, not folded: what was
-/// denied may not even be a node set, but a token in its place.
-pub(super) fn asked_for<T>(
+/// The request of a call about nodes. The nodes are not folded: the text may not be a node set, but a
+/// token in its place.
+pub(super) fn requested_nodes<T>(
     request: &Request<T>,
     command: &str,
     nodes: &str,
     arguments: &[String],
-) -> Event {
-    Event {
+) -> DeniedCall {
+    DeniedCall {
         command: Some(shown_set(command)),
-        nodes: Some(shown_set(nodes)),
-        arguments: Some(arguments.to_vec()),
-        ..asked(request)
+        nodes: Some(AuditedNodes::new(shown_set(nodes))),
+        arguments: Some(AuditedArguments::new(arguments.to_vec())),
+        ..requested(request)
     }
 }

@@ -1,5 +1,4 @@
-//! A run's events as a stream: the one way from the record to a caller, for runs that live and
-//! runs that have ended.
+//! Streams of a run's events from its record, for live and ended runs.
 
 use std::{collections::VecDeque, pin::Pin};
 
@@ -8,17 +7,17 @@ use futures_util::stream;
 use tokio_stream::{Stream, StreamExt as _};
 use tonic::{Response, Status, metadata::MetadataValue};
 
-use super::{access_control::Doors, refusal, status};
+use super::{access_control::AccessControl, auth_failure, status};
 use crate::{
-    audit::{Audit, Event, Who},
+    audit::{Audit, AuditedCaller, Event},
     auth::Caller,
-    places::Place,
+    holder_limiter::HolderPermit,
     record::{EventReader, RunId},
     run::{RunRegistry, StopKind, StopOrder},
 };
 
-/// The events of a run after `after`, to its end. Reads the record at the speed of the caller.
-pub(super) async fn stream(
+/// The events of a run after `after`, to its end, read at the caller's speed.
+pub(super) async fn stream_run(
     runs: &RunRegistry,
     run_id: &RunId,
     after: u64,
@@ -31,18 +30,18 @@ pub(super) async fn stream(
         let text = format!("run {run_id} has no event {after}: its last is {last}");
         return Err(Status::out_of_range(text));
     }
-    Ok(read(reader, run_id))
+    Ok(stream_events(reader, run_id))
 }
 
-/// The events that a reader has, to its end.
-pub(super) fn read(
+/// The events of a reader, to its end.
+pub(super) fn stream_events(
     reader: Box<dyn EventReader>,
     run_id: &RunId,
 ) -> impl Stream<Item = Result<RunEvent, Status>> + Send + use<> {
     let start = (reader, VecDeque::new(), run_id.clone());
     stream::try_unfold(start, |(mut reader, mut ready, run_id)| async move {
         if ready.is_empty() {
-            ready = more(&mut reader, &run_id).await?;
+            ready = next_events(&mut reader, &run_id).await?;
         }
         Ok(ready
             .pop_front()
@@ -50,7 +49,7 @@ pub(super) fn read(
     })
 }
 
-async fn more(
+async fn next_events(
     reader: &mut Box<dyn EventReader>,
     run_id: &RunId,
 ) -> Result<VecDeque<RunEvent>, Status> {
@@ -62,21 +61,21 @@ async fn more(
 }
 
 /// The stream of an answer.
-pub(super) type Messages<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
+pub(super) type MessageStream<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
 
-/// The answer that streams events as messages, with the run's id in its header. It holds its place
-/// among the streams of its caller to its end.
-pub(super) fn response<T: 'static>(
+/// The answer that streams events as messages, with the run's id in its header. It holds its permit to
+/// its end.
+pub(super) fn stream_response<T: 'static>(
     run_id: &RunId,
-    place: Place<String>,
+    place: HolderPermit<String>,
     events: impl Stream<Item = Result<RunEvent, Status>> + Send + 'static,
     message: fn(Option<RunEvent>) -> T,
-) -> Response<Messages<T>> {
+) -> Response<MessageStream<T>> {
     let events = events.map(move |event| {
         let _held = &place;
         event.map(|event| message(Some(event)))
     });
-    let events: Messages<T> = Box::pin(events);
+    let events: MessageStream<T> = Box::pin(events);
     let mut response = Response::new(events);
     if let Ok(value) = MetadataValue::try_from(run_id.as_str()) {
         response.metadata_mut().insert(status::RUN_ID, value);
@@ -84,11 +83,11 @@ pub(super) fn response<T: 'static>(
     response
 }
 
-/// The same stream for as long as its caller may see the run, which is asked at once and whenever
-/// what decides has changed: the run goes on, unseen.
+/// The same stream for as long as its caller may see the run, checked at once and after each change of
+/// keys, policy or definitions. The run goes on.
 pub(super) fn while_visible<S>(
     events: S,
-    doors: &Doors,
+    doors: &AccessControl,
     caller: Caller,
     run: RunStarted,
 ) -> impl Stream<Item = Result<RunEvent, Status>> + Send + use<S>
@@ -108,7 +107,7 @@ where
                 biased;
                 Some(()) = changes.next() => {
                     if !is_visible() {
-                        return Some((Err(refusal::unauthenticated()), (None, is_visible)));
+                        return Some((Err(auth_failure::unauthenticated()), (None, is_visible)));
                     }
                 }
                 event = tokio_stream::StreamExt::next(&mut events) => {
@@ -119,9 +118,9 @@ where
     })
 }
 
-/// The same stream with a guard: what it guards against is over when the stream is, and where the
-/// server ends it: then it is not the caller that goes away.
-pub(super) fn guarded<T>(
+/// The same stream, which cancels its run when it is dropped. Its end, or an error of the server,
+/// disarms that: then the caller has not gone away.
+pub(super) fn cancel_when_gone<T>(
     events: impl Stream<Item = Result<T, Status>> + Send + 'static,
     guard: Option<CancelOnDrop>,
 ) -> impl Stream<Item = Result<T, Status>> + Send {
@@ -141,22 +140,22 @@ pub(super) fn guarded<T>(
     })
 }
 
-/// Cancels a run when it is dropped: its caller went away and had asked for that. A caller whose token
-/// is good no more has not gone: the server has ended its stream. The rules decide as for CancelRun.
+/// Cancels a run when it is dropped: its caller went away and had asked for that. A caller with a revoked
+/// token has not gone away: the server ended its stream. The rules decide as for CancelRun.
 pub(super) struct CancelOnDrop {
     run: Option<GuardedRun>,
 }
 
-/// The run, and in whose name it is cancelled.
+/// The run, and the caller that cancels it.
 pub(super) struct GuardedRun {
     pub(super) runs: RunRegistry,
     pub(super) audit: Audit,
     pub(super) run_id: RunId,
-    /// What the rules are asked of: the command, the nodes and the subject.
+    /// The command, the nodes and the subject, for the rules.
     pub(super) started: RunStarted,
-    pub(super) who: Who,
+    pub(super) audited: AuditedCaller,
     pub(super) caller: Caller,
-    pub(super) doors: Doors,
+    pub(super) doors: AccessControl,
 }
 
 impl CancelOnDrop {
@@ -174,7 +173,7 @@ impl Drop for CancelOnDrop {
         let Some(run) = self.run.take() else {
             return;
         };
-        let may_cancel = || run.doors.access(&run.caller).cancels(&run.started);
+        let may_cancel = || run.doors.access_of(&run.caller).may_cancel(&run.started);
         if !run.doors.is_good(&run.caller) || !may_cancel() {
             return;
         }
@@ -182,14 +181,14 @@ impl Drop for CancelOnDrop {
             runs,
             audit,
             run_id,
-            who,
+            audited,
             ..
         } = run;
         let why = "its caller went away and had asked for that";
-        let event = Event {
-            who,
-            reason: Some(why.into()),
-            ..Event::of_run("run_cancelled", &run_id)
+        let event = Event::RunCancelled {
+            run_id: run_id.to_string(),
+            caller: audited,
+            reason: Some(why),
         };
         audit.note(event);
         runs.stop(&run_id, StopOrder::new(StopKind::Cancel, why));

@@ -1,13 +1,15 @@
-//! What a caller may do, in words: for admins, by the very decider that callers meet.
+//! The access of a caller in words, for admins, by the same checks as for calls.
 
-use super::{access::Access, resolved::known_commands};
-use crate::auth::policy::{Ask, On, Question, Requirements, Right, Verdict};
+use super::{access::CallerAccess, resolved::known_commands};
+use crate::auth::policy::{
+    AccessRequest, PolicyQuestion, PolicyTarget, PolicyVerdict, Right, RunRequirements,
+};
 
-impl Access {
+impl CallerAccess {
     /// Each rule that is about the caller as a sentence; with `command` those that are about it.
     pub(crate) fn rules_in_words(&self, command: Option<&str>) -> Vec<String> {
         let commands = known_commands(&self.catalogue);
-        let own = self.decider.own();
+        let own = self.decider.own_rules();
         let own = own.filter(|(rule, _)| command.is_none_or(|name| rule.is_about_command(name)));
         own.map(|(rule, cover)| rule.in_words(cover, &commands))
             .collect()
@@ -20,31 +22,36 @@ impl Access {
         nodes: &[&str],
         arguments: &[String],
     ) -> Vec<String> {
-        let places: Vec<(&str, On)> = match self.takes_nodes(command) {
-            true => nodes
+        let places: Vec<(&str, PolicyTarget)> = if self.takes_nodes(command) {
+            nodes
                 .iter()
-                .map(|name| (*name, On::Node(self.catalogue.nodes.position(name))))
-                .collect(),
-            false => vec![("", On::Nothing)],
+                .map(|name| {
+                    (
+                        *name,
+                        PolicyTarget::Node(self.catalogue.nodes.position(name)),
+                    )
+                })
+                .collect()
+        } else {
+            vec![("", PolicyTarget::Nothing)]
         };
         let ask = |right| {
-            self.decider.question(Ask {
+            self.decider.prepare_question(AccessRequest {
                 right,
                 command,
                 arguments,
-                brings: Requirements::NONE,
+                brings: RunRequirements::NONE,
             })
         };
-        let mut parts = match self.sees_command(command) {
-            true => {
-                let (seen, hidden) = self.split_visible(&places);
-                let mut parts = run_in_words(&ask(Right::Run), &seen);
-                if !hidden.is_empty() {
-                    parts.push(format!("not even see {}", action_proto::fold(hidden)));
-                }
-                parts
+        let mut parts = if self.sees_command(command) {
+            let (seen, hidden) = self.split_visible(&places);
+            let mut parts = run_in_words(&ask(Right::Run), &seen);
+            if !hidden.is_empty() {
+                parts.push(format!("not even see {}", action_proto::fold(hidden)));
             }
-            false => vec!["not even see it".to_owned()],
+            parts
+        } else {
+            vec!["not even see it".to_owned()]
         };
         if self.sees_command(command) && !self.lists_command(command) {
             parts.push("not listed".to_owned());
@@ -55,9 +62,7 @@ impl Access {
         ] {
             let on = |right| {
                 let question = ask(right);
-                let may = places
-                    .iter()
-                    .filter(|(_, on)| question.verdict(*on).allowed);
+                let may = places.iter().filter(|(_, on)| question.decide(*on).allowed);
                 may.map(|(name, _)| *name).collect::<Vec<_>>()
             };
             let whose = runs_in_words(&on(own), &on(any), places.len());
@@ -67,12 +72,15 @@ impl Access {
     }
 }
 
-impl Access {
+impl CallerAccess {
     /// The places that the caller may list, and the names of the nodes that it may not.
-    fn split_visible<'a>(&self, places: &[(&'a str, On)]) -> (Vec<(&'a str, On)>, Vec<&'a str>) {
-        let visible = self.visible();
-        let is_seen = |on: &On| match on {
-            On::Node(Some(at)) => visible.has(*at),
+    fn split_visible<'a>(
+        &self,
+        places: &[(&'a str, PolicyTarget)],
+    ) -> (Vec<(&'a str, PolicyTarget)>, Vec<&'a str>) {
+        let visible = self.visible_nodes();
+        let is_seen = |on: &PolicyTarget| match on {
+            PolicyTarget::Node(Some(at)) => visible.has(*at),
             _ => true,
         };
         let (seen, hidden): (Vec<_>, Vec<_>) = places.iter().partition(|(_, on)| is_seen(on));
@@ -83,9 +91,12 @@ impl Access {
 
 /// Whose runs are meant, where they are allowed on the nodes `own` and `any` of so many.
 fn runs_in_words(own: &[&str], any: &[&str], all: usize) -> Vec<String> {
-    let on = |names: &[&str]| match names.len() == all {
-        true => String::new(),
-        false => format!(" on {}", action_proto::fold(names.iter().copied())),
+    let on = |names: &[&str]| {
+        if names.len() == all {
+            String::new()
+        } else {
+            format!(" on {}", action_proto::fold(names.iter().copied()))
+        }
     };
     let others = any.iter().filter(|name| !own.contains(name));
     match (own, any) {
@@ -105,17 +116,17 @@ fn runs_in_words(own: &[&str], any: &[&str], all: usize) -> Vec<String> {
 }
 
 /// Where a command may be run and where not, with the rules that decide.
-fn run_in_words(run: &Question<'_>, places: &[(&str, On)]) -> Vec<String> {
-    let mut groups: Vec<(Verdict<'_>, Vec<&str>)> = Vec::new();
+fn run_in_words(run: &PolicyQuestion<'_>, places: &[(&str, PolicyTarget)]) -> Vec<String> {
+    let mut groups: Vec<(PolicyVerdict<'_>, Vec<&str>)> = Vec::new();
     for (name, on) in places {
-        let verdict = run.verdict(*on);
+        let verdict = run.decide(*on);
         match groups.iter_mut().find(|(known, _)| *known == verdict) {
             Some((_, names)) => names.push(name),
             None => groups.push((verdict, vec![name])),
         }
     }
     groups.sort_by_key(|(verdict, _)| !verdict.is_possible());
-    let part = |(verdict, names): (Verdict<'_>, Vec<&str>)| {
+    let part = |(verdict, names): (PolicyVerdict<'_>, Vec<&str>)| {
         let may = if verdict.is_possible() {
             "run"
         } else {

@@ -4,20 +4,20 @@ use action_proto::v1::{GetRunRequest, GetRunResponse, Job};
 use tonic::{Request, Response, Status};
 
 use super::{
-    Service,
+    GrpcService,
     page::{JOBS, page},
-    runs::{self, Found, Wanted},
+    runs::{self, FoundRun, RunPurpose},
     status,
 };
 
 pub(super) async fn get_run(
-    service: &Service,
+    service: &GrpcService,
     request: &Request<GetRunRequest>,
 ) -> Result<Response<GetRunResponse>, Status> {
     let caller = service.doors.caller(request)?;
     let asked = request.get_ref();
-    let Found { entry, mut run, .. } =
-        runs::find(service, caller, &asked.run_id, Wanted::Reading).await?;
+    let FoundRun { entry, mut run, .. } =
+        runs::find_run(service, caller, &asked.run_id, RunPurpose::Reading).await?;
     let (jobs, damage) = match entry.live_jobs() {
         Some(jobs) => (jobs, None),
         None => {
@@ -26,7 +26,7 @@ pub(super) async fn get_run(
                 let jobs = registry.jobs(&entry.id);
                 jobs.map_err(|error| status::from_record(&entry.id, &error))
             };
-            runs::blocking(read).await?
+            runs::run_blocking(read).await?
         }
     };
     if let Some(damage) = damage {

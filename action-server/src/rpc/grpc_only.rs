@@ -1,23 +1,15 @@
-//! Rejects every request that is not gRPC, before anything looks at it.
+//! Rejects every request that is not gRPC, before its body is decoded.
 //!
 //! tonic decodes the body of any request, with any method and content type: a caller that speaks
 //! another protocol (gRPC-Web, Connect, plain HTTP) would start a run, could not read the answer, and
 //! would try again.
 
-use std::{
-    future::poll_fn,
-    pin::Pin,
-    task::{Context, Poll},
-};
-
-use futures_util::future::Either;
 use http::{
     HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode,
     header::{ALLOW, CONTENT_TYPE},
 };
-use hyper::body::Body as _;
+use http_body_util::{BodyExt as _, Limited};
 use tonic::body::Body;
-use tower::{Layer, Service};
 
 use super::{status, whole_request::WholeRequest};
 
@@ -27,68 +19,23 @@ const MEDIA_TYPE: &[u8] = b"application/grpc";
 /// How much of a rejected request is read, in bytes.
 const DRAIN_LIMIT: usize = 64 * 1024;
 
-/// Passes gRPC on. Anything else gets HTTP 405 or 415.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct GrpcOnlyLayer;
-
-impl<S> Layer<S> for GrpcOnlyLayer {
-    type Service = GrpcOnly<S>;
-
-    fn layer(&self, inner: S) -> GrpcOnly<S> {
-        GrpcOnly { inner }
-    }
-}
-
-/// A service that only gRPC reaches.
-#[derive(Debug, Clone)]
-pub(crate) struct GrpcOnly<S> {
-    inner: S,
-}
-
-type RejectionFuture<E> = Pin<Box<dyn Future<Output = Result<Response<Body>, E>> + Send>>;
-
-impl<S> Service<Request<Body>> for GrpcOnly<S>
-where
-    S: Service<Request<Body>, Response = Response<Body>>,
-    S::Error: 'static,
-{
-    type Response = Response<Body>;
-    type Error = S::Error;
-    type Future = Either<S::Future, RejectionFuture<S::Error>>;
-
-    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
-        self.inner.poll_ready(context)
-    }
-
-    fn call(&mut self, request: Request<Body>) -> Self::Future {
-        match check(request.method(), request.headers()) {
-            Ok(()) => {
-                let request = request.map(|body| Body::new(WholeRequest(body)));
-                Either::Left(self.inner.call(request))
-            }
-            Err(code) => Either::Right(Box::pin(async move {
-                drain(request.into_body()).await;
-                Ok(rejection(code))
-            })),
-        }
-    }
-}
-
-/// Reads the rest of a request. An answer to a request that goes on is followed by a reset of the
-/// stream, with which curl drops the answer.
-async fn drain(mut body: Body) {
-    let mut left = DRAIN_LIMIT;
-    while let Some(Ok(frame)) = poll_fn(|context| Pin::new(&mut body).poll_frame(context)).await {
-        let length = frame.data_ref().map_or(0, bytes::Bytes::len);
-        match left.checked_sub(length) {
-            Some(rest) => left = rest,
-            None => return,
+/// The request, if it is gRPC; else its answer, with HTTP status 405 or 415.
+pub(super) async fn check_request(request: Request<Body>) -> Result<Request<Body>, Response<Body>> {
+    match check_headers(request.method(), request.headers()) {
+        Ok(()) => Ok(request.map(|body| Body::new(WholeRequest(body)))),
+        Err(code) => {
+            // An answer to a request that goes on is followed by a reset of the stream, with which curl
+            // drops the answer.
+            _ = Limited::new(request.into_body(), DRAIN_LIMIT)
+                .collect()
+                .await;
+            Err(rejection(code))
         }
     }
 }
 
 /// Whether a request is gRPC, by its method and headers; else the status of its answer.
-fn check(method: &Method, headers: &HeaderMap) -> Result<(), StatusCode> {
+fn check_headers(method: &Method, headers: &HeaderMap) -> Result<(), StatusCode> {
     if method != Method::POST {
         return Err(StatusCode::METHOD_NOT_ALLOWED);
     }
@@ -139,7 +86,7 @@ mod tests {
             headers.append(CONTENT_TYPE, HeaderValue::from_bytes(media_type).unwrap());
         }
         let method = Method::from_bytes(method.as_bytes()).unwrap();
-        check(&method, &headers).map_err(|code| code.as_u16())
+        check_headers(&method, &headers).map_err(|code| code.as_u16())
     }
 
     #[test]

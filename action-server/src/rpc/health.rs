@@ -1,5 +1,4 @@
-//! What the standard health service says: for load balancers, that no token is good, or that no run
-//! is taken.
+//! The standard health service: NOT_SERVING while no token can be checked or no run is accepted.
 
 use std::{pin::pin, time::Duration};
 
@@ -13,16 +12,16 @@ use crate::{audit::Audit, disk_lane::LANES, metrics::Metrics, run::RunRegistry};
 
 /// The services with a health of their own: the whole server, and the API.
 const SERVICES: [&str; 2] = ["", "action.v1.ActionService"];
-/// How often the disks of the records and of the audit log are looked at.
+/// How often the disks of the records and of the audit log are checked.
 const INTERVAL: Duration = Duration::from_secs(1);
-/// A disk that says nothing for so long is broken.
+/// A disk that does not answer for so long is broken.
 const DISK_LIMIT: Duration = Duration::from_secs(5);
 
-/// What health follows from.
-pub(crate) struct Signs {
-    /// Whether tokens can be judged.
+/// The inputs of health.
+pub(crate) struct HealthInputs {
+    /// Whether tokens can be checked.
     pub(crate) judges: watch::Receiver<bool>,
-    /// How many signals to stop the server got.
+    /// How many signals to stop came.
     pub(crate) stopped: watch::Receiver<u32>,
     /// The audit log.
     pub(crate) audit: Audit,
@@ -31,8 +30,12 @@ pub(crate) struct Signs {
 }
 
 /// Reports health, for as long as it is polled.
-pub(crate) async fn report(health: HealthReporter, mut signs: Signs, metrics: Metrics) {
-    let mut audited = signs.audit.works();
+pub(crate) async fn report_health(
+    health: HealthReporter,
+    mut signs: HealthInputs,
+    metrics: Metrics,
+) {
+    let mut audited = signs.audit.watch_writable();
     let (recorded, mut is_recorded) = watch::channel(true);
     let (answered, mut answers) = watch::channel(true);
     let publishing = async {
@@ -49,9 +52,10 @@ pub(crate) async fn report(health: HealthReporter, mut signs: Signs, metrics: Me
             gauges.audit_works.set(is_audited.into());
             gauges.record_works.set(is_recorded_now.into());
             gauges.serving.set(serves.into());
-            let status = match serves {
-                true => ServingStatus::Serving,
-                false => ServingStatus::NotServing,
+            let status = if serves {
+                ServingStatus::Serving
+            } else {
+                ServingStatus::NotServing
             };
             for service in SERVICES {
                 health.set_service_status(service, status).await;
@@ -73,22 +77,22 @@ pub(crate) async fn report(health: HealthReporter, mut signs: Signs, metrics: Me
     );
 }
 
-/// Looks now and then whether the audit log answers. One that failed is tried again by that.
+/// Checks regularly whether the audit log answers, which also retries one that failed.
 async fn look_at_audit(audit: &Audit, availability: &watch::Sender<bool>) {
     loop {
         let mut settled = pin!(audit.settle());
         if timeout(DISK_LIMIT, &mut settled).await.is_err() {
             tracing::error!("the audit log's disk does not answer; no run is started meanwhile");
-            publish(availability, false);
+            set_available(availability, false);
             settled.await;
             tracing::info!("the audit log's disk answers again");
         }
-        publish(availability, true);
+        set_available(availability, true);
         sleep(INTERVAL).await;
     }
 }
 
-/// Looks at the disk of the records now and then. One that hangs holds one thread, and no more.
+/// Checks the disk of the records regularly. One that hangs holds one thread.
 async fn look_at_records(runs: &RunRegistry, availability: &watch::Sender<bool>) {
     let mut works = runs.record_works();
     loop {
@@ -98,22 +102,22 @@ async fn look_at_records(runs: &RunRegistry, availability: &watch::Sender<bool>)
             tracing::error!(
                 "the disk of the records does not answer; what needs it waits, and no run is started"
             );
-            publish(availability, false);
+            set_available(availability, false);
             _ = look.await;
             tracing::info!("the disk of the records answers again");
         }
-        publish(availability, *works.borrow_and_update());
+        set_available(availability, *works.borrow_and_update());
         tokio::select! {
             () = sleep(INTERVAL) => {}
             // A run that could not be recorded is reported at once.
             Ok(()) = works.changed() => {
-                publish(availability, *works.borrow_and_update());
+                set_available(availability, *works.borrow_and_update());
                 sleep(INTERVAL).await;
             }
         }
     }
 }
 
-fn publish(availability: &watch::Sender<bool>, works: bool) {
+fn set_available(availability: &watch::Sender<bool>, works: bool) {
     availability.send_if_modified(|known| std::mem::replace(known, works) != works);
 }

@@ -4,16 +4,16 @@ use action_proto::v1::{Command, ExitState, ListCommandsRequest, ListCommandsResp
 use tonic::{Request, Response, Status};
 
 use super::{
-    FEATURES, Service,
+    FEATURES, GrpcService,
     page::{LIST, page},
 };
 use crate::catalogue::{self, DEFAULT_RANK};
 
 pub(super) fn list_commands(
-    service: &Service,
+    service: &GrpcService,
     request: &Request<ListCommandsRequest>,
 ) -> Result<Response<ListCommandsResponse>, Status> {
-    let access = service.doors.access(service.doors.caller(request)?);
+    let access = service.doors.access_of(service.doors.caller(request)?);
     let commands = access.catalogue().commands.values();
     let commands: Vec<_> = commands
         .filter(|command| access.lists_command(&command.name))
@@ -22,7 +22,7 @@ pub(super) fn list_commands(
     let (commands, next_page_token) = page(
         &commands,
         |command| &command.name,
-        |command| describe(command),
+        |command| describe_command(command),
         request.page_size,
         &request.page_token,
         &LIST,
@@ -34,7 +34,7 @@ pub(super) fn list_commands(
     }))
 }
 
-fn describe(command: &catalogue::Command) -> Command {
+fn describe_command(command: &catalogue::Command) -> Command {
     let answer = |(code, state): (&i32, &String)| ExitState {
         code: *code,
         state: state.clone(),

@@ -6,25 +6,25 @@ use action_proto::v1::{ListNodesRequest, ListNodesResponse, Node};
 use tonic::{Request, Response, Status};
 
 use super::{
-    Service,
+    GrpcService,
     page::{LIST, page},
 };
 use crate::catalogue;
 
 pub(super) fn list_nodes(
-    service: &Service,
+    service: &GrpcService,
     request: &Request<ListNodesRequest>,
 ) -> Result<Response<ListNodesResponse>, Status> {
-    let access = service.doors.access(service.doors.caller(request)?);
+    let access = service.doors.access_of(service.doors.caller(request)?);
     let catalogue = access.catalogue();
     let request = request.get_ref();
     let nodes = match (request.nodes.as_str(), request.exclude.as_str()) {
         ("", "") => {
-            let nodes = access.visible().iter();
+            let nodes = access.visible_nodes().iter();
             nodes.map(|(_, node)| Arc::clone(node)).collect()
         }
-        ("", exclude) => access.select("@*", exclude)?,
-        (set, exclude) => access.select(set, exclude)?,
+        ("", exclude) => access.select_nodes("@*", exclude)?,
+        (set, exclude) => access.select_nodes(set, exclude)?,
     };
     let show = |node: &Arc<catalogue::Node>| Node {
         name: node.name.clone(),

@@ -15,11 +15,11 @@ use tokio::sync::oneshot;
 use tonic::{Request, Response, Status};
 
 use super::{
-    Service,
-    access::{Access, RunAction},
+    GrpcService,
+    access::{CallerAccess, RunAction},
     page::{LIST, page_size},
     runs, status,
-    verdicts::Verdicts,
+    verdicts::RunVerdicts,
 };
 use crate::{
     record::{
@@ -41,17 +41,17 @@ const PART: usize = 1000;
 const NAMED_BEFORE: Duration = Duration::from_secs(60);
 
 pub(super) async fn list_runs(
-    service: &Service,
+    service: &GrpcService,
     request: Request<ListRunsRequest>,
 ) -> Result<Response<ListRunsResponse>, Status> {
-    let access = service.doors.access(service.doors.caller(&request)?);
+    let access = service.doors.access_of(service.doors.caller(&request)?);
     let request = request.into_inner();
-    let filter = Filter::new(&request, &access)?;
+    let filter = RunFilter::new(&request, &access)?;
     // Closed when the call is dropped.
     let (caller, _here) = oneshot::channel::<Infallible>();
     let mut list = RunList {
         runs: service.runs.clone(),
-        before: filter.begin(&request.page_token, service.runs.index().lead())?,
+        before: filter.page_start(&request.page_token, service.runs.index().lead())?,
         access: Arc::new(access),
         filter,
         size: page_size(request.page_size, GREATEST)?,
@@ -60,25 +60,25 @@ pub(super) async fn list_runs(
         bytes: 0,
     };
     let fill = move || {
-        let is_made = list.fill(false)?;
+        let is_made = list.fill_page(false)?;
         Ok((list, is_made))
     };
-    let (mut list, is_made) = runs::in_memory(fill).await?;
+    let (mut list, is_made) = runs::run_in_memory(fill).await?;
     if is_made {
         return Ok(Response::new(list.response));
     }
     let fill = move || {
-        list.fill(true)?;
+        list.fill_page(true)?;
         Ok(list.response)
     };
-    Ok(Response::new(runs::blocking(fill).await?))
+    Ok(Response::new(runs::run_blocking(fill).await?))
 }
 
 /// A page that is being made.
 struct RunList {
     runs: RunRegistry,
-    access: Arc<Access>,
-    filter: Filter,
+    access: Arc<CallerAccess>,
+    filter: RunFilter,
     /// The most runs in it.
     size: usize,
     /// Closed when the caller has gone.
@@ -90,7 +90,7 @@ struct RunList {
 }
 
 /// What was found of one run.
-enum Examined {
+enum ExaminedRun {
     /// It is not in the list.
     Out,
     /// It is, and so described.
@@ -102,10 +102,10 @@ enum Examined {
 impl RunList {
     /// Goes on with the page. False where it can only go on with the disk, which is used only where it
     /// may block.
-    fn fill(&mut self, may_block: bool) -> Result<bool, Status> {
+    fn fill_page(&mut self, may_block: bool) -> Result<bool, Status> {
         let access = Arc::clone(&self.access);
-        let mut look = Look {
-            verdicts: Verdicts::new(&access),
+        let mut look = RunScan {
+            verdicts: RunVerdicts::new(&access),
             on_nodes: HashMap::new(),
             work: 0,
             may_block,
@@ -124,10 +124,10 @@ impl RunList {
                     self.end_page();
                     return Ok(true);
                 }
-                match self.examine(&entry, &mut look)? {
-                    Examined::Out => {}
-                    Examined::NeedsDisk => return Ok(false),
-                    Examined::In(run) => {
+                match self.examine_run(&entry, &mut look)? {
+                    ExaminedRun::Out => {}
+                    ExaminedRun::NeedsDisk => return Ok(false),
+                    ExaminedRun::In(run) => {
                         self.bytes += run.encoded_len();
                         let count = self.response.runs.len();
                         if count == self.size || (self.bytes > LIST.bytes && count > 0) {
@@ -161,54 +161,59 @@ impl RunList {
         living
     }
 
-    fn examine(&self, entry: &Arc<RecordEntry>, look: &mut Look<'_>) -> Result<Examined, Status> {
+    fn examine_run(
+        &self,
+        entry: &Arc<RecordEntry>,
+        look: &mut RunScan<'_>,
+    ) -> Result<ExaminedRun, Status> {
         look.work += 1;
         if entry.known().is_none() && !look.may_block {
-            return Ok(Examined::NeedsDisk);
+            return Ok(ExaminedRun::NeedsDisk);
         }
         let summary = match self.runs.index().summary(entry) {
             Ok(RecordState::Run(summary)) => summary,
             Ok(RecordState::Fault(fault)) => {
                 let is_shown = self.access.reads_all() && self.filter.admits_unknown();
                 let run = is_shown.then(|| Box::new(runs::describe_fault(entry, *fault)));
-                return Ok(run.map_or(Examined::Out, Examined::In));
+                return Ok(run.map_or(ExaminedRun::Out, ExaminedRun::In));
             }
             // It was removed meanwhile.
-            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Examined::Out),
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(ExaminedRun::Out),
             Err(error) => return Err(status::from_record(&entry.id, &error)),
         };
-        if !self.filter.admits(summary, look) || !look.verdicts.may(RunAction::Read, summary) {
-            return Ok(Examined::Out);
+        if !self.filter.admits_run(summary, look) || !look.verdicts.may(RunAction::Read, summary) {
+            return Ok(ExaminedRun::Out);
         }
         let mut damage = None;
         let texts = match summary.texts() {
             Some(texts) => texts.clone(),
-            None if !look.may_block => return Ok(Examined::NeedsDisk),
+            None if !look.may_block => return Ok(ExaminedRun::NeedsDisk),
             None => match self.runs.texts(entry) {
                 Ok(texts) => texts,
                 Err(error) if is_transient(&error) => return Err(status::unreadable_now(&error)),
-                Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Examined::Out),
+                Err(error) if error.kind() == ErrorKind::NotFound => return Ok(ExaminedRun::Out),
                 Err(_) => {
                     damage = Some(RecordFault::Damaged);
                     RunTexts::default()
                 }
             },
         };
-        let mut run = runs::describe(&self.runs, summary, texts);
+        let mut run = runs::describe_run(&self.runs, summary, texts);
         if let Some(fault) = damage {
             run.message = fault.to_string();
         }
         // What only a run that lives has is asked now: it may have ended since.
-        match self.filter.admits_outcome(run.outcome()) {
-            true => Ok(Examined::In(Box::new(run))),
-            false => Ok(Examined::Out),
+        if self.filter.admits_outcome(run.outcome()) {
+            Ok(ExaminedRun::In(Box::new(run)))
+        } else {
+            Ok(ExaminedRun::Out)
         }
     }
 }
 
 /// What is known while runs are examined.
-struct Look<'a> {
-    verdicts: Verdicts<'a>,
+struct RunScan<'a> {
+    verdicts: RunVerdicts<'a>,
     /// For each list of nodes whether it has one of those that are asked for.
     on_nodes: HashMap<*const NodeList, (bool, Arc<NodeList>)>,
     work: usize,
@@ -216,7 +221,7 @@ struct Look<'a> {
 }
 
 /// What a request asks for.
-struct Filter {
+struct RunFilter {
     command: String,
     subject: String,
     nodes: Option<HashSet<String>>,
@@ -226,12 +231,12 @@ struct Filter {
     until: Option<SystemTime>,
 }
 
-impl Filter {
-    fn new(request: &ListRunsRequest, access: &Access) -> Result<Filter, Status> {
+impl RunFilter {
+    fn new(request: &ListRunsRequest, access: &CallerAccess) -> Result<RunFilter, Status> {
         let nodes = match request.nodes.as_str() {
             "" => None,
             set => {
-                let nodes = access.select(set, "")?;
+                let nodes = access.select_nodes(set, "")?;
                 Some(nodes.iter().map(|node| node.name.clone()).collect())
             }
         };
@@ -239,7 +244,7 @@ impl Filter {
             let invalid = |_| Status::invalid_argument("since or until is no time");
             time.map(SystemTime::try_from).transpose().map_err(invalid)
         };
-        Ok(Filter {
+        Ok(RunFilter {
             command: request.command.clone(),
             subject: request.subject.clone(),
             nodes,
@@ -251,10 +256,12 @@ impl Filter {
     }
 
     /// Where the page begins whose token this is.
-    fn begin(&self, token: &str, lead: u64) -> Result<Option<RunPosition>, Status> {
+    fn page_start(&self, token: &str, lead: u64) -> Result<Option<RunPosition>, Status> {
         if token.is_empty() {
             // Nothing is accepted before it is named.
-            let until = self.until.map(|until| millis(until).saturating_add(lead));
+            let until = self
+                .until
+                .map(|until| to_millis(until).saturating_add(lead));
             return Ok(until.map(|until| (until.saturating_add(1), RunId::LEAST)));
         }
         let parse = |token: &str| {
@@ -270,7 +277,7 @@ impl Filter {
     /// True for a run that is, with all that are older, too old.
     fn is_past(&self, entry: &RecordEntry) -> bool {
         let slack = u64::try_from(NAMED_BEFORE.as_millis()).unwrap_or(u64::MAX);
-        let since = self.since.map(millis);
+        let since = self.since.map(to_millis);
         since.is_some_and(|since| entry.time.saturating_add(slack) < since)
     }
 
@@ -281,7 +288,7 @@ impl Filter {
     }
 
     /// True for a run that is meant, as far as its outcome is known.
-    fn admits(&self, run: &RunSummary, look: &mut Look<'_>) -> bool {
+    fn admits_run(&self, run: &RunSummary, look: &mut RunScan<'_>) -> bool {
         let is = |wanted: &str, is: &str| wanted.is_empty() || wanted == is;
         if !is(&self.command, &run.command) || !is(&self.subject, &run.subject) {
             return false;
@@ -301,7 +308,7 @@ impl Filter {
         is_meant && (!self.running || outcome == Outcome::Unspecified)
     }
 
-    fn admits_nodes(&self, list: &Arc<NodeList>, look: &mut Look<'_>) -> bool {
+    fn admits_nodes(&self, list: &Arc<NodeList>, look: &mut RunScan<'_>) -> bool {
         let Some(wanted) = &self.nodes else {
             return true;
         };
@@ -316,7 +323,7 @@ impl Filter {
 }
 
 /// A time in milliseconds since 1970, as records are named.
-fn millis(time: SystemTime) -> u64 {
+fn to_millis(time: SystemTime) -> u64 {
     let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
     u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }

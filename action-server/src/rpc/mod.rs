@@ -5,7 +5,10 @@
 
 mod access;
 mod access_control;
+mod auth_failure;
+mod authentication;
 mod call_metrics;
+mod call_pipeline;
 mod cancel_run;
 mod catch_panic;
 mod denial_audit;
@@ -13,7 +16,6 @@ mod events;
 mod explain;
 mod get_run;
 mod grpc_only;
-mod guard;
 mod health;
 mod list_commands;
 mod list_nodes;
@@ -22,7 +24,6 @@ mod page;
 mod peer;
 mod plan_run;
 mod planning;
-mod refusal;
 mod resolved;
 mod revocable_answer;
 mod run_command;
@@ -36,7 +37,8 @@ mod whole_request;
 use action_proto::v1::{
     CancelRunRequest, CancelRunResponse, GetRunRequest, GetRunResponse, ListCommandsRequest,
     ListCommandsResponse, ListNodesRequest, ListNodesResponse, ListRunsRequest, ListRunsResponse,
-    PlanRunRequest, PlanRunResponse, RunCommandRequest, WatchRunRequest,
+    PlanRunRequest, PlanRunResponse, RunCommandRequest, RunCommandResponse, WatchRunRequest,
+    WatchRunResponse,
     action_service_server::{ActionService, ActionServiceServer},
 };
 use std::sync::Arc;
@@ -47,19 +49,18 @@ use crate::{
     audit::Audit,
     auth::{Authority, Caller},
     definitions::{Definitions, PlanDigests},
-    places::{Place, Places},
+    holder_limiter::{HolderLimiter, HolderPermit},
     run::RunRegistry,
 };
 
-pub(crate) use access::Access;
-use access_control::Doors;
-pub(crate) use call_metrics::Count;
-pub(crate) use catch_panic::Shield;
-pub(crate) use grpc_only::GrpcOnlyLayer;
-pub(crate) use guard::Guard;
-pub(crate) use health::{Signs, report as report_health};
-pub(crate) use refusal::Refusals;
-pub(crate) use resolved::resolve;
+pub(crate) use access::CallerAccess;
+use access_control::AccessControl;
+pub(crate) use auth_failure::AuthFailures;
+pub(crate) use authentication::Authenticator;
+pub(crate) use call_metrics::CallCounter;
+pub(crate) use call_pipeline::CallPipeline;
+pub(crate) use health::{HealthInputs, report_health};
+pub(crate) use resolved::resolve_policy;
 
 /// The longest request, in bytes: the arguments of a run are at most 256 KiB.
 const REQUEST_LIMIT: usize = 512 * 1024;
@@ -69,38 +70,38 @@ const REQUEST_LIMIT: usize = 512 * 1024;
 const FEATURES: [&str; 2] = ["plan_digest", "reason"];
 
 /// The service `action.v1.ActionService`.
-pub(crate) struct Service {
-    doors: Doors,
+pub(crate) struct GrpcService {
+    doors: AccessControl,
     runs: RunRegistry,
     audit: Audit,
     plan_digests: PlanDigests,
-    streams: Places<String>,
+    streams: HolderLimiter<String>,
 }
 
-impl Service {
+impl GrpcService {
     /// The service, ready to be routed to.
-    pub(crate) fn serving(
+    pub(crate) fn into_server(
         authority: Arc<Authority>,
         definitions: Definitions,
         runs: RunRegistry,
         audit: Audit,
         plan_digests: PlanDigests,
         streams_per_subject: usize,
-    ) -> ActionServiceServer<Service> {
-        let doors = Doors::new(authority, definitions);
+    ) -> ActionServiceServer<GrpcService> {
+        let doors = AccessControl::new(authority, definitions);
         tokio::spawn(doors.clone().keep_resolved());
-        let service = Service {
+        let service = GrpcService {
             doors,
             runs,
             audit,
             plan_digests,
-            streams: Places::new(usize::MAX, streams_per_subject),
+            streams: HolderLimiter::new(usize::MAX, streams_per_subject),
         };
         ActionServiceServer::new(service).max_decoding_message_size(REQUEST_LIMIT)
     }
 
     /// A place for a stream of the caller.
-    fn stream_place(&self, caller: &Caller) -> Result<Place<String>, Status> {
+    fn stream_place(&self, caller: &Caller) -> Result<HolderPermit<String>, Status> {
         let place = self.streams.take(caller.subject.clone());
         place.ok_or_else(|| {
             let most = self.streams.most_per_holder();
@@ -111,26 +112,26 @@ impl Service {
 }
 
 #[tonic::async_trait]
-impl ActionService for Service {
-    type RunCommandStream = run_command::Events;
-    type WatchRunStream = watch_run::Events;
+impl ActionService for GrpcService {
+    type RunCommandStream = events::MessageStream<RunCommandResponse>;
+    type WatchRunStream = events::MessageStream<WatchRunResponse>;
 
     async fn list_nodes(
         &self,
         request: Request<ListNodesRequest>,
     ) -> Result<Response<ListNodesResponse>, Status> {
-        let asked = denial_audit::asked(&request);
+        let asked = denial_audit::requested(&request);
         let answer = list_nodes::list_nodes(self, &request);
-        denial_audit::follow(&self.audit, "ListNodes", asked, answer).await
+        denial_audit::audit_denial(&self.audit, "ListNodes", asked, answer).await
     }
 
     async fn list_commands(
         &self,
         request: Request<ListCommandsRequest>,
     ) -> Result<Response<ListCommandsResponse>, Status> {
-        let asked = denial_audit::asked(&request);
+        let asked = denial_audit::requested(&request);
         let answer = list_commands::list_commands(self, &request);
-        denial_audit::follow(&self.audit, "ListCommands", asked, answer).await
+        denial_audit::audit_denial(&self.audit, "ListCommands", asked, answer).await
     }
 
     async fn plan_run(
@@ -138,9 +139,9 @@ impl ActionService for Service {
         request: Request<PlanRunRequest>,
     ) -> Result<Response<PlanRunResponse>, Status> {
         let it = request.get_ref();
-        let asked = denial_audit::asked_for(&request, &it.command, &it.nodes, &it.arguments);
+        let asked = denial_audit::requested_nodes(&request, &it.command, &it.nodes, &it.arguments);
         let answer = plan_run::plan_run(self, request).await;
-        denial_audit::follow(&self.audit, "PlanRun", asked, answer).await
+        denial_audit::audit_denial(&self.audit, "PlanRun", asked, answer).await
     }
 
     async fn run_command(
@@ -148,44 +149,44 @@ impl ActionService for Service {
         request: Request<RunCommandRequest>,
     ) -> Result<Response<Self::RunCommandStream>, Status> {
         let it = request.get_ref();
-        let asked = denial_audit::asked_for(&request, &it.command, &it.nodes, &it.arguments);
+        let asked = denial_audit::requested_nodes(&request, &it.command, &it.nodes, &it.arguments);
         let answer = run_command::run_command(self, request).await;
-        denial_audit::follow(&self.audit, "RunCommand", asked, answer).await
+        denial_audit::audit_denial(&self.audit, "RunCommand", asked, answer).await
     }
 
     async fn watch_run(
         &self,
         request: Request<WatchRunRequest>,
     ) -> Result<Response<Self::WatchRunStream>, Status> {
-        let asked = denial_audit::asked(&request);
+        let asked = denial_audit::requested(&request);
         let answer = watch_run::watch_run(self, &request).await;
-        denial_audit::follow(&self.audit, "WatchRun", asked, answer).await
+        denial_audit::audit_denial(&self.audit, "WatchRun", asked, answer).await
     }
 
     async fn list_runs(
         &self,
         request: Request<ListRunsRequest>,
     ) -> Result<Response<ListRunsResponse>, Status> {
-        let asked = denial_audit::asked(&request);
+        let asked = denial_audit::requested(&request);
         let answer = list_runs::list_runs(self, request).await;
-        denial_audit::follow(&self.audit, "ListRuns", asked, answer).await
+        denial_audit::audit_denial(&self.audit, "ListRuns", asked, answer).await
     }
 
     async fn get_run(
         &self,
         request: Request<GetRunRequest>,
     ) -> Result<Response<GetRunResponse>, Status> {
-        let asked = denial_audit::asked(&request);
+        let asked = denial_audit::requested(&request);
         let answer = get_run::get_run(self, &request).await;
-        denial_audit::follow(&self.audit, "GetRun", asked, answer).await
+        denial_audit::audit_denial(&self.audit, "GetRun", asked, answer).await
     }
 
     async fn cancel_run(
         &self,
         request: Request<CancelRunRequest>,
     ) -> Result<Response<CancelRunResponse>, Status> {
-        let asked = denial_audit::asked(&request);
+        let asked = denial_audit::requested(&request);
         let answer = cancel_run::cancel_run(self, &request).await;
-        denial_audit::follow(&self.audit, "CancelRun", asked, answer).await
+        denial_audit::audit_denial(&self.audit, "CancelRun", asked, answer).await
     }
 }

@@ -5,18 +5,18 @@ use prost::Message;
 use tonic::Status;
 
 /// The most that a page holds. Clients take messages of 4 MiB by default.
-pub(super) struct Most {
+pub(super) struct PageLimit {
     pub(super) items: usize,
     pub(super) bytes: usize,
 }
 
 /// For lists that grow with the site.
-pub(super) const LIST: Most = Most {
+pub(super) const LIST: PageLimit = PageLimit {
     items: 1000,
     bytes: 1 << 20,
 };
 /// For the jobs of one run: as many as a message takes, for clients that know no pages of them.
-pub(super) const JOBS: Most = Most {
+pub(super) const JOBS: PageLimit = PageLimit {
     items: usize::MAX,
     bytes: 3 << 20,
 };
@@ -29,7 +29,7 @@ pub(super) fn page<T, M: Message>(
     show: impl Fn(&T) -> M,
     size: i32,
     token: &str,
-    most: &Most,
+    most: &PageLimit,
 ) -> Result<(Vec<M>, String), Status> {
     let size = page_size(size, most.items)?;
     let start = match token {

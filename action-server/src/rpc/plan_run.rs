@@ -4,28 +4,30 @@ use action_proto::v1::{PlanRunRequest, PlanRunResponse, PlannedJob};
 use tonic::{Request, Response, Status};
 
 use super::{
-    FEATURES, Service,
-    planning::{as_run, plan, plan_in_part, shape},
+    FEATURES, GrpcService,
+    planning::{as_run, plan_in_part, plan_shape, plan_whole},
     status,
 };
-use crate::{auth::policy::Requirements, catalogue, disk_lane::LANES};
+use crate::{auth::policy::RunRequirements, catalogue, disk_lane::LANES};
 
 pub(super) async fn plan_run(
-    service: &Service,
+    service: &GrpcService,
     request: Request<PlanRunRequest>,
 ) -> Result<Response<PlanRunResponse>, Status> {
-    let access = service.doors.access(service.doors.caller(&request)?);
+    let access = service.doors.access_of(service.doors.caller(&request)?);
     let request = request.into_inner();
     let in_part = request.report_forbidden;
     let request = as_run(request);
     // The answer says what a run must bring, whatever this request brings.
-    let (plan, judgement) = match in_part {
-        true => plan_in_part(&access, &request, Requirements::NONE)?,
-        false => plan(&access, &request, Requirements::NONE)?,
+    let (plan, judgement) = if in_part {
+        plan_in_part(&access, &request, RunRequirements::NONE)?
+    } else {
+        plan_whole(&access, &request, RunRequirements::NONE)?
     };
-    let (plan, digest) = match judgement.is_whole() {
-        true => take_digest(service, plan, &request).await?,
-        false => (plan, String::new()),
+    let (plan, digest) = if judgement.is_whole() {
+        take_digest(service, plan, &request).await?
+    } else {
+        (plan, String::new())
     };
     let job = |job: &catalogue::PlannedJob| PlannedJob {
         node: job.node_name().to_owned(),
@@ -59,12 +61,12 @@ pub(super) async fn plan_run(
 }
 
 async fn take_digest(
-    service: &Service,
+    service: &GrpcService,
     plan: catalogue::Plan,
     request: &action_proto::v1::RunCommandRequest,
 ) -> Result<(catalogue::Plan, String), Status> {
     let digests = service.plan_digests.clone();
-    let shape = shape(request);
+    let shape = plan_shape(request);
     let taken = LANES.plans.run(move || {
         let files = digests.files(&plan);
         let files = files.map_err(|error| status::from_files(&error))?;

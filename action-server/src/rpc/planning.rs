@@ -7,11 +7,11 @@ use prost::Message as _;
 use tonic::Status;
 
 use super::{
-    access::{Access, Judgement},
+    access::{CallerAccess, PlanJudgement},
     denial_audit,
 };
 use crate::{
-    auth::policy::Requirements,
+    auth::policy::RunRequirements,
     catalogue::{self, Plan},
 };
 
@@ -36,7 +36,7 @@ pub(super) fn as_run(request: PlanRunRequest) -> RunCommandRequest {
 
 /// What of a request shapes its run, in bytes that stay the same when fields are added and not set:
 /// a field of protobuf is its number, its length and its value.
-pub(super) fn shape(request: &RunCommandRequest) -> Vec<u8> {
+pub(super) fn plan_shape(request: &RunCommandRequest) -> Vec<u8> {
     let shaping = RunCommandRequest {
         // The plan has the nodes that these stand for.
         nodes: String::new(),
@@ -54,11 +54,11 @@ pub(super) fn shape(request: &RunCommandRequest) -> Vec<u8> {
 }
 
 /// Plans what the caller may do. One node that it may not use is enough: then nothing is planned.
-pub(super) fn plan(
-    access: &Access,
+pub(super) fn plan_whole(
+    access: &CallerAccess,
     request: &RunCommandRequest,
-    brings: Requirements,
-) -> Result<(Plan, Judgement), Status> {
+    brings: RunRequirements,
+) -> Result<(Plan, PlanJudgement), Status> {
     let (plan, judgement) = plan_in_part(access, request, brings)?;
     if judgement.is_whole() {
         return Ok((plan, judgement));
@@ -80,10 +80,10 @@ pub(super) fn plan(
 
 /// Plans a request whole, and judges what of it the caller may do.
 pub(super) fn plan_in_part(
-    access: &Access,
+    access: &CallerAccess,
     request: &RunCommandRequest,
-    brings: Requirements,
-) -> Result<(Plan, Judgement), Status> {
+    brings: RunRequirements,
+) -> Result<(Plan, PlanJudgement), Status> {
     check_reason(&request.reason)?;
     let request = catalogue::Request {
         command: request.command.clone(),
@@ -95,8 +95,8 @@ pub(super) fn plan_in_part(
         wait: request.wait,
     };
     access.check_command(&request.command)?;
-    let plan = access.plan(&request)?;
-    let judgement = access.judge(&plan, brings);
+    let plan = access.plan_run(&request)?;
+    let judgement = access.judge_plan(&plan, brings);
     Ok((plan, judgement))
 }
 

@@ -1,12 +1,12 @@
-//! The policy with the nodes that its rules mean now, and what is wrong with its rules.
+//! The policy with the current nodes of its rules, and the faults of its rules.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
 use action_proto::input::shown_set;
 
-use super::sights::{Sights, covering};
+use super::sights::{NodeSights, to_scope};
 use crate::{
-    auth::policy::{Cover, Effect, KnownCommand, Policy, PolicyFaults, Rules},
+    auth::policy::{KnownCommand, NodeScope, Policy, PolicyFaults, ResolvedRules, RuleEffect},
     catalogue::{Catalogue, NodeCoverage},
     definitions::log_fault,
     yaml::{Fault, Severity},
@@ -15,14 +15,14 @@ use crate::{
 /// How much a warning shows of a node set, in characters.
 const SHOWN: usize = 200;
 
-/// The policy as the catalogue resolves it, kept until either is another one.
+/// The policy as the catalogue resolves it, cached until either changes.
 #[derive(Debug, Default)]
-pub(super) struct Resolved {
-    last: Mutex<Option<Last>>,
+pub(super) struct ResolvedCache {
+    last: Mutex<Option<LastResolved>>,
 }
 
 #[derive(Debug)]
-struct Last {
+struct LastResolved {
     policy: Arc<Policy>,
     catalogue: Arc<Catalogue>,
     resolved: ResolvedPolicy,
@@ -31,14 +31,14 @@ struct Last {
 /// A policy with the nodes of one catalogue.
 #[derive(Debug, Clone)]
 pub(super) struct ResolvedPolicy {
-    pub(super) rules: Arc<Rules>,
-    /// What callers see by these rules.
-    pub(super) sights: Arc<Sights>,
-    /// What is wrong with the rules.
+    pub(super) rules: Arc<ResolvedRules>,
+    /// What callers may list by these rules.
+    pub(super) sights: Arc<NodeSights>,
+    /// The faults of the rules.
     pub(super) faults: Arc<Vec<Fault>>,
 }
 
-impl Resolved {
+impl ResolvedCache {
     /// The policy with its nodes.
     pub(super) fn current(
         &self,
@@ -46,19 +46,19 @@ impl Resolved {
         catalogue: &Arc<Catalogue>,
     ) -> ResolvedPolicy {
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
-        let is_current = |last: &Last| {
+        let is_current = |last: &LastResolved| {
             Arc::ptr_eq(&last.policy, policy) && Arc::ptr_eq(&last.catalogue, catalogue)
         };
         if let Some(current) = last.as_ref().filter(|last| is_current(last)) {
             return current.resolved.clone();
         }
-        let (rules, faults) = resolve(policy, catalogue);
+        let (rules, faults) = resolve_policy(policy, catalogue);
         let resolved = ResolvedPolicy {
             rules: Arc::new(rules),
             sights: Arc::default(),
             faults: Arc::new(faults),
         };
-        *last = Some(Last {
+        *last = Some(LastResolved {
             policy: Arc::clone(policy),
             catalogue: Arc::clone(catalogue),
             resolved: resolved.clone(),
@@ -79,8 +79,11 @@ pub(super) fn log_changes(faults: &[Fault], logged: &[Fault]) {
     }
 }
 
-/// Resolves the node sets of a policy, and says what is wrong with its rules.
-pub(crate) fn resolve(policy: &Arc<Policy>, catalogue: &Catalogue) -> (Rules, Vec<Fault>) {
+/// Resolves the node sets of a policy, and finds the faults of its rules.
+pub(crate) fn resolve_policy(
+    policy: &Arc<Policy>,
+    catalogue: &Catalogue,
+) -> (ResolvedRules, Vec<Fault>) {
     let with_nodes = catalogue.commands.values();
     let with_nodes: Vec<&str> = with_nodes
         .filter(|command| command.help.has_context)
@@ -88,30 +91,30 @@ pub(crate) fn resolve(policy: &Arc<Policy>, catalogue: &Catalogue) -> (Rules, Ve
         .collect();
     let mut faults = PolicyFaults::new(policy, &known_commands(catalogue));
     let nodes = catalogue.nodes.list().len();
-    let rules = Rules::new(Arc::clone(policy), &with_nodes, nodes, |at, set| {
+    let rules = ResolvedRules::new(Arc::clone(policy), &with_nodes, nodes, |at, set| {
         let effect = policy.rules()[at].effect;
         match catalogue.nodes.cover(set) {
             Ok(coverage) => {
                 for reason in idle_parts(&coverage, set, effect) {
-                    faults.add(at, "nodes", Severity::Warning, &reason);
+                    faults.add_fault(at, "nodes", Severity::Warning, &reason);
                 }
-                covering(coverage)
+                to_scope(coverage)
             }
             Err(error) => {
-                let comes_of_it = match effect {
-                    Effect::Allow => "allows nothing",
-                    Effect::Deny => "denies everything",
+                let effect_until_then = match effect {
+                    RuleEffect::Allow => "allows nothing",
+                    RuleEffect::Deny => "denies everything",
                 };
-                let reason = format!("{error}; until then the rule {comes_of_it}");
-                faults.add(at, "nodes", Severity::Error, &reason);
-                Cover::Unknown(error.brief())
+                let reason = format!("{error}; until then the rule {effect_until_then}");
+                faults.add_fault(at, "nodes", Severity::Error, &reason);
+                NodeScope::Unknown(error.brief())
             }
         }
     });
     (rules, faults.into_faults())
 }
 
-/// The commands that rules can be about, broken ones too: they come back.
+/// The commands that rules can be about, also broken ones: they may be repaired.
 pub(super) fn known_commands(catalogue: &Catalogue) -> Vec<KnownCommand<'_>> {
     let good = catalogue.commands.values().map(|command| KnownCommand {
         name: &command.name,
@@ -124,8 +127,8 @@ pub(super) fn known_commands(catalogue: &Catalogue) -> Vec<KnownCommand<'_>> {
     good.chain(broken).collect()
 }
 
-/// What of a rule's node set matches no node.
-fn idle_parts(coverage: &NodeCoverage, set: &str, effect: Effect) -> Vec<String> {
+/// The parts of a rule's node set that match no node.
+fn idle_parts(coverage: &NodeCoverage, set: &str, effect: RuleEffect) -> Vec<String> {
     let NodeCoverage {
         undefined, empty, ..
     } = coverage;

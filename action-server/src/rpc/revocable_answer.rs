@@ -12,7 +12,7 @@ use http::HeaderMap;
 use hyper::body::{Frame, SizeHint};
 use tonic::{Status, body::Body};
 
-use super::refusal;
+use super::auth_failure;
 use crate::auth::{Authority, Caller};
 
 /// An answer's body that breaks off with UNAUTHENTICATED once the caller's token or key is good no
@@ -55,7 +55,7 @@ impl hyper::body::Body for RevocableAnswer {
             if self.body.is_some() && !self.authority.is_good(&self.caller) {
                 self.body = None;
                 let mut trailers = HeaderMap::new();
-                let refusal = refusal::unauthenticated();
+                let refusal = auth_failure::unauthenticated();
                 return Poll::Ready(Some(match refusal.add_header(&mut trailers) {
                     Ok(()) => Ok(Frame::trailers(trailers)),
                     Err(status) => Err(status),

@@ -6,44 +6,39 @@ use action_proto::v1::{DetachPolicy, RunCommandRequest, RunCommandResponse, RunS
 use tonic::{Request, Response, Status};
 
 use super::{
-    Service, denial_audit,
-    events::{self, CancelOnDrop, GuardedRun},
-    planning::{plan, shape},
+    GrpcService, denial_audit,
+    events::{self, CancelOnDrop, GuardedRun, MessageStream},
+    planning::{plan_shape, plan_whole},
     status,
 };
 use crate::{
-    audit::Who,
-    auth::{Caller, policy::Requirements},
+    audit::AuditedCaller,
+    auth::{Caller, policy::RunRequirements},
     catalogue::{CallerIdentity, Plan},
     definitions::{Definitions, PlanDigest, PlanDigests, PlanScriptError},
     disk_lane::LANES,
     file_digest::TreeSnapshot,
     run::{PreparedRun, RunOrigin},
-    traces::Span,
 };
-
-/// The answer's stream.
-pub(super) type Events = events::Messages<RunCommandResponse>;
 
 /// The longest user name or id that a client may give for itself, in bytes.
 const CLAIM_LIMIT: usize = 256;
 
 pub(super) async fn run_command(
-    service: &Service,
+    service: &GrpcService,
     request: Request<RunCommandRequest>,
-) -> Result<Response<Events>, Status> {
+) -> Result<Response<MessageStream<RunCommandResponse>>, Status> {
     let caller = service.doors.caller(&request)?.clone();
-    let who = denial_audit::who(&request);
-    let span = request.extensions().get::<Span>().cloned();
+    let audited = denial_audit::audited_caller(&request);
     let request = request.into_inner();
     let cancel_when_gone = request.detach_policy == DetachPolicy::Cancel as i32;
-    let checked = check_request(service, &caller, (who, span), request);
+    let checked = check_request(service, &caller, audited, request);
     let checked = checked.map_err(status::nothing_started)?;
     let place = service
         .stream_place(&caller)
         .map_err(status::nothing_started)?;
-    let who = checked.starter.who.clone();
-    let started = cancel_when_gone.then(|| identified(&checked.plan, &caller));
+    let audited = checked.starter.audited.clone();
+    let started = cancel_when_gone.then(|| identify_run(&checked.plan, &caller));
     let prepared = prepare_run(service, checked).await?;
     // From here to the answer nothing is awaited, here and in the layers around: a call is dropped
     // where it waits, and a caller whose call is dropped is told that it failed.
@@ -54,18 +49,18 @@ pub(super) async fn run_command(
             audit: service.audit.clone(),
             run_id: run_id.clone(),
             started,
-            who,
+            audited,
             caller,
             doors: service.doors.clone(),
         })
     });
-    let events = events::guarded(events::read(reader, &run_id), guard);
+    let events = events::cancel_when_gone(events::stream_events(reader, &run_id), guard);
     let message = |event| RunCommandResponse { event };
-    Ok(events::response(&run_id, place, events, message))
+    Ok(events::stream_response(&run_id, place, events, message))
 }
 
 /// What rules about runs are asked of.
-fn identified(plan: &Plan, caller: &Caller) -> RunStarted {
+fn identify_run(plan: &Plan, caller: &Caller) -> RunStarted {
     let nodes = plan.jobs.iter().filter_map(|job| job.node.as_ref());
     RunStarted {
         command: plan.command.name.clone(),
@@ -79,28 +74,28 @@ fn identified(plan: &Plan, caller: &Caller) -> RunStarted {
 struct CheckedRun {
     plan: Plan,
     starter: RunOrigin,
-    bound_to: Option<Binding>,
+    bound_to: Option<PlanBinding>,
     /// The command that tells the nodes' state, where the caller may not see it.
     hidden_teller: Option<String>,
 }
 
 /// The plan that a run must be.
-struct Binding {
+struct PlanBinding {
     expected: PlanDigest,
     /// What else of the request shapes the run.
     shape: Vec<u8>,
 }
 
-impl Binding {
-    fn of(request: &RunCommandRequest) -> Result<Option<Binding>, Status> {
+impl PlanBinding {
+    fn of(request: &RunCommandRequest) -> Result<Option<PlanBinding>, Status> {
         if request.plan_digest.is_empty() {
             return Ok(None);
         }
         let expected = request.plan_digest.parse::<PlanDigest>();
         let expected =
             expected.map_err(|error| Status::invalid_argument(format!("plan_digest: {error}")))?;
-        let shape = shape(request);
-        Ok(Some(Binding { expected, shape }))
+        let shape = plan_shape(request);
+        Ok(Some(PlanBinding { expected, shape }))
     }
 
     /// Refuses another plan than the expected one. Returns the files that it is made of. Blocks for
@@ -118,19 +113,19 @@ impl Binding {
 
 /// All that can refuse a run before the disk is asked.
 fn check_request(
-    service: &Service,
+    service: &GrpcService,
     caller: &Caller,
-    (who, span): (Who, Option<Span>),
+    audited: AuditedCaller,
     request: RunCommandRequest,
 ) -> Result<CheckedRun, Status> {
-    let access = service.doors.access(caller);
+    let access = service.doors.access_of(caller);
     check_claims(&request)?;
-    let bound_to = Binding::of(&request)?;
-    let brings = Requirements {
+    let bound_to = PlanBinding::of(&request)?;
+    let brings = RunRequirements {
         reason: !request.reason.is_empty(),
         plan: bound_to.is_some(),
     };
-    let (plan, judgement) = plan(&access, &request, brings)?;
+    let (plan, judgement) = plan_whole(&access, &request, brings)?;
     let rule = judgement.allowing.join(", ");
     check_brings(&rule, judgement.missing)?;
     check_agreed(&plan, request.confirmed, request.expected_nodes)?;
@@ -140,14 +135,13 @@ fn check_request(
             uid: caller.uid,
             reason: request.reason,
         },
-        who,
+        audited,
         rule,
         scripts: BTreeMap::new(),
         plan_digest: bound_to.as_ref().map(|it| it.expected.to_string()),
         files: None,
         claimed_username: request.request_username,
         claimed_uid: request.request_uid,
-        span: span.unwrap_or_default(),
         max_failures: Some(request.max_failures).filter(|&most| most > 0),
     };
     let teller = plan.waiting.as_ref().map(|it| it.verify.command.clone());
@@ -160,7 +154,7 @@ fn check_request(
 }
 
 /// Prepares a run. Dropped where it waits for the disk, it leaves nothing.
-async fn prepare_run(service: &Service, checked: CheckedRun) -> Result<PreparedRun, Status> {
+async fn prepare_run(service: &GrpcService, checked: CheckedRun) -> Result<PreparedRun, Status> {
     let waiting = WaitingCaller {
         command: Some(checked.plan.command.name.clone()),
     };
@@ -216,7 +210,7 @@ impl Drop for WaitingCaller {
 }
 
 /// Refuses a run that does not bring what the rules that allow it require.
-fn check_brings(rule: &str, missing: Requirements) -> Result<(), Status> {
+fn check_brings(rule: &str, missing: RunRequirements) -> Result<(), Status> {
     if missing.is_empty() {
         return Ok(());
     }
@@ -276,10 +270,11 @@ fn check_scripts(
 
 fn check_claims(request: &RunCommandRequest) -> Result<(), Status> {
     let long = |text: &str| text.len() > CLAIM_LIMIT || text.contains('\0');
-    match long(&request.request_username) || long(&request.request_uid) {
-        true => Err(Status::invalid_argument(
+    if long(&request.request_username) || long(&request.request_uid) {
+        Err(Status::invalid_argument(
             "request_username or request_uid is too long",
-        )),
-        false => Ok(()),
+        ))
+    } else {
+        Ok(())
     }
 }

@@ -1,4 +1,4 @@
-//! Runs as callers may see them: found by an id or its beginning, and described.
+//! Runs of callers: found by an id or its prefix, and described.
 
 use std::sync::Arc;
 
@@ -10,10 +10,10 @@ use prost_types::Timestamp;
 use tonic::Status;
 
 use super::{
-    Service,
-    access::{Access, RunAction},
+    GrpcService,
+    access::{CallerAccess, RunAction},
     status,
-    verdicts::Verdicts,
+    verdicts::RunVerdicts,
 };
 use crate::{
     auth::{Caller, policy::Right},
@@ -24,12 +24,12 @@ use crate::{
 
 /// So many runs are looked up at once.
 const PART: usize = 1000;
-/// So many ids are offered for a text that is the beginning of several.
+/// The most IDs in the error for an ambiguous prefix.
 const OFFERED: usize = 5;
 
-/// What is wanted of a run.
+/// Why a run is looked up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Wanted {
+pub(super) enum RunPurpose {
     /// To see it.
     Reading,
     /// To cancel it.
@@ -37,81 +37,79 @@ pub(super) enum Wanted {
 }
 
 /// A run that was found.
-pub(super) struct Found {
+pub(super) struct FoundRun {
     pub(super) entry: Arc<RecordEntry>,
     pub(super) run: Run,
-    /// What rules are asked of.
+    /// The command, the nodes and the subject, for the rules.
     pub(super) started: RunStarted,
     /// False for a run that the caller may cancel and not see.
     pub(super) is_visible: bool,
 }
 
-/// The run that `text` names, its id or the beginning of only its id, among those that the caller
-/// may see: of others nothing is told, not even that they are there. One that it may only cancel is
-/// found by its whole id.
-pub(super) async fn find(
-    service: &Service,
+/// The run that `text` names, by its ID or an unambiguous prefix, among those that the caller may see.
+/// Others count as missing. A run that the caller may only cancel is found by its whole ID.
+pub(super) async fn find_run(
+    service: &GrpcService,
     caller: &Caller,
     text: &str,
-    wanted: Wanted,
-) -> Result<Found, Status> {
+    wanted: RunPurpose,
+) -> Result<FoundRun, Status> {
     let text: String = text.chars().take(80).flat_map(char::escape_debug).collect();
-    let search = Search {
+    let search = RunSearch {
         runs: service.runs.clone(),
-        access: service.doors.access(caller),
+        access: service.doors.access_of(caller),
         is_whole: text.parse::<RunId>().is_ok(),
         text,
         wanted,
     };
     // Nothing that waits keeps a caller from a run whose whole id it has.
-    let (search, found) = match search.is_whole {
-        true => {
-            let found = search.find(false);
-            (search, found)
-        }
-        false => {
-            let look_up = move || {
-                let found = search.find(false);
-                Ok((search, found))
-            };
-            in_memory(look_up).await?
-        }
+    let (search, found) = if search.is_whole {
+        let found = search.search_runs(false);
+        (search, found)
+    } else {
+        let look_up = move || {
+            let found = search.search_runs(false);
+            Ok((search, found))
+        };
+        run_in_memory(look_up).await?
     };
     let (search, entry) = match found? {
-        Answer::Found(entry) => (search, entry),
+        RunLookup::Found(entry) => (search, entry),
         // A record that could not be read before: it is tried again.
-        Answer::NeedsDisk => {
-            let look_up = move || match search.find(true)? {
-                Answer::Found(entry) => Ok((search, entry)),
-                Answer::NeedsDisk => Err(status::unreadable_now(&std::io::ErrorKind::Other.into())),
+        RunLookup::NeedsDisk => {
+            let look_up = move || match search.search_runs(true)? {
+                RunLookup::Found(entry) => Ok((search, entry)),
+                RunLookup::NeedsDisk => {
+                    Err(status::unreadable_now(&std::io::ErrorKind::Other.into()))
+                }
             };
-            blocking(look_up).await?
+            run_blocking(look_up).await?
         }
     };
-    search.describe(entry).await
+    search.describe_found(entry).await
 }
 
-/// What a caller looks for.
-struct Search {
+/// The lookup of a run.
+struct RunSearch {
     runs: RunRegistry,
-    access: Access,
+    access: CallerAccess,
     text: String,
     /// True for a text that is a whole id.
     is_whole: bool,
-    wanted: Wanted,
+    wanted: RunPurpose,
 }
 
-enum Answer {
+enum RunLookup {
     Found(Arc<RecordEntry>),
     /// The answer depends on a record that could not be read before.
     NeedsDisk,
 }
 
-impl Search {
+impl RunSearch {
     /// Looks through the runs whose ids begin so. Blocks for the disk only where it may.
-    fn find(&self, may_block: bool) -> Result<Answer, Status> {
+    fn search_runs(&self, may_block: bool) -> Result<RunLookup, Status> {
         let index = self.runs.index();
-        let mut verdicts = Verdicts::new(&self.access);
+        let mut verdicts = RunVerdicts::new(&self.access);
         let (mut seen, mut fault) = (Vec::new(), None);
         let mut after = None;
         while seen.len() <= OFFERED {
@@ -120,14 +118,14 @@ impl Search {
             after = Some(last.id.clone());
             for entry in part {
                 if entry.known().is_none() && !may_block {
-                    return Ok(Answer::NeedsDisk);
+                    return Ok(RunLookup::NeedsDisk);
                 }
                 match index.summary(&entry) {
                     Ok(RecordState::Run(summary)) if self.is_known(&mut verdicts, summary) => {
                         seen.push(entry);
                     }
                     Ok(RecordState::Run(_)) => {}
-                    // Whose a damaged record is cannot be read: only callers who may see all are told of it.
+                    // The subject of a damaged record cannot be read: only callers who may see all runs see it.
                     Ok(RecordState::Fault(found)) => {
                         if self.access.reads_all() {
                             fault = Some((entry.id.clone(), *found));
@@ -139,12 +137,12 @@ impl Search {
             }
         }
         match (seen.len(), fault) {
-            (1, _) => Ok(Answer::Found(seen.remove(0))),
+            (1, _) => Ok(RunLookup::Found(seen.remove(0))),
             (0, Some((id, fault))) => Err(status::from_fault(&id, fault)),
             (0, None) => {
                 let why = self
                     .access
-                    .unresolved(&[Right::ReadOwn, Right::ReadAny], None);
+                    .unresolved_note(&[Right::ReadOwn, Right::ReadAny], None);
                 let text = shown_run_id(&self.text);
                 Err(Status::not_found(format!("no such run: {text}{why}")))
             }
@@ -159,40 +157,40 @@ impl Search {
         }
     }
 
-    fn is_known(&self, verdicts: &mut Verdicts<'_>, run: &RunSummary) -> bool {
-        let is_cancelled_unseen = self.wanted == Wanted::Cancelling && self.is_whole;
+    fn is_known(&self, verdicts: &mut RunVerdicts<'_>, run: &RunSummary) -> bool {
+        let is_cancelled_unseen = self.wanted == RunPurpose::Cancelling && self.is_whole;
         verdicts.may(RunAction::Read, run)
             || (is_cancelled_unseen && verdicts.may(RunAction::Cancel, run))
     }
 
-    async fn describe(self, entry: Arc<RecordEntry>) -> Result<Found, Status> {
+    async fn describe_found(self, entry: Arc<RecordEntry>) -> Result<FoundRun, Status> {
         let Some(summary) = entry.summary() else {
             return Err(status::from_fault(&entry.id, RecordFault::Damaged));
         };
         let started = summary.identified();
-        if self.wanted == Wanted::Cancelling && !self.access.cancels(&started) {
+        if self.wanted == RunPurpose::Cancelling && !self.access.may_cancel(&started) {
             let command = Some(started.command.as_str());
             let rights = [Right::CancelOwn, Right::CancelAny];
-            let why = self.access.unresolved(&rights, command);
+            let why = self.access.unresolved_note(&rights, command);
             let text = format!("you may see run {} but not cancel it{why}", entry.id);
             return Err(Status::permission_denied(text));
         }
         let texts = match (summary.texts(), self.wanted) {
             (Some(texts), _) => texts.clone(),
             // No disk holds up a cancel.
-            (None, Wanted::Cancelling) => RunTexts::default(),
-            (None, Wanted::Reading) => {
+            (None, RunPurpose::Cancelling) => RunTexts::default(),
+            (None, RunPurpose::Reading) => {
                 let (runs, entry) = (self.runs.clone(), Arc::clone(&entry));
                 let read = move || {
                     let texts = runs.texts(&entry);
                     texts.map_err(|error| status::from_record(&entry.id, &error))
                 };
-                blocking(read).await?
+                run_blocking(read).await?
             }
         };
-        Ok(Found {
-            is_visible: self.access.reads(&started),
-            run: describe(&self.runs, summary, texts),
+        Ok(FoundRun {
+            is_visible: self.access.may_read(&started),
+            run: describe_run(&self.runs, summary, texts),
             entry,
             started,
         })
@@ -200,7 +198,7 @@ impl Search {
 }
 
 /// A run as the API shows it.
-pub(super) fn describe(runs: &RunRegistry, summary: &RunSummary, texts: RunTexts) -> Run {
+pub(super) fn describe_run(runs: &RunRegistry, summary: &RunSummary, texts: RunTexts) -> Run {
     // In this order: a run that ends in between has its end in the summary.
     let live = runs.status(&summary.id);
     let mut run = summary.to_run(texts);
@@ -216,13 +214,13 @@ pub(super) fn describe(runs: &RunRegistry, summary: &RunSummary, texts: RunTexts
             run.counts = status.counts;
             run.last_sequence = last_sequence;
         }
-        // Nobody owns it and it has no end: the end could not be written.
+        // It has neither owner nor end: the end could not be written.
         None => run.outcome = Outcome::Lost.into(),
     }
     run
 }
 
-/// What is known of a run whose record is damaged, for callers who may see all.
+/// A run whose record is damaged, for callers who may see all runs.
 pub(super) fn describe_fault(entry: &RecordEntry, fault: RecordFault) -> Run {
     let millis = i64::try_from(entry.time).unwrap_or(i64::MAX);
     Run {
@@ -237,16 +235,16 @@ pub(super) fn describe_fault(entry: &RecordEntry, fault: RecordFault) -> Run {
     }
 }
 
-/// Runs what waits for the disk on the lane of callers' requests.
-pub(super) async fn blocking<T: Send + 'static>(
+/// Runs work that waits for the disk, on the lane of callers' requests.
+pub(super) async fn run_blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, Status> + Send + 'static,
 ) -> Result<T, Status> {
     let done = LANES.callers.run(work).await;
     done.map_err(|error| Status::internal(error.to_string()))?
 }
 
-/// Runs what takes a moment and waits for no disk on a lane that no disk holds up.
-pub(super) async fn in_memory<T: Send + 'static>(
+/// Runs short work that needs no disk, on a lane that no disk holds up.
+pub(super) async fn run_in_memory<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, Status> + Send + 'static,
 ) -> Result<T, Status> {
     let done = LANES.lookups.run(work).await;

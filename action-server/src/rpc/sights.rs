@@ -1,4 +1,4 @@
-//! What callers see of the nodes, worked out once for all with the same rules and token limits.
+//! The nodes that callers may list, computed once for all callers with the same rules and token limits.
 
 use std::{
     collections::HashMap,
@@ -8,43 +8,43 @@ use std::{
 
 use crate::{
     auth::{
-        Grant,
-        policy::{Cover, Decider},
+        TokenGrant,
+        policy::{Authorizer, NodeScope},
     },
     catalogue::{Catalogue, NodeCoverage},
 };
 
-/// How many nodes all remembered sights of one kind have together: a byte or two for each.
-const REMEMBERED: usize = 16 << 20;
-/// The most sights of one kind, however few the nodes are.
-const MOST: usize = 1024;
+/// How many nodes all cached entries of one kind have together: a byte or two for each.
+const CACHED_NODES: usize = 16 << 20;
+/// The most entries of one kind, however few the nodes are.
+const ENTRY_LIMIT: usize = 1024;
 
-/// The sights of callers, for one policy and one catalogue.
+/// The nodes of callers, for one policy and one catalogue.
 #[derive(Debug, Default)]
-pub(super) struct Sights(Mutex<Known>);
+pub(super) struct NodeSights(Mutex<SightCache>);
 
 #[derive(Debug, Default)]
-struct Known {
+struct SightCache {
     /// By the token's node set.
-    grants: HashMap<String, Arc<Cover>>,
+    grants: HashMap<String, Arc<NodeScope>>,
     /// By the caller's rules and the token's limits.
-    listed: HashMap<(Vec<usize>, Grant), Arc<[bool]>>,
+    listed: HashMap<(Vec<usize>, TokenGrant), Arc<[bool]>>,
 }
 
-impl Sights {
-    /// What the node set of a token covers.
-    pub(super) fn grant(&self, grant: &Grant, catalogue: &Catalogue) -> Arc<Cover> {
+impl NodeSights {
+    /// The scope of a token's node set.
+    pub(super) fn token_scope(&self, grant: &TokenGrant, catalogue: &Catalogue) -> Arc<NodeScope> {
         let Some(set) = &grant.nodes else {
-            return Arc::new(Cover::Everything);
+            return Arc::new(NodeScope::Everything);
         };
-        if let Some(cover) = self.known().grants.get(set) {
+        if let Some(cover) = self.lock_cache().grants.get(set) {
             return Arc::clone(cover);
         }
         let covered = catalogue.nodes.cover(set);
-        let cover = covered.map_or_else(|error| Cover::Unknown(error.brief()), covering);
+        let cover = covered.map_or_else(|error| NodeScope::Unknown(error.brief()), to_scope);
         let cover = Arc::new(cover);
-        remember(
-            &mut self.known().grants,
+        insert_bounded(
+            &mut self.lock_cache().grants,
             catalogue,
             set.clone(),
             Arc::clone(&cover),
@@ -53,15 +53,19 @@ impl Sights {
     }
 
     /// For each node whether the caller may list it.
-    pub(super) fn listed(&self, decider: &Decider, catalogue: &Catalogue) -> Arc<[bool]> {
-        let (rules, grant) = decider.sight();
+    pub(super) fn listed_nodes_of(
+        &self,
+        decider: &Authorizer,
+        catalogue: &Catalogue,
+    ) -> Arc<[bool]> {
+        let (rules, grant) = decider.visibility_key();
         let key = (rules.to_vec(), grant.clone());
-        if let Some(listed) = self.known().listed.get(&key) {
+        if let Some(listed) = self.lock_cache().listed.get(&key) {
             return Arc::clone(listed);
         }
         let listed: Arc<[bool]> = decider.listed_nodes().into();
-        remember(
-            &mut self.known().listed,
+        insert_bounded(
+            &mut self.lock_cache().listed,
             catalogue,
             key,
             Arc::clone(&listed),
@@ -69,22 +73,27 @@ impl Sights {
         listed
     }
 
-    fn known(&self) -> MutexGuard<'_, Known> {
+    fn lock_cache(&self) -> MutexGuard<'_, SightCache> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// Adds a value; a map that is full begins again.
-fn remember<K: Hash + Eq, V>(map: &mut HashMap<K, V>, catalogue: &Catalogue, key: K, value: V) {
+/// Adds a value; a full map is cleared first.
+fn insert_bounded<K: Hash + Eq, V>(
+    map: &mut HashMap<K, V>,
+    catalogue: &Catalogue,
+    key: K,
+    value: V,
+) {
     let nodes = catalogue.nodes.list().len().max(1);
-    if map.len() >= (REMEMBERED / nodes).clamp(1, MOST) {
+    if map.len() >= (CACHED_NODES / nodes).clamp(1, ENTRY_LIMIT) {
         map.clear();
     }
     map.insert(key, value);
 }
 
-/// What a node set covers, as the decider takes it.
-pub(super) fn covering(coverage: NodeCoverage) -> Cover {
+/// The scope of a node set.
+pub(super) fn to_scope(coverage: NodeCoverage) -> NodeScope {
     let NodeCoverage { sure, possible, .. } = coverage;
-    Cover::Nodes { sure, possible }
+    NodeScope::Nodes { sure, possible }
 }

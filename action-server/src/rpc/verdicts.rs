@@ -1,4 +1,4 @@
-//! What the rules say of many runs to one caller, asked once for all runs that are alike to them.
+//! Access checks of many runs for one caller, done once for all runs that are alike to the rules.
 
 use std::{
     collections::{HashMap, hash_map::Entry},
@@ -6,18 +6,18 @@ use std::{
     sync::Arc,
 };
 
-use super::access::{Access, RunAction};
+use super::access::{CallerAccess, RunAction};
 use crate::record::{NodeList, RunSummary};
 
-/// The answers so far.
-pub(super) struct Verdicts<'a> {
-    access: &'a Access,
+/// The checks so far.
+pub(super) struct RunVerdicts<'a> {
+    access: &'a CallerAccess,
     known: HashMap<AlikeRuns, bool>,
     judged_nodes: usize,
 }
 
-/// What the answer depends on, of a run. Command and nodes are the same where they are the same
-/// allocation: each list is in memory once.
+/// What a check depends on. Command and nodes are equal if they are the same allocation: each list is in
+/// memory once.
 struct AlikeRuns {
     action: RunAction,
     is_own: bool,
@@ -26,7 +26,7 @@ struct AlikeRuns {
 }
 
 impl AlikeRuns {
-    fn key(&self) -> (RunAction, bool, *const u8, *const NodeList) {
+    fn identity(&self) -> (RunAction, bool, *const u8, *const NodeList) {
         let (command, nodes) = (self.command.as_ptr(), Arc::as_ptr(&self.nodes));
         (self.action, self.is_own, command, nodes)
     }
@@ -34,7 +34,7 @@ impl AlikeRuns {
 
 impl PartialEq for AlikeRuns {
     fn eq(&self, other: &AlikeRuns) -> bool {
-        self.key() == other.key()
+        self.identity() == other.identity()
     }
 }
 
@@ -42,14 +42,14 @@ impl Eq for AlikeRuns {}
 
 impl Hash for AlikeRuns {
     fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
-        self.key().hash(state);
+        self.identity().hash(state);
     }
 }
 
-impl<'a> Verdicts<'a> {
+impl<'a> RunVerdicts<'a> {
     /// None yet, for one caller.
-    pub(super) fn new(access: &'a Access) -> Verdicts<'a> {
-        Verdicts {
+    pub(super) fn new(access: &'a CallerAccess) -> RunVerdicts<'a> {
+        RunVerdicts {
             access,
             known: HashMap::new(),
             judged_nodes: 0,
@@ -77,7 +77,7 @@ impl<'a> Verdicts<'a> {
         }
     }
 
-    /// How many nodes the rules were asked of: what the answers cost.
+    /// How many nodes were checked: the cost so far.
     pub(super) fn judged_nodes(&self) -> usize {
         self.judged_nodes
     }

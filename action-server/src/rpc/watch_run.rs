@@ -4,24 +4,22 @@ use action_proto::v1::{WatchRunRequest, WatchRunResponse};
 use tonic::{Request, Response, Status};
 
 use super::{
-    Service, events,
-    runs::{self, Found, Wanted},
+    GrpcService,
+    events::{self, MessageStream},
+    runs::{self, FoundRun, RunPurpose},
 };
 
-/// The answer's stream.
-pub(super) type Events = events::Messages<WatchRunResponse>;
-
 pub(super) async fn watch_run(
-    service: &Service,
+    service: &GrpcService,
     request: &Request<WatchRunRequest>,
-) -> Result<Response<Events>, Status> {
+) -> Result<Response<MessageStream<WatchRunResponse>>, Status> {
     let caller = service.doors.caller(request)?;
     let place = service.stream_place(caller)?;
     let request = request.get_ref();
-    let Found { entry, started, .. } =
-        runs::find(service, caller, &request.run_id, Wanted::Reading).await?;
-    let events = events::stream(&service.runs, &entry.id, request.after_sequence).await?;
+    let FoundRun { entry, started, .. } =
+        runs::find_run(service, caller, &request.run_id, RunPurpose::Reading).await?;
+    let events = events::stream_run(&service.runs, &entry.id, request.after_sequence).await?;
     let events = events::while_visible(events, &service.doors, caller.clone(), started);
     let message = |event| WatchRunResponse { event };
-    Ok(events::response(&entry.id, place, events, message))
+    Ok(events::stream_response(&entry.id, place, events, message))
 }

@@ -34,9 +34,10 @@ where
             Some(Err(status)) => status.code() == Code::Cancelled,
             Some(Ok(_)) => false,
         };
-        Poll::Ready(match is_taken_back {
-            true => Some(Err(Status::aborted("the request was taken back"))),
-            false => frame,
+        Poll::Ready(if is_taken_back {
+            Some(Err(Status::aborted("the request was taken back")))
+        } else {
+            frame
         })
     }
 

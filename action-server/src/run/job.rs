@@ -15,7 +15,7 @@ use super::{
     slots::JobSlot,
     verify,
 };
-use crate::crash;
+use crate::{crash, traces::Span};
 
 /// Runs one job to its end.
 pub(super) async fn run_job(
@@ -28,7 +28,7 @@ pub(super) async fn run_job(
     let Some(planned) = context.plan.jobs.get(index) else {
         return;
     };
-    let span = context.span.child("job");
+    let span = Span::current().child("job");
     span.set("action.node", planned.node_name().to_owned());
     span.set("action.command", context.plan.command.name.clone());
     span.set("action.rank", planned.rank.clone());

@@ -18,9 +18,10 @@ use super::{
     slots::JobQueue,
 };
 use crate::{
-    audit::{self, Who},
+    audit::{self, AuditedNodes, FinishedRun},
     locks::lock,
     process::LeftoverScope,
+    traces::Span,
 };
 
 /// How many events may wait to be written, and how many are written at once. With chunks of at
@@ -108,7 +109,8 @@ impl RunOwner {
                 (job, slot) = self.queue.next_start() => {
                     self.progress.start_job();
                     let stop = self.stop_jobs.subscribe();
-                    tokio::spawn(run_job(Arc::clone(&self.context), job, slot, stop, sender.clone()));
+                    let job = run_job(Arc::clone(&self.context), job, slot, stop, sender.clone());
+                    tokio::spawn(Span::current().scope(job));
                 }
                 () = self.recording.written() => {}
                 // Events wait while others are written: the channel fills, then the pipes.
@@ -181,7 +183,7 @@ impl RunOwner {
             duration: prost_types::Duration::try_from(self.started.elapsed()).ok(),
         };
         let event = finished_event(&self.context, outcome, &finished.counts);
-        set_span_outcome(&self.context.span, outcome, "");
+        set_span_outcome(&Span::current(), outcome, "");
         self.recording.finish(rest, finished).await;
         // Only now: without an end in the record the next start makes the run lost in both. A log that
         // fails has reported it, and writes the line when it can.
@@ -205,18 +207,16 @@ async fn end_run_leftovers(context: &RunContext) {
 }
 
 fn finished_event(context: &RunContext, outcome: Outcome, counts: &[OutcomeCount]) -> audit::Event {
-    audit::Event {
-        // The address is of the call that started the run, not of its end.
-        who: Who {
-            address: None,
-            ..context.who.clone()
-        },
+    let finished = FinishedRun {
+        run_id: context.run_id.to_string(),
+        caller: context.audited.without_address(),
         command: Some(context.plan.command.name.clone()),
-        nodes: Some(context.plan.nodes.clone()).filter(|nodes| !nodes.is_empty()),
-        outcome: Some(outcome.label().to_owned()),
+        nodes: AuditedNodes::of_run(&context.plan.nodes),
+        outcome: outcome.label(),
         counts: Some(counts_by_label(counts)),
-        ..audit::Event::of_run("run_finished", &context.run_id)
-    }
+        reason: None,
+    };
+    finished.into()
 }
 
 async fn wait_until(time: Option<Instant>) {

@@ -9,7 +9,6 @@ use std::{
     time::Duration,
 };
 
-use action_proto::v1::Outcome;
 use tokio::{
     sync::watch,
     time::{Instant, timeout_at},
@@ -23,9 +22,10 @@ use super::{
     shared::RunContext,
 };
 use crate::{
-    audit::{self, Audit},
+    audit::{Audit, FinishedRun},
     catalogue::Plan,
     record::{EventReader, EventWriter, NewRun, RecordEntry, RunId, check_length},
+    traces::Span,
 };
 
 /// The longest that the start of a run waits for the disk; then the call fails.
@@ -62,7 +62,7 @@ impl RunRegistry {
             writer,
             reader,
         } = in_time(limit, begun).await.map_err(StartError::Record)?;
-        let turn = in_time(limit, inner.audit.turn()).await;
+        let turn = in_time(limit, inner.audit.reserve_turn()).await;
         let turn = turn.map_err(StartError::Audit)?;
         let audited = AuditedRun {
             audit: inner.audit.clone(),
@@ -112,14 +112,17 @@ impl PreparedRun {
         } = self;
         let inner = Arc::clone(&registry.inner);
         let run_id = writer.run_id().clone();
+        let span = Span::current().child("run");
+        span.set("action.run_id", run_id.to_string());
+        span.set("action.command", plan.command.name.clone());
+        span.set("action.nodes", plan.nodes.clone());
         let orders = watch::Sender::new(None);
         let orders_receiver = orders.subscribe();
         let status = Arc::new(Mutex::default());
         let context = Arc::new(RunContext {
             run_id: run_id.clone(),
-            span: origin.begin_span(&run_id, &plan),
             identity: origin.identity,
-            who: origin.who,
+            audited: origin.audited,
             files: origin.files,
             max_failures: origin.max_failures,
             plan,
@@ -144,10 +147,10 @@ impl PreparedRun {
         let recorder = EventRecorder::new(writer, meter);
         let owner = RunOwner::new(context, recorder, queue, orders_receiver, status);
         let guard = LiveRunGuard::new(registry, run_id.clone(), permits);
-        tokio::spawn(async move {
+        tokio::spawn(span.scope(async move {
             owner.run_to_completion().await;
             drop(guard);
-        });
+        }));
         (run_id, reader)
     }
 }
@@ -173,10 +176,7 @@ impl Drop for AuditedRun {
         };
         let why = "its caller went away, or its deadline passed, before it was started";
         tracing::info!(%run_id, "a run was not started: {why}");
-        self.audit.note(audit::Event {
-            outcome: Some(Outcome::NotStarted.label().to_owned()),
-            reason: Some(why.to_owned()),
-            ..audit::Event::of_run("run_finished", &run_id)
-        });
+        self.audit
+            .note(FinishedRun::never_started(&run_id, why.to_owned()));
     }
 }

@@ -13,7 +13,7 @@ use tokio::time::sleep;
 
 use super::shared::append_message;
 use crate::{
-    metrics::{RunMeter, Tally},
+    metrics::{EventTally, RunMeter},
     record::EventWriter,
 };
 
@@ -88,7 +88,7 @@ impl EventRecorder {
         self.take_events(rest, self.is_failing());
         let mut events = std::mem::take(&mut self.pending.events);
         events.push(Event::RunFinished(finished));
-        let tally = Tally::of(&events);
+        let tally = EventTally::of(&events);
         let started = Instant::now();
         let mut is_late = false;
         while let Err(unwritten) = self.writer.finish(events).await {
@@ -113,7 +113,7 @@ impl EventRecorder {
 
     async fn write_pending(&mut self) {
         let events = std::mem::take(&mut self.pending.events);
-        let tally = Tally::of(&events);
+        let tally = EventTally::of(&events);
         let written = self.writer.append(events).await;
         let run_id = self.writer.run_id();
         match written {

@@ -7,7 +7,7 @@ use action_proto::v1::Outcome;
 
 use super::shared::counts_by_label;
 use crate::{
-    audit::{self, Audit, OpenRun, OpenRuns},
+    audit::{self, Audit, AuditedNodes, FinishedRun, OpenRun, OpenRuns},
     crash,
     metrics::Metrics,
     process::end_orphans,
@@ -72,10 +72,9 @@ async fn report_takeover(holder: &StateHolder, audit: &Audit) {
         host,
         "took the state directory over from a server on another machine that did not stop: its scripts may still run there"
     );
-    let event = audit::Event {
-        what: Some(host),
-        reason: Some("the server there did not stop: its scripts may still run".into()),
-        ..audit::Event::new("taken_over")
+    let event = audit::Event::TakenOver {
+        reason: "the server there did not stop: its scripts may still run",
+        what: host,
     };
     // A log that fails has said so.
     _ = audit.write(event).await;
@@ -133,12 +132,8 @@ async fn complete_audit(open: OpenRuns, store: &RecordStore, audit: &Audit) {
         tracing::warn!(
             "a part of the audit log was moved away while no server ran: ends of runs in it cannot be completed"
         );
-        let event = audit::Event {
-            reason: Some(
-                "a part of the log was moved away while no server ran: ends of runs may be missing"
-                    .into(),
-            ),
-            ..audit::Event::new("audit_incomplete")
+        let event = audit::Event::AuditIncomplete {
+            reason: "a part of the log was moved away while no server ran: ends of runs may be missing",
         };
         _ = audit.write(event).await;
     }
@@ -194,22 +189,24 @@ fn finished_event(
     summary: Option<&RunSummary>,
     reason: String,
 ) -> audit::Event {
-    let mut event = audit::Event {
-        who: accepted.who.clone(),
+    let mut run = FinishedRun {
+        run_id: run_id.to_string(),
+        caller: accepted.caller.clone(),
         command: accepted.command.clone(),
-        outcome: Some(Outcome::Lost.label().to_owned()),
+        outcome: Outcome::Lost.label(),
         reason: Some(reason),
-        ..audit::Event::of_run("run_finished", run_id)
+        ..FinishedRun::default()
     };
-    let Some(summary) = summary else { return event };
-    event.who.subject = Some(summary.subject.to_string());
-    event.command = Some(summary.command.to_string());
-    event.nodes = Some(summary.nodes.folded().to_owned()).filter(|nodes| !nodes.is_empty());
-    if let Some(finished) = summary.finished() {
-        event.outcome = Some(finished.result.outcome().label().to_owned());
-        event.counts = Some(counts_by_label(&finished.result.counts));
+    if let Some(summary) = summary {
+        run.caller.subject = Some(summary.subject.to_string());
+        run.command = Some(summary.command.to_string());
+        run.nodes = AuditedNodes::of_run(summary.nodes.folded());
+        if let Some(finished) = summary.finished() {
+            run.outcome = finished.result.outcome().label();
+            run.counts = Some(counts_by_label(&finished.result.counts));
+        }
     }
-    event
+    run.into()
 }
 
 /// Reports a damaged record, and puts it aside. The report comes first: where the server dies in
@@ -217,10 +214,10 @@ fn finished_event(
 async fn put_aside(store: &RecordStore, audit: &Audit, entry: &RecordEntry) {
     let run_id = &entry.id;
     tracing::error!(%run_id, "the record is damaged from its beginning: it is put aside");
-    let event = audit::Event {
-        outcome: Some(Outcome::Lost.label().to_owned()),
-        reason: Some(RecordFault::Damaged.to_string()),
-        ..audit::Event::of_run("record_damaged", run_id)
+    let event = audit::Event::RecordDamaged {
+        run_id: run_id.to_string(),
+        outcome: Outcome::Lost.label(),
+        reason: RecordFault::Damaged.to_string(),
     };
     _ = audit.write(event).await;
     if let Err(error) = store.put_aside(entry) {

@@ -21,10 +21,10 @@ use super::{
     scheduler::RunKey, slots::JobSlots,
 };
 use crate::{
-    audit::{self, Audit},
+    audit::{self, Audit, AuditedCaller},
+    holder_limiter::{HolderLimiter, HolderPermit},
     locks::lock,
     metrics::Metrics,
-    places::{Place, Places},
     process::{Reaper, give_back_memory},
     record::{
         EventLog, EventReader, RecordEntry, RecordStore, RetentionLimits, RunId, RunIndex, RunTexts,
@@ -70,7 +70,7 @@ pub(super) struct RegistryInner {
     /// One permit for each run that may live.
     pub(super) run_permits: Arc<Semaphore>,
     /// The same for each subject.
-    pub(super) subjects: Places<String>,
+    pub(super) subjects: HolderLimiter<String>,
     pub(super) stopping: AtomicBool,
 }
 
@@ -91,7 +91,7 @@ impl RunRegistry {
         recover_runs(&store, &audit, &metrics).await?;
         let slots = JobSlots::new(limits.job_threads);
         let run_permits = Arc::new(Semaphore::new(limits.live_runs));
-        let subjects = Places::new(usize::MAX, limits.runs_per_subject);
+        let subjects = HolderLimiter::new(usize::MAX, limits.runs_per_subject);
         let inner = RegistryInner {
             index: Arc::clone(&store) as Arc<dyn RunIndex>,
             store,
@@ -234,9 +234,10 @@ impl RunRegistry {
         let ids: Vec<RunId> = self.live().keys().cloned().collect();
         for id in &ids {
             let why = "the server is stopping";
-            let event = audit::Event {
-                reason: Some(why.into()),
-                ..audit::Event::of_run("run_cancelled", id)
+            let event = audit::Event::RunCancelled {
+                run_id: id.to_string(),
+                caller: AuditedCaller::default(),
+                reason: Some(why),
             };
             self.inner.audit.note(event);
             self.stop(id, StopOrder::new(StopKind::Cancel, why));
@@ -277,7 +278,7 @@ pub(super) struct LiveRunGuard {
 /// The permits of a live run.
 pub(super) struct RunPermits {
     _of_all: OwnedSemaphorePermit,
-    _of_subject: Place<String>,
+    _of_subject: HolderPermit<String>,
 }
 
 impl RegistryInner {

@@ -3,15 +3,16 @@
 
 use std::{collections::BTreeMap, io};
 
-use action_proto::v1::{Outcome, RunStarted, run_event::Event};
+use action_proto::v1::{RunStarted, run_event::Event};
 use thiserror::Error;
 
 use crate::{
-    audit::{self, Audit, Turn, Who},
+    audit::{
+        AcceptedRun, Audit, AuditedArguments, AuditedCaller, AuditedNodes, FinishedRun, WriteTurn,
+    },
     catalogue::{CallerIdentity, Plan, PlannedJob},
     file_digest::TreeSnapshot,
     record::{RunId, TooLong},
-    traces::Span,
 };
 
 /// The caller of a run, and the conditions of its start.
@@ -20,7 +21,7 @@ pub struct RunOrigin {
     /// The identity that the token proves.
     pub identity: CallerIdentity,
     /// The same for the audit log.
-    pub who: Who,
+    pub audited: AuditedCaller,
     /// The rule that allows it.
     pub rule: String,
     /// Each script that will be run, with its digest.
@@ -34,8 +35,6 @@ pub struct RunOrigin {
     pub claimed_username: String,
     /// The user id that the client gave for itself: a claim.
     pub claimed_uid: String,
-    /// The call that starts it.
-    pub span: Span,
     /// The number of jobs that may end other than OK before no more are started.
     pub max_failures: Option<u32>,
 }
@@ -91,43 +90,31 @@ impl RunOrigin {
     pub(super) async fn commit_audit(
         &self,
         audit: &Audit,
-        turn: Turn<'_>,
+        turn: WriteTurn<'_>,
         run_id: &RunId,
         plan: &Plan,
     ) -> io::Result<()> {
-        let event = audit::Event {
-            who: self.who.clone(),
-            command: Some(plan.command.name.clone()),
-            nodes: Some(plan.nodes.clone()).filter(|nodes| !nodes.is_empty()),
-            arguments: Some(plan.arguments.clone()),
-            scripts: Some(self.scripts.clone()),
+        let accepted = AcceptedRun {
+            run_id: run_id.to_string(),
+            caller: self.audited.clone(),
+            command: plan.command.name.clone(),
+            nodes: AuditedNodes::of_run(&plan.nodes),
+            arguments: AuditedArguments::new(plan.arguments.clone()),
+            scripts: self.scripts.clone(),
             plan: self.plan_digest.clone(),
-            rule: Some(self.rule.clone()),
+            rule: self.rule.clone(),
             reason: Some(self.identity.reason.clone()).filter(|reason| !reason.is_empty()),
-            ..audit::Event::of_run("run_accepted", run_id)
         };
-        if let Err(error) = turn.commit(event).await {
+        if let Err(error) = turn.commit(accepted.into()).await {
             // The line may be in the file, where the disk took it and did not keep it: it needs
             // its end there. Where this fails too there was no room for either.
-            let event = audit::Event {
-                outcome: Some(Outcome::NotStarted.label().to_owned()),
-                reason: Some(format!("the audit log could not be written: {error}")),
-                ..audit::Event::of_run("run_finished", run_id)
-            };
-            if let Ok(turn) = audit.turn().await {
+            let reason = format!("the audit log could not be written: {error}");
+            let event = FinishedRun::never_started(run_id, reason);
+            if let Ok(turn) = audit.reserve_turn().await {
                 _ = turn.commit(event).await;
             }
             return Err(error);
         }
         Ok(())
-    }
-
-    /// The run's span, within the call's.
-    pub(super) fn begin_span(&self, run_id: &RunId, plan: &Plan) -> Span {
-        let span = self.span.child("run");
-        span.set("action.run_id", run_id.to_string());
-        span.set("action.command", plan.command.name.clone());
-        span.set("action.nodes", plan.nodes.clone());
-        span
     }
 }

@@ -10,7 +10,7 @@ use std::{
 use action_proto::v1::{Outcome, OutcomeCount};
 
 use crate::{
-    audit::{Audit, Who},
+    audit::{Audit, AuditedCaller},
     catalogue::{CallerIdentity, Plan},
     file_digest::TreeSnapshot,
     process::Reaper,
@@ -47,15 +47,13 @@ pub(super) struct RunContext {
     /// The files of the plan, where the run is bound to it.
     pub(super) files: Option<TreeSnapshot>,
     pub(super) identity: CallerIdentity,
-    pub(super) who: Who,
+    pub(super) audited: AuditedCaller,
     pub(super) max_failures: Option<u32>,
     pub(super) limits: Arc<RunLimits>,
     pub(super) reaper: Reaper,
     pub(super) audit: Audit,
     /// True once the log has that a script of the run could not be started.
     pub(super) logged_start_failure: AtomicBool,
-    /// The run's span, the parent of its jobs' spans.
-    pub(super) span: Span,
 }
 
 impl RunContext {

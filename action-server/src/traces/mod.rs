@@ -1,17 +1,18 @@
-//! Traces for OpenTelemetry: a call, the run that it starts, and that run's jobs, as spans that
-//! belong together and to the caller's own trace.
+//! Traces for OpenTelemetry: a call, the run that it starts, and that run's jobs, as spans of the
+//! caller's own trace.
 //!
-//! A leaf, and off unless the settings name a collector. A span holds no token, argument or output.
+//! Off unless the settings name a collector. A span holds no token, argument or output.
 
 mod sending;
-
-use std::sync::Arc;
 
 use http::HeaderMap;
 use opentelemetry::{
     Context, KeyValue, Value,
     propagation::{Extractor, TextMapPropagator as _},
-    trace::{SpanKind, Status, TraceContextExt as _, Tracer as _, TracerProvider as _},
+    trace::{
+        FutureExt as _, SpanKind, Status, TraceContextExt as _, Tracer as _, TracerProvider as _,
+        WithContext,
+    },
 };
 use opentelemetry_sdk::{
     propagation::TraceContextPropagator,
@@ -19,40 +20,31 @@ use opentelemetry_sdk::{
 };
 
 pub use opentelemetry_otlp::ExporterBuildError as OpenError;
-pub use sending::Sending;
+pub use sending::SpanSender;
 
 use crate::metrics::Metrics;
 
 /// The longest text in a span, in characters: many of them may wait.
 const LONGEST: usize = 512;
 
-/// Makes spans. Clones make them for the same collector.
+/// Begins the spans of calls. Clones send them to the same collector.
 #[derive(Debug, Clone, Default)]
 pub struct Traces {
-    /// None where traces are off.
-    tracer: Option<Arc<SdkTracer>>,
+    /// `None` where traces are off.
+    tracer: Option<SdkTracer>,
 }
 
-/// A part of a trace. It ends with the last of its clones.
+/// A part of a trace, in a context that has the tracer too. It ends with the last of its clones. Without
+/// a tracer it does nothing.
 #[derive(Debug, Clone, Default)]
-pub struct Span {
-    /// None where traces are off.
-    part: Option<Part>,
-}
+pub struct Span(Context);
 
-#[derive(Debug, Clone)]
-struct Part {
-    tracer: Arc<SdkTracer>,
-    /// With the span in it, which ends when the last one goes.
-    context: Context,
-}
+/// A caller's headers, for the propagator.
+struct TraceHeaders<'a>(&'a HeaderMap);
 
-/// A caller's headers, read by the propagator.
-struct Headers<'a>(&'a HeaderMap);
-
-impl Extractor for Headers<'_> {
+impl Extractor for TraceHeaders<'_> {
     fn get(&self, key: &str) -> Option<&str> {
-        // What else a caller sends along would only be kept, in every span: nothing is sent on.
+        // Any other header of a caller would be kept in every span, and is sent to nobody.
         let value = self.0.get(key).filter(|_| key == "traceparent")?;
         value.to_str().ok()
     }
@@ -66,14 +58,14 @@ impl Traces {
     /// Traces for the collector at `endpoint`, which need not be there now. Call it in a runtime.
     ///
     /// # Errors
-    /// The endpoint is none.
-    pub fn open(endpoint: &str, metrics: Metrics) -> Result<(Traces, Sending), OpenError> {
+    /// The endpoint is not an address.
+    pub fn open(endpoint: &str, metrics: Metrics) -> Result<(Traces, SpanSender), OpenError> {
         let (queue, sending) = sending::open(endpoint, metrics)?;
         let provider = SdkTracerProvider::builder()
             .with_span_processor(queue)
             .build();
         let traces = Traces {
-            tracer: Some(Arc::new(provider.tracer("action-server"))),
+            tracer: Some(provider.tracer("action-server")),
         };
         Ok((traces, sending))
     }
@@ -83,53 +75,58 @@ impl Traces {
         let Some(tracer) = &self.tracer else {
             return Span::default();
         };
-        let parent =
-            TraceContextPropagator::new().extract_with_context(&Context::new(), &Headers(headers));
-        let method = cut(method.trim_start_matches('/'));
-        let span = Span::begin(tracer, method, SpanKind::Server, &parent);
+        let parent = TraceContextPropagator::new()
+            .extract_with_context(&Context::new(), &TraceHeaders(headers));
+        let parent = parent.with_value(tracer.clone());
+        let span = Span::begin(
+            cut(method.trim_start_matches('/')),
+            SpanKind::Server,
+            &parent,
+        );
         span.set("rpc.system", "grpc");
         span
     }
 }
 
 impl Span {
-    fn begin(tracer: &Arc<SdkTracer>, name: String, kind: SpanKind, parent: &Context) -> Span {
-        let builder = tracer.span_builder(name).with_kind(kind);
-        let span = tracer.build_with_context(builder, parent);
-        let part = Part {
-            tracer: Arc::clone(tracer),
-            context: parent.with_span(span),
+    fn begin(name: String, kind: SpanKind, parent: &Context) -> Span {
+        let Some(tracer) = parent.get::<SdkTracer>() else {
+            return Span::default();
         };
-        Span { part: Some(part) }
+        let builder = tracer.span_builder(name).with_kind(kind);
+        Span(parent.with_span(tracer.build_with_context(builder, parent)))
+    }
+
+    /// The span of the future that is being polled: see [`Span::scope`].
+    pub fn current() -> Span {
+        Span(Context::current())
+    }
+
+    /// A future in which this is the current span.
+    pub fn scope<F: Future>(&self, future: F) -> WithContext<F> {
+        future.with_context(self.0.clone())
     }
 
     /// Begins a span within this one.
+    #[must_use]
     pub fn child(&self, name: &str) -> Span {
-        let part = self.part.as_ref();
-        let child = part.map(|part| {
-            let name = name.to_owned();
-            Span::begin(&part.tracer, name, SpanKind::Internal, &part.context)
-        });
-        child.unwrap_or_default()
+        Span::begin(name.to_owned(), SpanKind::Internal, &self.0)
     }
 
-    /// Says something of it.
+    /// Sets an attribute.
     pub fn set(&self, key: &'static str, value: impl Into<Value>) {
-        if let Some(part) = &self.part {
+        if self.0.has_active_span() {
             let value = match value.into() {
                 Value::String(text) => cut(text.as_str()).into(),
                 other => other,
             };
-            let attribute = KeyValue::new(key, value);
-            part.context.span().set_attribute(attribute);
+            self.0.span().set_attribute(KeyValue::new(key, value));
         }
     }
 
-    /// Says that it did not go well.
-    pub fn fail(&self, why: &str) {
-        if let Some(part) = &self.part {
-            part.context.span().set_status(Status::error(cut(why)));
-        }
+    /// Marks the span as failed.
+    pub fn fail(&self, reason: &str) {
+        self.0.span().set_status(Status::error(cut(reason)));
     }
 }
 

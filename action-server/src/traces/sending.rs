@@ -1,5 +1,5 @@
-//! The way of ended spans to the collector, which no run ever waits for: a bounded queue, and a
-//! task that sends what is in it. What finds no room, or is not taken, is dropped and counted.
+//! Sends ended spans to the collector, from a bounded queue. Spans that do not fit, or that the collector
+//! does not take, are dropped and counted: no run ever waits.
 
 use std::time::{Duration, Instant};
 
@@ -22,23 +22,23 @@ use crate::metrics::Metrics;
 const BACKLOG: usize = 4096;
 /// How many are sent at once.
 const BATCH: usize = 512;
-/// How long others are waited for that can be sent with the first.
+/// How long the first waits for others, to be sent together.
 const PAUSE: Duration = Duration::from_millis(250);
 /// How long the collector may take.
 const LIMIT: Duration = Duration::from_secs(5);
-/// How often it is told that it does not take them.
-const TELL_INTERVAL: Duration = Duration::from_secs(60);
+/// How often a collector that takes none is logged.
+const LOG_INTERVAL: Duration = Duration::from_secs(60);
 
 /// Takes ended spans, as long as there is room.
 #[derive(Debug)]
-pub(super) struct Queue {
+pub(super) struct SpanQueue {
     spans: mpsc::Sender<SpanData>,
     metrics: Metrics,
 }
 
 /// The task that sends spans.
 #[derive(Debug)]
-pub struct Sending {
+pub struct SpanSender {
     task: JoinHandle<()>,
     close: watch::Sender<bool>,
 }
@@ -46,7 +46,7 @@ pub struct Sending {
 pub(super) fn open(
     endpoint: &str,
     metrics: Metrics,
-) -> Result<(Queue, Sending), ExporterBuildError> {
+) -> Result<(SpanQueue, SpanSender), ExporterBuildError> {
     let mut exporter = SpanExporter::builder()
         .with_tonic()
         .with_endpoint(endpoint)
@@ -61,16 +61,16 @@ pub(super) fn open(
     exporter.set_resource(&own.build());
     let (spans, waiting) = mpsc::channel(BACKLOG);
     let (close, closing) = watch::channel(false);
-    let task = tokio::spawn(send(exporter, waiting, closing, metrics.clone()));
-    Ok((Queue { spans, metrics }, Sending { task, close }))
+    let task = tokio::spawn(send_spans(exporter, waiting, closing, metrics.clone()));
+    Ok((SpanQueue { spans, metrics }, SpanSender { task, close }))
 }
 
-impl SpanProcessor for Queue {
+impl SpanProcessor for SpanQueue {
     fn on_start(&self, _: &mut Span, _: &Context) {}
 
     fn on_end(&self, span: SpanData) {
         if self.spans.try_send(span).is_err() {
-            self.metrics.spans("dropped", 1);
+            self.metrics.count_spans("dropped", 1);
         }
     }
 
@@ -83,7 +83,7 @@ impl SpanProcessor for Queue {
     }
 }
 
-impl Sending {
+impl SpanSender {
     /// Sends what is left, and takes no more.
     pub async fn close(self) {
         self.close.send_replace(true);
@@ -91,17 +91,17 @@ impl Sending {
     }
 }
 
-async fn send(
+async fn send_spans(
     exporter: SpanExporter,
     mut spans: mpsc::Receiver<SpanData>,
     mut closing: watch::Receiver<bool>,
     metrics: Metrics,
 ) {
-    let mut told: Option<Instant> = None;
+    let mut logged: Option<Instant> = None;
     let mut batch = Vec::with_capacity(BATCH);
     loop {
         tokio::select! {
-            // The sender goes with the server's end: then there is nobody to send for.
+            // The sender is dropped when the server ends.
             _ = closing.wait_for(|closing| *closing) => spans.close(),
             () = sleep(PAUSE) => {}
         }
@@ -116,9 +116,9 @@ async fn send(
             } else {
                 "failed"
             };
-            metrics.spans(result, count as u64);
-            if result == "failed" && told.is_none_or(|told| told.elapsed() > TELL_INTERVAL) {
-                told = Some(Instant::now());
+            metrics.count_spans(result, count as u64);
+            if result == "failed" && logged.is_none_or(|logged| logged.elapsed() > LOG_INTERVAL) {
+                logged = Some(Instant::now());
                 tracing::warn!(
                     spans = count,
                     "the collector of traces does not take them; they are dropped and counted"

@@ -64,7 +64,7 @@ fn the_file_and_all_above_it_count() {
     );
     assert!(matches!(
         Trust::Strict.check(&inner.join("none")),
-        Err(Untrusted::Unreadable { .. })
+        Err(TrustError::Unreadable { .. })
     ));
 }
 
@@ -157,7 +157,7 @@ fn another_owner_is_not_trusted() {
     if chown(&file, Some(12345), None).is_ok() {
         assert!(matches!(
             Trust::Strict.check(&file),
-            Err(Untrusted::Owner { owner: 12345, .. })
+            Err(TrustError::Owner { owner: 12345, .. })
         ));
     }
 }

@@ -24,7 +24,7 @@ use action_proto::v1::{
     ListNodesRequest, PlanRunRequest, action_service_client::ActionServiceClient,
 };
 use action_server::{
-    auth::{Authority, Secret, Sources, Terms},
+    auth::{AuthSources, Authority, TokenRules, TokenSecret},
     trust::Trust,
 };
 use action_tests::{
@@ -128,12 +128,12 @@ fn cost_of_parts(open: &Server, guarded: &Server, run: Duration) {
         share(with.saturating_sub(without))
     );
 
-    let authority = Authority::open(Sources {
-        secret: Some(Secret::new(guarded.secret().into_bytes(), "the secret").unwrap()),
+    let authority = Authority::open(AuthSources {
+        secret: Some(TokenSecret::new(guarded.secret().into_bytes(), "the secret").unwrap()),
         key_directory: None,
         revocations: guarded.path("state/revoked.jsonl"),
         policy: None,
-        terms: Terms::default(),
+        terms: TokenRules::default(),
         trust: Trust::Lax,
     });
     let (authority, token) = (authority.unwrap(), token_of(guarded));

@@ -36,8 +36,8 @@ impl Log {
         file
     }
 
-    fn checkpoints(&self) -> Checkpoints {
-        Checkpoints::new(self.directory.path())
+    fn checkpoints(&self) -> CheckpointStore {
+        CheckpointStore::new(self.directory.path())
     }
 
     fn checkpoint(&self) {
@@ -73,7 +73,7 @@ fn runs_without_an_end_are_found_from_any_checkpoint() {
         assert_eq!(found.ended.contains("a"), position < 3, "{position}");
         let run = &found.runs["c"];
         assert_eq!(
-            (run.who.subject.as_deref(), &run.who.address),
+            (run.caller.subject.as_deref(), &run.caller.address),
             (Some("s"), &None)
         );
     }

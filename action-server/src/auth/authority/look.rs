@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use super::{Authority, Change, State};
+use super::{AuthChange, AuthState, Authority};
 use crate::{
-    auth::{Acknowledgement, revocation::Revocations},
+    auth::{RevocationReceipt, revocation::RevocationList},
     file_digest::Sha256,
     transient::{ReadSchedule, is_caused_by_transient, transient},
 };
@@ -14,9 +14,9 @@ const MOST_KEY_CHANGES: u32 = 2;
 
 impl Authority {
     /// Reads what is due, and returns what changed.
-    pub(super) fn look(&self, schedules: &mut Schedules) -> Vec<Change> {
+    pub(super) fn read_changes(&self, schedules: &mut FileSchedules) -> Vec<AuthChange> {
         // Before reading: an edit in between is another stamp.
-        let [keys, revocations, policy] = self.sources.stamps();
+        let [keys, revocations, policy] = self.sources.fingerprints();
         // A policy that is being written may lack its last rules.
         let rests = std::mem::replace(&mut schedules.found_policy, policy) == policy;
         let keys_rest = schedules.keys_rest(keys);
@@ -29,7 +29,7 @@ impl Authority {
             return Vec::new();
         }
         let state = self.state.load();
-        let mut next = State {
+        let mut next = AuthState {
             keys: state.keys.clone(),
             revocations: state.revocations.clone(),
             policy: Arc::clone(&state.policy),
@@ -51,7 +51,11 @@ impl Authority {
     }
 
     /// Says which revocations are in use, once for each.
-    pub(super) fn acknowledge(&self, acknowledgement: &Acknowledgement, schedules: &mut Schedules) {
+    pub(super) fn write_receipt(
+        &self,
+        acknowledgement: &RevocationReceipt,
+        schedules: &mut FileSchedules,
+    ) {
         let state = self.state.load();
         let digest = state
             .revocations
@@ -59,7 +63,7 @@ impl Authority {
             .map(|revocations| revocations.digest);
         if let Some(digest) = digest.filter(|_| digest != schedules.acknowledged) {
             // What fails is tried at the next look; until then `revoke` says that it waits.
-            let written = acknowledgement.write(&digest);
+            let written = acknowledgement.write_digest(&digest);
             schedules.acknowledged = written.is_ok().then_some(digest);
         }
     }
@@ -68,13 +72,13 @@ impl Authority {
         &self,
         schedule: &mut ReadSchedule,
         stamp: u64,
-        next: &mut State,
-    ) -> Option<Change> {
-        let read = Revocations::read(&self.sources.revocations, self.sources.trust);
+        next: &mut AuthState,
+    ) -> Option<AuthChange> {
+        let read = RevocationList::read(&self.sources.revocations, self.sources.trust);
         let error = read.as_ref().err();
         let transient = error.and_then(transient);
         let is_news = schedule.record(stamp, transient);
-        let mut change = Change::new("revocations", error, transient.is_some());
+        let mut change = AuthChange::new("revocations", error, transient.is_some());
         if let (Ok(new), Some(old)) = (&read, &next.revocations) {
             change.revoked = new.since(old);
         }
@@ -88,26 +92,26 @@ impl Authority {
         &self,
         schedule: &mut ReadSchedule,
         stamp: u64,
-        next: &mut State,
-    ) -> Option<Change> {
+        next: &mut AuthState,
+    ) -> Option<AuthChange> {
         let (keys, faults) = self.sources.load_keys(Some(&next.keys));
         next.keys = keys;
         let transient = faults.iter().find(|fault| is_caused_by_transient(*fault));
         let is_news = schedule.record(stamp, transient);
-        is_news.then(|| Change::new("keys", &faults, transient.is_some()))
+        is_news.then(|| AuthChange::new("keys", &faults, transient.is_some()))
     }
 
     fn look_at_policy(
         &self,
         schedule: &mut ReadSchedule,
         stamp: u64,
-        next: &mut State,
-    ) -> Option<Change> {
+        next: &mut AuthState,
+    ) -> Option<AuthChange> {
         let read = self.sources.read_policy();
         let error = read.as_ref().err();
         let transient = error.and_then(transient);
         let is_news = schedule.record(stamp, transient);
-        let change = Change::new("policy", error, transient.is_some());
+        let change = AuthChange::new("policy", error, transient.is_some());
         if let Ok(policy) = read {
             next.policy = Arc::new(policy);
         }
@@ -115,13 +119,13 @@ impl Authority {
     }
 }
 
-impl Change {
+impl AuthChange {
     fn new<E: ToString>(
         what: &'static str,
         faults: impl IntoIterator<Item = E>,
         is_transient: bool,
-    ) -> Change {
-        Change {
+    ) -> AuthChange {
+        AuthChange {
             what,
             faults: faults.into_iter().map(|fault| fault.to_string()).collect(),
             is_transient,
@@ -132,7 +136,7 @@ impl Change {
 
 /// When each of the files is read again.
 #[derive(Debug, Clone)]
-pub(super) struct Schedules {
+pub(super) struct FileSchedules {
     keys: ReadSchedule,
     revocations: ReadSchedule,
     policy: ReadSchedule,
@@ -146,9 +150,9 @@ pub(super) struct Schedules {
     acknowledged: Option<Sha256>,
 }
 
-impl Schedules {
-    pub(super) fn new([keys, revocations, policy]: [u64; 3]) -> Schedules {
-        Schedules {
+impl FileSchedules {
+    pub(super) fn new([keys, revocations, policy]: [u64; 3]) -> FileSchedules {
+        FileSchedules {
             keys: ReadSchedule::new("keys", keys),
             revocations: ReadSchedule::new("revocations", revocations),
             policy: ReadSchedule::new("policy", policy),
@@ -163,9 +167,10 @@ impl Schedules {
     /// is taken away ends, whatever else changes in the directory.
     fn keys_rest(&mut self, keys: u64) -> bool {
         let has_changed = std::mem::replace(&mut self.found_keys, keys) != keys;
-        self.key_changes = match has_changed && self.key_changes < MOST_KEY_CHANGES {
-            true => self.key_changes + 1,
-            false => 0,
+        self.key_changes = if has_changed && self.key_changes < MOST_KEY_CHANGES {
+            self.key_changes + 1
+        } else {
+            0
         };
         self.key_changes == 0
     }

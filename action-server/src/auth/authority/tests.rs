@@ -14,19 +14,21 @@ fn a_policy_that_is_being_written_is_not_taken_until_it_rests() {
     let revocations = directory.path().join("revoked.jsonl");
     fs::write(&path, [ALLOW, DENY].concat()).unwrap();
     fs::write(&revocations, "").unwrap();
-    let authority = Authority::open(Sources {
-        secret: Some(Secret::new(b"0123456789abcdefghijklmnopqrstuv".to_vec(), "test").unwrap()),
+    let authority = Authority::open(AuthSources {
+        secret: Some(
+            TokenSecret::new(b"0123456789abcdefghijklmnopqrstuv".to_vec(), "test").unwrap(),
+        ),
         key_directory: None,
         revocations,
         policy: Some(path.clone()),
-        terms: Terms::default(),
+        terms: TokenRules::default(),
         trust: Trust::Lax,
     });
     let authority = authority.unwrap();
     let rules = || authority.policy().rules().len();
-    let mut schedules = Schedules::new(authority.opened);
+    let mut schedules = FileSchedules::new(authority.opened);
     assert_eq!(rules(), 2);
-    let mut look = || authority.look(&mut schedules);
+    let mut look = || authority.read_changes(&mut schedules);
     // Its first part is there at one look, and all of it at the next.
     let extra = "- {name: more, deny: [run], nodes: head2}\n";
     fs::write(&path, ALLOW).unwrap();
@@ -52,18 +54,18 @@ fn keys_that_are_being_written_are_not_taken_until_they_rest_or_for_long() {
         std::os::unix::fs::PermissionsExt::from_mode(0o600),
     )
     .unwrap();
-    let authority = Authority::open(Sources {
+    let authority = Authority::open(AuthSources {
         secret: None,
         key_directory: Some(keys.clone()),
         revocations,
         policy: None,
-        terms: Terms::default(),
+        terms: TokenRules::default(),
         trust: Trust::Lax,
     });
     let authority = authority.unwrap();
-    let mut schedules = Schedules::new(authority.opened);
+    let mut schedules = FileSchedules::new(authority.opened);
     let mut has_key = || {
-        authority.look(&mut schedules);
+        authority.read_changes(&mut schedules);
         authority.state.load().keys.get(Some("k")).is_some()
     };
     // What `echo 2999-.. > k.until` leaves at one look, and then at the next.
@@ -99,12 +101,12 @@ async fn an_edit_between_the_start_and_the_first_look_is_told() {
     let directory = tempfile::tempdir().unwrap();
     let revocations = directory.path().join("revocations");
     fs::write(&revocations, "").unwrap();
-    let sources = Sources {
-        secret: Some(Secret::new((0..64).collect(), "test").unwrap()),
+    let sources = AuthSources {
+        secret: Some(TokenSecret::new((0..64).collect(), "test").unwrap()),
         key_directory: None,
         revocations: revocations.clone(),
         policy: None,
-        terms: Terms::default(),
+        terms: TokenRules::default(),
         trust: Trust::Lax,
     };
     let authority = Arc::new(Authority::open(sources).unwrap());

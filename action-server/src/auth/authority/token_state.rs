@@ -2,8 +2,10 @@
 
 use std::path::Path;
 
-use super::Sources;
-use crate::auth::{keys::is_key_suffix, register::IssuedToken, revocation::Revocations, time::now};
+use super::AuthSources;
+use crate::auth::{
+    keys::is_key_suffix, register::IssuedToken, revocation::RevocationList, time::now,
+};
 
 /// What became of an issued token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
@@ -32,10 +34,10 @@ pub struct TokenStates {
     pub faults: Vec<String>,
 }
 
-impl Sources {
+impl AuthSources {
     /// The state of each issued token, as far as keys and revocations can be read; the settings' own
     /// secret is none of these where it is not known.
-    pub fn states<'a>(
+    pub fn token_states<'a>(
         &self,
         state_directory: &Path,
         is_secret_known: bool,
@@ -52,7 +54,7 @@ impl Sources {
         };
         let state = |token: &IssuedToken| {
             let key = token.key.as_deref();
-            let revoke = |revocations: &Revocations| {
+            let revoke = |revocations: &RevocationList| {
                 revocations.revoke(&token.jti, &token.subject, key, token.issued)
             };
             match (revocations.as_ref().map(revoke), keys.get(key)) {

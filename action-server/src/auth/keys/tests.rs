@@ -7,7 +7,7 @@ use rcgen::{
 };
 
 use super::*;
-use crate::auth::{Caller, NewToken, Terms, TokenError, mint, token::verify};
+use crate::auth::{Caller, NewToken, TokenError, TokenRules, mint, token::verify};
 
 const SECRET: &str = "0123456789abcdef0123456789abcdef";
 
@@ -25,8 +25,8 @@ impl Directory {
         self
     }
 
-    fn load(&self) -> (Keys, Vec<String>) {
-        let (keys, faults) = Keys::load(None, Some(self.0.path()), Trust::Strict, None);
+    fn load(&self) -> (TokenKeys, Vec<String>) {
+        let (keys, faults) = TokenKeys::load(None, Some(self.0.path()), Trust::Strict, None);
         (keys, faults.iter().map(ToString::to_string).collect())
     }
 }
@@ -45,8 +45,8 @@ fn signed(algorithm: Algorithm, kid: &str, key: &EncodingKey) -> String {
     jsonwebtoken::encode(&header, &claims(), key).unwrap()
 }
 
-fn read(keys: &Keys, token: &str) -> Result<Caller, TokenError> {
-    verify(keys, &Terms::default(), token)
+fn read(keys: &TokenKeys, token: &str) -> Result<Caller, TokenError> {
+    verify(keys, &TokenRules::default(), token)
 }
 
 #[test]
@@ -125,7 +125,11 @@ fn the_last_secret_without_an_end_signs_and_an_end_ends() {
         lifetime: std::time::Duration::from_secs(24 * 3600),
         ..NewToken::default()
     };
-    let make = |key| mint(&keys, Some(key), &Terms::default(), new()).unwrap().0;
+    let make = |key| {
+        mint(&keys, Some(key), &TokenRules::default(), new())
+            .unwrap()
+            .0
+    };
     let tokens = ["2026", "2027", "2028"].map(make);
     assert!(tokens.iter().all(|token| read(&keys, token).is_ok()));
     directory.put("2026.until", "2026-01-01T00:00:00Z");

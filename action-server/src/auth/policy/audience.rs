@@ -9,11 +9,11 @@ use super::{
     Policy, Rule,
     subject_patterns::{can_be_subject, share_subject, stand_ins},
 };
-use crate::auth::{Caller, patterns::Patterns};
+use crate::auth::{Caller, patterns::PatternList};
 
 /// Who callers are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Who<'a> {
+enum AudienceKind<'a> {
     /// Those of a subject, or of a pattern of subjects.
     Subject(&'a str),
     /// Those whose token says a role.
@@ -24,7 +24,7 @@ enum Who<'a> {
 
 /// Callers whom the rules treat alike, as far as all of them are named.
 #[derive(Debug)]
-pub struct Audience<'a> {
+pub struct PolicyAudience<'a> {
     /// What they are called.
     pub heading: String,
     /// One that stands for all: only rules that name all of them name it, where there is such a one.
@@ -37,11 +37,11 @@ pub struct Audience<'a> {
 
 impl Policy {
     /// Everybody whom the policy tells from others, and the others.
-    pub fn audiences(&self) -> Vec<Audience<'_>> {
-        let subjects = self.named_subjects().into_iter().map(Who::Subject);
-        let roles = self.named_roles().into_iter().map(Who::Role);
-        let all = subjects.chain(roles).chain([Who::Others]);
-        let mut audiences: Vec<Audience<'_>> = all
+    pub fn audiences(&self) -> Vec<PolicyAudience<'_>> {
+        let subjects = self.named_subjects().into_iter().map(AudienceKind::Subject);
+        let roles = self.named_roles().into_iter().map(AudienceKind::Role);
+        let all = subjects.chain(roles).chain([AudienceKind::Others]);
+        let mut audiences: Vec<PolicyAudience<'_>> = all
             .filter_map(|who| self.audience_of(who, Vec::new()))
             .collect();
         number_equal(&mut audiences);
@@ -50,18 +50,22 @@ impl Policy {
 
     /// Those of a subject, or of a pattern of subjects, whose tokens say these roles. `None` where no
     /// token can have such a subject.
-    pub fn audience(&self, subject: &str, roles: Vec<String>) -> Option<Audience<'_>> {
-        self.audience_of(Who::Subject(subject), roles)
+    pub fn audience(&self, subject: &str, roles: Vec<String>) -> Option<PolicyAudience<'_>> {
+        self.audience_of(AudienceKind::Subject(subject), roles)
     }
 
-    fn audience_of(&self, who: Who<'_>, mut roles: Vec<String>) -> Option<Audience<'_>> {
+    fn audience_of(
+        &self,
+        who: AudienceKind<'_>,
+        mut roles: Vec<String>,
+    ) -> Option<PolicyAudience<'_>> {
         let pattern = match who {
-            Who::Subject(pattern) => pattern,
-            Who::Role(role) => {
+            AudienceKind::Subject(pattern) => pattern,
+            AudienceKind::Role(role) => {
                 roles.push(role.to_owned());
                 "*"
             }
-            Who::Others => "*",
+            AudienceKind::Others => "*",
         };
         let candidates: Vec<Caller> = stand_ins(pattern, self.unnamed_character())
             .into_iter()
@@ -71,14 +75,14 @@ impl Policy {
                 ..Caller::default()
             })
             .collect();
-        let named: Vec<Vec<bool>> = candidates.iter().map(|it| self.naming(it)).collect();
+        let named: Vec<Vec<bool>> = candidates.iter().map(|it| self.rules_naming(it)).collect();
         let count = |rules: &Vec<bool>| rules.iter().filter(|is_named| **is_named).count();
         // Of those that as few rules name the first, which is the longest.
         let best = (0..named.len()).min_by_key(|&at| count(&named[at]))?;
         let caller = candidates.into_iter().nth(best)?;
         let mut also_named_by = Vec::new();
         let mut partly_named_by = Vec::new();
-        let tells_of_some = matches!(who, Who::Subject(text) if is_pattern(text));
+        let tells_of_some = matches!(who, AudienceKind::Subject(text) if is_pattern(text));
         for (at, rule) in self.rules.iter().enumerate() {
             let names_all = named.iter().all(|rules| rules[at]);
             if named[best][at] && !names_all {
@@ -88,7 +92,7 @@ impl Policy {
                 also_named_by.push(rule);
             }
         }
-        Some(Audience {
+        Some(PolicyAudience {
             heading: self.heading(who, &caller),
             caller,
             also_named_by,
@@ -97,17 +101,17 @@ impl Policy {
     }
 
     /// For each rule whether it is about the caller.
-    fn naming(&self, caller: &Caller) -> Vec<bool> {
+    fn rules_naming(&self, caller: &Caller) -> Vec<bool> {
         let roles = self.roles_of(caller);
         let rules = self.rules.iter();
         rules
-            .map(|rule| rule.concerns(&caller.subject, &roles))
+            .map(|rule| rule.concerns_caller(&caller.subject, &roles))
             .collect()
     }
 
     /// True where a rule is about some subject of a pattern, by its name or by a role of the policy.
     fn names_some(&self, rule: &Rule, pattern: &str) -> bool {
-        let shares = |patterns: &Patterns| {
+        let shares = |patterns: &PatternList| {
             let mut texts = patterns.texts().iter();
             texts.any(|text| share_subject(text, pattern))
         };
@@ -143,7 +147,7 @@ impl Policy {
     fn subject_texts(&self) -> Vec<&str> {
         let of_rules = self.rules.iter().filter_map(|rule| rule.subjects.as_ref());
         let of_roles = self.roles.iter().map(|(_, members)| members);
-        let all = of_rules.chain(of_roles).flat_map(Patterns::texts);
+        let all = of_rules.chain(of_roles).flat_map(PatternList::texts);
         all.map(String::as_str).collect()
     }
 
@@ -161,21 +165,24 @@ impl Policy {
         names
     }
 
-    fn heading(&self, who: Who<'_>, caller: &Caller) -> String {
+    fn heading(&self, who: AudienceKind<'_>, caller: &Caller) -> String {
         match who {
-            Who::Subject(text) if is_pattern(text) => format!("subjects like {}", shown_set(text)),
-            Who::Subject(text) => {
+            AudienceKind::Subject(text) if is_pattern(text) => {
+                format!("subjects like {}", shown_set(text))
+            }
+            AudienceKind::Subject(text) => {
                 let mut roles = self.roles_of(caller);
                 roles.sort_unstable();
                 roles.dedup();
                 let roles: Vec<String> = roles.into_iter().map(shown_name).collect();
-                match roles.is_empty() {
-                    true => shown_set(text),
-                    false => format!("{} (roles: {})", shown_set(text), roles.join(", ")),
+                if roles.is_empty() {
+                    shown_set(text)
+                } else {
+                    format!("{} (roles: {})", shown_set(text), roles.join(", "))
                 }
             }
-            Who::Role(role) => format!("whoever has the role {}", shown_name(role)),
-            Who::Others => "anybody else with a token".to_owned(),
+            AudienceKind::Role(role) => format!("whoever has the role {}", shown_name(role)),
+            AudienceKind::Others => "anybody else with a token".to_owned(),
         }
     }
 }
@@ -185,7 +192,7 @@ fn is_pattern(text: &str) -> bool {
 }
 
 /// Tells headings apart whose names are not shown.
-fn number_equal(audiences: &mut [Audience<'_>]) {
+fn number_equal(audiences: &mut [PolicyAudience<'_>]) {
     let mut counts: HashMap<String, usize> = HashMap::new();
     for audience in audiences {
         let count = counts.entry(audience.heading.clone()).or_default();

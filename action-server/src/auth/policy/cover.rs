@@ -1,10 +1,10 @@
 //! What a node set covers, where it is known and where it is not.
 
-use super::Effect;
+use super::RuleEffect;
 
 /// What a node set covers of the nodes that are there, by their position.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Cover {
+pub enum NodeScope {
     /// All nodes, also those that are there no more, and commands without nodes.
     Everything,
     /// The nodes at some positions.
@@ -18,30 +18,30 @@ pub enum Cover {
     Unknown(String),
 }
 
-impl Cover {
-    pub(super) fn covers(&self, on: On, effect: Effect) -> bool {
+impl NodeScope {
+    pub(super) fn covers_target(&self, on: PolicyTarget, effect: RuleEffect) -> bool {
         match (self, on) {
-            (Cover::Everything, _) => true,
-            (Cover::Nodes { sure, possible }, On::Node(Some(at))) => {
+            (NodeScope::Everything, _) => true,
+            (NodeScope::Nodes { sure, possible }, PolicyTarget::Node(Some(at))) => {
                 let nodes = match effect {
-                    Effect::Allow => sure,
-                    Effect::Deny => possible,
+                    RuleEffect::Allow => sure,
+                    RuleEffect::Deny => possible,
                 };
                 nodes.get(at).copied().unwrap_or(false)
             }
             // Whether it was one of them is not known any more.
-            (Cover::Nodes { .. }, On::Node(None)) => effect == Effect::Deny,
+            (NodeScope::Nodes { .. }, PolicyTarget::Node(None)) => effect == RuleEffect::Deny,
             // Its caller was let run on it, and has seen the run.
-            (Cover::Nodes { .. }, On::OwnGone) => effect == Effect::Allow,
-            (Cover::Nodes { .. }, _) => false,
-            (Cover::Unknown(_), _) => effect == Effect::Deny,
+            (NodeScope::Nodes { .. }, PolicyTarget::OwnGone) => effect == RuleEffect::Allow,
+            (NodeScope::Nodes { .. }, _) => false,
+            (NodeScope::Unknown(_), _) => effect == RuleEffect::Deny,
         }
     }
 
     /// Why it cannot be resolved, where it cannot.
-    pub(super) fn unknown(&self) -> Option<&str> {
+    pub(super) fn unresolved_reason(&self) -> Option<&str> {
         match self {
-            Cover::Unknown(reason) => Some(reason),
+            NodeScope::Unknown(reason) => Some(reason),
             _ => None,
         }
     }
@@ -49,7 +49,7 @@ impl Cover {
 
 /// What something is done on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum On {
+pub enum PolicyTarget {
     /// No node: a command without nodes.
     Nothing,
     /// The node at this position; `None` for one that is there no more.

@@ -3,14 +3,14 @@
 use std::{borrow::Cow, fmt, sync::Arc};
 
 use super::{
-    Effect, Policy, Requirements, Right, Rule,
-    cover::{Cover, On},
+    Policy, Right, Rule, RuleEffect, RunRequirements,
+    cover::{NodeScope, PolicyTarget},
 };
-use crate::auth::{Caller, patterns::Patterns};
+use crate::auth::{Caller, patterns::PatternList};
 
 /// What a caller wants to do.
 #[derive(Debug, Clone, Copy)]
-pub struct Ask<'a> {
+pub struct AccessRequest<'a> {
     /// Which right it takes.
     pub right: Right,
     /// With which command.
@@ -18,23 +18,23 @@ pub struct Ask<'a> {
     /// With which arguments: only for [`Right::Run`].
     pub arguments: &'a [String],
     /// What the run brings: only for [`Right::Run`].
-    pub brings: Requirements,
+    pub brings: RunRequirements,
 }
 
 /// An answer, with what decided it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Verdict<'a> {
+pub struct PolicyVerdict<'a> {
     /// Whether the caller may.
     pub allowed: bool,
     /// The rule's name; of two that say the same the first in the file.
     pub rule: &'a str,
     /// What the run must bring beside what it brings, so that the rule allows it.
-    pub missing: Requirements,
+    pub missing: RunRequirements,
     /// The node set that it follows from and that cannot be resolved, if there is one.
-    pub unresolved: Option<Unresolved<'a>>,
+    pub unresolved: Option<UnresolvedRule<'a>>,
 }
 
-impl<'a> Verdict<'a> {
+impl<'a> PolicyVerdict<'a> {
     /// Whether the caller may, or could with what is missing.
     pub fn is_possible(&self) -> bool {
         self.allowed || !self.missing.is_empty()
@@ -52,14 +52,14 @@ impl<'a> Verdict<'a> {
 
 /// A rule, or the token, whose node set cannot be resolved. Displays as `rule: reason`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Unresolved<'a> {
+pub struct UnresolvedRule<'a> {
     /// The rule's name.
     pub rule: &'a str,
     /// Why.
     pub reason: &'a str,
 }
 
-impl fmt::Display for Unresolved<'_> {
+impl fmt::Display for UnresolvedRule<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: {}", self.rule, self.reason)
     }
@@ -73,30 +73,30 @@ const TOKEN: &str = "the token's own limits";
 
 /// A policy whose node sets are resolved.
 #[derive(Debug)]
-pub struct Rules {
+pub struct ResolvedRules {
     policy: Arc<Policy>,
-    covers: Vec<Cover>,
+    covers: Vec<NodeScope>,
     /// How many nodes there are.
     pub(super) nodes: usize,
     /// The commands that take nodes: others show none.
     pub(super) node_commands: Vec<String>,
 }
 
-impl Rules {
+impl ResolvedRules {
     /// Resolves the node sets of a policy with `cover`, which gets a rule's place and its set;
     /// `commands` are those that take nodes, of which there are `nodes`.
     pub fn new(
         policy: Arc<Policy>,
         commands: &[&str],
         nodes: usize,
-        mut cover: impl FnMut(usize, &str) -> Cover,
-    ) -> Rules {
+        mut cover: impl FnMut(usize, &str) -> NodeScope,
+    ) -> ResolvedRules {
         let rules = policy.rules().iter().enumerate();
         let covers = rules.map(|(at, rule)| match &rule.nodes {
             Some(set) => cover(at, set),
-            None => Cover::Everything,
+            None => NodeScope::Everything,
         });
-        Rules {
+        ResolvedRules {
             covers: covers.collect(),
             nodes,
             node_commands: commands.iter().map(ToString::to_string).collect(),
@@ -107,25 +107,29 @@ impl Rules {
 
 /// What one caller may do.
 #[derive(Debug)]
-pub struct Decider {
-    pub(super) rules: Arc<Rules>,
+pub struct Authorizer {
+    pub(super) rules: Arc<ResolvedRules>,
     /// The rules that concern the caller, by their place in the policy.
     own: Vec<usize>,
-    pub(super) grant: crate::auth::Grant,
-    pub(super) grant_nodes: Arc<Cover>,
+    pub(super) grant: crate::auth::TokenGrant,
+    pub(super) grant_nodes: Arc<NodeScope>,
 }
 
-impl Decider {
+impl Authorizer {
     /// A decider for one caller; `grant_nodes` is what its token's node set covers.
-    pub fn new(rules: Arc<Rules>, caller: &Caller, grant_nodes: impl Into<Arc<Cover>>) -> Decider {
+    pub fn new(
+        rules: Arc<ResolvedRules>,
+        caller: &Caller,
+        grant_nodes: impl Into<Arc<NodeScope>>,
+    ) -> Authorizer {
         let grant_nodes = grant_nodes.into();
         let roles = rules.policy.roles_of(caller);
         let concerned = rules.policy.rules().iter().enumerate();
         let own = concerned
-            .filter(|(_, rule)| rule.concerns(&caller.subject, &roles))
+            .filter(|(_, rule)| rule.concerns_caller(&caller.subject, &roles))
             .map(|(at, _)| at)
             .collect();
-        Decider {
+        Authorizer {
             own,
             grant: caller.grant.clone(),
             grant_nodes,
@@ -134,21 +138,21 @@ impl Decider {
     }
 
     /// Prepares the answer to a question that is asked of many nodes.
-    pub fn question<'a>(&'a self, ask: Ask<'_>) -> Question<'a> {
-        let of = |effect| self.about(effect, ask).collect();
-        Question {
+    pub fn prepare_question<'a>(&'a self, ask: AccessRequest<'_>) -> PolicyQuestion<'a> {
+        let of = |effect| self.own_rules_about(effect, ask).collect();
+        PolicyQuestion {
             // Rules require something of runs alone.
             brings: match ask.right {
                 Right::Run => ask.brings,
-                _ => Requirements {
+                _ => RunRequirements {
                     reason: true,
                     plan: true,
                 },
             },
             token_allows: self.grant.allows_command(ask.command),
             grant_nodes: &self.grant_nodes,
-            allow: of(Effect::Allow),
-            deny: of(Effect::Deny),
+            allow: of(RuleEffect::Allow),
+            deny: of(RuleEffect::Deny),
             with_others: self.with_other_arguments(ask),
             has_arguments: !ask.arguments.is_empty(),
         }
@@ -156,13 +160,13 @@ impl Decider {
 
     /// What the caller lacks a right for, where it may be: the token's node set, or that of a rule
     /// about the right, cannot be resolved. `command` is the one that it is about, if there is one.
-    pub fn unresolved(&self, right: Right, command: Option<&str>) -> Option<Unresolved<'_>> {
-        let token = self.grant_nodes.unknown();
-        let token = token.map(|reason| Unresolved {
+    pub fn unresolved(&self, right: Right, command: Option<&str>) -> Option<UnresolvedRule<'_>> {
+        let token = self.grant_nodes.unresolved_reason();
+        let token = token.map(|reason| UnresolvedRule {
             rule: TOKEN,
             reason,
         });
-        let mut about = self.own().filter(|(rule, _)| {
+        let mut about = self.own_rules().filter(|(rule, _)| {
             let is_about = command.is_none_or(|name| rule.is_about_command(name));
             is_about && rule.rights.contains(&right)
         });
@@ -170,102 +174,110 @@ impl Decider {
     }
 
     /// What decides which nodes the caller may see: two callers with the same see the same.
-    pub fn sight(&self) -> (&[usize], &crate::auth::Grant) {
+    pub fn visibility_key(&self) -> (&[usize], &crate::auth::TokenGrant) {
         (&self.own, &self.grant)
     }
 
     /// True when the caller has the right to everything: what it may list, an error may name.
     pub fn has_all(&self, right: Right) -> bool {
         let has = move |rule: &Rule| rule.rights.contains(&right);
-        let whole = |(rule, cover): (&Rule, &Cover)| {
-            rule.effect == Effect::Allow
+        let whole = |(rule, cover): (&Rule, &NodeScope)| {
+            rule.effect == RuleEffect::Allow
                 && rule.commands.is_none()
                 && rule.arguments.is_none()
-                && *cover == Cover::Everything
+                && *cover == NodeScope::Everything
         };
         self.grant.commands.is_none()
-            && *self.grant_nodes == Cover::Everything
-            && self.matching(has).any(whole)
+            && *self.grant_nodes == NodeScope::Everything
+            && self.own_rules_where(has).any(whole)
             && self
-                .matching(has)
-                .all(|(rule, _)| rule.effect == Effect::Allow)
+                .own_rules_where(has)
+                .all(|(rule, _)| rule.effect == RuleEffect::Allow)
     }
 
     /// The caller's rules, with what they cover.
-    pub fn own(&self) -> impl Iterator<Item = (&Rule, &Cover)> {
-        self.own.iter().map(|&at| self.rule(at))
+    pub fn own_rules(&self) -> impl Iterator<Item = (&Rule, &NodeScope)> {
+        self.own.iter().map(|&at| self.rule_at(at))
     }
 
     /// The caller's rules of one effect that are about a question.
-    fn about(&self, effect: Effect, ask: Ask<'_>) -> impl Iterator<Item = (&Rule, &Cover)> {
-        self.own()
+    fn own_rules_about(
+        &self,
+        effect: RuleEffect,
+        ask: AccessRequest<'_>,
+    ) -> impl Iterator<Item = (&Rule, &NodeScope)> {
+        self.own_rules()
             .filter(move |(rule, _)| is_about(rule, effect, ask))
     }
 
     /// What the caller's rules allow with other arguments.
-    fn with_other_arguments(&self, ask: Ask<'_>) -> Vec<&Cover> {
-        let allows =
-            |rule: &Rule| rule.effect == Effect::Allow && !is_about(rule, Effect::Allow, ask);
-        let others = self.own().filter(|(rule, _)| {
+    fn with_other_arguments(&self, ask: AccessRequest<'_>) -> Vec<&NodeScope> {
+        let allows = |rule: &Rule| {
+            rule.effect == RuleEffect::Allow && !is_about(rule, RuleEffect::Allow, ask)
+        };
+        let others = self.own_rules().filter(|(rule, _)| {
             allows(rule) && rule.rights.contains(&ask.right) && rule.is_about_command(ask.command)
         });
         others.map(|(_, cover)| cover).collect()
     }
 
-    fn matching<'a>(
+    fn own_rules_where<'a>(
         &'a self,
         matches: impl Fn(&Rule) -> bool + 'a,
-    ) -> impl Iterator<Item = (&'a Rule, &'a Cover)> {
-        self.own().filter(move |(rule, _)| matches(rule))
+    ) -> impl Iterator<Item = (&'a Rule, &'a NodeScope)> {
+        self.own_rules().filter(move |(rule, _)| matches(rule))
     }
 
-    fn rule(&self, at: usize) -> (&Rule, &Cover) {
+    fn rule_at(&self, at: usize) -> (&Rule, &NodeScope) {
         (&self.rules.policy.rules()[at], &self.rules.covers[at])
     }
 }
 
 /// A question of one caller, to be answered for each node.
 #[derive(Debug)]
-pub struct Question<'a> {
-    brings: Requirements,
+pub struct PolicyQuestion<'a> {
+    brings: RunRequirements,
     token_allows: bool,
-    grant_nodes: &'a Cover,
-    allow: Vec<(&'a Rule, &'a Cover)>,
-    deny: Vec<(&'a Rule, &'a Cover)>,
+    grant_nodes: &'a NodeScope,
+    allow: Vec<(&'a Rule, &'a NodeScope)>,
+    deny: Vec<(&'a Rule, &'a NodeScope)>,
     /// What rules cover that allow it with other arguments.
-    with_others: Vec<&'a Cover>,
+    with_others: Vec<&'a NodeScope>,
     has_arguments: bool,
 }
 
-impl<'a> Question<'a> {
+impl<'a> PolicyQuestion<'a> {
     /// The answer.
-    pub fn verdict(&self, on: On) -> Verdict<'a> {
-        let refused = |rule, unresolved| Verdict {
+    pub fn decide(&self, on: PolicyTarget) -> PolicyVerdict<'a> {
+        let refused = |rule, unresolved| PolicyVerdict {
             allowed: false,
             rule,
-            missing: Requirements::NONE,
+            missing: RunRequirements::NONE,
             unresolved,
         };
-        if !self.token_allows || !self.grant_nodes.covers(on, Effect::Allow) {
-            let reason = self.grant_nodes.unknown().filter(|_| self.token_allows);
-            let unresolved = reason.map(|reason| Unresolved {
+        if !self.token_allows || !self.grant_nodes.covers_target(on, RuleEffect::Allow) {
+            let reason = self
+                .grant_nodes
+                .unresolved_reason()
+                .filter(|_| self.token_allows);
+            let unresolved = reason.map(|reason| UnresolvedRule {
                 rule: TOKEN,
                 reason,
             });
             return refused(TOKEN, unresolved);
         }
-        let denies = |(_, cover): &&(&Rule, &Cover)| cover.covers(on, Effect::Deny);
+        let denies = |(_, cover): &&(&Rule, &NodeScope)| cover.covers_target(on, RuleEffect::Deny);
         if let Some(found) = self.deny.iter().copied().find(|it| denies(&it)) {
             return refused(&found.0.name, unresolved(found));
         }
         let allows = self
             .allow
             .iter()
-            .filter(|(_, cover)| cover.covers(on, Effect::Allow))
-            .map(|(rule, _)| (rule.name.as_str(), rule.require.without(self.brings)));
+            .filter(|(_, cover)| cover.covers_target(on, RuleEffect::Allow))
+            .map(|(rule, _)| (rule.name.as_str(), rule.require.not_among(self.brings)));
         // The first of those that require least.
         match allows.min_by_key(|(_, missing)| missing.count()) {
-            Some((rule, missing)) => Verdict {
+            Some((rule, missing)) => PolicyVerdict {
                 allowed: missing.is_empty(),
                 rule,
                 missing,
@@ -278,9 +290,9 @@ impl<'a> Question<'a> {
         }
     }
 
-    fn why_not_allowed(&self, on: On) -> &'static str {
+    fn why_not_allowed(&self, on: PolicyTarget) -> &'static str {
         let mut others = self.with_others.iter();
-        match others.any(|cover| cover.covers(on, Effect::Allow)) {
+        match others.any(|cover| cover.covers_target(on, RuleEffect::Allow)) {
             true if self.has_arguments => OTHER_ARGUMENTS,
             true => NOT_BARE,
             false => NO_RULE,
@@ -288,23 +300,28 @@ impl<'a> Question<'a> {
     }
 }
 
-fn unresolved<'a>((rule, cover): (&'a Rule, &'a Cover)) -> Option<Unresolved<'a>> {
-    let reason = cover.unknown()?;
+fn unresolved<'a>((rule, cover): (&'a Rule, &'a NodeScope)) -> Option<UnresolvedRule<'a>> {
+    let reason = cover.unresolved_reason()?;
     let rule = &rule.name;
-    Some(Unresolved { rule, reason })
+    Some(UnresolvedRule { rule, reason })
 }
 
-fn is_about(rule: &Rule, effect: Effect, ask: Ask<'_>) -> bool {
+fn is_about(rule: &Rule, effect: RuleEffect, ask: AccessRequest<'_>) -> bool {
     rule.effect == effect
         && rule.rights.contains(&ask.right)
         && rule.is_about_command(ask.command)
-        && (ask.right != Right::Run || are_meant(rule.arguments.as_ref(), effect, ask.arguments))
+        && (ask.right != Right::Run
+            || match_arguments(rule.arguments.as_ref(), effect, ask.arguments))
 }
 
 /// What is allowed is allowed with arguments that are all named; what is denied is denied with any
 /// that is. A run without arguments is named by the empty text and by no other pattern: what a
 /// script does without arguments is no special case of what it does with some.
-fn are_meant(patterns: Option<&Patterns>, effect: Effect, arguments: &[String]) -> bool {
+fn match_arguments(
+    patterns: Option<&PatternList>,
+    effect: RuleEffect,
+    arguments: &[String],
+) -> bool {
     let Some(patterns) = patterns else {
         return true;
     };
@@ -312,8 +329,8 @@ fn are_meant(patterns: Option<&Patterns>, effect: Effect, arguments: &[String]) 
         return patterns.match_absence();
     }
     match effect {
-        Effect::Allow => arguments.iter().all(|text| patterns.match_any(text)),
-        Effect::Deny => arguments.iter().any(|text| patterns.match_any(text)),
+        RuleEffect::Allow => arguments.iter().all(|text| patterns.match_any(text)),
+        RuleEffect::Deny => arguments.iter().any(|text| patterns.match_any(text)),
     }
 }
 

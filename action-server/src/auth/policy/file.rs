@@ -9,9 +9,9 @@ use action_proto::input::shown_name;
 use serde::Deserialize;
 use thiserror::Error;
 
-use super::{Effect, Policy, Requirements, Right, Rule};
+use super::{Policy, Right, Rule, RuleEffect, RunRequirements};
 use crate::{
-    auth::patterns::Patterns,
+    auth::patterns::PatternList,
     yaml::{self, ListLines, Step, Yaml, line_of},
 };
 
@@ -47,22 +47,31 @@ struct RawPolicy {
 #[serde(deny_unknown_fields)]
 struct RawRule {
     name: String,
-    #[serde(default, deserialize_with = "crate::auth::present")]
+    #[serde(default, deserialize_with = "crate::auth::deserialize_present")]
     allow: Option<Vec<String>>,
-    #[serde(default, deserialize_with = "crate::auth::present")]
+    #[serde(default, deserialize_with = "crate::auth::deserialize_present")]
     deny: Option<Vec<String>>,
-    #[serde(default, deserialize_with = "crate::auth::present")]
+    #[serde(default, deserialize_with = "crate::auth::deserialize_present")]
     subjects: Option<Vec<String>>,
-    #[serde(default, deserialize_with = "crate::auth::present")]
+    #[serde(default, deserialize_with = "crate::auth::deserialize_present")]
     roles: Option<Vec<String>>,
-    #[serde(default, deserialize_with = "crate::auth::present")]
+    #[serde(default, deserialize_with = "crate::auth::deserialize_present")]
     commands: Option<Vec<String>>,
-    #[serde(default, deserialize_with = "crate::auth::present")]
+    #[serde(default, deserialize_with = "crate::auth::deserialize_present")]
     nodes: Option<String>,
-    #[serde(default, deserialize_with = "crate::auth::present")]
+    #[serde(default, deserialize_with = "crate::auth::deserialize_present")]
     arguments: Option<Vec<String>>,
-    #[serde(default, deserialize_with = "crate::auth::present")]
+    #[serde(default, deserialize_with = "crate::auth::deserialize_present")]
     require: Option<Vec<String>>,
+}
+
+/// A name in a rule that is not defined.
+#[derive(Debug, Error)]
+pub(super) enum NameError {
+    #[error("there is no right {:?}; there are {}, and all", shown_name(.0), Right::ALL.map(Right::label).join(", "))]
+    Right(String),
+    #[error("a rule cannot require {:?}; it can require reason and plan", shown_name(.0))]
+    Requirement(String),
 }
 
 /// What is wrong with a rule, and the key that it is about.
@@ -80,10 +89,11 @@ pub(super) fn parse(path: &Path, text: &str) -> Result<Policy, PolicyError> {
         let reason = format!("rule {} ({:?}): {reason}", at + 1, shown_name(name));
         fault(lines.line_of(at, key), reason)
     };
-    let raw: RawPolicy = yaml::read(text).map_err(|(line, reason)| match misshapen(text) {
-        Some((at, name, wrong)) => in_rule(at, &name, wrong),
-        None => fault(line, reason),
-    })?;
+    let raw: RawPolicy =
+        yaml::read(text).map_err(|(line, reason)| match find_wrong_shape(text) {
+            Some((at, name, wrong)) => in_rule(at, &name, wrong),
+            None => fault(line, reason),
+        })?;
     if let Some((role, reason)) = raw.roles.iter().find_map(wrong_role) {
         let line = line_of(text, &[Step::Key("roles"), Step::Key(role)]);
         return Err(fault(line, format!("roles: {reason}")));
@@ -96,35 +106,35 @@ pub(super) fn parse(path: &Path, text: &str) -> Result<Policy, PolicyError> {
             let wrong = ("name", "another rule has this name".to_owned());
             return Err(in_rule(at, &name, wrong));
         }
-        rules.push(rule(raw).map_err(|wrong| in_rule(at, &name, wrong))?);
+        rules.push(check_rule(raw).map_err(|wrong| in_rule(at, &name, wrong))?);
     }
     let roles = raw.roles.into_iter();
     Ok(Policy {
         rules,
         roles: roles
-            .map(|(role, members)| (role, Patterns::new(members)))
+            .map(|(role, members)| (role, PatternList::new(members)))
             .collect(),
         path: path.to_owned(),
         text: text.to_owned(),
     })
 }
 
-fn rule(raw: RawRule) -> Result<Rule, RuleError> {
+fn check_rule(raw: RawRule) -> Result<Rule, RuleError> {
     if raw.name.is_empty() || raw.name.len() > 64 || raw.name.chars().any(char::is_control) {
         let reason = "a rule's name is 1 to 64 characters of one line";
         return Err(("name", reason.into()));
     }
     check_lists(&raw)?;
     let (effect, key, rights) = match (raw.allow, raw.deny) {
-        (Some(rights), None) => (Effect::Allow, "allow", rights),
-        (None, Some(rights)) => (Effect::Deny, "deny", rights),
+        (Some(rights), None) => (RuleEffect::Allow, "allow", rights),
+        (None, Some(rights)) => (RuleEffect::Deny, "deny", rights),
         _ => {
             let reason = "a rule has either `allow` or `deny`, with a list of rights";
             return Err(("deny", reason.into()));
         }
     };
     // A rule that gives something to everybody says so: forgetting the line must not do it.
-    if effect == Effect::Allow && raw.subjects.is_none() && raw.roles.is_none() {
+    if effect == RuleEffect::Allow && raw.subjects.is_none() && raw.roles.is_none() {
         let reason = "say to whom: `subjects` or `roles`; `subjects: ['*']` is everybody";
         return Err(("name", reason.into()));
     }
@@ -132,22 +142,26 @@ fn rule(raw: RawRule) -> Result<Rule, RuleError> {
         let reason = "nodes is empty; leave it out for all nodes";
         return Err(("nodes", reason.into()));
     }
-    let rights = read_rights(&rights, effect).map_err(|reason| (key, reason))?;
-    let require = raw.require.as_deref().map(Requirements::parse).transpose();
-    let require = require.map_err(|reason| ("require", reason))?;
-    if require.is_some() && (effect == Effect::Deny || !rights.contains(&Right::Run)) {
+    let rights = read_rights(&rights, effect).map_err(|error| (key, error.to_string()))?;
+    let require = raw
+        .require
+        .as_deref()
+        .map(RunRequirements::parse)
+        .transpose();
+    let require = require.map_err(|error| ("require", error.to_string()))?;
+    if require.is_some() && (effect == RuleEffect::Deny || !rights.contains(&Right::Run)) {
         let reason = "require is for rules that allow `run`";
         return Err(("require", reason.into()));
     }
-    let commands = raw.commands.map(Patterns::new);
+    let commands = raw.commands.map(PatternList::new);
     Ok(Rule {
         require: require.unwrap_or_default(),
         rights,
-        subjects: raw.subjects.map(Patterns::new),
+        subjects: raw.subjects.map(PatternList::new),
         roles: raw.roles,
         // Everything is no limit.
         commands: commands.filter(|them| !them.match_all()),
-        arguments: raw.arguments.map(Patterns::new),
+        arguments: raw.arguments.map(PatternList::new),
         nodes: raw.nodes,
         name: raw.name,
         effect,
@@ -227,7 +241,7 @@ fn empty_list(key: &str, both: bool) -> String {
 
 /// The first key of a rule that is a list where a text must be, or the other way round. Names the
 /// rule, which the deserializer's own message does not.
-fn misshapen(text: &str) -> Option<(usize, String, RuleError)> {
+fn find_wrong_shape(text: &str) -> Option<(usize, String, RuleError)> {
     let entry = |map: &[(String, Yaml)], key: &str| {
         let mut entries = map.iter();
         entries
@@ -260,7 +274,7 @@ fn wrong_shape(key: &str, value: &Yaml) -> Option<RuleError> {
     (!matches!(value, Yaml::List(_))).then(|| (list, format!("{list} is {kind}: {remedy}")))
 }
 
-fn read_rights(names: &[String], effect: Effect) -> Result<Vec<Right>, String> {
+fn read_rights(names: &[String], effect: RuleEffect) -> Result<Vec<Right>, NameError> {
     let mut rights = Vec::new();
     for name in names {
         if name == "all" {
@@ -268,16 +282,10 @@ fn read_rights(names: &[String], effect: Effect) -> Result<Vec<Right>, String> {
             continue;
         }
         let right = Right::ALL.into_iter().find(|right| right.label() == name);
-        let right = right.ok_or_else(|| {
-            let known = Right::ALL.map(Right::label).join(", ");
-            format!(
-                "there is no right {:?}; there are {known}, and all",
-                shown_name(name)
-            )
-        })?;
+        let right = right.ok_or_else(|| NameError::Right(name.clone()))?;
         rights.push(right);
-        if effect == Effect::Allow {
-            rights.extend(right.brings());
+        if effect == RuleEffect::Allow {
+            rights.extend(right.implied_rights());
         }
     }
     Ok(rights)

@@ -2,22 +2,22 @@
 
 use action_proto::input::shown_set;
 
-use super::{Cover, Effect, KnownCommand, Requirements, Right, Rule};
+use super::{KnownCommand, NodeScope, Right, Rule, RuleEffect, RunRequirements};
 
 impl Rule {
     /// The rule in plain words: `may run power-* (3 commands) on @compute (4 nodes) (its name)`.
     /// `cover` is what its node set covers, `commands` are those that there are.
-    pub fn in_words(&self, cover: &Cover, commands: &[KnownCommand<'_>]) -> String {
+    pub fn in_words(&self, cover: &NodeScope, commands: &[KnownCommand<'_>]) -> String {
         let may = match self.effect {
-            Effect::Allow => "may",
-            Effect::Deny => "may not",
+            RuleEffect::Allow => "may",
+            RuleEffect::Deny => "may not",
         };
-        let verbs = self.joined(&self.verbs());
-        let objects = self.objects(commands);
+        let verbs = self.join_words(&self.verbs_in_words());
+        let objects = self.commands_in_words(commands);
         let nodes = self.nodes_in_words(cover, commands);
         let arguments = self.arguments_in_words();
         let require = match self.require {
-            Requirements::NONE => String::new(),
+            RunRequirements::NONE => String::new(),
             some => format!(", which requires --{}", some.names().join(" and --")),
         };
         let name = &self.name;
@@ -25,9 +25,9 @@ impl Rule {
     }
 
     /// What the rule is about, each verb up to the command.
-    fn verbs(&self) -> Vec<&'static str> {
+    fn verbs_in_words(&self) -> Vec<&'static str> {
         let has = |right| self.rights.contains(&right);
-        let is_allowed = self.effect == Effect::Allow;
+        let is_allowed = self.effect == RuleEffect::Allow;
         if Right::ALL.into_iter().all(has) {
             return vec![if is_allowed {
                 "do everything with"
@@ -71,11 +71,11 @@ impl Rule {
         verbs
     }
 
-    fn objects(&self, commands: &[KnownCommand<'_>]) -> String {
+    fn commands_in_words(&self, commands: &[KnownCommand<'_>]) -> String {
         let Some(patterns) = &self.commands else {
             return match self.effect {
-                Effect::Allow => "every command".to_owned(),
-                Effect::Deny => "any command".to_owned(),
+                RuleEffect::Allow => "every command".to_owned(),
+                RuleEffect::Deny => "any command".to_owned(),
             };
         };
         let named = patterns.each().map(|(text, pattern)| {
@@ -89,22 +89,22 @@ impl Rule {
             }
         });
         let named: Vec<String> = named.collect();
-        self.joined(&named)
+        self.join_words(&named)
     }
 
-    fn nodes_in_words(&self, cover: &Cover, commands: &[KnownCommand<'_>]) -> String {
+    fn nodes_in_words(&self, cover: &NodeScope, commands: &[KnownCommand<'_>]) -> String {
         let takes_nodes = |command: &KnownCommand<'_>| {
             command.takes_nodes != Some(false) && self.is_about_command(command.name)
         };
         let set = shown_set(self.nodes.as_deref().unwrap_or_default());
         match cover {
-            Cover::Everything if !commands.iter().any(takes_nodes) => String::new(),
-            Cover::Everything => " on all nodes".to_owned(),
-            Cover::Unknown(reason) => format!(" on {set} ({reason})"),
-            Cover::Nodes { sure, possible } => {
+            NodeScope::Everything if !commands.iter().any(takes_nodes) => String::new(),
+            NodeScope::Everything => " on all nodes".to_owned(),
+            NodeScope::Unknown(reason) => format!(" on {set} ({reason})"),
+            NodeScope::Nodes { sure, possible } => {
                 let nodes = match self.effect {
-                    Effect::Allow => sure,
-                    Effect::Deny => possible,
+                    RuleEffect::Allow => sure,
+                    RuleEffect::Deny => possible,
                 };
                 match nodes.iter().filter(|is| **is).count() {
                     0 => format!(" on {set} (no node)"),
@@ -124,8 +124,8 @@ impl Rule {
         let texts: Vec<String> = texts.map(|text| format!("{:?}", shown_set(text))).collect();
         let some = match self.effect {
             _ if texts.is_empty() => None,
-            Effect::Allow => Some("with arguments that are each like"),
-            Effect::Deny => Some("with an argument like"),
+            RuleEffect::Allow => Some("with arguments that are each like"),
+            RuleEffect::Deny => Some("with an argument like"),
         };
         let some = some.map(|some| format!("{some} {}", texts.join(" or ")));
         let none = patterns.match_absence();
@@ -134,8 +134,8 @@ impl Rule {
         // Arguments limit nothing but runs.
         let implied = [Right::Run, Right::List, Right::ReadOwn, Right::CancelOwn];
         let is_about_runs = |right: &Right| match self.effect {
-            Effect::Allow => implied.contains(right),
-            Effect::Deny => *right == Right::Run,
+            RuleEffect::Allow => implied.contains(right),
+            RuleEffect::Deny => *right == Right::Run,
         };
         let only = match Right::ALL
             .iter()
@@ -148,11 +148,11 @@ impl Rule {
         format!("{only} {}", both.join(" or "))
     }
 
-    fn joined(&self, texts: &[impl AsRef<str>]) -> String {
+    fn join_words(&self, texts: &[impl AsRef<str>]) -> String {
         let texts: Vec<&str> = texts.iter().map(AsRef::as_ref).collect();
         let word = match self.effect {
-            Effect::Allow => "and",
-            Effect::Deny => "or",
+            RuleEffect::Allow => "and",
+            RuleEffect::Deny => "or",
         };
         match texts.split_last() {
             Some((last, others)) if !others.is_empty() => {

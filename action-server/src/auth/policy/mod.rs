@@ -1,7 +1,7 @@
 //! Who may do what: rules that allow and rules that deny.
 //!
 //! Allowed is what some rule allows and none denies. What a rule covers of the nodes is resolved
-//! by whoever knows the nodes, into a [`Cover`]; deciding is then pure.
+//! by whoever knows the nodes, into a [`NodeScope`]; deciding is then pure.
 
 mod audience;
 mod cover;
@@ -16,14 +16,16 @@ mod warnings;
 
 use std::path::{Path, PathBuf};
 
-pub use audience::Audience;
-pub use cover::{Cover, On};
-pub use decide::{Ask, Decider, Question, Rules, Unresolved, Verdict};
+pub use audience::PolicyAudience;
+pub use cover::{NodeScope, PolicyTarget};
+pub use decide::{
+    AccessRequest, Authorizer, PolicyQuestion, PolicyVerdict, ResolvedRules, UnresolvedRule,
+};
 pub use file::PolicyError;
-pub use requirements::Requirements;
+pub use requirements::RunRequirements;
 pub use warnings::{KnownCommand, PolicyFaults, no_such_subject};
 
-use super::{Caller, patterns::Patterns};
+use super::{Caller, patterns::PatternList};
 
 /// What a caller may do with runs, commands and nodes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -67,7 +69,7 @@ impl Right {
 
     /// What comes with it where it is allowed: who starts a run may see what it needs to, and may
     /// see the run and stop it. Denied is only what is named.
-    fn brings(self) -> &'static [Right] {
+    fn implied_rights(self) -> &'static [Right] {
         match self {
             Right::Run => &[Right::List, Right::ReadOwn, Right::CancelOwn],
             Right::ReadAny => &[Right::ReadOwn],
@@ -79,19 +81,19 @@ impl Right {
 
 /// Whether a rule gives or takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Effect {
+pub enum RuleEffect {
     /// It gives what no rule takes.
     Allow,
     /// It takes, whatever others give.
     Deny,
 }
 
-impl Effect {
+impl RuleEffect {
     /// What a rule does that is about nothing.
     pub fn of_nothing(self) -> &'static str {
         match self {
-            Effect::Allow => "allows nothing",
-            Effect::Deny => "denies nothing",
+            RuleEffect::Allow => "allows nothing",
+            RuleEffect::Deny => "denies nothing",
         }
     }
 }
@@ -102,17 +104,17 @@ pub struct Rule {
     /// What answers, `explain` and the audit log call it.
     pub name: String,
     /// Whether it gives or takes.
-    pub effect: Effect,
+    pub effect: RuleEffect,
     rights: Vec<Right>,
-    subjects: Option<Patterns>,
+    subjects: Option<PatternList>,
     roles: Option<Vec<String>>,
-    commands: Option<Patterns>,
+    commands: Option<PatternList>,
     /// The node set it is about; all nodes, and commands without nodes, where not set.
     pub nodes: Option<String>,
     /// Patterns of arguments; the empty one stands for a run without any.
-    arguments: Option<Patterns>,
+    arguments: Option<PatternList>,
     /// What a run must bring so that the rule allows it.
-    require: Requirements,
+    require: RunRequirements,
 }
 
 impl Rule {
@@ -122,7 +124,7 @@ impl Rule {
         commands.is_none_or(|them| them.match_any(name))
     }
 
-    fn concerns(&self, subject: &str, roles: &[&str]) -> bool {
+    fn concerns_caller(&self, subject: &str, roles: &[&str]) -> bool {
         let named = self.subjects.as_ref().map(|them| them.match_any(subject));
         let playing = self
             .roles
@@ -139,7 +141,7 @@ impl Rule {
 #[derive(Debug, Clone)]
 pub struct Policy {
     rules: Vec<Rule>,
-    roles: Vec<(String, Patterns)>,
+    roles: Vec<(String, PatternList)>,
     /// The file, and what it says: for the lines of what is wrong.
     path: PathBuf,
     text: String,
@@ -150,14 +152,14 @@ impl Policy {
     pub fn open() -> Policy {
         let rule = Rule {
             name: "any token".into(),
-            effect: Effect::Allow,
+            effect: RuleEffect::Allow,
             rights: Right::ALL.to_vec(),
             subjects: None,
             roles: None,
             commands: None,
             nodes: None,
             arguments: None,
-            require: Requirements::NONE,
+            require: RunRequirements::NONE,
         };
         Policy {
             rules: vec![rule],

@@ -2,20 +2,20 @@
 
 use std::ops::BitOr;
 
-use action_proto::input::shown_name;
+use super::file::NameError;
 
 /// What a run brings, or must bring so that a rule allows it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Requirements {
+pub struct RunRequirements {
     /// A reason (`RunCommandRequest.reason`).
     pub reason: bool,
     /// The digest of the plan that the run is to be (`RunCommandRequest.plan_digest`).
     pub plan: bool,
 }
 
-impl Requirements {
+impl RunRequirements {
     /// None.
-    pub const NONE: Requirements = Requirements {
+    pub const NONE: RunRequirements = RunRequirements {
         reason: false,
         plan: false,
     };
@@ -32,18 +32,13 @@ impl Requirements {
     ///
     /// # Errors
     /// A name that is not known.
-    pub(super) fn parse(names: &[String]) -> Result<Requirements, String> {
-        let mut required = Requirements::NONE;
+    pub(super) fn parse(names: &[String]) -> Result<RunRequirements, NameError> {
+        let mut required = RunRequirements::NONE;
         for name in names {
             match name.as_str() {
                 "reason" => required.reason = true,
                 "plan" => required.plan = true,
-                other => {
-                    return Err(format!(
-                        "a rule cannot require {:?}; it can require reason and plan",
-                        shown_name(other)
-                    ));
-                }
+                other => return Err(NameError::Requirement(other.to_owned())),
             }
         }
         Ok(required)
@@ -51,7 +46,7 @@ impl Requirements {
 
     /// True for none.
     pub fn is_empty(self) -> bool {
-        self == Requirements::NONE
+        self == RunRequirements::NONE
     }
 
     pub(super) fn count(self) -> usize {
@@ -59,19 +54,19 @@ impl Requirements {
     }
 
     /// Those of these that are not among the others.
-    pub(super) fn without(self, brought: Requirements) -> Requirements {
-        Requirements {
+    pub(super) fn not_among(self, brought: RunRequirements) -> RunRequirements {
+        RunRequirements {
             reason: self.reason && !brought.reason,
             plan: self.plan && !brought.plan,
         }
     }
 }
 
-impl BitOr for Requirements {
-    type Output = Requirements;
+impl BitOr for RunRequirements {
+    type Output = RunRequirements;
 
-    fn bitor(self, other: Requirements) -> Requirements {
-        Requirements {
+    fn bitor(self, other: RunRequirements) -> RunRequirements {
+        RunRequirements {
             reason: self.reason || other.reason,
             plan: self.plan || other.plan,
         }

@@ -78,7 +78,7 @@ fn shortest_shared(a: &[u8], b: &[u8]) -> Option<usize> {
             } else {
                 let after = taken.filter(|_| next != (i, j));
                 let after = after.and_then(|_| any[next.0][next.1]).map(|it| it + 1);
-                least([
+                least_length([
                     is_star.then(|| any[i + 1][j]).flatten(),
                     is_other_star.then(|| any[i][j + 1]).flatten(),
                     after,
@@ -86,7 +86,7 @@ fn shortest_shared(a: &[u8], b: &[u8]) -> Option<usize> {
             };
             let begins = taken.filter(|byte| is_subject(&char::from(*byte).to_string()));
             let after = begins.and_then(|_| any[next.0][next.1]).map(|it| it + 1);
-            first[i][j] = least([
+            first[i][j] = least_length([
                 is_star.then(|| first[i + 1][j]).flatten(),
                 is_other_star.then(|| first[i][j + 1]).flatten(),
                 after,
@@ -106,7 +106,7 @@ fn shared_byte(x: u8, y: u8) -> Option<u8> {
     }
 }
 
-fn least(lengths: [Option<usize>; 3]) -> Option<usize> {
+fn least_length(lengths: [Option<usize>; 3]) -> Option<usize> {
     lengths.into_iter().flatten().min()
 }
 

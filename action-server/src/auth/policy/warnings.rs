@@ -3,9 +3,9 @@
 
 use action_proto::input::shown_set;
 
-use super::{Effect, Policy, Right, Rule, subject_patterns::can_be_subject};
+use super::{Policy, Right, Rule, RuleEffect, subject_patterns::can_be_subject};
 use crate::{
-    auth::patterns::Patterns,
+    auth::patterns::PatternList,
     yaml::{Fault, Lines, ListLines, Severity, Step},
 };
 
@@ -46,14 +46,14 @@ impl<'a> PolicyFaults<'a> {
                 commands_without_nodes(rule, commands),
             ];
             for (key, reason) in warnings.into_iter().flatten() {
-                faults.add(at, key, Severity::Warning, &reason);
+                faults.add_fault(at, key, Severity::Warning, &reason);
             }
         }
         faults
     }
 
     /// Adds what is wrong with a key of the rule at a place in the policy.
-    pub fn add(&mut self, at: usize, key: &str, severity: Severity, reason: &str) {
+    pub fn add_fault(&mut self, at: usize, key: &str, severity: Severity, reason: &str) {
         let name = self.policy.rules.get(at).map_or("", |rule| &rule.name);
         self.found.push(Fault {
             file: self.policy.path.clone(),
@@ -81,7 +81,7 @@ impl<'a> PolicyFaults<'a> {
         let idle = policy.roles.iter().map(|(role, _)| role.as_str());
         let idle: Vec<&str> = idle.filter(|role| is_idle(role)).collect();
         if let [first, ..] = idle.as_slice() {
-            let reason = format!("roles: no rule names {}", quoted(&idle));
+            let reason = format!("roles: no rule names {}", quote_list(&idle));
             self.add_role_warning(first, reason);
         }
         for (role, members) in &policy.roles {
@@ -102,10 +102,10 @@ impl<'a> PolicyFaults<'a> {
 /// A key of a rule, and what is wrong with it.
 type RuleWarning = Option<(&'static str, String)>;
 
-fn never_subjects(subjects: Option<&Patterns>) -> RuleWarning {
+fn never_subjects(subjects: Option<&PatternList>) -> RuleWarning {
     let texts = subjects?.texts().iter().map(String::as_str);
     let never: Vec<&str> = texts.filter(|text| !can_be_subject(text)).collect();
-    let reason = no_such_subject(&quoted(&never));
+    let reason = no_such_subject(&quote_list(&never));
     (!never.is_empty()).then_some(("subjects", reason))
 }
 
@@ -118,7 +118,7 @@ pub fn no_such_subject(quoted: &str) -> String {
 
 /// Roles beside `subjects: ["*"]`: one of the two is enough, so they limit nothing.
 fn roles_beside_everybody(rule: &Rule) -> RuleWarning {
-    let is_everybody = rule.subjects.as_ref().is_some_and(Patterns::match_all);
+    let is_everybody = rule.subjects.as_ref().is_some_and(PatternList::match_all);
     let reason = "roles has no effect: subjects names everybody, and a rule is about those whom either names";
     (is_everybody && rule.roles.is_some()).then(|| ("roles", reason.to_owned()))
 }
@@ -126,7 +126,8 @@ fn roles_beside_everybody(rule: &Rule) -> RuleWarning {
 /// A rule that denies all that this one allows, in each case that it is about.
 fn denied_whole(rule: &Rule, policy: &Policy) -> RuleWarning {
     let mut others = policy.rules.iter();
-    let denier = others.find(|other| rule.effect == Effect::Allow && denies_whole(other, rule))?;
+    let denier =
+        others.find(|other| rule.effect == RuleEffect::Allow && denies_whole(other, rule))?;
     let reason = format!(
         "the rule {:?} denies all that this one allows, so the rule {}",
         denier.name,
@@ -136,15 +137,15 @@ fn denied_whole(rule: &Rule, policy: &Policy) -> RuleWarning {
 }
 
 fn denies_whole(denier: &Rule, rule: &Rule) -> bool {
-    let has_all = |ours: &Option<Patterns>, theirs: &Option<Patterns>| match (ours, theirs) {
+    let has_all = |ours: &Option<PatternList>, theirs: &Option<PatternList>| match (ours, theirs) {
         (None, _) => true,
         (Some(ours), Some(theirs)) => has_each(ours.texts(), theirs.texts()),
         (Some(_), None) => false,
     };
     let names_everybody = denier.subjects.is_none() && denier.roles.is_none()
-        || denier.subjects.as_ref().is_some_and(Patterns::match_all);
-    let texts = |subjects: &'_ Option<Patterns>| {
-        let texts = subjects.as_ref().map(Patterns::texts);
+        || denier.subjects.as_ref().is_some_and(PatternList::match_all);
+    let texts = |subjects: &'_ Option<PatternList>| {
+        let texts = subjects.as_ref().map(PatternList::texts);
         texts.unwrap_or_default().to_vec()
     };
     let roles = |rule: &Rule| rule.roles.clone().unwrap_or_default();
@@ -154,7 +155,7 @@ fn denies_whole(denier: &Rule, rule: &Rule) -> bool {
             && has_each(&roles(denier), &roles(rule)));
     let of_arguments = denier.arguments.as_ref();
     let all_arguments = of_arguments.is_some_and(|it| it.match_all() && it.match_absence());
-    denier.effect == Effect::Deny
+    denier.effect == RuleEffect::Deny
         && is_named
         && rule.rights.iter().all(|it| denier.rights.contains(it))
         && has_all(&denier.commands, &rule.commands)
@@ -173,7 +174,7 @@ fn role_patterns(rule: &Rule) -> RuleWarning {
     let patterns: Vec<&str> = roles.filter(|role| role.contains(['*', '?'])).collect();
     let reason = format!(
         "{} is taken as it is written: roles are no patterns",
-        quoted(&patterns)
+        quote_list(&patterns)
     );
     (!patterns.is_empty()).then_some(("roles", reason))
 }
@@ -200,7 +201,7 @@ fn idle_commands(
         }
     }
     let count = idle.len();
-    (count > 0).then(|| (quoted(&idle), count, count == patterns.texts().len()))
+    (count > 0).then(|| (quote_list(&idle), count, count == patterns.texts().len()))
 }
 
 fn absent_commands(rule: &Rule, commands: &[KnownCommand<'_>]) -> RuleWarning {
@@ -231,7 +232,7 @@ fn commands_without_nodes(rule: &Rule, commands: &[KnownCommand<'_>]) -> RuleWar
 }
 
 /// Texts as they are written, with `and` before the last.
-fn quoted(texts: &[&str]) -> String {
+fn quote_list(texts: &[&str]) -> String {
     let quoted: Vec<String> = texts
         .iter()
         .map(|text| format!("{:?}", shown_set(text)))

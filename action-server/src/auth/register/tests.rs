@@ -20,7 +20,7 @@ fn token(jti: &str, expires: u64) -> IssuedToken {
     }
 }
 
-fn names(register: &Register) -> Vec<&str> {
+fn names(register: &TokenRegister) -> Vec<&str> {
     register.tokens().map(|token| token.jti.as_str()).collect()
 }
 
@@ -28,7 +28,7 @@ fn names(register: &Register) -> Vec<&str> {
 fn what_is_added_is_read_back_closed_to_others_and_in_a_new_directory() {
     let directory = tempfile::tempdir().unwrap();
     let state = directory.path().join("state");
-    let read = || Register::read(&state, Trust::Lax).unwrap();
+    let read = || TokenRegister::read(&state, Trust::Lax).unwrap();
     assert_eq!(names(&read()), [""; 0]);
     let (one, two) = (token("one", now() + 60), token("two", now() + 60));
     register(&state, Trust::Lax, &one).unwrap();
@@ -54,7 +54,7 @@ fn lines_that_cannot_be_read_are_kept_and_spoil_no_other() {
     for length in 0..whole.len() {
         fs::write(&path, &whole[..length]).unwrap();
         register(state, Trust::Lax, &token("two", now() + 60)).unwrap();
-        let read = Register::read(state, Trust::Lax).unwrap();
+        let read = TokenRegister::read(state, Trust::Lax).unwrap();
         assert_eq!(names(&read).last(), Some(&"two"), "{length}");
         assert!(
             fs::read_to_string(&path)
@@ -72,7 +72,7 @@ fn bytes_that_are_not_text_are_kept_when_a_token_is_added() {
     fs::write(state.join(NAME), damaged).unwrap();
     register(state, Trust::Lax, &token("one", now() + 60)).unwrap();
     register(state, Trust::Lax, &token("two", now() + 60)).unwrap();
-    let read = Register::read(state, Trust::Lax).unwrap();
+    let read = TokenRegister::read(state, Trust::Lax).unwrap();
     assert_eq!(names(&read), ["one", "two"]);
     assert_eq!(read.damaged_lines(), 2);
     assert!(fs::read(state.join(NAME)).unwrap().starts_with(damaged));
@@ -86,7 +86,7 @@ fn a_byte_order_mark_hides_no_token() {
         line("one"),
         line("two")
     );
-    let register = Register::parse(text.as_bytes());
+    let register = TokenRegister::parse(text.as_bytes());
     assert_eq!(names(&register), ["one", "two"]);
     assert_eq!(register.damaged_lines(), 0);
 }
@@ -105,7 +105,7 @@ fn those_who_add_at_the_same_time_lose_nothing() {
             });
         }
     });
-    let read = Register::read(state, Trust::Lax).unwrap();
+    let read = TokenRegister::read(state, Trust::Lax).unwrap();
     assert_eq!((read.tokens().count(), read.damaged_lines()), (64, 0));
 }
 
@@ -119,7 +119,7 @@ fn expired_tokens_go_after_a_year_and_when_there_are_too_many() {
         .chain(expired)
         .map(|token| serde_json::to_string(&token).unwrap())
         .collect();
-    let mut register = Register::parse(lines.join("\n").as_bytes());
+    let mut register = TokenRegister::parse(lines.join("\n").as_bytes());
     register.drop_old(now);
     let names = names(&register);
     assert_eq!(names.len(), MOST_EXPIRED + 1);
@@ -147,8 +147,8 @@ fn no_link_is_followed_and_nothing_but_a_file_is_used() {
 proptest! {
     #[test]
     fn any_text_can_be_read_and_written_back(text in "(\\PC|\n|\r|\\{|\"){0,80}") {
-        let register = Register::parse(text.as_bytes());
-        let again = Register::parse(&register.bytes());
+        let register = TokenRegister::parse(text.as_bytes());
+        let again = TokenRegister::parse(&register.bytes());
         prop_assert_eq!(register.bytes(), again.bytes());
     }
 }

@@ -5,8 +5,8 @@ use proptest::prelude::*;
 use super::*;
 use crate::corruption;
 
-fn parse(text: &str) -> Result<Revocations, String> {
-    Revocations::parse(Path::new("f"), text).map_err(|error| error.to_string())
+fn parse(text: &str) -> Result<RevocationList, String> {
+    RevocationList::parse(Path::new("f"), text).map_err(|error| error.to_string())
 }
 
 #[test]
@@ -18,7 +18,7 @@ fn each_kind_revokes_what_it_says() {
 {"revoke":"key","key":"old"}
 "#;
     let revoked = parse(text).unwrap();
-    let at = seconds("2026-01-01T00:00:10Z").unwrap();
+    let at = parse_time("2026-01-01T00:00:10Z").unwrap();
     for (jti, subject, key, issued, expected) in [
         ("t1", "x", None, at, true),
         ("t2", "x", None, at, false),
@@ -32,7 +32,7 @@ fn each_kind_revokes_what_it_says() {
         assert_eq!(told, expected, "{jti} {subject} {key:?} {issued}");
     }
     assert_eq!(
-        revoked.since(&Revocations::default()),
+        revoked.since(&RevocationList::default()),
         [
             "the token t1",
             "the tokens of bob made up to 2026-01-01T00:00:10Z",
@@ -84,7 +84,7 @@ fn a_byte_order_mark_is_no_part_of_a_line() {
     let path = directory.path().join("revoked");
     fs::write(&path, line("t1")).unwrap();
     revoke(&path, Trust::Lax, &Revocation::Token { jti: "t2".into() }).unwrap();
-    let read = Revocations::read(&path, Trust::Lax).unwrap();
+    let read = RevocationList::read(&path, Trust::Lax).unwrap();
     assert_eq!(read.digest, of_text(&fs::read(&path).unwrap()));
     assert!(read.revoke("t1", "", None, 0) && read.revoke("t2", "", None, 0));
 }
@@ -100,7 +100,7 @@ fn what_is_added_is_read_back_and_what_was_there_stays() {
     revoke(&path, Trust::Lax, &entry("a")).unwrap();
     begin(&path).unwrap();
     revoke(&path, Trust::Lax, &entry("b\"")).unwrap();
-    let revoked = Revocations::read(&path, Trust::Lax).unwrap();
+    let revoked = RevocationList::read(&path, Trust::Lax).unwrap();
     assert!(revoked.revoke("a", "", None, 0) && revoked.revoke("b\"", "", None, 0));
     assert!(!revoked.revoke("c", "", None, 0));
 }
@@ -138,7 +138,7 @@ proptest! {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("revoked");
         fs::write(&path, &bytes).unwrap();
-        let read = Revocations::read(&path, Trust::Lax).map_err(|error| error.to_string());
+        let read = RevocationList::read(&path, Trust::Lax).map_err(|error| error.to_string());
         let Ok(text) = String::from_utf8(bytes) else {
             let begins = format!("{}: cannot read the revocations", path.display());
             prop_assert!(read.is_err_and(|error| error.starts_with(&begins)));

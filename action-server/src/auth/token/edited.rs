@@ -4,26 +4,26 @@ use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use proptest::{prelude::*, sample::Index};
 use rcgen::{KeyPair, PKCS_ED25519};
 
-use super::{Header, Keys, NewToken, Terms, mint, verify};
-use crate::{auth::Secret, trust::Trust};
+use super::{Header, NewToken, TokenKeys, TokenRules, mint, verify};
+use crate::{auth::TokenSecret, trust::Trust};
 
 /// A good token of each kind of key, with the keys that know it.
-fn good() -> Vec<(Keys, String)> {
-    let secret = Secret::new((7..39).collect(), "test").unwrap();
-    let secret = Keys::of_secret(&secret);
+fn good() -> Vec<(TokenKeys, String)> {
+    let secret = TokenSecret::new((7..39).collect(), "test").unwrap();
+    let secret = TokenKeys::of_secret(&secret);
     let new = NewToken {
         subject: "alice".into(),
         lifetime: std::time::Duration::from_secs(24 * 3600),
         ..NewToken::default()
     };
-    let (token, _) = mint(&secret, None, &Terms::default(), new).unwrap();
+    let (token, _) = mint(&secret, None, &TokenRules::default(), new).unwrap();
     let payload = URL_SAFE_NO_PAD.decode(token.split('.').nth(1).unwrap());
     let claims: serde_json::Value = serde_json::from_slice(&payload.unwrap()).unwrap();
 
     let pair = KeyPair::generate_for(&PKCS_ED25519).unwrap();
     let directory = tempfile::tempdir().unwrap();
     std::fs::write(directory.path().join("ed.pem"), pair.public_key_pem()).unwrap();
-    let (public, faults) = Keys::load(None, Some(directory.path()), Trust::Lax, None);
+    let (public, faults) = TokenKeys::load(None, Some(directory.path()), Trust::Lax, None);
     assert!(faults.is_empty());
     let mut header = Header::new(jsonwebtoken::Algorithm::EdDSA);
     header.kid = Some("ed".into());
@@ -32,9 +32,10 @@ fn good() -> Vec<(Keys, String)> {
     vec![(secret, token), (public, signed)]
 }
 
-fn is_taken(keys: &Keys, token: &[u8]) -> bool {
+fn is_taken(keys: &TokenKeys, token: &[u8]) -> bool {
     // The guard lets no other bytes come here.
-    std::str::from_utf8(token).is_ok_and(|token| verify(keys, &Terms::default(), token).is_ok())
+    std::str::from_utf8(token)
+        .is_ok_and(|token| verify(keys, &TokenRules::default(), token).is_ok())
 }
 
 #[test]

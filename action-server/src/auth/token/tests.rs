@@ -4,15 +4,15 @@ use jsonwebtoken::Algorithm;
 use serde_json::json;
 
 use super::*;
-use crate::auth::Secret;
+use crate::auth::TokenSecret;
 
-fn keys(byte: u8) -> Keys {
+fn keys(byte: u8) -> TokenKeys {
     let secret: Vec<u8> = (0..32).map(|at| byte ^ at).collect();
-    Keys::of_secret(&Secret::new(secret, "test").unwrap())
+    TokenKeys::of_secret(&TokenSecret::new(secret, "test").unwrap())
 }
 
 fn read(byte: u8, token: &str) -> Result<Caller, TokenError> {
-    verify(&keys(byte), &Terms::default(), token)
+    verify(&keys(byte), &TokenRules::default(), token)
 }
 
 fn sign(header: &Header, claims: &serde_json::Value) -> String {
@@ -33,7 +33,7 @@ fn a_token_brings_its_caller_back() {
         uid: Some(1000),
         ..NewToken::default()
     };
-    let (token, claims) = mint(&keys(7), None, &Terms::default(), new).unwrap();
+    let (token, claims) = mint(&keys(7), None, &TokenRules::default(), new).unwrap();
     let caller = read(7, &token).unwrap();
     assert_eq!((caller.subject.as_str(), caller.uid), ("alice", Some(1000)));
     assert_eq!(caller.token_id, claims.jti);

@@ -1,11 +1,14 @@
 //! Tests of what certificates say.
 
+use std::{net::SocketAddr, path::Path};
+
 use rcgen::{
     BasicConstraints, CertificateParams, ExtendedKeyUsagePurpose, IsCa, KeyPair, KeyUsagePurpose,
     date_time_ymd,
 };
 
 use super::*;
+use crate::net::chain_check::{ChainFault, chain_faults};
 
 fn now() -> SystemTime {
     humantime::parse_rfc3339("2026-11-29T12:00:00Z").unwrap()

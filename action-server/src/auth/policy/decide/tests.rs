@@ -5,7 +5,7 @@ use std::{path::Path, sync::Arc};
 use proptest::prelude::*;
 
 use super::*;
-use crate::auth::Grant;
+use crate::auth::TokenGrant;
 
 const SUBJECTS: [&str; 3] = ["alice", "bob", "ci-1"];
 const ROLES: [&str; 2] = ["op", "guest"];
@@ -39,7 +39,7 @@ struct Asked {
     command: &'static str,
     arguments: Vec<&'static str>,
     brings: Vec<&'static str>,
-    on: On,
+    on: PolicyTarget,
 }
 
 fn some_of(all: &'static [&'static str]) -> impl Strategy<Value = Vec<&'static str>> {
@@ -83,10 +83,10 @@ fn rule() -> impl Strategy<Value = Written> {
 
 fn asked() -> impl Strategy<Value = Asked> {
     let on = prop_oneof![
-        Just(On::Nothing),
-        Just(On::Node(None)),
-        Just(On::OwnGone),
-        (0..NODES).prop_map(|at| On::Node(Some(at))),
+        Just(PolicyTarget::Nothing),
+        Just(PolicyTarget::Node(None)),
+        Just(PolicyTarget::OwnGone),
+        (0..NODES).prop_map(|at| PolicyTarget::Node(Some(at))),
     ];
     (
         proptest::sample::select(&SUBJECTS[..]),
@@ -128,8 +128,8 @@ fn asked() -> impl Strategy<Value = Asked> {
 /// allows it, and none denies it.
 fn model(rules: &[Written], asked: &Asked) -> bool {
     let in_set = |set: &[bool]| match asked.on {
-        On::Node(Some(at)) => set[at],
-        on => on == On::OwnGone,
+        PolicyTarget::Node(Some(at)) => set[at],
+        on => on == PolicyTarget::OwnGone,
     };
     let token = asked
         .token_commands
@@ -183,11 +183,11 @@ fn holds(rule: &Written, asked: &Asked) -> bool {
         // Of a node that is gone it is not known whether it was one of them.
         Some(Ok(set)) => match asked.on {
             // Of a node whose ranks are not known, what denies holds and what allows does not.
-            On::Node(Some(at)) => set[at].unwrap_or(!rule.allow),
-            On::Node(None) => !rule.allow,
+            PolicyTarget::Node(Some(at)) => set[at].unwrap_or(!rule.allow),
+            PolicyTarget::Node(None) => !rule.allow,
             // Of one in the caller's own run the rules say what they say of others.
-            On::OwnGone => rule.allow,
-            On::Nothing => false,
+            PolicyTarget::OwnGone => rule.allow,
+            PolicyTarget::Nothing => false,
         },
         Some(Err(())) => !rule.allow,
     };
@@ -203,9 +203,10 @@ fn holds(rule: &Written, asked: &Asked) -> bool {
 /// Whether a command is listed: somewhere it may be seen, by a rule that lets it be run only where
 /// no rule denies that whatever the arguments are.
 fn is_listed(rules: &[Written], asked: &Asked, takes_nodes: bool, must_be_of_use: bool) -> bool {
-    let places = match takes_nodes {
-        true => (0..NODES).map(|at| On::Node(Some(at))).collect(),
-        false => vec![On::Nothing],
+    let places = if takes_nodes {
+        (0..NODES).map(|at| PolicyTarget::Node(Some(at))).collect()
+    } else {
+        vec![PolicyTarget::Nothing]
     };
     places.into_iter().any(|on| {
         let to = |right| Asked {
@@ -259,38 +260,38 @@ proptest! {
         let policy = Policy::parse(Path::new("p"), &text(&rules)).unwrap();
         let cover = |at: usize, _: &str| {
             match rules[at].nodes.clone().unwrap() {
-                Ok(nodes) => Cover::Nodes {
+                Ok(nodes) => NodeScope::Nodes {
                     sure: nodes.iter().map(|is| *is == Some(true)).collect(),
                     possible: nodes.iter().map(|is| *is != Some(false)).collect(),
                 },
-                Err(()) => Cover::Unknown("no such group".into()),
+                Err(()) => NodeScope::Unknown("no such group".into()),
             }
         };
-        let resolved = Arc::new(Rules::new(Arc::new(policy), &COMMANDS, NODES, cover));
+        let resolved = Arc::new(ResolvedRules::new(Arc::new(policy), &COMMANDS, NODES, cover));
         let strings = |list: &[&str]| list.iter().map(ToString::to_string).collect::<Vec<_>>();
         let caller = Caller {
             subject: asked.subject.into(),
             roles: strings(&asked.roles),
-            grant: Grant { commands: asked.token_commands.as_deref().map(strings), nodes: None },
+            grant: TokenGrant { commands: asked.token_commands.as_deref().map(strings), nodes: None },
             ..Caller::default()
         };
-        let own = asked.token_nodes.clone().map_or(Cover::Everything, |nodes| Cover::Nodes {
+        let own = asked.token_nodes.clone().map_or(NodeScope::Everything, |nodes| NodeScope::Nodes {
             sure: nodes.clone(),
             possible: nodes,
         });
-        let decider = Decider::new(resolved, &caller, own);
+        let decider = Authorizer::new(resolved, &caller, own);
         let arguments = strings(&asked.arguments);
-        let brings = Requirements {
+        let brings = RunRequirements {
             reason: asked.brings.contains(&"reason"),
             plan: asked.brings.contains(&"plan"),
         };
-        let ask = Ask { right: asked.right, command: asked.command, arguments: &arguments, brings };
-        let verdict = decider.question(ask).verdict(asked.on);
+        let ask = AccessRequest { right: asked.right, command: asked.command, arguments: &arguments, brings };
+        let verdict = decider.prepare_question(ask).decide(asked.on);
         prop_assert_eq!(verdict.allowed, model(&rules, &asked));
         // What is said to be missing is what is missing.
         if !verdict.missing.is_empty() {
-            let more = Ask { brings: brings | verdict.missing, ..ask };
-            prop_assert!(!verdict.allowed && decider.question(more).verdict(asked.on).allowed);
+            let more = AccessRequest { brings: brings | verdict.missing, ..ask };
+            prop_assert!(!verdict.allowed && decider.prepare_question(more).decide(asked.on).allowed);
         } else {
             let brings_all = Asked { brings: REQUIREMENTS.to_vec(), ..asked.clone() };
             prop_assert_eq!(verdict.allowed, model(&rules, &brings_all));
@@ -302,9 +303,9 @@ proptest! {
         });
         if let (true, false, Right::Run | Right::List) = (verdict.allowed, takes_away, asked.right) {
             match asked.on {
-                On::Node(Some(at)) => prop_assert!(decider.listed_nodes()[at] && decider.lists_command(asked.command, true)),
-                On::Node(None) | On::OwnGone => {}
-                On::Nothing => prop_assert!(decider.lists_command(asked.command, false)),
+                PolicyTarget::Node(Some(at)) => prop_assert!(decider.listed_nodes()[at] && decider.lists_command(asked.command, true)),
+                PolicyTarget::Node(None) | PolicyTarget::OwnGone => {}
+                PolicyTarget::Nothing => prop_assert!(decider.lists_command(asked.command, false)),
             }
         }
         for takes_nodes in [true, false] {
@@ -318,7 +319,7 @@ proptest! {
             let expected = commands.any(|command| model(&rules, &Asked {
                 right: Right::List,
                 command,
-                on: On::Node(Some(at)),
+                on: PolicyTarget::Node(Some(at)),
                 ..asked.clone()
             }));
             prop_assert_eq!(is_listed, expected, "{}", at);
@@ -327,19 +328,19 @@ proptest! {
 }
 
 /// A caller of a policy on three nodes, with what the sets of rules cover.
-fn decider(rules: &str, covers: &[Cover]) -> Decider {
+fn decider(rules: &str, covers: &[NodeScope]) -> Authorizer {
     let policy = Policy::parse(Path::new("p"), rules).unwrap();
     let cover = |at: usize, _: &str| covers[at].clone();
-    let rules = Rules::new(Arc::new(policy), &COMMANDS, NODES, cover);
+    let rules = ResolvedRules::new(Arc::new(policy), &COMMANDS, NODES, cover);
     let caller = Caller {
         subject: "alice".into(),
         ..Caller::default()
     };
-    Decider::new(Arc::new(rules), &caller, Cover::Everything)
+    Authorizer::new(Arc::new(rules), &caller, NodeScope::Everything)
 }
 
-fn nodes(set: [bool; NODES]) -> Cover {
-    Cover::Nodes {
+fn nodes(set: [bool; NODES]) -> NodeScope {
+    NodeScope::Nodes {
         sure: set.to_vec(),
         possible: set.to_vec(),
     }
@@ -373,22 +374,22 @@ fn a_run_without_arguments_is_named_by_the_empty_text_alone() {
             text += "- {name: all, allow: [run], subjects: [alice]}\n";
         }
         let given: Vec<String> = given.iter().map(ToString::to_string).collect();
-        let ask = Ask {
+        let ask = AccessRequest {
             right: Right::Run,
             command: "usage",
             arguments: &given,
-            brings: Requirements::NONE,
+            brings: RunRequirements::NONE,
         };
         let decider = decider(&text, &[]);
-        let verdict = decider.question(ask).verdict(On::Nothing);
+        let verdict = decider.prepare_question(ask).decide(PolicyTarget::Nothing);
         assert_eq!(verdict.allowed, expected, "{effect} {arguments} {given:?}");
     }
 }
 
 #[test]
 fn a_command_that_rules_deny_everywhere_is_not_listed() {
-    let unknown = || Cover::Unknown("no such group: @x".into());
-    let everything = || Cover::Everything;
+    let unknown = || NodeScope::Unknown("no such group: @x".into());
+    let everything = || NodeScope::Everything;
     for (allowed, denied, cover, seen, listed) in [
         ("run", "run", nodes([true; NODES]), true, false),
         ("run", "list", nodes([true; NODES]), false, false),
@@ -436,7 +437,7 @@ fn a_command_that_rules_deny_everywhere_is_not_listed() {
 
 #[test]
 fn no_nodes_and_hidden_nodes_show_the_same_commands() {
-    let none = || Cover::Nodes {
+    let none = || NodeScope::Nodes {
         sure: Vec::new(),
         possible: Vec::new(),
     };
@@ -447,14 +448,15 @@ fn no_nodes_and_hidden_nodes_show_the_same_commands() {
         ("", none(), none()),
     ] {
         let text = format!("rules:\n- {{name: a, allow: [run], subjects: [alice]}}\n{rules}");
-        let seen = |count, cover: &Cover| {
+        let seen = |count, cover: &NodeScope| {
             let policy = Policy::parse(Path::new("p"), &text).unwrap();
-            let rules = Rules::new(Arc::new(policy), &COMMANDS, count, |_, _| cover.clone());
+            let rules =
+                ResolvedRules::new(Arc::new(policy), &COMMANDS, count, |_, _| cover.clone());
             let caller = Caller {
                 subject: "alice".into(),
                 ..Caller::default()
             };
-            let decider = Decider::new(Arc::new(rules), &caller, Cover::Everything);
+            let decider = Authorizer::new(Arc::new(rules), &caller, NodeScope::Everything);
             decider.sees_command("usage", true)
         };
         assert_eq!(seen(0, &covers), seen(NODES, &hidden), "{rules}");
@@ -464,19 +466,19 @@ fn no_nodes_and_hidden_nodes_show_the_same_commands() {
 
 #[test]
 fn without_a_policy_a_token_may_what_it_says() {
-    let rules = Rules::new(Arc::new(Policy::open()), &[], 0, |_, _| {
-        Cover::Unknown(String::new())
+    let rules = ResolvedRules::new(Arc::new(Policy::open()), &[], 0, |_, _| {
+        NodeScope::Unknown(String::new())
     });
-    let decider = Decider::new(Arc::new(rules), &Caller::default(), Cover::Everything);
+    let decider = Authorizer::new(Arc::new(rules), &Caller::default(), NodeScope::Everything);
     assert!(decider.has_all(Right::List));
     for right in Right::ALL {
-        let ask = Ask {
+        let ask = AccessRequest {
             right,
             command: "any",
             arguments: &["x".to_owned()],
-            brings: Requirements::NONE,
+            brings: RunRequirements::NONE,
         };
-        let verdict = decider.question(ask).verdict(On::Nothing);
+        let verdict = decider.prepare_question(ask).decide(PolicyTarget::Nothing);
         assert_eq!((verdict.allowed, verdict.rule), (true, "any token"));
     }
 }

@@ -113,9 +113,12 @@ fn an_empty_list_is_an_error_with_its_line_and_what_to_write() {
         (error, text)
     };
     for (at, (empty, _)) in others.into_iter().enumerate() {
-        let written = |(key, value)| match key == empty {
-            true => format!("  {key}: []\n"),
-            false => format!("  {key}: {value}\n"),
+        let written = |(key, value)| {
+            if key == empty {
+                format!("  {key}: []\n")
+            } else {
+                format!("  {key}: {value}\n")
+            }
         };
         let (error, text) = error_of(&others.into_iter().map(written).collect::<String>());
         let start = format!("p.yaml:{}: rule 2 (\"a\"): {empty} is ", 5 + at);
@@ -286,7 +289,7 @@ proptest! {
                 prop_assert_eq!(names.len(), policy.rules.len());
                 for rule in &policy.rules {
                     let says_to_whom = rule.subjects.is_some() || rule.roles.is_some();
-                    prop_assert!(says_to_whom || rule.effect == Effect::Deny, "{rule:?}");
+                    prop_assert!(says_to_whom || rule.effect == RuleEffect::Deny, "{rule:?}");
                     prop_assert!(!rule.rights.is_empty());
                     let patterns = [&rule.subjects, &rule.commands, &rule.arguments];
                     let mut patterns = patterns.into_iter().flatten();

@@ -1,8 +1,8 @@
-//! Addresses that calls without a valid token come from: which of these calls are worth a line in
-//! the audit log, and which are answered late.
+//! Calls without a valid token, by address: which get a line in the audit log, and which a delayed
+//! answer.
 //!
-//! Nobody is refused for it: all callers of a web server in front have one address. A table of
-//! fixed size, so that no number of addresses takes more memory.
+//! No address is refused: all callers of a web server in front have one. The table has a fixed size, so
+//! that no number of addresses takes more memory.
 
 use std::{
     collections::HashMap,
@@ -16,27 +16,27 @@ use std::{
 const WINDOW: Duration = Duration::from_secs(60);
 /// So many calls of one address have a line of their own; the rest is summed up.
 const SINGLY: u64 = 5;
-/// From an address with more than this many the answers are late.
-const PATIENCE: u64 = 20;
+/// An address has so many prompt answers; later ones are delayed.
+const PROMPT: u64 = 20;
 /// How many lines there are in a window, whatever the number of addresses.
 const LINES: u32 = 300;
-/// How many addresses are told apart.
+/// The most addresses in the table.
 const ADDRESSES: usize = 1024;
 
-/// Where calls come from, as far as it is told apart: an IPv6 host has a network of its own
+/// Where calls come from: an IPv6 host has a network of its own
 /// (RFC 6177), a /64 at least.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Origin {
+pub enum CallOrigin {
     /// An IPv4 address, or the first of a /64 of IPv6.
     Of(IpAddr),
-    /// All that had no place in the table.
+    /// All that do not fit in the table.
     Others,
 }
 
-impl Origin {
+impl CallOrigin {
     /// The origin of calls from an address.
-    pub fn new(address: IpAddr) -> Origin {
-        Origin::Of(match address.to_canonical() {
+    pub fn new(address: IpAddr) -> CallOrigin {
+        CallOrigin::Of(match address.to_canonical() {
             IpAddr::V6(address) => {
                 let network = u128::from(address) & !u128::from(u64::MAX);
                 IpAddr::V6(Ipv6Addr::from(network))
@@ -46,98 +46,101 @@ impl Origin {
     }
 }
 
-impl fmt::Display for Origin {
+impl fmt::Display for CallOrigin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Origin::Of(IpAddr::V4(address)) => address.fmt(f),
-            Origin::Of(IpAddr::V6(network)) => write!(f, "{network}/64"),
-            Origin::Others => f.write_str("others"),
+            CallOrigin::Of(IpAddr::V4(address)) => address.fmt(f),
+            CallOrigin::Of(IpAddr::V6(network)) => write!(f, "{network}/64"),
+            CallOrigin::Others => f.write_str("others"),
         }
     }
 }
 
-/// What comes of a call without a valid token.
+/// What to do with a call without a valid token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Verdict {
-    /// It has a line of its own.
-    pub is_told: bool,
-    /// Its answer comes late.
-    pub is_late: bool,
+pub struct FailureDecision {
+    /// Write a line of its own.
+    pub has_line: bool,
+    /// Delay the answer.
+    pub is_delayed: bool,
 }
 
 /// The addresses that calls without a valid token came from. Clones share them.
 #[derive(Debug, Clone, Default)]
-pub struct Suspects {
-    table: Arc<Mutex<Table>>,
+pub struct AuthFailureLimiter {
+    table: Arc<Mutex<OriginTable>>,
 }
 
-impl Suspects {
+impl AuthFailureLimiter {
     /// Takes note of a call.
-    pub fn note(&self, address: IpAddr) -> Verdict {
+    pub fn note(&self, address: IpAddr) -> FailureDecision {
         let mut table = self.table.lock().unwrap_or_else(PoisonError::into_inner);
-        table.note(Origin::new(address), Instant::now())
+        table.note(CallOrigin::new(address), Instant::now())
     }
 
-    /// Those whose time is over, each with the number of its calls that had no line. They are
-    /// forgotten with it.
-    pub fn sum_up(&self) -> Vec<(Origin, u64)> {
+    /// Removes the origins whose window is over. Returns each with its number of calls without a line.
+    pub fn sum_up(&self) -> Vec<(CallOrigin, u64)> {
         let mut table = self.table.lock().unwrap_or_else(PoisonError::into_inner);
         table.sum_up(Instant::now())
     }
 }
 
 #[derive(Debug, Default)]
-struct Table {
-    entries: HashMap<Origin, Entry>,
+struct OriginTable {
+    entries: HashMap<CallOrigin, OriginCalls>,
     /// How many lines there were, and since when.
     lines: (u32, Option<Instant>),
 }
 
 #[derive(Debug)]
-struct Entry {
+struct OriginCalls {
     since: Instant,
     calls: u64,
-    untold: u64,
+    unlogged: u64,
 }
 
-impl Table {
-    fn note(&mut self, origin: Origin, now: Instant) -> Verdict {
+impl OriginTable {
+    fn note(&mut self, origin: CallOrigin, now: Instant) -> FailureDecision {
         let has_place = self.entries.contains_key(&origin) || self.entries.len() < ADDRESSES;
-        let origin = if has_place { origin } else { Origin::Others };
+        let origin = if has_place {
+            origin
+        } else {
+            CallOrigin::Others
+        };
         let calls = self.entry(origin, now).calls + 1;
-        let is_told = calls <= SINGLY && self.take_line(now);
+        let has_line = calls <= SINGLY && self.take_line(now);
         let entry = self.entry(origin, now);
         entry.calls = calls;
-        entry.untold += u64::from(!is_told);
-        Verdict {
-            is_told,
-            is_late: calls > PATIENCE,
+        entry.unlogged += u64::from(!has_line);
+        FailureDecision {
+            has_line,
+            is_delayed: calls > PROMPT,
         }
     }
 
-    fn sum_up(&mut self, now: Instant) -> Vec<(Origin, u64)> {
+    fn sum_up(&mut self, now: Instant) -> Vec<(CallOrigin, u64)> {
         let over: Vec<_> = self
             .entries
             .extract_if(|_, entry| now.duration_since(entry.since) >= WINDOW)
-            .filter(|(_, entry)| entry.untold > 0)
+            .filter(|(_, entry)| entry.unlogged > 0)
             .collect();
-        let mut told = Vec::new();
+        let mut summed = Vec::new();
         for (origin, entry) in over {
             // The others have the one line that is always there.
-            if origin == Origin::Others || self.take_line(now) {
-                told.push((origin, entry.untold));
+            if origin == CallOrigin::Others || self.take_line(now) {
+                summed.push((origin, entry.unlogged));
             } else {
-                self.entry(Origin::Others, now).untold += entry.untold;
+                self.entry(CallOrigin::Others, now).unlogged += entry.unlogged;
             }
         }
-        told
+        summed
     }
 
-    fn entry(&mut self, origin: Origin, now: Instant) -> &mut Entry {
-        self.entries.entry(origin).or_insert(Entry {
+    fn entry(&mut self, origin: CallOrigin, now: Instant) -> &mut OriginCalls {
+        self.entries.entry(origin).or_insert(OriginCalls {
             since: now,
             calls: 0,
-            untold: 0,
+            unlogged: 0,
         })
     }
 
@@ -155,17 +158,17 @@ impl Table {
 mod tests {
     use super::*;
 
-    fn host(number: u32) -> Origin {
-        Origin::new(IpAddr::V4(number.into()))
+    fn host(number: u32) -> CallOrigin {
+        CallOrigin::new(IpAddr::V4(number.into()))
     }
 
-    fn told(verdict: Verdict) -> (bool, bool) {
-        (verdict.is_told, verdict.is_late)
+    fn told(verdict: FailureDecision) -> (bool, bool) {
+        (verdict.has_line, verdict.is_delayed)
     }
 
     #[test]
     fn the_first_are_told_singly_and_the_many_answered_late() {
-        let (mut table, start) = (Table::default(), Instant::now());
+        let (mut table, start) = (OriginTable::default(), Instant::now());
         for call in 1..=30 {
             let verdict = table.note(host(1), start);
             assert_eq!(told(verdict), (call <= 5, call > 20), "{call}");
@@ -180,14 +183,14 @@ mod tests {
 
     #[test]
     fn any_number_of_addresses_takes_so_much_memory_and_so_many_lines() {
-        let (mut table, start) = (Table::default(), Instant::now());
+        let (mut table, start) = (OriginTable::default(), Instant::now());
         let calls = 100_000;
         let mut singly = 0;
         let mut late = 0;
         for number in 0..calls {
             let verdict = table.note(host(number), start);
-            singly += u32::from(verdict.is_told);
-            late += u32::from(verdict.is_late);
+            singly += u32::from(verdict.has_line);
+            late += u32::from(verdict.is_delayed);
         }
         assert_eq!((singly, table.entries.len()), (LINES, ADDRESSES + 1));
         assert!(late > calls / 2, "those without a place share one");
@@ -197,7 +200,7 @@ mod tests {
             let summed = table.sum_up(start + minute * WINDOW);
             assert!(summed.len() <= LINES as usize + 1);
             lines += summed.len();
-            counted += summed.iter().map(|(_, untold)| untold).sum::<u64>();
+            counted += summed.iter().map(|(_, unlogged)| unlogged).sum::<u64>();
         }
         assert!(table.entries.is_empty());
         assert!(lines > 1);
@@ -210,7 +213,7 @@ mod tests {
 
     #[test]
     fn an_ipv6_host_is_its_network() {
-        let origin = |text: &str| Origin::new(text.parse().unwrap());
+        let origin = |text: &str| CallOrigin::new(text.parse().unwrap());
         assert_eq!(origin("2001:db8:1:2::1"), origin("2001:db8:1:2:ffff::9"));
         assert_ne!(origin("2001:db8:1:2::1"), origin("2001:db8:1:3::1"));
         assert_eq!(origin("::ffff:10.0.0.1"), origin("10.0.0.1"));

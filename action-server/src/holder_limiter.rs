@@ -1,5 +1,4 @@
-//! How many of a thing there may be, in all and for each holder: connections from an address, runs and
-//! streams of a subject.
+//! Limits in all and for each holder: connections of an address, runs and streams of a subject.
 
 use std::{
     collections::HashMap,
@@ -7,45 +6,45 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-/// The places, taken by holders of type `K`.
+/// Permits for holders of type `K`. Clones share them.
 #[derive(Debug)]
-pub(crate) struct Places<K> {
-    inner: Arc<Inner<K>>,
+pub(crate) struct HolderLimiter<K> {
+    inner: Arc<HolderCounts<K>>,
 }
 
 #[derive(Debug)]
-struct Inner<K> {
+struct HolderCounts<K> {
     most: usize,
     most_per_holder: usize,
     taken: Mutex<HashMap<K, usize>>,
 }
 
-impl<K> Clone for Places<K> {
-    fn clone(&self) -> Places<K> {
-        Places {
+impl<K> Clone for HolderLimiter<K> {
+    fn clone(&self) -> HolderLimiter<K> {
+        HolderLimiter {
             inner: Arc::clone(&self.inner),
         }
     }
 }
 
-impl<K> Inner<K> {
+impl<K> HolderCounts<K> {
     fn taken(&self) -> MutexGuard<'_, HashMap<K, usize>> {
         self.taken.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// A place that is taken until this is dropped.
+/// A permit, held until it is dropped.
 #[derive(Debug)]
-pub(crate) struct Place<K: Eq + Hash> {
-    places: Places<K>,
+pub(crate) struct HolderPermit<K: Eq + Hash> {
+    places: HolderLimiter<K>,
     holder: K,
 }
 
-impl<K: Eq + Hash + Clone> Places<K> {
-    /// So many places in all, and so many of them for each holder.
-    pub(crate) fn new(most: usize, most_per_holder: usize) -> Places<K> {
-        Places {
-            inner: Arc::new(Inner {
+impl<K: Eq + Hash + Clone> HolderLimiter<K> {
+    /// At most `most` permits, and `most_per_holder` of them for each holder.
+    pub(crate) fn new(most: usize, most_per_holder: usize) -> HolderLimiter<K> {
+        HolderLimiter {
+            inner: Arc::new(HolderCounts {
                 most,
                 most_per_holder,
                 taken: Mutex::default(),
@@ -53,18 +52,18 @@ impl<K: Eq + Hash + Clone> Places<K> {
         }
     }
 
-    /// How many each holder may take.
+    /// How many each holder may hold.
     pub(crate) fn most_per_holder(&self) -> usize {
         self.inner.most_per_holder
     }
 
-    /// How many are taken.
+    /// How many are held.
     pub(crate) fn taken(&self) -> usize {
         self.inner.taken().values().sum()
     }
 
-    /// A place for the holder; `None` when there is none.
-    pub(crate) fn take(&self, holder: K) -> Option<Place<K>> {
+    /// A permit for the holder; `None` where a limit is reached.
+    pub(crate) fn take(&self, holder: K) -> Option<HolderPermit<K>> {
         let mut taken = self.inner.taken();
         let all: usize = taken.values().sum();
         let own = taken.get(&holder).copied().unwrap_or(0);
@@ -72,14 +71,14 @@ impl<K: Eq + Hash + Clone> Places<K> {
             return None;
         }
         taken.insert(holder.clone(), own + 1);
-        Some(Place {
+        Some(HolderPermit {
             places: self.clone(),
             holder,
         })
     }
 }
 
-impl<K: Eq + Hash> Drop for Place<K> {
+impl<K: Eq + Hash> Drop for HolderPermit<K> {
     fn drop(&mut self) {
         let mut taken = self.places.inner.taken();
         if let Some(count) = taken.get_mut(&self.holder) {
@@ -96,8 +95,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn places_are_bounded_and_given_back() {
-        let places = Places::new(3, 2);
+    fn permits_are_bounded_and_given_back() {
+        let places = HolderLimiter::new(3, 2);
         let (a, b) = ("a", "b");
         let first = places.take(a).unwrap();
         let _second = places.take(a).unwrap();

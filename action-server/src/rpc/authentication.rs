@@ -1,21 +1,17 @@
-//! The door: every call passes here, whatever it calls, and none without a valid token; and no answer
-//! goes on once the token is good no more.
+//! Every call passes here, and none without a valid token; and no answer goes on once its token is
+//! revoked.
 //!
-//! A layer over the whole router and not an interceptor of one service, so that a service that
-//! is added later cannot be forgotten. The token's scheme is RFC 6750's, in one `authorization`.
+//! The token's scheme is RFC 6750's, in one `authorization`.
 
-use std::{
-    pin::Pin,
-    sync::Arc,
-    task::{Context, Poll},
-};
+use std::sync::Arc;
 
 use http::{HeaderMap, Request, Response, header::AUTHORIZATION};
-use tonic::body::Body;
-use tower::{Layer, Service};
+use hyper::body::Body as _;
+use tonic::{body::Body, service::Routes};
+use tower::ServiceExt as _;
 
 use super::{
-    refusal::{Refusals, Wrong},
+    auth_failure::{AuthFailure, AuthFailures},
     revocable_answer::RevocableAnswer,
 };
 use crate::{
@@ -24,43 +20,82 @@ use crate::{
     traces::Traces,
 };
 
-/// The one method that is open to everybody: load balancers ask it.
+/// The one method that needs no token: load balancers call it.
 const OPEN: &str = "/grpc.health.v1.Health/Check";
 
-/// The longest token that is looked at, in bytes.
+/// The longest authorization that is read, in bytes.
 const TOKEN_LIMIT: usize = 8 * 1024;
 
-/// Lets calls with a valid token pass, with their [`Caller`] in the request's extensions.
-#[derive(Clone)]
-pub(crate) struct Guard {
-    authority: Arc<Authority>,
-    refusals: Refusals,
-    traces: Traces,
+/// Passes calls with a valid token on, with their [`Caller`] in the request's extensions.
+pub(crate) struct Authenticator {
+    pub(crate) authority: Arc<Authority>,
+    pub(crate) failures: AuthFailures,
+    pub(crate) traces: Traces,
 }
 
-impl Guard {
-    /// A guard who knows valid tokens by `authority`.
-    pub(crate) fn new(authority: Arc<Authority>, refusals: Refusals, traces: Traces) -> Guard {
-        Guard {
-            authority,
-            refusals,
-            traces,
+impl Authenticator {
+    pub(super) async fn answer(&self, routes: Routes, request: Request<Body>) -> Response<Body> {
+        if request.uri().path() == OPEN {
+            return call(routes, request).await;
+        }
+        match self.authenticate(request.headers()) {
+            Ok(caller) => {
+                // From now on the connection may be idle. The open method admits none: anybody could
+                // hold all connections with it.
+                if let Some(peer) = request.extensions().get::<Peer>() {
+                    peer.admit();
+                }
+                self.call_as(caller, routes, request).await
+            }
+            Err(failure) => {
+                let refused = self.failures.refuse(&request, failure);
+                drop(request);
+                refused.await
+            }
         }
     }
 
-    fn judge(&self, headers: &HeaderMap) -> Result<Caller, Wrong> {
-        let token = bearer(headers).map_err(|reason| Wrong {
-            class: match headers.contains_key(AUTHORIZATION) {
-                true => "header",
-                false => "missing",
+    fn authenticate(&self, headers: &HeaderMap) -> Result<Caller, AuthFailure> {
+        let token = bearer(headers).map_err(|reason| AuthFailure {
+            class: if headers.contains_key(AUTHORIZATION) {
+                "header"
+            } else {
+                "missing"
             },
             reason: reason.to_owned(),
         })?;
-        self.authority.verify(token).map_err(|error| Wrong {
+        self.authority.verify(token).map_err(|error| AuthFailure {
             class: error.class(),
             reason: error.to_string(),
         })
     }
+
+    /// Calls the method in a span of its own. Calls without a token have none: anybody could add it to any
+    /// trace.
+    async fn call_as(
+        &self,
+        caller: Caller,
+        routes: Routes,
+        mut request: Request<Body>,
+    ) -> Response<Body> {
+        let path = request.uri().path();
+        let span = self.traces.call(path, request.headers());
+        span.set("action.subject", caller.subject.clone());
+        request.extensions_mut().insert(caller.clone());
+        let mut answer = span.scope(call(routes, request)).await;
+        if !answer.body().is_end_stream() {
+            let authority = Arc::clone(&self.authority);
+            answer = answer.map(|body| Body::new(RevocableAnswer::new(body, authority, caller)));
+        }
+        // It ends with the last byte of the answer: see `call_metrics`.
+        answer.extensions_mut().insert(span);
+        answer
+    }
+}
+
+async fn call(routes: Routes, request: Request<Body>) -> Response<Body> {
+    let Ok(answer) = routes.oneshot(request).await;
+    answer
 }
 
 /// The token of the one authorization header. The errors are for the log.
@@ -90,91 +125,6 @@ fn is_token(token: &str) -> bool {
         && token
             .bytes()
             .all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b))
-}
-
-impl<S> Layer<S> for Guard {
-    type Service = Guarded<S>;
-
-    fn layer(&self, inner: S) -> Guarded<S> {
-        Guarded {
-            guard: self.clone(),
-            inner,
-        }
-    }
-}
-
-/// A service behind the [`Guard`].
-#[derive(Clone)]
-pub(crate) struct Guarded<S> {
-    guard: Guard,
-    inner: S,
-}
-
-impl<S> Service<Request<Body>> for Guarded<S>
-where
-    S: Service<Request<Body>, Response = Response<Body>>,
-    S::Future: Send + 'static,
-{
-    type Response = Response<Body>;
-    type Error = S::Error;
-    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Self::Error>> + Send>>;
-
-    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
-        self.inner.poll_ready(context)
-    }
-
-    fn call(&mut self, request: Request<Body>) -> Self::Future {
-        let peer = request.extensions().get::<Peer>().cloned();
-        if request.uri().path() != OPEN {
-            match self.guard.judge(request.headers()) {
-                Ok(caller) => {
-                    // A caller that may pass may also keep its connection. The open method is no
-                    // such call: whoever may call it could hold all connections with it.
-                    peer.iter().for_each(Peer::admit);
-                    return self.pass(request, caller);
-                }
-                Err(wrong) => {
-                    let answer = self.guard.refusals.refuse(&request, wrong);
-                    return Box::pin(async { Ok(answer.await) });
-                }
-            }
-        }
-        Box::pin(self.inner.call(request))
-    }
-}
-
-impl<S> Guarded<S>
-where
-    S: Service<Request<Body>, Response = Response<Body>>,
-    S::Future: Send + 'static,
-{
-    /// Lets a call pass, in a span of its own. Calls without a token have none: it would be part of
-    /// a trace that anybody could name.
-    fn pass(
-        &mut self,
-        mut request: Request<Body>,
-        caller: Caller,
-    ) -> <Self as Service<Request<Body>>>::Future {
-        let path = request.uri().path();
-        let span = self.guard.traces.call(path, request.headers());
-        span.set("action.subject", caller.subject.clone());
-        request.extensions_mut().insert(caller.clone());
-        request.extensions_mut().insert(span.clone());
-        let authority = Arc::clone(&self.guard.authority);
-        let answer = self.inner.call(request);
-        Box::pin(async {
-            let answer = answer.await?;
-            let mut answer = match hyper::body::Body::is_end_stream(answer.body()) {
-                true => answer,
-                false => {
-                    answer.map(|body| Body::new(RevocableAnswer::new(body, authority, caller)))
-                }
-            };
-            // It ends with the answer's last byte: see `count`.
-            answer.extensions_mut().insert(span);
-            Ok(answer)
-        })
-    }
 }
 
 #[cfg(test)]
