@@ -31,12 +31,13 @@ fn named(page: &str) -> Vec<&str> {
         .collect()
 }
 
-/// Whether there is such a test: `file::test`, `path/of/file.rs::test`, or a file or path alone.
+/// Whether there is such a test: `file::test`, `file::part::test`, `path/of/file.rs::test`, or a file or path alone.
 fn is_there(name: &str) -> bool {
-    let (file, test) = name.split_once("::").unwrap_or((name, ""));
-    let path = match file.contains('/') {
-        true => root().join(file),
-        false => root().join(format!("tests/tests/{file}.rs")),
+    let (file, test) = name.rsplit_once("::").unwrap_or((name, ""));
+    let path = if file.contains('/') {
+        root().join(file)
+    } else {
+        root().join(format!("tests/tests/{}.rs", file.replace("::", "/")))
     };
     let function = format!("fn {test}(");
     match fs::read_to_string(&path) {
