@@ -3,8 +3,10 @@
 use std::{
     collections::HashMap,
     hash::Hash,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex},
 };
+
+use crate::locks::lock;
 
 /// Permits for holders of type `K`. Clones share them.
 #[derive(Debug)]
@@ -24,12 +26,6 @@ impl<K> Clone for HolderLimiter<K> {
         HolderLimiter {
             inner: Arc::clone(&self.inner),
         }
-    }
-}
-
-impl<K> HolderCounts<K> {
-    fn taken(&self) -> MutexGuard<'_, HashMap<K, usize>> {
-        self.taken.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -59,12 +55,12 @@ impl<K: Eq + Hash + Clone> HolderLimiter<K> {
 
     /// How many are held.
     pub(crate) fn taken(&self) -> usize {
-        self.inner.taken().values().sum()
+        lock(&self.inner.taken).values().sum()
     }
 
     /// A permit for the holder; `None` where a limit is reached.
     pub(crate) fn take(&self, holder: K) -> Option<HolderPermit<K>> {
-        let mut taken = self.inner.taken();
+        let mut taken = lock(&self.inner.taken);
         let all: usize = taken.values().sum();
         let own = taken.get(&holder).copied().unwrap_or(0);
         if all >= self.inner.most || own >= self.inner.most_per_holder {
@@ -80,7 +76,7 @@ impl<K: Eq + Hash + Clone> HolderLimiter<K> {
 
 impl<K: Eq + Hash> Drop for HolderPermit<K> {
     fn drop(&mut self) {
-        let mut taken = self.places.inner.taken();
+        let mut taken = lock(&self.places.inner.taken);
         if let Some(count) = taken.get_mut(&self.holder) {
             *count -= 1;
             if *count == 0 {

@@ -21,12 +21,12 @@ pub(super) async fn keep_current(
     for what in ["keys", "revocations", "policy"] {
         metrics.count_reading(what, true);
     }
-    let (told, mut changes) = mpsc::unbounded_channel();
+    let (notify, mut changes) = mpsc::unbounded_channel();
     let current = Arc::clone(&authority).keep_current(acknowledgement, move |change| {
         // The reader lives as long as this does.
-        _ = told.send(change);
+        _ = notify.send(change);
     });
-    let tell = async {
+    let report = async {
         while let Some(change) = changes.recv().await {
             log_change(&change);
             metrics.count_reading(change.what, change.faults.is_empty());
@@ -40,7 +40,7 @@ pub(super) async fn keep_current(
                 .await;
         }
     };
-    tokio::join!(current, tell);
+    tokio::join!(current, report);
 }
 
 fn log_change(change: &AuthChange) {

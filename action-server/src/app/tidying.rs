@@ -1,7 +1,7 @@
 //! What is done now and then, and at a clean stop: the system clock is looked at, and old records go.
 
 use std::{
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex},
     time::Duration,
 };
 
@@ -9,6 +9,7 @@ use tokio::time::{Instant, sleep};
 
 use crate::{
     disk_lane::LANES,
+    locks::lock,
     metrics::Metrics,
     record::{RecordStore, RetentionLimits, SystemClock},
     run::RunRegistry,
@@ -32,7 +33,7 @@ pub(super) async fn tidy_regularly(
         let is_due = tidied.is_none_or(|at: Instant| at.elapsed() >= EXPIRE_INTERVAL);
         let (runs, store, clock) = (runs.clone(), Arc::clone(&store), Arc::clone(&clock));
         let tidy = move || {
-            let mut clock = lock_clock(&clock);
+            let mut clock = lock(&clock);
             let pause = clock.look();
             if is_due || was_paused && pause.is_none() {
                 store.believe(clock.believed());
@@ -54,13 +55,9 @@ pub(super) async fn tidy_regularly(
 
 /// Notes what the next start needs to know of a server that stopped.
 pub(super) fn note_stop(store: &RecordStore, clock: &Mutex<SystemClock>, is_empty: bool) {
-    lock_clock(clock).keep();
+    lock(clock).keep();
     // Otherwise scripts may still run here.
     if is_empty && let Err(error) = store.leave() {
         tracing::warn!(%error, "cannot note in the lock file that the server stopped");
     }
-}
-
-fn lock_clock(clock: &Mutex<SystemClock>) -> MutexGuard<'_, SystemClock> {
-    clock.lock().unwrap_or_else(PoisonError::into_inner)
 }

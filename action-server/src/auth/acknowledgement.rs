@@ -45,13 +45,14 @@ impl RevocationReceipt {
 /// The revocations cannot be read.
 pub fn is_in_use(state_directory: &Path, revocations: &Path) -> io::Result<bool> {
     let digest = in_hexadecimal(&of_text(&fs::read(revocations)?));
-    let told = open(&state_directory.join(NAME), File::options().read(true)).and_then(|file| {
-        let mut told = vec![0; digest.len()];
-        file.read_exact_at(&mut told, 0)?;
-        Ok(told)
-    });
+    let acknowledged =
+        open(&state_directory.join(NAME), File::options().read(true)).and_then(|file| {
+            let mut acknowledged = vec![0; digest.len()];
+            file.read_exact_at(&mut acknowledged, 0)?;
+            Ok(acknowledged)
+        });
     // A server without a receipt yet is waited for.
-    Ok(told.is_ok_and(|told| told == digest.as_bytes()))
+    Ok(acknowledged.is_ok_and(|acknowledged| acknowledged == digest.as_bytes()))
 }
 
 fn in_hexadecimal(digest: &Sha256) -> String {

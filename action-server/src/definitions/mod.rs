@@ -16,7 +16,7 @@ mod watch;
 use std::{
     collections::{BTreeMap, BTreeSet},
     path::PathBuf,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex},
 };
 
 use arc_swap::ArcSwap;
@@ -35,6 +35,7 @@ use crate::{
     config::Settings,
     disk_lane::LANES,
     file_digest::{FileDigests, in_hexadecimal, of_text},
+    locks::lock,
     metrics::Metrics,
     process::give_back_memory,
     transient::is_transient,
@@ -199,7 +200,7 @@ impl Definitions {
 
     fn keep_blocking(&self, sources: &DefinitionSources) -> Result<(), Fault> {
         let catalogue = self.snapshot();
-        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut kept = lock(&self.kept);
         let written = accepted::keep_nodes(sources, &catalogue.nodes, kept.as_deref());
         // An approval is good for one edit.
         if catalogue.held_back.is_none() && catalogue.nodes_in_file > 0 && written.is_ok() {
@@ -212,7 +213,7 @@ impl Definitions {
 
     /// False while the state directory does not have the nodes in use.
     fn is_kept(&self) -> bool {
-        let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        let kept = lock(&self.kept);
         kept.is_some()
     }
 

@@ -26,7 +26,7 @@ const LONGEST: usize = 4096;
 pub(super) fn is_stderr() -> bool {
     let stat = rustix::fs::fstat(io::stderr());
     let stream = stat.map(|stat| format!("{}:{}", stat.st_dev, stat.st_ino));
-    stream.is_ok_and(|stream| env::var("JOURNAL_STREAM").is_ok_and(|told| told == stream))
+    stream.is_ok_and(|stream| env::var("JOURNAL_STREAM").is_ok_and(|own| own == stream))
 }
 
 /// The journal's socket.

@@ -10,7 +10,7 @@ use rustix::{
 /// Appends the numbers of this process, as far as the kernel has them.
 pub(super) fn write_process(text: &mut Vec<u8>) {
     let mut own = String::new();
-    let mut tell = |name: &str, kind: &str, help: &str, value: Option<f64>| {
+    let mut export_value = |name: &str, kind: &str, help: &str, value: Option<f64>| {
         let Some(value) = value else { return };
         // Writing to a text does not fail.
         _ = writeln!(
@@ -34,31 +34,31 @@ pub(super) fn write_process(text: &mut Vec<u8>) {
     // The directory itself is open while it is read.
     let open = open.map(|entries| to_f64(entries.count().saturating_sub(1) as u64));
     let most = getrlimit(Resource::Nofile).current.map(to_f64);
-    tell(
+    export_value(
         "process_cpu_seconds_total",
         "counter",
         "Time of processors that the server took.",
         cpu,
     );
-    tell(
+    export_value(
         "process_max_fds",
         "gauge",
         "The most descriptors that the server may have open.",
         most,
     );
-    tell(
+    export_value(
         "process_open_fds",
         "gauge",
         "Descriptors that the server has open.",
         open,
     );
-    tell(
+    export_value(
         "process_resident_memory_bytes",
         "gauge",
         "Memory that the server takes.",
         resident,
     );
-    tell(
+    export_value(
         "process_start_time_seconds",
         "gauge",
         "When the server was started.",

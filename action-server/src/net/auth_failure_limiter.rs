@@ -8,9 +8,11 @@ use std::{
     collections::HashMap,
     fmt,
     net::{IpAddr, Ipv6Addr},
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex},
     time::{Duration, Instant},
 };
+
+use crate::locks::lock;
 
 /// How long an address is remembered.
 const WINDOW: Duration = Duration::from_secs(60);
@@ -74,13 +76,13 @@ pub struct AuthFailureLimiter {
 impl AuthFailureLimiter {
     /// Takes note of a call.
     pub fn note(&self, address: IpAddr) -> FailureDecision {
-        let mut table = self.table.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut table = lock(&self.table);
         table.note(CallOrigin::new(address), Instant::now())
     }
 
     /// Removes the origins whose window is over. Returns each with its number of calls without a line.
     pub fn sum_up(&self) -> Vec<(CallOrigin, u64)> {
-        let mut table = self.table.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut table = lock(&self.table);
         table.sum_up(Instant::now())
     }
 }

@@ -1,5 +1,5 @@
 //! What is in a certificate (RFC 5280) and why clients would refuse it. rustls reads certificates
-//! itself and tells neither their times nor their names.
+//! itself and gives neither their times nor their names.
 
 use std::{
     net::IpAddr,
@@ -19,7 +19,7 @@ use rustls::{
 
 /// How long before its end a certificate is warned of.
 const SOON: Duration = Duration::from_secs(21 * 24 * 3600);
-/// So many of a certificate's names are told.
+/// So many of a certificate's names are listed.
 const NAMES_SHOWN: usize = 10;
 
 const SEQUENCE: u8 = 0x30;
@@ -136,7 +136,7 @@ impl<'a> Certificate<'a> {
         Some(())
     }
 
-    /// Why nobody may use it now, and what is worth a look.
+    /// Why it cannot be used now, and what deserves a warning.
     pub(super) fn time_fault(&self, now: SystemTime) -> Option<(bool, String)> {
         let fault = self.validity.fault(now).map(|fault| (true, fault));
         fault.or_else(|| Some((false, self.validity.warning(now, SOON)?)))
@@ -180,7 +180,7 @@ impl<'a> Certificate<'a> {
         faults
     }
 
-    /// Why its key cannot be used, where that can be told.
+    /// Why its key cannot be used, where that is known.
     pub(super) fn key_fault(&self) -> Option<String> {
         self.rsa_bits
             .filter(|&bits| bits < LEAST_RSA_BITS)

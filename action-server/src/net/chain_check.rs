@@ -106,7 +106,7 @@ fn own_names(listen: SocketAddr) -> Vec<String> {
 }
 
 /// The first of the certificates that a client refuses, by its index, and why. What
-/// `certificate.rs` tells in its own words is left out: times, and authorities in a server's place.
+/// `certificate.rs` reports in its own words is left out: times, and authorities in a server's place.
 fn find_refusal(chain: &[CertificateDer<'_>], now: SystemTime) -> Option<(usize, String)> {
     let since = now.duration_since(UNIX_EPOCH).ok()?;
     let now = UnixTime::since_unix_epoch(since);
@@ -157,7 +157,7 @@ pub(super) fn unreadable_reason(leaf: &CertificateDer<'_>) -> Option<String> {
     Some(error_in_words(&error).unwrap_or_else(|| error.to_string()))
 }
 
-/// The library's error in words; `None` for what is told otherwise, or cannot be known here.
+/// The library's error in words; `None` for what is reported elsewhere, or cannot be known here.
 fn error_in_words(error: &Error) -> Option<String> {
     use CertificateError::{
         BadSignature, Expired, ExpiredContext, InvalidPurpose, InvalidPurposeContext, NotValidYet,

@@ -155,7 +155,7 @@ impl AsyncWrite for Connection {
         self.check_deadline(context)?;
         let flushed = Pin::new(&mut self.stream).poll_flush(context);
         if matches!(self.stream, Either::Left(_)) {
-            // TCP buffers nothing here, so that this tells nothing about the peer.
+            // TCP buffers nothing here, so that this says nothing about the peer.
             return flushed;
         }
         self.check_stall(context, flushed)

@@ -225,7 +225,7 @@ fn key_count(path: &Path) -> Result<usize, TlsError> {
     Ok(keys.count())
 }
 
-/// What to tell of a key's file that has more than the one that does not fit.
+/// The hint for a key's file that holds more than the key that does not fit.
 fn other_keys(files: &TlsFiles, chain: &[CertificateDer<'_>]) -> String {
     let path = &files.private_key;
     let count = key_count(path).unwrap_or(1);
@@ -244,7 +244,7 @@ fn other_keys(files: &TlsFiles, chain: &[CertificateDer<'_>]) -> String {
     format!("; there are {count} keys in the file, and only the first is used: {remedy}")
 }
 
-/// Why a key and certificates do not go together, where that can be told.
+/// Why a key and certificates do not go together, where that is known.
 fn find_mismatch(chain: &[CertificateDer<'_>], key: &PrivateKeyDer<'_>) -> Option<String> {
     let first = Certificate::read(chain.first()?)?;
     let Ok(key) = aws_lc_rs::sign::any_supported_type(key) else {

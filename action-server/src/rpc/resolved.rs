@@ -1,6 +1,6 @@
 //! The policy with the current nodes of its rules, and the faults of its rules.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use action_proto::input::shown_set;
 
@@ -9,6 +9,7 @@ use crate::{
     auth::policy::{KnownCommand, NodeScope, Policy, PolicyFaults, ResolvedRules, RuleEffect},
     catalogue::{Catalogue, NodeCoverage},
     definitions::log_fault,
+    locks::lock,
     yaml::{Fault, Severity},
 };
 
@@ -45,7 +46,7 @@ impl ResolvedCache {
         policy: &Arc<Policy>,
         catalogue: &Arc<Catalogue>,
     ) -> ResolvedPolicy {
-        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut last = lock(&self.last);
         let is_current = |last: &LastResolved| {
             Arc::ptr_eq(&last.policy, policy) && Arc::ptr_eq(&last.catalogue, catalogue)
         };

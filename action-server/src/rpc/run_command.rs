@@ -41,7 +41,7 @@ pub(super) async fn run_command(
     let started = cancel_when_gone.then(|| identify_run(&checked.plan, &caller));
     let prepared = prepare_run(service, checked).await?;
     // From here to the answer nothing is awaited, here and in the layers around: a call is dropped
-    // where it waits, and a caller whose call is dropped is told that it failed.
+    // where it waits, and a caller whose call is dropped learns that it failed.
     let (run_id, reader) = prepared.launch();
     let guard = started.map(|started| {
         CancelOnDrop::new(GuardedRun {
@@ -75,7 +75,7 @@ struct CheckedRun {
     plan: Plan,
     starter: RunOrigin,
     bound_to: Option<PlanBinding>,
-    /// The command that tells the nodes' state, where the caller may not see it.
+    /// The command that prints the nodes' state, where the caller may not see it.
     hidden_teller: Option<String>,
 }
 
@@ -257,7 +257,7 @@ fn check_scripts(
             PlanScriptError::Unusable { script, .. } if is_hidden(&script) => {
                 status::broken_teller(&plan.command.name)
             }
-            // The reason may hold a path; callers are told the script's name only.
+            // The reason may hold a path; callers get the script's name only.
             PlanScriptError::Unusable { script, .. } => Status::failed_precondition(format!(
                 "the script {script} cannot be run; ask the admin to run: action-server check"
             )),

@@ -3,7 +3,7 @@
 use std::{
     collections::HashMap,
     hash::Hash,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex},
 };
 
 use crate::{
@@ -12,6 +12,7 @@ use crate::{
         policy::{Authorizer, NodeScope},
     },
     catalogue::{Catalogue, NodeCoverage},
+    locks::lock,
 };
 
 /// How many nodes all cached entries of one kind have together: a byte or two for each.
@@ -37,14 +38,14 @@ impl NodeSights {
         let Some(set) = &grant.nodes else {
             return Arc::new(NodeScope::Everything);
         };
-        if let Some(cover) = self.lock_cache().grants.get(set) {
+        if let Some(cover) = lock(&self.0).grants.get(set) {
             return Arc::clone(cover);
         }
         let covered = catalogue.nodes.cover(set);
         let cover = covered.map_or_else(|error| NodeScope::Unknown(error.brief()), to_scope);
         let cover = Arc::new(cover);
         insert_bounded(
-            &mut self.lock_cache().grants,
+            &mut lock(&self.0).grants,
             catalogue,
             set.clone(),
             Arc::clone(&cover),
@@ -60,21 +61,17 @@ impl NodeSights {
     ) -> Arc<[bool]> {
         let (rules, grant) = decider.visibility_key();
         let key = (rules.to_vec(), grant.clone());
-        if let Some(listed) = self.lock_cache().listed.get(&key) {
+        if let Some(listed) = lock(&self.0).listed.get(&key) {
             return Arc::clone(listed);
         }
         let listed: Arc<[bool]> = decider.listed_nodes().into();
         insert_bounded(
-            &mut self.lock_cache().listed,
+            &mut lock(&self.0).listed,
             catalogue,
             key,
             Arc::clone(&listed),
         );
         listed
-    }
-
-    fn lock_cache(&self) -> MutexGuard<'_, SightCache> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -1,4 +1,4 @@
-//! What callers are told of errors: one code and one text each. The server's log has the rest.
+//! Errors as callers see them: one code and one text each. The server's log has the rest.
 
 use std::io::ErrorKind;
 
@@ -34,7 +34,7 @@ pub(super) fn from_plan(error: &PlanError) -> Status {
     }
 }
 
-/// For commands whose state is told by a command that cannot be run, and that the caller may not see.
+/// For commands whose state comes from a command that cannot be run, and that the caller may not see.
 pub(super) fn broken_teller(command: &str) -> Status {
     Status::failed_precondition(format!(
         "the command {command} cannot be run: the state of its nodes cannot be told; ask the admin to run: action-server check"
@@ -62,7 +62,7 @@ pub(super) fn from_start(error: &StartError) -> Status {
         StartError::TooManyRuns(_) | StartError::TooManyOfSubject(_) | StartError::TooLong(_) => {
             Status::resource_exhausted(text)
         }
-        // The audit log has told why.
+        // The audit log has the reason.
         StartError::Audit(_) => Status::unavailable(text),
         StartError::Record(source) => {
             tracing::error!(error = %source, "a run was refused: its record cannot be written");

@@ -2,7 +2,7 @@
 //!
 //! hyper ends a request's body quietly where the stream is reset with NO_ERROR (RFC 9113, 8.1, means
 //! answers by it), tonic where it is reset with CANCEL, and tonic would call the method with what came so far: it would start a run whose
-//! caller is told that the call failed.
+//! caller learns that the call failed.
 
 use std::{
     pin::Pin,

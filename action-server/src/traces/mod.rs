@@ -44,7 +44,7 @@ struct TraceHeaders<'a>(&'a HeaderMap);
 
 impl Extractor for TraceHeaders<'_> {
     fn get(&self, key: &str) -> Option<&str> {
-        // Any other header of a caller would be kept in every span, and is sent to nobody.
+        // Any other header of a caller would be kept in every span, and is not sent on.
         let value = self.0.get(key).filter(|_| key == "traceparent")?;
         value.to_str().ok()
     }

@@ -25,7 +25,7 @@ pub enum TokenState {
     Unknown,
 }
 
-/// What can be told of the states of issued tokens.
+/// The states of issued tokens, as far as they are known.
 #[derive(Debug)]
 pub struct TokenStates {
     /// One for each token, in their order.

@@ -1,4 +1,4 @@
-//! Whom `explain` tells of: each subject, pattern of subjects and role that a policy names, and all
+//! The audience of `explain`: each subject, pattern of subjects and role that a policy names, and all
 //! others, each with a caller that stands for it.
 
 use std::collections::HashMap;
@@ -36,7 +36,7 @@ pub struct PolicyAudience<'a> {
 }
 
 impl Policy {
-    /// Everybody whom the policy tells from others, and the others.
+    /// All subjects that the policy distinguishes, and the others.
     pub fn audiences(&self) -> Vec<PolicyAudience<'_>> {
         let subjects = self.named_subjects().into_iter().map(AudienceKind::Subject);
         let roles = self.named_roles().into_iter().map(AudienceKind::Role);

@@ -1,7 +1,7 @@
 //! Who may do what: rules that allow and rules that deny.
 //!
 //! Allowed is what some rule allows and none denies. What a rule covers of the nodes is resolved
-//! by whoever knows the nodes, into a [`NodeScope`]; deciding is then pure.
+//! by callers that know the nodes, into a [`NodeScope`]; deciding is then pure.
 
 mod audience;
 mod cover;

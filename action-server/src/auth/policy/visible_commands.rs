@@ -51,7 +51,7 @@ impl Authorizer {
             return false;
         }
         match takes_nodes {
-            // As where all nodes are hidden: whether there are any must not be told.
+            // As where all nodes are hidden: whether there are any must stay hidden.
             true if self.rules.nodes == 0 => is_shown(PolicyTarget::Node(None)),
             true => (0..self.rules.nodes).any(|at| is_shown(PolicyTarget::Node(Some(at)))),
             false => is_shown(PolicyTarget::Nothing),

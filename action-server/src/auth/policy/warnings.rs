@@ -27,7 +27,7 @@ pub struct PolicyFaults<'a> {
 }
 
 impl<'a> PolicyFaults<'a> {
-    /// Starts with what the policy by itself and the commands tell.
+    /// Starts with the warnings that need only the policy and the commands.
     pub fn new(policy: &'a Policy, commands: &[KnownCommand<'_>]) -> PolicyFaults<'a> {
         let mut faults = PolicyFaults {
             policy,
@@ -71,7 +71,7 @@ impl<'a> PolicyFaults<'a> {
         self.found
     }
 
-    /// Roles that the policy gives and that no rule is about, and those that nobody can have.
+    /// Roles that the policy gives and no rule names, and roles that no subject can have.
     fn find_idle_roles(&mut self) {
         let policy = self.policy;
         let is_idle = |role: &str| {
@@ -149,7 +149,7 @@ fn denies_whole(denier: &Rule, rule: &Rule) -> bool {
         texts.unwrap_or_default().to_vec()
     };
     let roles = |rule: &Rule| rule.roles.clone().unwrap_or_default();
-    // An allow rule names somebody: those whom either list names.
+    // An allow rule names subjects: those of either list.
     let is_named = names_everybody
         || (has_each(&texts(&denier.subjects), &texts(&rule.subjects))
             && has_each(&roles(denier), &roles(rule)));
