@@ -189,5 +189,36 @@ fn what_is_good_of_a_record_that_is_damaged_behind_is_shown() {
         assert!(shown.stdout().len() > 5, "{shown}");
         assert!(shown.stderr().contains("is damaged"), "{shown}");
         assert!(!shown.stderr().contains("goes on; "), "{shown}");
+        assert!(!shown.stderr().contains("running"), "{shown}");
+    }
+}
+
+#[test]
+fn what_a_damaged_record_does_not_say_is_not_run_again() {
+    // Wherever the damage is behind the first event; a record this short has no index.
+    for tenth in 4..9 {
+        let site = site();
+        site.nodes("n1: {}\nn2: {}\nn3: {}\nn4: {}\n");
+        let server = site.start();
+        let run = server.api().run(on("hello", "n[1-4]"));
+        let record = server.record(&run.id);
+        let length = usize::try_from(fs::metadata(&record).unwrap().len()).unwrap();
+        flip(&record, length * tenth / 10);
+        for words in [
+            &["rerun"][..],
+            &["rerun", "--failed"],
+            &["rerun", "--not-run"],
+        ] {
+            let words = [words, &[run.id.as_str()]].concat();
+            let refused = server.client().run(&words);
+            assert_eq!(refused.code(), 255, "{tenth}: {refused}");
+            assert_eq!(refused.stdout(), "", "{tenth}: {refused}");
+            assert!(
+                refused.stderr().contains("is damaged"),
+                "{tenth}: {refused}"
+            );
+        }
+        let again = server.client().run(&["rerun", "--all", &run.id]).ok();
+        assert_eq!(again.stdout().lines().count(), 4, "{tenth}: {again}");
     }
 }

@@ -82,8 +82,8 @@ struct Scanner<'a> {
     rest: Vec<OsString>,
     /// Where in the script's words `--` stood.
     separator: Option<usize>,
-    /// The ids of options with a value. Of a global one the last counts.
-    seen: Vec<&'a str>,
+    /// The ids of the options so far, and whether each stood before the verb or command.
+    seen: Vec<(&'a str, bool)>,
     error: Option<CliError>,
 }
 
@@ -139,32 +139,36 @@ impl<'a> Scanner<'a> {
         may_be_ours.then_some(option)
     }
 
-    /// Whether an option's value is the next word. Notes a value that is missing, wrong or given twice.
+    /// Whether an option's value is the next word. Notes an option that is given twice, and a value that is
+    /// missing or wrong.
     fn takes_next(&mut self, option: &GivenOption<'a>, next: Option<&OsString>) -> bool {
+        let is_ours = option.is_long() || !self.is_in_script();
+        if is_ours {
+            self.note_once(option);
+        }
         if !option.arg.get_action().takes_values() {
             return false;
         }
         let next = next.filter(|word| !word.as_encoded_bytes().starts_with(b"-"));
-        let value = option.value.as_deref().map(OsStr::new);
+        let value = option.value.as_deref();
         let Some(text) = value.or(next.map(OsString::as_os_str)) else {
             self.fail(option.missing_value());
             return false;
         };
-        if option.is_long() || !self.is_in_script() {
-            if let Err(error) = option.check_value(text) {
-                self.fail(error);
-            }
-            self.note_once(option);
+        if is_ours && let Err(error) = option.check_value(text) {
+            self.fail(error);
         }
         option.value.is_none()
     }
 
     fn note_once(&mut self, option: &GivenOption<'a>) {
-        if option.arg.is_global_set() {
-            return;
-        }
         let id = option.arg.get_id().as_str();
-        if self.seen.contains(&id) {
+        // The nearer global option counts: a shell's alias may have one before the verb.
+        let is_early = self.verb.is_none() && self.call.is_none();
+        let is_same = |(seen, was_early): &(&str, bool)| {
+            *seen == id && (*was_early == is_early || !option.arg.is_global_set())
+        };
+        if self.seen.iter().any(is_same) {
             let error = CliError::usage(format!("{} is given twice", option.name));
             self.fail(if option.takes_nodes() {
                 error.hint("several node sets are one, with commas: `a,b`")
@@ -172,7 +176,17 @@ impl<'a> Scanner<'a> {
                 error
             });
         }
-        self.seen.push(id);
+        self.seen.push((id, is_early));
+    }
+
+    /// Refuses a second `-g` where one counts.
+    fn refuse_second_nodes(&mut self) {
+        let error = CliError::usage("-g is given twice");
+        self.fail(
+            error
+                .hint("several node sets are one, with commas: `a,b`")
+                .hint("words for the script that begin with -- or are -g stand behind `--`"),
+        );
     }
 
     /// Puts an option where it belongs.
@@ -198,6 +212,10 @@ impl<'a> Scanner<'a> {
         let text = word.to_str().unwrap_or_default();
         let is_option = text.starts_with('-') && text.len() > 1;
         if self.call.is_some() {
+            // Before the script's first argument it asks for help.
+            if text.starts_with("--help=") && self.rest.len() < 2 {
+                self.fail(CliError::usage("--help takes no value"));
+            }
             self.check_misspelling(text);
             if is_option && self.rest.is_empty() {
                 self.options.push(word.clone());
@@ -275,7 +293,7 @@ impl<'a> Scanner<'a> {
 
     /// Takes from the script's words the options that stand right behind the first, and `-g NODES` at the end.
     fn take_options_of_script(&mut self) {
-        let was_set = self.seen.contains(&NODES);
+        let was_set = self.seen.iter().any(|(id, _)| *id == NODES);
         let mut is_set = was_set;
         let end = self.separator.unwrap_or(self.rest.len());
         let mut taken = 0;
@@ -283,8 +301,12 @@ impl<'a> Scanner<'a> {
             let word = self.rest[taken + 1].to_str().unwrap_or_default();
             let count = match word {
                 "-h" | "--help" => 1,
-                "-g" if !is_set => 2,
-                _ if word.starts_with("-g") && !is_set => 1,
+                _ if word.starts_with("-g") && is_set => {
+                    self.refuse_second_nodes();
+                    break;
+                }
+                "-g" => 2,
+                _ if word.starts_with("-g") => 1,
                 _ => break,
             };
             is_set |= word.starts_with("-g");
@@ -293,7 +315,9 @@ impl<'a> Scanner<'a> {
         let behind_first = self.rest.drain(1..=taken.min(end.saturating_sub(1)));
         self.options.extend(behind_first);
         let is_last = matches!(self.rest.as_slice(), [_, .., flag, _] if flag == "-g");
-        if is_last && !is_set && self.separator.is_none() {
+        if is_last && is_set && self.separator.is_none() {
+            self.refuse_second_nodes();
+        } else if is_last && self.separator.is_none() {
             is_set = true;
             let last = self.rest.split_off(self.rest.len() - 2);
             self.options.extend(last);

@@ -4,7 +4,8 @@ use crate::arguments::values::{PLAN_SOURCE, empty_value, is_empty_set};
 use crate::error::{CliError, Result};
 use clap::Arg;
 use std::any::TypeId;
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 
 /// An option of this client as it was written.
@@ -12,7 +13,7 @@ pub(super) struct GivenOption<'a> {
     pub(super) arg: &'a Arg,
     pub(super) name: String,
     /// The part of the word that is the value.
-    pub(super) value: Option<String>,
+    pub(super) value: Option<OsString>,
 }
 
 impl<'a> GivenOption<'a> {
@@ -21,12 +22,11 @@ impl<'a> GivenOption<'a> {
         word: &OsStr,
         options: impl Fn() -> I,
     ) -> Option<Self> {
-        let word = word.to_str()?;
-        if let Some(long) = word.strip_prefix("--") {
-            let (name, value) = match long.split_once('=') {
-                Some((name, value)) => (name, Some(value.to_owned())),
-                None => (long, None),
-            };
+        if let Some(long) = word.as_bytes().strip_prefix(b"--") {
+            // A path may be any bytes.
+            let end = long.iter().position(|&byte| byte == b'=');
+            let name = str::from_utf8(&long[..end.unwrap_or(long.len())]).ok()?;
+            let value = end.map(|end| OsStr::from_bytes(&long[end + 1..]).to_owned());
             let arg = options().find(|it| {
                 let aliases = it.get_all_aliases().unwrap_or_default();
                 it.get_long() == Some(name) || aliases.contains(&name)
@@ -34,7 +34,7 @@ impl<'a> GivenOption<'a> {
             let name = format!("--{name}");
             return Some(Self { arg, name, value });
         }
-        let letters = word.strip_prefix('-')?;
+        let letters = word.to_str()?.strip_prefix('-')?;
         for (start, letter) in letters.char_indices() {
             let arg = options().find(|it| it.get_short() == Some(letter))?;
             if arg.get_action().takes_values() {
@@ -43,7 +43,7 @@ impl<'a> GivenOption<'a> {
                 return Some(Self {
                     arg,
                     name: format!("-{letter}"),
-                    value: (!rest.is_empty()).then(|| value.to_owned()),
+                    value: (!rest.is_empty()).then(|| value.into()),
                 });
             }
         }

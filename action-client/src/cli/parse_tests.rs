@@ -61,7 +61,7 @@ fn words_go_where_they_belong() {
             "a -- --output json",
             Some("n1"),
         ),
-        ("c -g n1 off a -g b", "a -g b", Some("n1")),
+        ("c -g n1 off a b -g c d", "a b -g c d", Some("n1")),
         ("c off n1 --confirm", "n1", None),
         ("c off n1 small x --timeout 5s y", "n1 small x y", None),
         ("c off -g n1 small --timeout=5s", "small", Some("n1")),
@@ -110,7 +110,6 @@ fn options_before_a_verb_are_its_own() {
     };
     assert_eq!(verb("c -g n1 nodes"), verb("c nodes -g n1"));
     assert_eq!(verb("c --fold show r1"), verb("c show r1 --fold"));
-    assert_eq!(verb("c --fold show r1 --fold"), verb("c show r1 --fold"));
     assert_eq!(
         run("c --wait off --no-wait n1").options.wait_mode(),
         Some(false)

@@ -56,7 +56,6 @@ pub(crate) fn root(alias: &ProgramAlias) -> Command {
         .about(alias.about.clone())
         .bin_name(program.clone())
         .version(env!("CARGO_PKG_VERSION"))
-        .args_override_self(true)
         .disable_help_subcommand(true)
         .subcommand_required(true)
         .subcommand_help_heading("Verbs")

@@ -100,6 +100,15 @@ fn chosen_jobs<'a>(args: &RerunArgs, run: &Run, jobs: &'a [Job]) -> Result<Vec<&
         return Err(CliError::new(ErrorKind::Refused, message)
             .hint(format!("`action-client attach {id}` follows it to its end")));
     }
+    // The jobs are read from the record, and behind the damage nothing is known of them.
+    if !run.message.is_empty() && !args.all {
+        let message = format!(
+            "the record of run {} is damaged, so it is not known what is to be run again",
+            run.run_id
+        );
+        return Err(CliError::new(ErrorKind::Refused, message)
+            .hint("run the command with -g, or use --all for all of the run's nodes"));
+    }
     // Without a choice it is all that did not end ok.
     let is_either = !args.failed && !args.not_run;
     let is_wanted = |job: &&Job| {

@@ -156,6 +156,7 @@ pub(crate) async fn follow_run(
                 return Ok(exit_code(&tally, interrupt, mode));
             }
             WakeReason::Step(Err(error)) => {
+                tally.break_off();
                 return Err(broken_off(renderer, &tally, error, context));
             }
         }

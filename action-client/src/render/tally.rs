@@ -13,9 +13,16 @@ pub(crate) struct Tally {
     nodes: Vec<String>,
     finished: HashMap<String, NodeFinished>,
     outcome: Option<Outcome>,
+    /// True after the events broke off: jobs without an end may have ended.
+    is_broken_off: bool,
 }
 
 impl Tally {
+    /// The events broke off before the end of the run.
+    pub(crate) fn break_off(&mut self) {
+        self.is_broken_off = true;
+    }
+
     pub(crate) fn take_event(&mut self, event: &RunEvent) {
         match &event.event {
             Some(Event::RunStarted(started)) => {
@@ -90,7 +97,12 @@ impl Tally {
         } else {
             outcome.gravity()
         };
-        (rank, outcome.label(), reason)
+        let label = if outcome == Outcome::Unspecified && self.is_broken_off {
+            "unknown"
+        } else {
+            outcome.label()
+        };
+        (rank, label, reason)
     }
 
     /// A node set with its size, as in `node[01-08] (8)`; the command for a job without a node.
@@ -107,7 +119,12 @@ impl Tally {
         };
         let name = if node.is_empty() { &self.command } else { node };
         let Some(job) = self.finished.get(node) else {
-            return Some(format!("{name}: still running"));
+            let status = if self.is_broken_off {
+                "its end is unknown"
+            } else {
+                "still running"
+            };
+            return Some(format!("{name}: {status}"));
         };
         let what = match job.outcome() {
             Outcome::Ok => return None,

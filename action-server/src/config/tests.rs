@@ -52,8 +52,9 @@ fn settings_with_a_secret_are_nobody_elses_to_read() {
         );
         assert!(error.contains("run: chmod 600 server.yaml"), "{error}");
     }
-    // Without one they may be read.
-    let elsewhere = GOOD.split_once('\n').unwrap().1;
+    // Without one they may be read; a key with nothing behind it has none.
+    let elsewhere = format!("jwt_secret:\n{}", GOOD.split_once('\n').unwrap().1);
+    let elsewhere = elsewhere.as_str();
     let secret = [(
         "ACTION_SERVER_JWT_SECRET",
         "0123456789abcdef0123456789abcdef",
@@ -198,4 +199,31 @@ fn every_fault_is_named_with_its_line() {
     for (line, start) in lines.iter().zip(starts) {
         assert!(line.starts_with(start), "{line}");
     }
+}
+
+#[test]
+fn each_of_several_entries_with_a_key_has_its_line() {
+    let text = format!("{GOOD}job_threads: 1\nnope: 1\njob_threads: 2\nnope: 2\njob_threads: 3\n");
+    let error = load(&text, &[]).unwrap_err();
+    let lines: Vec<&str> = error.lines().map(|line| &line[..14]).collect();
+    let wanted = [5, 6, 7, 8].map(|line| format!("server.yaml:{line}:"));
+    assert_eq!(lines, wanted, "{error}");
+    let list = format!("{GOOD}visible_metadata: [a, , [b], {{c: d}}]\n");
+    let error = load(&list.replace(", ,", ", ~,"), &[]).unwrap_err();
+    for part in [
+        "at [1]; remove this",
+        "at [2], found a list",
+        "at [3], found a map",
+    ] {
+        assert!(error.contains(part), "{error}");
+    }
+}
+
+#[test]
+fn thousands_of_faults_are_cut() {
+    let names = (0..5000).map(|number| format!("  V-{number}: x\n"));
+    let text = format!("{GOOD}script_environment:\n{}", names.collect::<String>());
+    let error = load(&text, &[]).unwrap_err();
+    assert_eq!(error.lines().count(), 101);
+    assert!(error.contains("there are more faults; correct these first"));
 }

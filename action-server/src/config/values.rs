@@ -125,10 +125,21 @@ impl KeyForm for NameList {
             reader.fault(format!("expected a list, found {}", value.kind()));
             return None;
         };
-        let names = items
-            .iter()
-            .map(|item| reader.text(item, "a list of texts"));
-        names.map(|name| name.map(str::to_owned)).collect()
+        let mut names = Vec::new();
+        for (index, item) in items.iter().enumerate() {
+            match item {
+                Yaml::Scalar(name) => names.push(name.clone()),
+                // It would pass for an empty text.
+                Yaml::Null => reader.fault(format!(
+                    "nothing stands at [{index}]; remove this entry of the list"
+                )),
+                other => reader.fault(format!(
+                    "expected a text at [{index}], found {}",
+                    other.kind()
+                )),
+            }
+        }
+        (names.len() == items.len()).then_some(names)
     }
 }
 

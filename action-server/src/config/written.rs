@@ -45,10 +45,12 @@ impl<'a> WrittenSettings<'a> {
         })
     }
 
-    /// True where the file has a value for this key.
+    /// True where the file has a value for this key. One with nothing behind it is not set.
     pub(super) fn has(&self, key: &str) -> bool {
         match &self.entries {
-            Yaml::Map(entries) => entries.iter().any(|(known, _)| known == key),
+            Yaml::Map(entries) => entries
+                .iter()
+                .any(|(known, value)| known == key && *value != Yaml::Null),
             _ => false,
         }
     }

@@ -3,13 +3,16 @@
 
 mod forms;
 
-use std::{collections::HashSet, marker::PhantomData, path::Path};
+use std::{collections::HashMap, marker::PhantomData, path::Path};
 
 use action_proto::input::{shown_name, shown_value};
 
 pub use forms::{ByteSize, PlainText, Switch, TimeSpan, parse_size, parse_time};
 
 use crate::yaml::{Step, Yaml, line_of, parse};
+
+/// The most faults of one file that are listed.
+const MOST_FAULTS: usize = 100;
 
 /// What is wrong with a key or its value.
 #[derive(Debug)]
@@ -65,6 +68,8 @@ pub struct KeyReader<'a> {
     /// What is wrong, in the order of the definition.
     pub faults: Vec<KeyFault>,
     path: Vec<String>,
+    /// True while what counts for a key that is not set is read.
+    is_fallback: bool,
 }
 
 impl<'a> KeyReader<'a> {
@@ -75,6 +80,7 @@ impl<'a> KeyReader<'a> {
             ignores_empty,
             faults: Vec::new(),
             path: Vec::new(),
+            is_fallback: false,
         }
     }
 
@@ -84,12 +90,23 @@ impl<'a> KeyReader<'a> {
     }
 
     fn fault_at(&mut self, nth: usize, reason: impl Into<String>, known: &'static [&'static str]) {
-        self.faults.push(KeyFault {
-            path: self.path.clone(),
-            nth,
-            reason: reason.into(),
-            known,
-        });
+        // Each is looked up in the text: thousands would take minutes.
+        let fault = match self.faults.len() {
+            ..MOST_FAULTS => KeyFault {
+                path: self.path.clone(),
+                nth,
+                reason: reason.into(),
+                known,
+            },
+            MOST_FAULTS => KeyFault {
+                path: Vec::new(),
+                nth: 0,
+                reason: "there are more faults; correct these first".to_owned(),
+                known: &[],
+            },
+            _ => return,
+        };
+        self.faults.push(fault);
     }
 
     /// Reads something below a key.
@@ -151,16 +168,18 @@ impl<'a> KeyReader<'a> {
         known: &'static [&'static str],
     ) -> Option<&'y [(String, Yaml)]> {
         let entries = self.map(value)?;
-        let mut seen = HashSet::new();
+        let mut seen: HashMap<&str, usize> = HashMap::new();
         for (key, _) in entries {
-            if !known.contains(&key.as_str()) {
-                self.within(key, |reader| reader.fault_at(0, "", known));
-            } else if !seen.insert(key) {
-                self.within(key, |reader| {
+            let nth = seen.entry(key).or_default();
+            self.within(key, |reader| {
+                if *nth > 0 {
                     let reason = format!("{} is given twice", dotted(&reader.path));
-                    reader.fault_at(1, reason, &[]);
-                });
-            }
+                    reader.fault_at(*nth, reason, &[]);
+                } else if !known.contains(&key.as_str()) {
+                    reader.fault_at(0, "", known);
+                }
+            });
+            *nth += 1;
         }
         Some(entries)
     }
@@ -193,7 +212,10 @@ impl<'a> KeyReader<'a> {
         };
         value.or_else(|| {
             let fallback = parse(fallback).unwrap_or(Yaml::Null);
-            self.within(key, |reader| F::read(&fallback, reader))
+            let outer = std::mem::replace(&mut self.is_fallback, true);
+            let value = self.within(key, |reader| F::read(&fallback, reader));
+            self.is_fallback = outer;
+            value
         })
     }
 }
@@ -239,7 +261,7 @@ impl<F: KeyForm> KeyForm for Optional<F> {
     const SECTIONS: &'static [crate::reference::KeySection] = F::SECTIONS;
 
     fn read(value: &Yaml, reader: &mut KeyReader<'_>) -> Option<Option<F::Value>> {
-        if *value == Yaml::Null {
+        if *value == Yaml::Null && (reader.is_fallback || reader.ignores_empty) {
             return Some(None);
         }
         F::read(value, reader).map(Some)

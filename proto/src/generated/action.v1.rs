@@ -505,8 +505,9 @@ pub struct Run {
     /// Why the caller ran it; empty when no reason was given.
     #[prost(string, tag = "15")]
     pub reason: ::prost::alloc::string::String,
-    /// Why no more is known of the run than its id and start_time, as in "record damaged"; empty otherwise.
-    /// Only callers that may read everybody's runs of everything see such runs.
+    /// What is wrong with the run's record; empty otherwise. In ListRuns "record damaged": no more is known
+    /// of the run than its id and start_time, and only callers that may read all runs see it. In GetRun also
+    /// "record damaged behind event 7": the jobs are as they were at that event.
     #[prost(string, tag = "16")]
     pub message: ::prost::alloc::string::String,
 }

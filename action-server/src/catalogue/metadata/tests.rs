@@ -194,3 +194,37 @@ fn every_fault_is_named_with_its_line() {
         ]
     );
 }
+
+#[test]
+fn keys_given_twice_and_empty_keys_are_faults_whether_they_are_known_or_not() {
+    for (text, line, part) in [
+        (
+            "help: {summary: s}\nnope: 1\nfoo: 2\nnope: 3\n",
+            4,
+            "nope is given twice",
+        ),
+        (
+            "help:\n  summary: s\n  nope: 1\n  nope: 3\n",
+            4,
+            "nope is given twice",
+        ),
+        (
+            "help: {summary: s}\nverify:\n",
+            2,
+            "verify: expected a map, found nothing",
+        ),
+        (
+            "help: {summary: s}\noutput_limit:\n",
+            2,
+            "output_limit: expected a size",
+        ),
+    ] {
+        let (command, faults) = read(text, &[]);
+        let wanted = format!(":{line}: ");
+        let is_there = |fault: &String| fault.contains(&wanted) && fault.contains(part);
+        assert!(
+            command.is_none() && faults.iter().any(is_there),
+            "{text}: {faults:?}"
+        );
+    }
+}

@@ -102,15 +102,20 @@ impl KeyForm for StateNames {
             Yaml::List(items) => items.as_slice(),
             other => std::slice::from_ref(other),
         };
-        let words = states.iter().map(|state| match state {
-            Yaml::Scalar(text) if text.split_whitespace().count() == 1 => Some(text.clone()),
-            _ => None,
-        });
-        let words: Option<Vec<String>> = words.collect();
-        let words = words.filter(|words| !words.is_empty());
-        if words.is_none() {
+        let mut words = Vec::new();
+        for (index, state) in states.iter().enumerate() {
+            match state {
+                Yaml::Scalar(text) if text.split_whitespace().count() == 1 => {
+                    words.push(text.clone());
+                }
+                _ => reader.fault(format!(
+                    "expected states, each one word, such as [ON]; the one at [{index}] is none"
+                )),
+            }
+        }
+        if states.is_empty() {
             reader.fault("expected states, each one word, such as [ON]");
         }
-        words
+        (words.len() == states.len() && !words.is_empty()).then_some(words)
     }
 }
