@@ -161,6 +161,7 @@ fn page(command: &Command, name: &str) -> Vec<u8> {
     if is_root {
         man.render_subcommands_section(&mut page).unwrap();
         list(&mut more, "EXIT STATUS", &MEANINGS);
+        more.control("PP", []);
         more.text([roman("The worst result wins. --exit any gives 1 if any node is not ok, and --exit zero gives 0 always.")]);
         list(&mut more, "ENVIRONMENT", &ENVIRONMENT);
         list(&mut more, "FILES", &FILES);

@@ -62,7 +62,7 @@ keys! {
         /// first place, is the node
         syntax: Optional<OneLine> = Absent("empty"), "\"NAME TYPE [SIZE]\"";
         /// `false`: the command takes no nodes and runs once, with `default`
-        has_context: Switch = Default("true"), "true";
+        has_context: Switch = Default("true"), "false";
     }
 }
 

@@ -44,7 +44,10 @@ const FILES: [(&str, &str); 6] = [
         "/etc/action/jwt_secret",
         "the secret that signs tokens; only root needs to read it",
     ),
-    ("/etc/action/revoked.jsonl", "revoked tokens"),
+    (
+        "/etc/action/revoked.jsonl",
+        "with packages: the revoked tokens (revocation_path)",
+    ),
     (
         "/var/lib/action",
         "the records of runs and the audit log, of the user action alone",
@@ -76,6 +79,12 @@ fn page(name: &str, command: Command) -> Vec<u8> {
         .mut_args(|arg| arg.hide_env_values(true))
         .name(name.to_owned())
         .display_name(name.to_owned());
+    let command = if is_root {
+        // It has no page.
+        command.mut_subcommand("help", |verb| verb.hide(true))
+    } else {
+        command
+    };
     let man = Man::new(command)
         .title(name.to_uppercase())
         .section("8")

@@ -38,9 +38,9 @@ keys! {
         /// the revoked tokens, see [Revoking](access.md#revoking). Read again when it changes
         revocation_path: Optional<FilePath> = Absent("`revoked.jsonl` in `state_directory`"), "revoked.jsonl";
         ["What can be run"]
-        /// see [nodes file](configuration.md#nodes-file). Read again when it changes
+        /// the [nodes](configuration.md#nodes-file). Read again when it changes
         nodes_config_path: FilePath = Required("name the file that lists the nodes"), "nodes.yaml";
-        /// see [command directory](commands.md). Read again when it changes
+        /// the [commands](commands.md). Read again when it changes
         command_directory_path: FilePath = Required("name the directory of the commands"), "libexec";
         /// where scripts start
         working_directory_path: FilePath = Default("/"), "/var/tmp";

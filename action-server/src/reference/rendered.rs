@@ -119,12 +119,16 @@ fn write_example(text: &mut String, name: &str, key: &KeyReference) {
     let _ = writeln!(text, "{}", line.trim_end());
 }
 
-/// Markdown's links and quotes taken away.
+/// Where packages install the pages.
+const INSTALLED_DOCS: &str = "/usr/share/doc/action-server/docs";
+
+/// Text without Markdown's quotes, and with the files of links in parentheses.
 pub(super) fn plain(text: &str) -> String {
     let link = regex::Regex::new(r"\[([^\]]*)\]\(([^)#]*)(#[^)]*)?\)").unwrap();
     let shown = |found: &regex::Captures<'_>| match &found[2] {
         "" => found[1].to_owned(),
-        file => format!("{} in docs/{file}", &found[1]),
+        file if file == &found[1] => format!("{INSTALLED_DOCS}/{file}"),
+        file => format!("{} ({INSTALLED_DOCS}/{file})", &found[1]),
     };
     link.replace_all(text, shown).replace('`', "")
 }
