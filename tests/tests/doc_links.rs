@@ -109,8 +109,11 @@ fn sources() -> String {
 }
 
 /// What the system and libraries say, by which our messages end.
-const FOREIGN: [&str; 4] = [
+const FOREIGN: [&str; 6] = [
     "(os error ",
+    // Ours, with a verb that the source inserts.
+    "cannot write the revocations",
+    "invalid peer certificate: BadSignature",
     "invalid peer certificate: UnknownIssuer",
     "connection closed",
     "frame with invalid size",
