@@ -190,7 +190,7 @@ fn a_question_that_does_not_say_what_it_should_is_not_asked() {
     let metadata = "help: {summary: s}\ntimeout: 1m\nconfirmation: 'Off %{node} [y/n]?'\n";
     site.command_with("off", metadata, "touch \"$SCRIPT_ROOT/../ran\"");
     insta::assert_snapshot!(site.server_verb(&["check"]), @r"
-    SITE/libexec/off/metadata.yaml:3: unknown placeholder %{node} in the confirmation: write %{nodes}, %{count} or %{arguments}
+    SITE/libexec/off/metadata.yaml:3: confirmation: unknown placeholder %{node} in the confirmation: write %{nodes}, %{count} or %{arguments}
     ------- stderr -------
     these commands cannot be run, unless a running server still has a good version of before: off
     error: 1 node and 0 commands can be used; 1 error, 0 warnings

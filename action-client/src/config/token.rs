@@ -12,7 +12,6 @@ use std::io::{self, Read};
 use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
-use std::sync::atomic::{AtomicI32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -25,8 +24,8 @@ const OUTPUT_LIMIT: Duration = Duration::from_millis(500);
 /// So much of its output is read at most, in bytes.
 const MOST_OUTPUT: u64 = 64 << 10;
 
-/// The process group of the program while it runs; 0 for none.
-static PROGRAM_GROUP: AtomicI32 = AtomicI32::new(0);
+/// The process group of the program while it runs.
+static PROGRAM_GROUP: Mutex<Option<Pid>> = Mutex::new(None);
 
 /// A JWT. Its text leaves this type only towards the server.
 #[derive(Clone, PartialEq, Eq)]
@@ -134,12 +133,14 @@ fn run_program(words: &[String]) -> Result<Token> {
             .hint("jwt_token_command is a program and its arguments, with blanks between them; there is no shell")
     };
     stop_signals::exit_on_stop(kill_token_program);
+    // Locked while it is started: a stop signal must not come between the start and the note of its group.
+    let mut group = program_group();
     let mut child = command.spawn().map_err(cannot_run)?;
-    let group = i32::try_from(child.id()).unwrap_or_default();
-    PROGRAM_GROUP.store(group, Ordering::Release);
+    *group = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
+    drop(group);
     let output = ProgramOutput::of(child.stdout.take());
     let status = wait_for_end(&mut child, PROGRAM_LIMIT).map_err(cannot_run);
-    PROGRAM_GROUP.store(0, Ordering::Release);
+    program_group().take();
     let Some(status) = status? else {
         let limit = PROGRAM_LIMIT.as_secs();
         return Err(config_error(format!(
@@ -155,9 +156,13 @@ fn run_program(words: &[String]) -> Result<Token> {
     Token::new(&output.text(), "the output of jwt_token_command")
 }
 
+fn program_group() -> MutexGuard<'static, Option<Pid>> {
+    PROGRAM_GROUP.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 /// Kills the program of `jwt_token_command` and its children, if it runs.
 pub(crate) fn kill_token_program() {
-    if let Some(group) = Pid::from_raw(PROGRAM_GROUP.swap(0, Ordering::AcqRel)) {
+    if let Some(group) = program_group().take() {
         // It may have ended meanwhile.
         _ = kill_process_group(group, Signal::KILL);
     }
