@@ -59,7 +59,7 @@ pub(crate) struct DiskLanes {
     pub(crate) reads: DiskLane,
     /// Callers' requests to find or read one run.
     pub(crate) callers: DiskLane,
-    /// Lists of runs and searches for one among what is in memory: few, as they take a processor.
+    /// Lists of runs and searches in memory: one at a time, since each takes a whole processor.
     pub(crate) lookups: DiskLane,
     /// Digests of the scripts of plans that callers ask for.
     pub(crate) plans: DiskLane,

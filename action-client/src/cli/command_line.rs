@@ -169,24 +169,15 @@ impl<'a> Scanner<'a> {
             *seen == id && (*was_early == is_early || !option.arg.is_global_set())
         };
         if self.seen.iter().any(is_same) {
-            let error = CliError::usage(format!("{} is given twice", option.name));
-            self.fail(if option.takes_nodes() {
-                error.hint("several node sets are one, with commas: `a,b`")
-            } else {
-                error
-            });
+            self.fail(given_twice(&option.name, option.takes_nodes()));
         }
         self.seen.push((id, is_early));
     }
 
-    /// Refuses a second `-g` where one counts.
+    /// Rejects a second `-g` where one counts.
     fn refuse_second_nodes(&mut self) {
-        let error = CliError::usage("-g is given twice");
-        self.fail(
-            error
-                .hint("several node sets are one, with commas: `a,b`")
-                .hint("words for the script that begin with -- or are -g stand behind `--`"),
-        );
+        let error = given_twice("-g", true);
+        self.fail(error.hint("to give -g to the script, put its words after `--`"));
     }
 
     /// Puts an option where it belongs.
@@ -354,6 +345,15 @@ impl<'a> Scanner<'a> {
             globals,
             error: self.error.or(wrong_global),
         }
+    }
+}
+
+fn given_twice(name: &str, takes_nodes: bool) -> CliError {
+    let error = CliError::usage(format!("{name} is given twice"));
+    if takes_nodes {
+        error.hint("several node sets are one, with commas: `a,b`")
+    } else {
+        error
     }
 }
 

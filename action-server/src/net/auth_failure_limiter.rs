@@ -164,7 +164,7 @@ mod tests {
         CallOrigin::new(IpAddr::V4(number.into()))
     }
 
-    fn told(verdict: FailureDecision) -> (bool, bool) {
+    fn decisions(verdict: FailureDecision) -> (bool, bool) {
         (verdict.has_line, verdict.is_delayed)
     }
 
@@ -173,14 +173,18 @@ mod tests {
         let (mut table, start) = (OriginTable::default(), Instant::now());
         for call in 1..=30 {
             let verdict = table.note(host(1), start);
-            assert_eq!(told(verdict), (call <= 5, call > 20), "{call}");
+            assert_eq!(decisions(verdict), (call <= 5, call > 20), "{call}");
         }
-        assert_eq!(told(table.note(host(2), start)), (true, false), "another");
+        assert_eq!(
+            decisions(table.note(host(2), start)),
+            (true, false),
+            "another"
+        );
         assert_eq!(table.sum_up(start + WINDOW / 2), []);
         assert_eq!(table.sum_up(start + WINDOW), [(host(1), 25)]);
         assert!(table.entries.is_empty());
         let verdict = table.note(host(1), start + WINDOW);
-        assert_eq!(told(verdict), (true, false), "forgotten");
+        assert_eq!(decisions(verdict), (true, false), "forgotten");
     }
 
     #[test]
